@@ -1,0 +1,1 @@
+//! `local metrics` and `local logs`: read the embedded store.

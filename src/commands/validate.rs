@@ -1,0 +1,1 @@
+//! `validate`: every finding of a configuration at once.

@@ -1,0 +1,238 @@
+//! What runs: one dialect, validated, defaults filled in. `File` is what the user wrote; this is what we made of it.
+//!
+//! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
+use crate::model::Dimension;
+use regex::bytes::Regex;
+use secrecy::SecretString;
+use std::{path::PathBuf, time::Duration};
+
+/// Everything the daemon needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file this came from.
+    pub file: PathBuf,
+    pub agent: Agent,
+    /// `None`: this configuration asks for no metrics.
+    pub metrics: Option<Metrics>,
+    pub logs: Logs,
+    pub local: Local,
+}
+
+/// Section `agent`.
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub destination: Destination,
+    pub instance: Instance,
+    pub authentication: Authentication,
+    /// `agent.credentials.role_arn`: assumed on top of `authentication`.
+    pub role_arn: Option<String>,
+    /// `None`: the default chain's region.
+    pub region: Option<String>,
+    pub own_log: OwnLog,
+    /// `agent.state_folder`; `None`: the default folder, or the user's own where that one cannot be written.
+    pub state_folder: Option<PathBuf>,
+    /// One deadline for the whole stop (`agent.shutdown_seconds`, 10).
+    pub shutdown: Duration,
+    pub endpoints: Endpoints,
+    pub spool: Spool,
+}
+
+/// Where batches go.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Destination {
+    Aws,
+    /// The embedded CloudWatch.
+    Local,
+}
+
+/// How the system's own name is found.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Instance {
+    /// First half of the instance id; `sys` by default.
+    pub prefix: String,
+    pub serial: Serial,
+}
+
+/// The second half of the instance id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Serial {
+    /// As written.
+    Fixed(String),
+    /// What this shell command prints, trimmed and lower-cased.
+    Command(String),
+    /// Nothing was said, in the publisher's dialect: `000000000000`.
+    Zeros,
+    /// Nothing was said, in the agent's dialect: the EC2 instance id that the firmware shows, else the host name; no prefix.
+    Machine,
+}
+
+/// How the daemon signs in.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// The default AWS chain.
+    Chain,
+    Cognito(Cognito),
+    Iot(Iot),
+}
+
+/// Section `agent.authentication` with a password.
+#[derive(Clone, Debug)]
+pub struct Cognito {
+    pub account_id: String,
+    pub user_pool_id: String,
+    pub identity_pool_id: String,
+    pub app_client_id: String,
+    pub password: Password,
+}
+
+/// Where the Cognito password is.
+#[derive(Clone, Debug)]
+pub enum Password {
+    /// `password`.
+    Inline(SecretString),
+    /// `passwordFile`: the first line of this file, read at each login so that it can be replaced.
+    File(PathBuf),
+    /// Neither is given: the environment variable [`PASSWORD_VARIABLE`].
+    Environment,
+}
+
+/// Holds the Cognito password when the configuration names none.
+pub const PASSWORD_VARIABLE: &str = "AMAZON_CLOUDWATCH_PUBLISHER_PASSWORD";
+
+/// Section `agent.authentication` with a certificate: AWS IoT's credentials provider.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Iot {
+    /// Host name of the account's credentials endpoint (`iotUrl`), with or without `https://`.
+    pub url: String,
+    pub role_alias: String,
+    pub thing_name: String,
+    pub certificate: Certificate,
+}
+
+/// The device's certificate chain and private key, PEM.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Certificate {
+    /// One file with both.
+    Bundle(PathBuf),
+    /// `[certificate, key]`.
+    Pair { certificate: PathBuf, key: PathBuf },
+}
+
+/// The daemon's own log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnLog {
+    /// Where it is written. `None`: standard error.
+    pub file: Option<PathBuf>,
+    /// Whether the configuration named the file: then a failure to write there is an error, else standard error serves.
+    pub named: bool,
+    pub debug: bool,
+    /// Errors only; beats `debug`.
+    pub quiet: bool,
+}
+
+/// How AWS is reached. `None` everywhere: as the environment and the SDK's defaults say.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Endpoints {
+    /// `agent.endpoint_override`: every service.
+    pub all: Option<String>,
+    /// `metrics.endpoint_override`.
+    pub metrics: Option<String>,
+    /// `logs.endpoint_override`.
+    pub logs: Option<String>,
+    pub ca_bundle: Option<PathBuf>,
+    pub dualstack: Option<bool>,
+    pub fips: Option<bool>,
+}
+
+/// Bounds of the disk ring for what cannot be read again (`agent.spool`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Spool {
+    pub max_bytes: u64,
+    /// Never above two weeks: PutMetricData takes nothing older.
+    pub max_age: Duration,
+    /// The spool leaves at least this much of its file system free.
+    pub min_free_bytes: u64,
+}
+
+/// Section `metrics`.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    pub namespace: String,
+    /// How often the thirteen metrics are read and sent.
+    pub interval: Duration,
+    /// Literal pairs of `metrics.append_dimensions`, on every metric.
+    pub append_dimensions: Vec<Dimension>,
+    /// `metrics.credentials.role_arn`, else the agent's.
+    pub role_arn: Option<String>,
+}
+
+/// Section `logs`.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    /// The longest time a line may wait for its batch to fill.
+    pub interval: Duration,
+    pub files: Vec<FileItem>,
+    pub journal: Option<Journal>,
+    /// `logs.credentials.role_arn`, else the agent's.
+    pub role_arn: Option<String>,
+}
+
+/// Group and stream with their placeholders still in them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TargetTemplate {
+    pub group: String,
+    pub stream: String,
+    pub retention_in_days: Option<u16>,
+}
+
+/// One entry of `logs.logs_collected.files.collect_list`.
+#[derive(Clone, Debug)]
+pub struct FileItem {
+    /// Its JSON path, for messages: `logs.logs_collected.files.collect_list[0]`.
+    pub at: String,
+    pub path: PathBuf,
+    pub target: TargetTemplate,
+    pub filter: Filter,
+    /// Where a file that is there at the first start begins. Files that appear later always begin at their beginning.
+    pub from_beginning: bool,
+}
+
+/// `logs.logs_collected.journal`.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    pub at: String,
+    pub target: TargetTemplate,
+    pub filter: Filter,
+}
+
+/// Which events are sent. An event passes when it matches any `include_patterns` (if there are any), no `exclude_patterns`,
+/// and every rule of `filters`.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub include_patterns: Vec<Regex>,
+    pub exclude_patterns: Vec<Regex>,
+    pub rules: Vec<FilterRule>,
+}
+
+/// One entry of the agent's `filters`.
+#[derive(Clone, Debug)]
+pub struct FilterRule {
+    pub kind: FilterKind,
+    pub expression: Regex,
+}
+
+/// What a match of a filter rule means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FilterKind {
+    Include,
+    Exclude,
+}
+
+/// Section `local`: the embedded CloudWatch.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Local {
+    /// `None`: `local` inside the state folder.
+    pub folder: Option<PathBuf>,
+    /// How long points and events are kept.
+    pub retention: Duration,
+}

@@ -1,0 +1,1 @@
+//! Plain files, followed through rotation and truncation.

@@ -1,0 +1,1 @@
+//! Polled host metrics.

@@ -1,0 +1,159 @@
+//! Log text on its way: read into one buffer, escaped from there straight into a request body, once.
+use super::{Anchor, Cover, Position, SourceId, Timestamp};
+use bytes::Bytes;
+use serde::Deserialize;
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::mpsc;
+
+/// How many bytes before a position are remembered with it.
+const BEFORE: usize = 64;
+
+/// The log group and stream that events go to.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Target {
+    pub group: String,
+    pub stream: String,
+    /// Set on the group when this daemon creates it. `None` leaves the group's own.
+    pub retention_in_days: Option<u16>,
+}
+
+/// One event of a chunk: a span of its text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Event {
+    /// First byte in the chunk's text.
+    pub start: u32,
+    /// One past the last byte; the line's end is not part of it.
+    pub end: u32,
+    pub at: Timestamp,
+    /// The source's unit after this event (and what was filtered out behind it).
+    pub next: u64,
+}
+
+/// Consecutive events of one source over the one buffer that they were read into.
+#[derive(Debug)]
+pub struct Chunk {
+    pub source: SourceId,
+    pub text: Vec<u8>,
+    /// In the source's order. May be empty: then only the position moves.
+    pub events: Vec<Event>,
+    /// The source's unit where this chunk begins: the `to` of the chunk before it.
+    pub from: u64,
+    /// The source's unit where it ends, past everything that was filtered out.
+    pub to: u64,
+    pub anchor: Anchor,
+    /// Where reading resumes at `to`.
+    pub end: Position,
+}
+
+impl Chunk {
+    /// Where reading resumes after event `index`.
+    pub fn position_after(&self, index: usize) -> Option<Position> {
+        let event = self.events.get(index)?;
+        if event.next == self.to {
+            return Some(self.end.clone());
+        }
+        match &self.anchor {
+            Anchor::Journal(positions) => positions.get(index).cloned().map(Position::Journal),
+            Anchor::File { path, identity } => {
+                let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
+                let before = self.text.get(at.saturating_sub(BEFORE)..at)?;
+                Some(Position::File(super::FilePosition {
+                    path: path.to_path_buf(),
+                    identity: identity.as_ref().clone(),
+                    offset: event.next,
+                    before: super::Fingerprint::of(before),
+                }))
+            }
+        }
+    }
+}
+
+/// A whole PutLogEvents request body, ready to be signed: `{"logGroupName":...,"logEvents":[...]}`.
+pub type Body = Bytes;
+
+/// What one PutLogEvents carries, and what it lets the sources forget.
+#[derive(Clone, Debug)]
+pub struct LogBatch {
+    pub target: Arc<Target>,
+    pub body: Body,
+    /// Time and first byte in `body` of each event's JSON object, in the body's order.
+    pub index: Arc<[(Timestamp, u32)]>,
+    /// What the service counts against its limit: message bytes plus 26 an event.
+    pub counted_bytes: usize,
+    /// What is delivered with it. A batch without events carries only these.
+    pub covers: Vec<Cover>,
+}
+
+/// One event as a reader sees it.
+#[derive(Debug, Deserialize)]
+pub struct LogEvent<'a> {
+    pub timestamp: i64,
+    #[serde(borrow)]
+    pub message: Cow<'a, str>,
+}
+
+impl LogBatch {
+    /// How many events it carries.
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether it only moves positions.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The events, decoded again from the body: for the embedded store and for people, not for the hot path.
+    pub fn events(&self) -> Result<Vec<LogEvent<'_>>, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Request<'a> {
+            #[serde(borrow, rename = "logEvents")]
+            events: Vec<LogEvent<'a>>,
+        }
+        serde_json::from_slice::<Request<'_>>(&self.body).map(|r| r.events)
+    }
+}
+
+/// Tells a source that stood still because its lane was full that there is room again.
+pub struct Room {
+    waiting: AtomicBool,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Room {
+    /// `wake` is called, from any thread, at most once for each time the source said that it waits.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { waiting: AtomicBool::new(false), wake: Box::new(wake) })
+    }
+
+    /// The source found a lane full. It must try once more after this and only then sleep.
+    pub fn wait(&self) {
+        self.waiting.store(true, Ordering::SeqCst);
+    }
+
+    /// The lane took a chunk.
+    pub fn made(&self) {
+        if self.waiting.swap(false, Ordering::SeqCst) {
+            (self.wake)();
+        }
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Room").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
+}
+
+/// Where a source hands its chunks.
+pub trait Outlet: Send + Sync {
+    /// The lane to this target, opened when it is not open yet. Bounded: a full lane is how slowness reaches the source.
+    /// Dropping the last sender of a lane ends it, after it has passed on what it holds.
+    fn lane(&self, target: &Arc<Target>, room: &Arc<Room>) -> mpsc::Sender<Chunk>;
+}

@@ -1,0 +1,19 @@
+//! Plain data that travels through the rooms: points and datums, chunks of log text, batches, positions. No I/O here.
+//!
+//! Two journeys, one direction each:
+//!
+//! ```text
+//! collector -> Point -> MetricBatch -> Put            (failed: spool, replayed with its first timestamps)
+//! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
+//! ```
+mod log;
+mod metric;
+mod position;
+mod time;
+
+pub use log::{Body, Chunk, Event, LogBatch, LogEvent, Outlet, Room, Target};
+pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
+pub use position::{
+    Anchor, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
+};
+pub use time::Timestamp;

@@ -1,0 +1,118 @@
+//! How far a source that can be read again has been delivered, and how that is told to whoever saves it.
+//!
+//! Each source counts its progress in a `u64` of its own (bytes of a file, entries of a journal) that only grows.
+//! A [`Cover`] says "everything from here to there is in CloudWatch"; whoever keeps positions moves a source forward
+//! over the contiguous acknowledged prefix only, so a gap is read again and never forgotten.
+use super::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Names one source for as long as this process lives: one generation of a file, one journal.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(transparent)]
+pub struct SourceId(u64);
+
+impl SourceId {
+    /// An id that nobody had before in this process.
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The length and hash of a few bytes of a file, to know them again.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Fingerprint {
+    /// How many bytes were hashed.
+    pub length: u32,
+    /// The first eight bytes of their SHA-256: enough to tell files apart, where nobody gains by a collision.
+    pub hash: u64,
+}
+
+impl Fingerprint {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        let digest = Sha256::digest(bytes);
+        let first: [u8; 8] = digest[..8].try_into().expect("SHA-256 gives 32 bytes");
+        Self { length: u32::try_from(bytes.len()).unwrap_or(u32::MAX), hash: u64::from_be_bytes(first) }
+    }
+}
+
+/// Which file this is, whatever it is called now.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FileIdentity {
+    /// `st_dev`; the volume's serial number on Windows.
+    pub device: u64,
+    /// `st_ino`; the file id on Windows.
+    pub inode: u64,
+    /// The first bytes of the file (at most 1,024), as far as they existed when this was taken: inodes are reused, contents are not.
+    pub head: Fingerprint,
+}
+
+/// How far one generation of a file has been delivered.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FilePosition {
+    /// The configured path, by which the file was opened; a rotated generation keeps it.
+    pub path: PathBuf,
+    pub identity: FileIdentity,
+    /// Bytes delivered.
+    pub offset: u64,
+    /// The bytes just before `offset` (at most 64): tells a file that was truncated and grew again from one that only grew.
+    pub before: Fingerprint,
+}
+
+/// How far the journal has been delivered.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct JournalPosition {
+    /// `__CURSOR` of the last delivered entry.
+    pub cursor: String,
+    /// `__REALTIME_TIMESTAMP` of that entry, to go on from when the cursor has been vacuumed away.
+    pub at: Timestamp,
+}
+
+/// Where reading resumes.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Position {
+    File(FilePosition),
+    Journal(JournalPosition),
+}
+
+/// What a chunk needs to say where reading resumes after each of its events.
+#[derive(Clone, Debug)]
+pub enum Anchor {
+    /// The chunk's text is the file's bytes from the chunk's `from` on.
+    File { path: Arc<std::path::Path>, identity: Arc<FileIdentity> },
+    /// One position per event, in the chunk's order.
+    Journal(Vec<JournalPosition>),
+}
+
+/// "Everything of `source` from `from` up to `to` needs no reading any more": delivered, filtered out, or set aside.
+#[derive(Clone, Debug)]
+pub struct Cover {
+    pub source: SourceId,
+    pub from: u64,
+    pub to: u64,
+    /// Where reading resumes once `to` is reached. `None` where nothing finer than before is known.
+    pub position: Option<Position>,
+}
+
+/// Where sources find their saved positions and say what became of them. The keeper of positions implements it.
+pub trait Checkpoints: Send + Sync {
+    /// The positions of earlier runs that no source has opened yet. A source that recognises one continues under its id.
+    fn saved(&self) -> Vec<(SourceId, Position)>;
+
+    /// `id` is being read from unit `start` on, and `position` is where that is. Saved at once: a file that is followed
+    /// from its end keeps that promise through a crash before its first line.
+    fn open(&self, id: SourceId, start: u64, position: Position);
+
+    /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten.
+    fn finish(&self, id: SourceId, end: u64);
+}

@@ -1,0 +1,1 @@
+//! From points and chunks to batches that the service accepts.

@@ -1,0 +1,1 @@
+//! The one list of what we ask the operating system: plain functions, data out, no metric names.

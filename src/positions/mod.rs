@@ -1,0 +1,1 @@
+//! Checkpoints of what can be read again.

@@ -1,0 +1,1 @@
+//! A disk ring for what cannot be read again.

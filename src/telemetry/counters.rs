@@ -1,0 +1,81 @@
+//! Named counters of this process: what was delivered, and everything that was not, by cause.
+//!
+//! To add one, write its `static` and list it in [`ALL`]; `status` and the docs read that list.
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts one thing since the start.
+pub struct Counter {
+    /// As `status` shows it: lower case, underscores.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    value: AtomicU64,
+}
+
+impl Counter {
+    const fn new(name: &'static str, summary: &'static str) -> Self {
+        Self { name, summary, value: AtomicU64::new(0) }
+    }
+
+    /// Count `n` more.
+    pub fn add(&self, n: u64) {
+        self.value.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// How many so far.
+    pub fn get(&self) -> u64 {
+        self.value.load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! counters {
+    ($($id:ident, $name:literal, $summary:literal;)*) => {
+        $(#[doc = $summary] pub static $id: Counter = Counter::new($name, $summary);)*
+        /// Every counter, in the order that `status` shows them.
+        pub static ALL: &[&Counter] = &[$(&$id),*];
+    };
+}
+
+counters! {
+    POINTS_COLLECTED, "points_collected", "metric points read from the host";
+    POINTS_DELIVERED, "points_delivered", "metric points that CloudWatch accepted";
+    POINTS_REFUSED, "points_refused", "metric points that CloudWatch will never take";
+    POLLS_SKIPPED, "polls_skipped", "readings skipped because the pipeline was full";
+    POLLS_FAILED, "polls_failed", "readings that failed";
+    BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
+    BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
+    SPOOL_DROPPED, "spooled_batches_dropped", "spooled batches given up: too old, over the size limit, or unreadable";
+    EVENTS_DELIVERED, "events_delivered", "log events that CloudWatch Logs accepted";
+    EVENTS_FILTERED, "events_filtered", "log lines that the filters kept back";
+    EVENTS_SPLIT, "events_split", "lines over the service's size limit, sent in parts";
+    EVENTS_MENDED, "events_mended", "log lines with invalid UTF-8, sent with replacement characters";
+    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days";
+    EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead";
+    EVENTS_EXPIRED, "events_rejected_expired", "log events that the service discarded as older than the group's retention";
+    EVENTS_SET_ASIDE, "events_set_aside", "log events that the service refused, kept in the dead-letter file";
+    LOG_REQUESTS, "log_requests", "PutLogEvents calls that succeeded";
+    METRIC_REQUESTS, "metric_requests", "PutMetricData calls that succeeded";
+    RETRIES, "retries", "calls that were tried again";
+    FILES_ROTATED, "files_rotated", "rotations seen (the old file was read to its end)";
+    FILES_TRUNCATED, "files_truncated", "files found cut short and read again from their beginning";
+    BYTES_MISSED, "log_bytes_missed", "bytes of log files that were gone before they could be read";
+    JOURNAL_GAPS, "journal_gaps", "times the saved journal cursor had been vacuumed away";
+    JOURNAL_RESTARTS, "journal_restarts", "times journalctl ended and was started again";
+    POSITION_WRITES, "position_writes", "times the positions were written to disk";
+    POSITION_WRITE_FAILURES, "position_write_failures", "times the positions could not be written";
+    CREDENTIAL_RENEWALS, "credential_renewals", "times fresh credentials were fetched";
+    CREDENTIAL_FAILURES, "credential_failures", "times fresh credentials could not be had";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = ALL.iter().map(|c| c.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
