@@ -1,0 +1,182 @@
+//! A log batch in the making: one request body that grows by one event at a time and can never break a limit.
+use super::{
+    escape::escape,
+    limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
+};
+use crate::{
+    model::{Cover, LogBatch, Target, Timestamp},
+    telemetry::counters,
+};
+use std::{borrow::Cow, sync::Arc};
+
+/// A body smaller than this is not worth a place among the large ones.
+pub const SMALL_BODY: usize = 64 * 1024;
+
+/// The open batch of one target.
+pub struct Draft {
+    target: Arc<Target>,
+    body: Vec<u8>,
+    index: Vec<(Timestamp, u32)>,
+    counted_bytes: usize,
+    earliest: Timestamp,
+    latest: Timestamp,
+    sorted: bool,
+    covers: Vec<Cover>,
+}
+
+impl Draft {
+    /// An empty batch.
+    pub fn new(target: Arc<Target>) -> Self {
+        let mut body = Vec::new();
+        body.extend_from_slice(b"{\"logGroupName\":\"");
+        escape(&target.group, &mut body);
+        body.extend_from_slice(b"\",\"logStreamName\":\"");
+        escape(&target.stream, &mut body);
+        body.extend_from_slice(b"\",\"logEvents\":[");
+        let (zero, covers, index) = (Timestamp::default(), vec![], vec![]);
+        Self { target, body, index, counted_bytes: 0, earliest: zero, latest: zero, sorted: true, covers }
+    }
+
+    /// Whether it holds no event. It may hold covers even so.
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Bytes of the body so far.
+    pub fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// Make room for a body of `capacity` bytes at once.
+    pub fn reserve(&mut self, capacity: usize) {
+        self.body.reserve(capacity.saturating_sub(self.body.len()));
+    }
+
+    /// Whether an event of `length` bytes at `at` keeps the batch inside all limits of PutLogEvents.
+    pub fn fits(&self, at: Timestamp, length: usize) -> bool {
+        self.is_empty()
+            || (self.counted_bytes + length + EVENT_OVERHEAD <= LOG_BATCH_BYTES
+                && self.index.len() < LOG_BATCH_EVENTS
+                && self.latest.max(at).since(self.earliest.min(at)) <= LOG_BATCH_SPAN)
+    }
+
+    /// Append an event that [`fits`](Self::fits). Bytes that are not UTF-8 become U+FFFD, counted.
+    pub fn push(&mut self, at: Timestamp, text: Text<'_>) {
+        if self.is_empty() {
+            (self.earliest, self.latest) = (at, at);
+        } else {
+            self.body.push(b',');
+        }
+        self.sorted &= at >= self.latest || self.is_empty();
+        self.earliest = self.earliest.min(at);
+        self.latest = self.latest.max(at);
+        self.index.push((at, u32::try_from(self.body.len()).expect("a body is a few MiB at most")));
+        self.body.extend_from_slice(b"{\"timestamp\":");
+        self.body.extend_from_slice(itoa::Buffer::new().format(at.as_millis()).as_bytes());
+        self.body.extend_from_slice(b",\"message\":\"");
+        self.counted_bytes += text.append(&mut self.body) + EVENT_OVERHEAD;
+        self.body.extend_from_slice(b"\"}");
+    }
+
+    /// Note what is delivered with this batch. Contiguous covers of one source become one.
+    pub fn cover(&mut self, cover: Cover) {
+        if cover.from == cover.to && cover.position.is_none() {
+            return;
+        }
+        match self.covers.iter_mut().find(|c| c.source == cover.source && c.to == cover.from) {
+            Some(known) => {
+                known.to = cover.to;
+                known.position = cover.position.or(known.position.take());
+            }
+            None => self.covers.push(cover),
+        }
+    }
+
+    /// Close the batch. Events stand in time order afterwards, those of one moment in the order they came.
+    pub fn finish(mut self) -> LogBatch {
+        if !self.sorted {
+            self.sort();
+        }
+        self.body.extend_from_slice(b"]}");
+        LogBatch {
+            target: self.target,
+            body: self.body.into(),
+            index: self.index.into(),
+            counted_bytes: self.counted_bytes,
+            covers: self.covers,
+        }
+    }
+
+    /// Rebuild the body in time order: the second copy that only events out of order cost.
+    fn sort(&mut self) {
+        let first = self.index.first().map_or(self.body.len(), |&(_, start)| start as usize);
+        let ends = self.index.iter().skip(1).map(|&(_, start)| start as usize - 1).chain([self.body.len()]);
+        let mut spans: Vec<_> =
+            self.index.iter().zip(ends).map(|(&(at, start), end)| (at, start as usize, end)).collect();
+        spans.sort_by_key(|&(at, ..)| at);
+        let mut body = Vec::with_capacity(self.body.len() + 2);
+        body.extend_from_slice(&self.body[..first]);
+        for (place, &(at, start, end)) in spans.iter().enumerate() {
+            if place > 0 {
+                body.push(b',');
+            }
+            self.index[place] = (at, u32::try_from(body.len()).expect("as long as before"));
+            body.extend_from_slice(&self.body[start..end]);
+        }
+        self.body = body;
+    }
+}
+
+/// The bytes of one event.
+#[derive(Clone, Copy)]
+pub enum Text<'a> {
+    Valid(&'a str),
+    /// Not known to be UTF-8.
+    Raw(&'a [u8]),
+}
+
+impl<'a> Text<'a> {
+    /// How many bytes the service will count for it.
+    pub fn counted(self) -> usize {
+        match self {
+            Self::Valid(text) => text.len(),
+            Self::Raw(bytes) => bytes
+                .utf8_chunks()
+                .map(|c| {
+                    c.valid().len() + if c.invalid().is_empty() { 0 } else { char::REPLACEMENT_CHARACTER.len_utf8() }
+                })
+                .sum(),
+        }
+    }
+
+    /// As text, mended where needed.
+    pub fn to_str(self) -> Cow<'a, str> {
+        match self {
+            Self::Valid(text) => text.into(),
+            Self::Raw(bytes) => String::from_utf8_lossy(bytes),
+        }
+    }
+
+    /// Escape it into `body`; returns the bytes that the service counts.
+    fn append(self, body: &mut Vec<u8>) -> usize {
+        match self {
+            Self::Valid(text) => escape(text, body),
+            Self::Raw(bytes) => {
+                let mut mended = false;
+                for chunk in bytes.utf8_chunks() {
+                    escape(chunk.valid(), body);
+                    if !chunk.invalid().is_empty() {
+                        escape("\u{fffd}", body);
+                        mended = true;
+                    }
+                }
+                counters::EVENTS_MENDED.add(mended.into());
+            }
+        }
+        self.counted()
+    }
+}
+
+#[cfg(test)]
+#[path = "draft/tests.rs"]
+mod tests;

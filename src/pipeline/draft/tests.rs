@@ -1,0 +1,128 @@
+use super::*;
+use crate::{
+    model::SourceId,
+    pipeline::limits::{LOG_BATCH_SPAN, MESSAGE_BYTES},
+};
+use proptest::prelude::*;
+
+fn target() -> Arc<Target> {
+    Arc::new(Target { group: "/a/\"b\"".into(), stream: "s".into(), retention_in_days: None })
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn draft_of(events: &[(i64, &str)]) -> Draft {
+    let mut draft = Draft::new(target());
+    for &(millis, text) in events {
+        draft.push(at(millis), Text::Valid(text));
+    }
+    draft
+}
+
+fn read(batch: &LogBatch) -> Vec<(i64, String)> {
+    batch.events().expect("valid JSON").into_iter().map(|e| (e.timestamp, e.message.into_owned())).collect()
+}
+
+#[test]
+fn the_body_is_a_request_that_the_service_reads() {
+    let batch = draft_of(&[(1, "one"), (2, "t\"wo")]).finish();
+    let body: serde_json::Value = serde_json::from_slice(&batch.body).expect("valid JSON");
+    assert_eq!(body["logGroupName"], "/a/\"b\"");
+    assert_eq!(body["logEvents"][1]["message"], "t\"wo");
+    assert_eq!(batch.counted_bytes, 3 + 4 + 2 * 26);
+    let second = batch.index[1].1 as usize;
+    assert!(batch.body[second..].starts_with(br#"{"timestamp":2,"#));
+}
+
+#[test]
+fn events_out_of_order_leave_in_order_and_equal_times_keep_theirs() {
+    let batch = draft_of(&[(5, "e"), (3, "a"), (5, "f"), (3, "b"), (4, "c")]).finish();
+    let expected = [(3, "a"), (3, "b"), (4, "c"), (5, "e"), (5, "f")];
+    assert_eq!(read(&batch), expected.map(|(t, m)| (t, m.to_owned())));
+    for &(at, start) in batch.index.iter() {
+        let head = format!("{{\"timestamp\":{},", at.as_millis());
+        assert!(batch.body[start as usize..].starts_with(head.as_bytes()));
+    }
+}
+
+#[test]
+fn a_batch_is_full_at_exactly_the_byte_limit() {
+    let mut draft = Draft::new(target());
+    let half = "x".repeat(LOG_BATCH_BYTES / 2 - EVENT_OVERHEAD);
+    draft.push(at(0), Text::Valid(&half));
+    assert!(draft.fits(at(0), half.len()));
+    assert!(!draft.fits(at(0), half.len() + 1));
+}
+
+#[test]
+fn the_longest_message_fits_a_batch_of_its_own() {
+    let mut draft = Draft::new(target());
+    assert!(draft.fits(at(0), MESSAGE_BYTES));
+    draft.push(at(0), Text::Valid(&"x".repeat(MESSAGE_BYTES)));
+    assert_eq!(draft.finish().counted_bytes, LOG_BATCH_BYTES);
+}
+
+#[test]
+fn a_batch_spans_no_more_than_a_day_in_either_direction() {
+    let day = i64::try_from(LOG_BATCH_SPAN.as_millis()).expect("a day");
+    let draft = draft_of(&[(day, "x")]);
+    assert!(draft.fits(at(2 * day), 1) && draft.fits(at(0), 1));
+    assert!(!draft.fits(at(2 * day + 1), 1) && !draft.fits(at(-1), 1));
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_replaced_and_counted_as_the_service_does() {
+    let mut draft = Draft::new(target());
+    let raw = Text::Raw(b"a\xffb\xf0\x9f\x98");
+    draft.push(at(1), raw);
+    let batch = draft.finish();
+    assert_eq!(read(&batch)[0].1, "a\u{fffd}b\u{fffd}");
+    assert_eq!(batch.counted_bytes, "a\u{fffd}b\u{fffd}".len() + 26);
+}
+
+#[test]
+fn contiguous_covers_of_a_source_become_one() {
+    let (a, b) = (SourceId::unique(), SourceId::unique());
+    let mut draft = Draft::new(target());
+    for (source, from, to) in [(a, 0, 5), (b, 7, 9), (a, 5, 8), (a, 10, 12)] {
+        draft.cover(Cover { source, from, to, position: None });
+    }
+    let covers: Vec<_> = draft.finish().covers.iter().map(|c| (c.source, c.from, c.to)).collect();
+    assert_eq!(covers, [(a, 0, 8), (b, 7, 9), (a, 10, 12)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn whatever_is_pushed_leaves_complete_and_inside_every_limit(
+        events in prop::collection::vec((0i64..200_000_000, prop::collection::vec(any::<u8>(), 1..40), 1usize..60_000), 1..60)
+    ) {
+        let (mut batches, mut draft) = (vec![], Draft::new(target()));
+        let mut sent = vec![];
+        for (millis, seed, times) in &events {
+            let bytes = seed.repeat(times / seed.len() + 1);
+            let text = Text::Raw(&bytes);
+            if !draft.fits(at(*millis), text.counted()) {
+                batches.push(std::mem::replace(&mut draft, Draft::new(target())).finish());
+            }
+            draft.push(at(*millis), text);
+            sent.push((*millis, String::from_utf8_lossy(&bytes).into_owned()));
+        }
+        batches.push(draft.finish());
+        let mut got = vec![];
+        for batch in &batches {
+            let events = read(batch);
+            let counted: usize = events.iter().map(|(_, m)| m.len() + EVENT_OVERHEAD).sum();
+            prop_assert_eq!(counted, batch.counted_bytes);
+            prop_assert!(counted <= LOG_BATCH_BYTES && events.len() <= LOG_BATCH_EVENTS);
+            prop_assert!(events.is_sorted_by_key(|e| e.0));
+            prop_assert!(events[events.len() - 1].0 - events[0].0 <= 86_400_000);
+            got.extend(events);
+        }
+        got.sort();
+        sent.sort();
+        prop_assert_eq!(got, sent);
+    }
+}

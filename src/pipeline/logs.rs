@@ -1,0 +1,181 @@
+//! The log stage: chunks of one target in, batches of that target out.
+//!
+//! One task a lane. A batch leaves when the next event does not fit, when its first event has waited for `interval`, or when
+//! the sources are gone. While the publisher is busy `send` waits, nothing is taken from the sources, and they stand still.
+use super::{
+    draft::{Draft, SMALL_BODY, Text},
+    limits::MESSAGE_BYTES,
+};
+use crate::{
+    model::{Chunk, Cover, LogBatch, Position, Room, Target, Timestamp},
+    telemetry::counters,
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, sleep_until},
+};
+
+/// Bodies over 64 KiB that may exist at once in the whole process, open ones and those on their way: about 1.2 MiB each.
+/// A lane that finds none free sends what it has early: more requests for a while, never more memory.
+pub const LARGE_BODIES: usize = 8;
+
+/// What a lane's stage works with.
+pub struct Lane {
+    pub target: Arc<Target>,
+    /// The longest time an event waits for its batch to fill.
+    pub interval: Duration,
+    /// Sources to wake when there is room again.
+    pub rooms: Arc<Mutex<Vec<Arc<Room>>>>,
+    /// See [`LARGE_BODIES`].
+    pub large: Arc<Semaphore>,
+}
+
+/// A batch and its place among the large bodies, which is free again when the batch is gone.
+pub struct Outgoing {
+    pub batch: LogBatch,
+    pub place: Option<OwnedSemaphorePermit>,
+}
+
+/// Cut what comes in into batches until all senders are gone.
+pub async fn batch_logs(lane: Lane, mut chunks: mpsc::Receiver<Chunk>, batches: mpsc::Sender<Outgoing>) {
+    let mut stage = Stage::new(lane, batches);
+    loop {
+        let deadline = stage.deadline;
+        let due = async {
+            match deadline {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let kept = tokio::select! {
+            chunk = chunks.recv() => match chunk {
+                Some(chunk) => stage.take(chunk).await,
+                None => break,
+            },
+            () = due => stage.cut().await,
+        };
+        if kept.is_err() {
+            return; // The publisher is gone; what we hold is not acknowledged, so it will be read again.
+        }
+    }
+    let _ = stage.cut().await;
+}
+
+/// The publisher has gone.
+struct Gone;
+
+fn cover(chunk: &Chunk, from: u64, to: u64, position: Option<Position>) -> Cover {
+    Cover { source: chunk.source, from, to, position }
+}
+
+struct Stage {
+    lane: Lane,
+    batches: mpsc::Sender<Outgoing>,
+    draft: Draft,
+    place: Option<OwnedSemaphorePermit>,
+    /// When the open batch leaves at the latest.
+    deadline: Option<Instant>,
+    /// What the last batch needed: a busy lane does not grow its buffer anew each time.
+    capacity: usize,
+}
+
+impl Stage {
+    fn new(lane: Lane, batches: mpsc::Sender<Outgoing>) -> Self {
+        let draft = Draft::new(lane.target.clone());
+        Self { lane, batches, draft, place: None, deadline: None, capacity: 0 }
+    }
+
+    async fn take(&mut self, chunk: Chunk) -> Result<(), Gone> {
+        for room in self.lane.rooms.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            room.made();
+        }
+        // One pass over the whole buffer is cheaper than one a line, and nearly every buffer is good.
+        let valid = std::str::from_utf8(&chunk.text).ok();
+        let mut covered = chunk.from;
+        for (place, event) in chunk.events.iter().enumerate() {
+            let span = event.start as usize..event.end as usize;
+            let text = match valid.and_then(|v| v.get(span.clone())) {
+                Some(text) => Text::Valid(text),
+                None => Text::Raw(chunk.text.get(span).expect("a source's spans lie inside its text")),
+            };
+            if !self.admits(event.at, text.counted()) {
+                if let Some(before) = place.checked_sub(1) {
+                    let to = chunk.events[before].next;
+                    self.draft.cover(cover(&chunk, covered, to, chunk.position_after(before)));
+                    covered = to;
+                }
+                self.cut().await?;
+            }
+            self.push(event.at, text).await?;
+        }
+        self.draft.cover(cover(&chunk, covered, chunk.to, Some(chunk.end.clone())));
+        // Only positions: nothing to wait for.
+        if self.draft.is_empty() { self.cut().await } else { Ok(()) }
+    }
+
+    /// Append one event. Mending may make it longer than its source could know; then it leaves in parts.
+    async fn push(&mut self, at: Timestamp, text: Text<'_>) -> Result<(), Gone> {
+        if text.counted() <= MESSAGE_BYTES {
+            self.append(at, text);
+            return Ok(());
+        }
+        counters::EVENTS_SPLIT.add(1);
+        let mended = text.to_str();
+        let mut rest = mended.as_ref();
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(MESSAGE_BYTES));
+            if !self.admits(at, part.len()) {
+                self.cut().await?;
+            }
+            self.append(at, Text::Valid(part));
+            rest = after;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, at: Timestamp, text: Text<'_>) {
+        // The service refuses an empty message, and with it the whole batch.
+        if text.counted() == 0 {
+            return;
+        }
+        if self.draft.is_empty() {
+            self.deadline = Some(Instant::now() + self.lane.interval);
+        }
+        self.draft.push(at, text);
+    }
+
+    /// Whether the open batch may take an event of `length` bytes: by the service's limits and by ours on large bodies.
+    fn admits(&mut self, at: Timestamp, length: usize) -> bool {
+        if self.draft.is_empty() && self.place.is_none() && length <= SMALL_BODY {
+            return true;
+        }
+        if self.place.is_none() && self.draft.len() + length > SMALL_BODY {
+            self.place = self.lane.large.clone().try_acquire_owned().ok();
+            if self.place.is_some() {
+                self.draft.reserve(self.capacity);
+            }
+        }
+        self.draft.fits(at, length)
+            && (self.draft.is_empty() || self.place.is_some() || self.draft.len() + length <= SMALL_BODY)
+    }
+
+    async fn cut(&mut self) -> Result<(), Gone> {
+        self.deadline = None;
+        self.capacity = self.draft.len();
+        let fresh = Draft::new(self.lane.target.clone());
+        let batch = std::mem::replace(&mut self.draft, fresh).finish();
+        let place = self.place.take();
+        if batch.is_empty() && batch.covers.is_empty() {
+            return Ok(());
+        }
+        self.batches.send(Outgoing { batch, place }).await.map_err(|_| Gone)
+    }
+}
+
+#[cfg(test)]
+#[path = "logs/tests.rs"]
+mod tests;

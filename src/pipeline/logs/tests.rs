@@ -1,0 +1,151 @@
+use super::*;
+use crate::model::{Anchor, Event, FileIdentity, FilePosition, Fingerprint, SourceId};
+use std::path::Path;
+
+struct Bench {
+    chunks: Option<mpsc::Sender<Chunk>>,
+    batches: mpsc::Receiver<Outgoing>,
+    source: SourceId,
+    offset: u64,
+}
+
+impl Bench {
+    /// A running stage with this many places for large bodies.
+    fn with_places(places: usize) -> Self {
+        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
+        let large = Arc::new(Semaphore::new(places));
+        let lane = Lane { target, interval: Duration::from_secs(10), rooms: Arc::default(), large };
+        let (chunks, from_chunks) = mpsc::channel(1);
+        let (to_batches, batches) = mpsc::channel(1);
+        tokio::spawn(batch_logs(lane, from_chunks, to_batches));
+        Self { chunks: Some(chunks), batches, source: SourceId::unique(), offset: 0 }
+    }
+
+    fn position(&self, offset: u64) -> Position {
+        let identity = FileIdentity { device: 1, inode: 2, head: Fingerprint::default() };
+        Position::File(FilePosition { path: "/f".into(), identity, offset, before: Fingerprint::default() })
+    }
+
+    /// Lines of one file, the last ones filtered out when `kept` is smaller than their number.
+    fn chunk(&mut self, lines: &[&[u8]], kept: usize) -> Chunk {
+        let (from, mut text, mut events) = (self.offset, vec![], vec![]);
+        for line in lines {
+            let start = u32::try_from(text.len()).expect("small");
+            text.extend_from_slice(line);
+            let end = u32::try_from(text.len()).expect("small");
+            text.push(b'\n');
+            events.push(Event { start, end, at: Timestamp::from_millis(1), next: from + text.len() as u64 });
+        }
+        events.truncate(kept);
+        self.offset += text.len() as u64;
+        let identity = Arc::new(FileIdentity { device: 1, inode: 2, head: Fingerprint::default() });
+        let anchor = Anchor::File { path: Arc::from(Path::new("/f")), identity };
+        Chunk { source: self.source, text, events, from, to: self.offset, anchor, end: self.position(self.offset) }
+    }
+
+    async fn send(&mut self, lines: &[&[u8]]) {
+        let chunk = self.chunk(lines, lines.len());
+        self.chunks.as_ref().expect("open").send(chunk).await.expect("the stage runs");
+    }
+
+    async fn next(&mut self) -> LogBatch {
+        self.batches.recv().await.expect("a batch").batch
+    }
+}
+
+fn messages(batch: &LogBatch) -> Vec<String> {
+    batch.events().expect("JSON").into_iter().map(|e| e.message.into_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_waits_no_longer_than_the_interval() {
+    let mut bench = Bench::with_places(1);
+    let start = Instant::now();
+    bench.send(&[b"one"]).await;
+    bench.send(&[b"two"]).await;
+    assert_eq!(messages(&bench.next().await), ["one", "two"]);
+    assert_eq!(start.elapsed().as_secs(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_batch_leaves_at_once_and_covers_exactly_its_lines() {
+    let mut bench = Bench::with_places(2);
+    let start = Instant::now();
+    let line = vec![b'x'; 300_000];
+    bench.send(&[&line, &line, &line, &line, b"rest"]).await;
+    let first = bench.next().await;
+    assert_eq!((first.len(), start.elapsed().as_secs()), (3, 0));
+    assert_eq!(first.covers.iter().map(|c| (c.from, c.to)).collect::<Vec<_>>(), [(0, 900_003)]);
+    match first.covers[0].position.as_ref().expect("known") {
+        Position::File(p) => {
+            assert_eq!((p.offset, p.before), (900_003, Fingerprint::of(&[&line[..63], b"\n"].concat())))
+        }
+        Position::Journal(_) => panic!("a file has a file's position"),
+    }
+    bench.chunks = None;
+    let second = bench.next().await;
+    assert_eq!((second.len(), second.covers[0].from, second.covers[0].to), (2, 900_003, bench.offset));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_leaves_when_the_sources_are_gone() {
+    let mut bench = Bench::with_places(1);
+    let start = Instant::now();
+    bench.send(&[b"last words"]).await;
+    bench.chunks = None;
+    assert_eq!(messages(&bench.next().await), ["last words"]);
+    assert!(start.elapsed().is_zero());
+    assert!(bench.batches.recv().await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_were_filtered_out_move_the_position_at_once() {
+    let mut bench = Bench::with_places(1);
+    let start = Instant::now();
+    let chunk = bench.chunk(&[b"noise", b"noise"], 0);
+    bench.chunks.as_ref().expect("open").send(chunk).await.expect("runs");
+    let batch = bench.next().await;
+    assert!(batch.is_empty() && start.elapsed().is_zero());
+    assert_eq!((batch.covers[0].from, batch.covers[0].to), (0, 12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_place_for_a_large_body_small_ones_leave_early() {
+    let mut bench = Bench::with_places(0);
+    let line = vec![b'x'; 20_000];
+    bench.send(&[&line, &line, &line, &line]).await;
+    assert_eq!(bench.next().await.len(), 3);
+    bench.chunks = None;
+    assert_eq!(bench.next().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_free_again_when_its_batch_is_gone() {
+    let mut bench = Bench::with_places(1);
+    let line = vec![b'x'; 500_000];
+    for _ in 0..4 {
+        bench.send(&[&line, &line]).await;
+        let outgoing = bench.batches.recv().await.expect("a batch");
+        assert_eq!(outgoing.batch.len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn mending_that_makes_a_line_too_long_splits_it() {
+    let mut bench = Bench::with_places(1);
+    bench.send(&[&vec![0xff; 400_000]]).await;
+    bench.chunks = None;
+    let (first, second) = (bench.next().await, bench.next().await);
+    assert!(first.covers.is_empty(), "half a line is not delivered");
+    assert_eq!(second.covers[0].to, bench.offset);
+    let length: usize = [first, second].iter().flat_map(messages).map(|m| m.len()).sum();
+    assert_eq!(length, 400_000 * 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_message_never_reaches_the_service() {
+    let mut bench = Bench::with_places(1);
+    bench.send(&[b"", b"a"]).await;
+    bench.chunks = None;
+    assert_eq!(messages(&bench.next().await), ["a"]);
+}
