@@ -1,8 +1,22 @@
 //! Publishes a machine's metrics and logs to Amazon CloudWatch.
+//!
+//! One direction: source -> stage -> publish -> CloudWatch. Nothing travels backwards but fullness and acknowledgements.
+//!
+//! ```text
+//! rank 6   commands  cli            what a person types
+//! rank 5   daemon                   the only spawner: wiring, ordered stop
+//! rank 4   aws  local               the two destinations: they implement `Put`
+//! rank 3   pipeline  publish        batches cut to the limits; put, retry, acknowledge
+//! rank 2   metrics  logs  spool  positions
+//! rank 1   config  telemetry
+//! rank 0   model  platform          plain data; what we ask the operating system
+//! ```
+//!
+//! A room may import rooms of a lower rank and itself, never its siblings: `tests/it/ranks.rs` enforces it.
 #![deny(unsafe_code)]
-#![allow(dead_code, unused_imports)] // while the rooms are being furnished
 
 mod aws;
+mod cli;
 mod commands;
 mod config;
 mod daemon;
@@ -16,3 +30,17 @@ mod positions;
 mod publish;
 mod spool;
 mod telemetry;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The whole program: parse, call, print the error chain, exit code.
+pub fn main() -> ExitCode {
+    match commands::dispatch(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

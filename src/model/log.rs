@@ -9,8 +9,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
+/// What closes a PutLogEvents body behind its last event.
+pub const REQUEST_END: &[u8] = b"]}";
 /// How many bytes before a position are remembered with it.
 const BEFORE: usize = 64;
 
@@ -109,6 +111,28 @@ impl LogBatch {
         self.index.is_empty()
     }
 
+    /// Two batches with the halves of the events, or `None` when there is only one. The covers stay with `self`: they are
+    /// delivered when both halves are.
+    pub fn halves(&self) -> Option<(Self, Self)> {
+        let middle = self.len() / 2;
+        (middle > 0).then(|| (self.part(0, middle), self.part(middle, self.len())))
+    }
+
+    /// A batch of the events `from..to`, without covers. Used when the service refuses a batch, so copying is no matter.
+    fn part(&self, from: usize, to: usize) -> Self {
+        let start_of = |place: usize| self.index.get(place).map(|&(_, start)| start as usize);
+        let head = start_of(0).expect("a part of a batch that has events");
+        let first = start_of(from).expect("inside the batch");
+        // Behind each event stands a comma, behind the last one the end of the request.
+        let end = start_of(to).map_or(self.body.len() - REQUEST_END.len(), |next| next - 1);
+        let body = [&self.body[..head], &self.body[first..end], REQUEST_END].concat();
+        let moved = u32::try_from(first - head).expect("a body is a few MiB at most");
+        let index: Vec<_> = self.index[from..to].iter().map(|&(at, start)| (at, start - moved)).collect();
+        let mut part = Self { body: body.into(), index: index.into(), counted_bytes: 0, covers: vec![], ..self.clone() };
+        part.counted_bytes = part.events().map_or(0, |events| events.iter().map(|e| e.message.len() + 26).sum());
+        part
+    }
+
     /// The events, decoded again from the body: for the embedded store and for people, not for the hot path.
     pub fn events(&self) -> Result<Vec<LogEvent<'_>>, serde_json::Error> {
         #[derive(Deserialize)]
@@ -149,6 +173,13 @@ impl std::fmt::Debug for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Room").field("waiting", &self.waiting).finish_non_exhaustive()
     }
+}
+
+/// A batch on its way, with its place among the large bodies that may exist at once; the place is free when this is dropped.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub batch: LogBatch,
+    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// Where a source hands its chunks.

@@ -4,7 +4,7 @@ use super::{
     limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
 };
 use crate::{
-    model::{Cover, LogBatch, Target, Timestamp},
+    model::{Cover, LogBatch, REQUEST_END, Target, Timestamp},
     telemetry::counters,
 };
 use std::{borrow::Cow, sync::Arc};
@@ -97,7 +97,7 @@ impl Draft {
         if !self.sorted {
             self.sort();
         }
-        self.body.extend_from_slice(b"]}");
+        self.body.extend_from_slice(REQUEST_END);
         LogBatch {
             target: self.target,
             body: self.body.into(),

@@ -7,7 +7,7 @@ use super::{
     limits::MESSAGE_BYTES,
 };
 use crate::{
-    model::{Chunk, Cover, LogBatch, Position, Room, Target, Timestamp},
+    model::{Chunk, Cover, Outgoing, Position, Room, Target, Timestamp},
     telemetry::counters,
 };
 use std::{
@@ -32,12 +32,6 @@ pub struct Lane {
     pub rooms: Arc<Mutex<Vec<Arc<Room>>>>,
     /// See [`LARGE_BODIES`].
     pub large: Arc<Semaphore>,
-}
-
-/// A batch and its place among the large bodies, which is free again when the batch is gone.
-pub struct Outgoing {
-    pub batch: LogBatch,
-    pub place: Option<OwnedSemaphorePermit>,
 }
 
 /// Cut what comes in into batches until all senders are gone.

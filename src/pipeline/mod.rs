@@ -9,5 +9,5 @@ pub mod limits;
 mod logs;
 mod metrics;
 
-pub use logs::{LARGE_BODIES, Lane, Outgoing, batch_logs};
+pub use logs::{LARGE_BODIES, Lane, batch_logs};
 pub use metrics::batch_metrics;

@@ -1,4 +1,19 @@
 //! Take a batch, put it, acknowledge it: everything between a cut batch and a moved position.
+//!
+//! Owns retrying: [`PutError::next`] says what an error asks for, `logs` and `metrics` do it. Log batches wait for as long
+//! as it takes, since their lines stand safely in their sources; metric batches that cannot be sent go to the spool.
+mod backoff;
+mod dead_letter;
+mod logs;
+mod metrics;
 mod put;
+mod report;
+#[cfg(test)]
+mod scripted;
 
+pub use backoff::Backoff;
+pub use dead_letter::DeadLetters;
+pub use logs::{Acknowledge, LogPublisher};
+pub use metrics::MetricPublisher;
 pub use put::{BoxError, Next, Put, PutError, PutFuture, Rejected, Service};
+pub use report::{Report, chain};

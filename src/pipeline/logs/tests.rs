@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Anchor, Event, FileIdentity, FilePosition, Fingerprint, SourceId};
+use crate::model::{Anchor, Event, LogBatch, FileIdentity, FilePosition, Fingerprint, SourceId};
 use std::path::Path;
 
 struct Bench {

@@ -1,0 +1,141 @@
+//! The command line: what is accepted, and what `--help` says. Nothing is done here.
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The configuration of an installed daemon.
+pub const DEFAULT_CONFIG: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
+
+/// Publishes this machine's metrics and logs to Amazon CloudWatch.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// What to do. Without a command the daemon runs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground
+    Run(Run),
+    /// Check configurations: every finding at once, exit code 78 when one is an error
+    Validate(Validate),
+    /// Ask the running daemon how it is doing
+    Status(Status),
+    /// Read the embedded CloudWatch
+    #[command(subcommand)]
+    Local(Local),
+}
+
+/// Arguments of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The configuration [default: the installed daemon's]
+    pub config: Option<PathBuf>,
+    /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub local: Option<Option<PathBuf>>,
+    /// Print each request as a line of JSON instead of sending it; positions are not moved
+    #[arg(long, conflicts_with = "local")]
+    pub dry_run: bool,
+    /// Collect once, publish, ship what the logs hold, and exit
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Arguments of `validate`.
+#[derive(Args, Debug)]
+pub struct Validate {
+    /// The configurations
+    #[arg(required = true)]
+    pub configs: Vec<PathBuf>,
+    /// Let warnings count as errors
+    #[arg(long)]
+    pub strict: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `status`.
+#[derive(Args, Debug)]
+pub struct Status {
+    /// The configuration of the daemon [default: the installed daemon's]
+    pub config: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to read from the embedded CloudWatch.
+#[derive(Debug, Subcommand)]
+pub enum Local {
+    /// The metrics, or the points of one
+    Metrics {
+        /// Only this metric
+        name: Option<String>,
+        /// How far to look back: 90s, 30m, 1h, 2d
+        #[arg(long, default_value = "1h", value_parser = crate::commands::local::parse_since)]
+        since: std::time::Duration,
+        /// One JSON document a line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        store: Store,
+    },
+    /// The log groups, or the events of one
+    Logs {
+        /// Only this group
+        group: Option<String>,
+        /// Only this stream
+        stream: Option<String>,
+        /// How far to look back: 90s, 30m, 1h, 2d
+        #[arg(long, default_value = "1h", value_parser = crate::commands::local::parse_since)]
+        since: std::time::Duration,
+        /// One JSON document a line
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        store: Store,
+    },
+}
+
+/// Which embedded store.
+#[derive(Args, Debug)]
+pub struct Store {
+    /// The folder of the store [default: the configuration's]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub folder: Option<PathBuf>,
+    /// The configuration whose store is meant [default: the installed daemon's, else none]
+    #[arg(long, value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_alone_runs_the_daemon() {
+        let cli = Cli::parse_from(["amazon-cloudwatch-publisher", "my.json"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.config, Some("my.json".into()));
+    }
+
+    #[test]
+    fn local_takes_its_folder_only_with_an_equals_sign() {
+        let run = |args: &[&str]| Cli::parse_from([&["p", "run"], args].concat()).command;
+        let Some(Command::Run(run_plain)) = run(&["--local", "my.json"]) else { panic!("run") };
+        assert_eq!((run_plain.local, run_plain.config), (Some(None), Some("my.json".into())));
+        let Some(Command::Run(run_in)) = run(&["--local=/d"]) else { panic!("run") };
+        assert_eq!(run_in.local, Some(Some("/d".into())));
+    }
+}

@@ -1,0 +1,141 @@
+//! Who this machine is: the names that dimensions, log groups, log streams and the login carry.
+use crate::{
+    config::settings::{Instance, Serial},
+    platform,
+};
+use std::{io, process::Stdio, time::Duration};
+use tokio::process::Command;
+
+/// How long `agent.instance.command` may run. `system_profiler`, the slowest of the usual ones, takes a few seconds.
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// The serial number when nothing is configured, as the publisher's users know it.
+const ZEROS: &str = "000000000000";
+
+/// The names of this machine.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// `PREFIX-SERIAL`.
+    pub instance_id: String,
+    pub hostname: String,
+    /// The first address that is not a loopback one, if there is any yet.
+    pub ip_address: Option<String>,
+    /// The local date at the start, `2026-01-31`.
+    pub date: String,
+}
+
+/// Why this machine has no name.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    #[error("agent.instance.command could not be run: `{command}`")]
+    Spawn { command: String, source: io::Error },
+    #[error("agent.instance.command did not end within {} seconds: `{command}`", COMMAND_LIMIT.as_secs())]
+    TooSlow { command: String },
+    #[error("agent.instance.command failed ({status}): `{command}` said `{said}`")]
+    Failed { command: String, status: std::process::ExitStatus, said: String },
+    #[error("agent.instance.command printed nothing: `{command}`; it must print this system's serial number")]
+    Empty { command: String },
+    #[error("agent.instance.command printed more than one word, so that it cannot be part of a name: `{command}` printed `{said}`")]
+    NotAName { command: String, said: String },
+}
+
+impl Identity {
+    /// Find out. Runs the configured command, if there is one; asks nothing of the network.
+    ///
+    /// # Errors
+    /// When the configured command does not give a usable serial number.
+    pub async fn find(instance: &Instance) -> Result<Self, IdentityError> {
+        let hostname = platform::host_name();
+        let instance_id = match &instance.serial {
+            Serial::Fixed(serial) => format!("{}-{serial}", instance.prefix),
+            Serial::Zeros => format!("{}-{ZEROS}", instance.prefix),
+            Serial::Command(command) => format!("{}-{}", instance.prefix, serial_from(command, COMMAND_LIMIT).await?),
+            Serial::Machine => platform::ec2_instance_id().unwrap_or_else(|| hostname.clone()),
+        };
+        let date = chrono::Local::now().format("%Y-%m-%d").to_string();
+        Ok(Self { instance_id, hostname, ip_address: platform::ip_address().map(|a| a.to_string()), date })
+    }
+
+    /// The value of a placeholder, without its braces. `None`: not known.
+    pub fn value(&self, placeholder: &str) -> Option<String> {
+        match placeholder {
+            "instance_id" => Some(self.instance_id.clone()),
+            "hostname" | "local_hostname" => Some(self.hostname.clone()),
+            "ip_address" => self.ip_address.clone(),
+            "date" => Some(self.date.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// What the shell command prints, trimmed and lower-cased.
+async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityError> {
+    let name = || command.to_owned();
+    let mut shell = shell(command);
+    shell.stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(limit, shell.output()).await {
+        Err(_) => return Err(IdentityError::TooSlow { command: name() }),
+        Ok(output) => output.map_err(|source| IdentityError::Spawn { command: name(), source })?,
+    };
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().chars().take(200).collect();
+        return Err(IdentityError::Failed { command: name(), status: output.status, said });
+    }
+    let serial = String::from_utf8_lossy(&output.stdout).trim().to_lowercase();
+    if serial.is_empty() {
+        return Err(IdentityError::Empty { command: name() });
+    }
+    if serial.contains(|c: char| c.is_whitespace() || c.is_control()) || serial.len() > 200 {
+        return Err(IdentityError::NotAName { command: name(), said: serial.chars().take(200).collect() });
+    }
+    Ok(serial)
+}
+
+#[cfg(not(windows))]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", command]);
+    shell
+}
+
+#[cfg(windows)]
+fn shell(command: &str) -> Command {
+    let mut shell = Command::new("cmd");
+    shell.args(["/C", command]);
+    shell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn id(serial: Serial) -> Result<String, IdentityError> {
+        Identity::find(&Instance { prefix: "rpi".into(), serial }).await.map(|i| i.instance_id)
+    }
+
+    #[tokio::test]
+    async fn the_id_is_prefix_and_serial() {
+        assert_eq!(id(Serial::Fixed("C02X".into())).await.expect("fixed"), "rpi-C02X");
+        assert_eq!(id(Serial::Zeros).await.expect("default"), "rpi-000000000000");
+        let command = Serial::Command("echo ' ABC123 '".into());
+        assert_eq!(id(command).await.expect("a command"), "rpi-abc123");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_fails_or_says_nothing_is_an_error_that_names_it() {
+        for (command, part) in [("echo sorry >&2; exit 3", "sorry"), ("true", "nothing"), ("echo a b", "a b")] {
+            let error = id(Serial::Command(command.into())).await.expect_err("must fail").to_string();
+            assert!(error.contains(command) && error.contains(part), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_ended() {
+        let error = serial_from("sleep 600", Duration::from_millis(20)).await.expect_err("too slow");
+        assert!(matches!(error, IdentityError::TooSlow { .. }));
+    }
+
+    #[tokio::test]
+    async fn without_an_instance_section_the_agents_dialect_takes_the_machines_own_name() {
+        assert!(!id(Serial::Machine).await.expect("always known").is_empty());
+    }
+}

@@ -1,0 +1,92 @@
+//! A destination that sends nothing: it prints each request that would be sent as one line of JSON.
+use crate::{
+    model::{LogBatch, MetricBatch, Target},
+    publish::{Put, PutError, PutFuture, Rejected, Service},
+};
+use serde_json::{Value, json};
+use std::{
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
+
+/// Prints to the writer it was made with. Accepts everything.
+pub struct Printer<W>(Mutex<W>);
+
+impl<W: Write + Send> Printer<W> {
+    /// Print to `out`.
+    pub fn new(out: W) -> Self {
+        Self(Mutex::new(out))
+    }
+
+    /// A reader that has gone away is an answer too: nothing can be printed, so nothing counts as sent.
+    fn print(&self, operation: &str, request: &Value) -> Result<(), PutError> {
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = json!({"operation": operation, "request": request});
+        writeln!(out, "{line}")
+            .and_then(|()| out.flush())
+            .map_err(|error| PutError::Unreachable { service: Service::Local, source: error.into() })
+    }
+}
+
+impl<W: Write + Send> Put for Printer<W> {
+    fn metrics<'a>(&'a self, batch: &'a MetricBatch) -> PutFuture<'a, ()> {
+        let datums: Vec<_> = batch
+            .points
+            .iter()
+            .map(|p| {
+                let dimensions: Vec<_> = p.dimensions.iter().map(|d| json!({"Name": d.name, "Value": d.value})).collect();
+                let (name, unit, at) = (&p.name, p.unit.as_str(), p.at.rfc3339());
+                json!({"MetricName": name, "Value": p.value, "Unit": unit, "Timestamp": at, "Dimensions": dimensions})
+            })
+            .collect();
+        let request = json!({"Namespace": batch.namespace, "MetricData": datums});
+        Box::pin(async move { self.print("PutMetricData", &request) })
+    }
+
+    fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
+        Box::pin(async move {
+            let request = serde_json::from_slice(&batch.body)
+                .map_err(|error| PutError::Refused { service: Service::Local, reason: error.to_string() })?;
+            self.print("PutLogEvents", &request)?;
+            Ok(Rejected::default())
+        })
+    }
+
+    // Whether a group exists is not known without asking, so nothing is ever reported missing and nothing is made.
+    fn create_group<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn create_stream<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn set_retention<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn renew(&self) -> PutFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Dimension, Point, Resolution, Timestamp, Unit};
+
+    #[tokio::test]
+    async fn each_request_is_one_line_of_json() {
+        let printer = Printer::new(vec![]);
+        let dimensions = [Dimension::new("InstanceId", "sys-1")].into();
+        let (at, unit, resolution) = (Timestamp::from_millis(0), Unit::Percent, Resolution::Minute);
+        let point = Point { name: "CPUUtilization".into(), value: 1.5, unit, at, dimensions, resolution };
+        let batch = MetricBatch { namespace: "N".into(), points: vec![point] };
+        printer.metrics(&batch).await.expect("memory takes all");
+        let out = printer.0.into_inner().expect("whole");
+        let line: Value = serde_json::from_slice(&out).expect("JSON");
+        assert_eq!(line["operation"], "PutMetricData");
+        assert_eq!(line["request"]["MetricData"][0]["Dimensions"][0]["Value"], "sys-1");
+        assert_eq!(out.iter().filter(|&&b| b == b'\n').count(), 1);
+    }
+}

@@ -1,0 +1,215 @@
+use super::*;
+use crate::{
+    model::{SourceId, Timestamp},
+    publish::{Service, scripted::Scripted},
+    telemetry::board::Board,
+};
+use std::sync::{Mutex as StdMutex, PoisonError};
+
+const LOGS: Service = Service::CloudWatchLogs;
+
+fn target() -> Arc<Target> {
+    Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: Some(7) })
+}
+
+fn batch(source: SourceId, from: u64, messages: &[&str]) -> Outgoing {
+    let (mut body, mut index) = (br#"{"logGroupName":"g","logStreamName":"s","logEvents":["#.to_vec(), vec![]);
+    for (place, message) in messages.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        index.push((Timestamp::from_millis(1), u32::try_from(body.len()).expect("small")));
+        body.extend_from_slice(format!(r#"{{"timestamp":1,"message":"{message}"}}"#).as_bytes());
+    }
+    body.extend_from_slice(b"]}");
+    let to = from + messages.len() as u64;
+    let covers = vec![Cover { source, from, to, position: None }];
+    let counted_bytes = 0;
+    let batch = LogBatch { target: target(), body: body.into(), index: index.into(), counted_bytes, covers };
+    Outgoing { batch, place: None }
+}
+
+struct Bench {
+    put: Arc<Scripted>,
+    board: Arc<Board>,
+    acknowledged: Arc<StdMutex<Vec<(u64, u64)>>>,
+    folder: tempfile::TempDir,
+    stopping: CancellationToken,
+}
+
+impl Bench {
+    fn against(put: Scripted) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (board, acknowledged, stopping) = Default::default();
+        Self { put: Arc::new(put), board, acknowledged, folder, stopping }
+    }
+
+    fn publisher(&self) -> LogPublisher {
+        let acknowledged = self.acknowledged.clone();
+        LogPublisher {
+            put: self.put.clone(),
+            acknowledge: Arc::new(move |covers| {
+                let covers = covers.iter().map(|c| (c.from, c.to));
+                acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(covers);
+            }),
+            report: Arc::new(Report::new(self.board.clone(), "logs")),
+            dead_letters: Arc::new(DeadLetters::in_folder(self.folder.path())),
+            stopping: self.stopping.clone(),
+        }
+    }
+
+    /// Send one batch to its end.
+    async fn send(&self, messages: &[&str]) -> Vec<(u64, u64)> {
+        let (to, batches) = mpsc::channel(1);
+        to.send(batch(SourceId::unique(), 0, messages)).await.expect("open");
+        drop(to);
+        self.publisher().run(target(), batches).await;
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn unreachable() -> PutError {
+    PutError::Unreachable { service: LOGS, source: "no route".into() }
+}
+
+fn refused_keys() -> PutError {
+    PutError::Credentials { service: LOGS, source: "expired".into() }
+}
+
+fn missing() -> PutError {
+    PutError::Missing { service: LOGS }
+}
+
+fn denied(action: &'static str) -> PutError {
+    PutError::Denied { service: LOGS, action, source: "not allowed".into() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_tried_until_it_arrives_and_acknowledged_only_then() {
+    let bench = Bench::against(Scripted::failing((0..50).map(|_| unreachable())));
+    assert_eq!(bench.send(&["a"]).await, [(0, 1)]);
+    assert_eq!(bench.put.accepted(), ["event:a"]);
+    let state = &bench.board.read().destinations["logs"];
+    assert_eq!((state.waiting_batches, state.failures_in_a_row), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_services_hint_decides_when_to_come_back() {
+    let after = Some(Duration::from_secs(20));
+    let bench = Bench::against(Scripted::failing([PutError::Throttled { service: LOGS, after }]));
+    let start = tokio::time::Instant::now();
+    bench.send(&["a"]).await;
+    assert!((20..=25).contains(&start.elapsed().as_secs()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_stream_is_made_without_asking_for_the_group() {
+    let bench = Bench::against(Scripted::failing([missing()]));
+    bench.send(&["a"]).await;
+    assert_eq!(bench.put.calls(), ["logs", "create_stream", "logs", "event:a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_group_is_made_with_its_retention() {
+    let bench = Bench::against(Scripted { making: StdMutex::new([Some(missing())].into()), ..Scripted::failing([missing()]) });
+    bench.send(&["a"]).await;
+    let calls = ["logs", "create_stream", "create_group", "set_retention", "create_stream", "logs", "event:a"];
+    assert_eq!(bench.put.calls(), calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_without_retention_does_not_hold_up_the_lines() {
+    let answers = [Some(missing()), None, Some(denied("logs:PutRetentionPolicy"))];
+    let bench = Bench::against(Scripted { making: StdMutex::new(answers.into()), ..Scripted::failing([missing()]) });
+    assert_eq!(bench.send(&["a"]).await, [(0, 1)]);
+    assert!(bench.put.calls().contains(&"set_retention".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_renewed_and_the_same_batch_goes_again_at_once() {
+    let bench = Bench::against(Scripted::failing([refused_keys()]));
+    let start = tokio::time::Instant::now();
+    bench.send(&["a"]).await;
+    assert_eq!(bench.put.calls(), ["logs", "renew", "logs", "event:a"]);
+    assert!(start.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_stay_refused_are_not_hammered() {
+    let bench = Bench::against(Scripted::failing((0..10).map(|_| refused_keys())));
+    let start = tokio::time::Instant::now();
+    bench.send(&["a"]).await;
+    assert!(start.elapsed() > Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_permission_is_waited_for() {
+    let bench = Bench::against(Scripted::failing((0..20).map(|_| denied("logs:PutLogEvents"))));
+    assert_eq!(bench.send(&["a"]).await, [(0, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_one_bad_event_is_set_aside_and_the_rest_arrives_in_order() {
+    let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
+    assert_eq!(bench.send(&["a", "b", "c", "bad \\\"one\\\"", "d", "e", "f"]).await, [(0, 7)]);
+    assert_eq!(bench.put.accepted(), ["a", "b", "c", "d", "e", "f"].map(|m| format!("event:{m}")));
+    let letters = std::fs::read_to_string(bench.folder.path().join("dead-letter.jsonl")).expect("written");
+    let letter: serde_json::Value = serde_json::from_str(letters.trim()).expect("one line of JSON");
+    assert_eq!((&letter["message"], &letter["reason"], &letter["group"]), (&"bad \"one\"".into(), &"poison".into(), &"g".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_set_aside_is_not_acknowledged() {
+    let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
+    std::fs::create_dir(bench.folder.path().join("dead-letter.jsonl")).expect("in the way");
+    let stopping = bench.stopping.clone();
+    let stop = async {
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        stopping.cancel();
+    };
+    let (acknowledged, ()) = tokio::join!(bench.send(&["bad"]), stop);
+    assert!(acknowledged.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stop_leaves_what_fails_unacknowledged() {
+    let bench = Bench::against(Scripted::failing((0..1000).map(|_| unreachable())));
+    bench.stopping.cancel();
+    let start = tokio::time::Instant::now();
+    assert!(bench.send(&["a"]).await.is_empty());
+    assert!(start.elapsed().is_zero());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_without_events_moves_positions_without_a_call() {
+    let bench = Bench::against(Scripted::default());
+    let (to, batches) = mpsc::channel(1);
+    let mut outgoing = batch(SourceId::unique(), 0, &[]);
+    outgoing.batch.covers[0].to = 9;
+    to.send(outgoing).await.expect("open");
+    drop(to);
+    bench.publisher().run(target(), batches).await;
+    assert_eq!(*bench.acknowledged.lock().expect("whole"), [(0, 9)]);
+    assert!(bench.put.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_batches_that_miss_their_stream_one_makes_it() {
+    let bench = Bench::against(Scripted::default());
+    let source = SourceId::unique();
+    let (to, batches) = mpsc::channel(16);
+    to.send(batch(source, 0, &["first"])).await.expect("open");
+    let run = tokio::spawn(bench.publisher().run(target(), batches));
+    while bench.put.accepted().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    bench.put.fail((0..4).map(|_| missing()));
+    for from in 1..9 {
+        to.send(batch(source, from, &["more"])).await.expect("open");
+    }
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(bench.put.accepted().len(), 9);
+    let made = bench.put.calls().iter().filter(|c| *c == "create_stream").count();
+    assert!((1..=4).contains(&made), "{made}");
+}

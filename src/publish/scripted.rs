@@ -1,0 +1,105 @@
+//! A destination for tests that answers as it is told.
+use super::{Put, PutError, PutFuture, Rejected};
+use crate::model::{LogBatch, MetricBatch, Target};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+/// Answers each call with the next scripted error, then accepts everything.
+#[derive(Default)]
+pub struct Scripted {
+    script: Mutex<VecDeque<PutError>>,
+    /// Batches with this text in them are refused.
+    pub poison: Option<&'static str>,
+    /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
+    calls: Mutex<Vec<String>>,
+    /// Answers to the calls that are not Put calls, one by one; success after that.
+    pub making: Mutex<VecDeque<Option<PutError>>>,
+}
+
+impl Scripted {
+    /// These errors come first.
+    pub fn failing(errors: impl IntoIterator<Item = PutError>) -> Self {
+        Self { script: Mutex::new(errors.into_iter().collect()), ..Self::default() }
+    }
+
+    /// Add errors while it runs.
+    pub fn fail(&self, errors: impl IntoIterator<Item = PutError>) {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).extend(errors);
+    }
+
+    /// Everything so far.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Only what was accepted.
+    pub fn accepted(&self) -> Vec<String> {
+        self.calls().into_iter().filter(|c| c.contains(':')).collect()
+    }
+
+    fn say(&self, call: impl Into<String>) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call.into());
+    }
+
+    fn answer(&self) -> Result<(), PutError> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front().map_or(Ok(()), Err)
+    }
+
+    fn make(&self, call: &str) -> Result<(), PutError> {
+        self.say(call);
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).pop_front().flatten().map_or(Ok(()), Err)
+    }
+}
+
+impl Put for Scripted {
+    fn metrics<'a>(&'a self, batch: &'a MetricBatch) -> PutFuture<'a, ()> {
+        Box::pin(async {
+            self.say("metrics");
+            self.answer()?;
+            if let Some(poison) = self.poison
+                && batch.points.iter().any(|p| p.name == poison)
+            {
+                return Err(PutError::Refused { service: super::Service::CloudWatch, reason: "poison".into() });
+            }
+            for point in &batch.points {
+                self.say(format!("point:{}@{}", point.name, point.at.as_millis()));
+            }
+            Ok(())
+        })
+    }
+
+    fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
+        Box::pin(async {
+            self.say("logs");
+            self.answer()?;
+            let events = batch.events().expect("our own JSON");
+            if let Some(poison) = self.poison
+                && events.iter().any(|e| e.message.contains(poison))
+            {
+                return Err(PutError::Refused { service: super::Service::CloudWatchLogs, reason: "poison".into() });
+            }
+            for event in events {
+                self.say(format!("event:{}", event.message));
+            }
+            Ok(Rejected::default())
+        })
+    }
+
+    fn create_group<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { self.make("create_group") })
+    }
+
+    fn create_stream<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { self.make("create_stream") })
+    }
+
+    fn set_retention<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { self.make("set_retention") })
+    }
+
+    fn renew(&self) -> PutFuture<'_, ()> {
+        Box::pin(async { self.make("renew") })
+    }
+}
