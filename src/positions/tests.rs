@@ -161,7 +161,8 @@ fn positions_unseen_for_thirty_days_are_dropped_and_open_ones_are_seen_at_each_s
 #[test]
 fn a_crash_at_any_step_of_a_write_leaves_a_good_generation() {
     let current = "positions.json";
-    let steps: [(&str, &[u64], fn(&Path)); 5] = [
+    type Step = (&'static str, &'static [u64], fn(&Path));
+    let steps: [Step; 5] = [
         ("the new file is torn", &[20], |f| fs::write(f.join("positions.json.new"), "{\"vers").expect("written")),
         ("between the renames", &[20], |f| {
             fs::rename(f.join("positions.json"), f.join("positions.previous.json")).expect("renamed")
