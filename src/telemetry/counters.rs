@@ -45,6 +45,7 @@ counters! {
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
     SPOOL_DROPPED, "spooled_batches_dropped", "spooled batches given up: too old, over the size limit, or unreadable";
+    SPOOLED_POINTS_EXPIRED, "spooled_points_expired", "points of spooled batches given up because they had become too old";
     EVENTS_DELIVERED, "events_delivered", "log events that CloudWatch Logs accepted";
     EVENTS_FILTERED, "events_filtered", "log lines that the filters kept back";
     EVENTS_SPLIT, "events_split", "lines over the service's size limit, sent in parts";
@@ -61,6 +62,7 @@ counters! {
     BYTES_MISSED, "log_bytes_missed", "bytes of log files that were gone before they could be read";
     JOURNAL_GAPS, "journal_gaps", "times the saved journal cursor had been vacuumed away";
     JOURNAL_RESTARTS, "journal_restarts", "times journalctl ended and was started again";
+    JOURNAL_LINES_UNREADABLE, "journal_lines_unreadable", "lines of journalctl given up: longer than 16 MiB, or no journal entry";
     POSITION_WRITES, "position_writes", "times the positions were written to disk";
     POSITION_WRITE_FAILURES, "position_write_failures", "times the positions could not be written";
     CREDENTIAL_RENEWALS, "credential_renewals", "times fresh credentials were fetched";

@@ -1,0 +1,89 @@
+//! What the positions and the spool ask of a file system: durable writes of private files, and how much room is left.
+//!
+//! A rename is atomic, but neither the bytes of the new file nor its name are safe before both the file and its folder
+//! have been synced (`fsync(2)`: "Calling fsync() does not necessarily ensure that the entry in the directory has reached disk").
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::Path,
+};
+
+/// Create `path`, or empty it, for its owner alone (mode 0600; on Windows as the folder's own rules say).
+pub fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Create `folder` and what lacks above it, for its owner alone where it is new (mode 0700).
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Write all of `bytes` to `path` and wait until they are on the disk. On failure nothing is left at `path`.
+pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let written = create_private(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    if written.is_err() {
+        // A half-written file would only hold on to space that is already scarce.
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Wait until the names in `folder` are on the disk.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Windows cannot open a folder as a file; NTFS keeps its names in a journal of its own.
+    if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
+}
+
+/// Bytes that an ordinary user may still write to the file system of `path`. May block on a dead network mount.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    fs4::available_space(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_file_is_there_whole_and_its_folder_can_be_synced() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let inner = folder.path().join("a/b");
+        create_private_folder(&inner).expect("created");
+        create_private_folder(&inner).expect("there already");
+        let file = inner.join("f");
+        write_synced(&file, b"longer than the next").expect("written");
+        write_synced(&file, b"whole").expect("written again");
+        sync_folder(&inner).expect("synced");
+        assert_eq!(fs::read(&file).expect("readable"), b"whole");
+        assert!(free_bytes(&inner).expect("known") > 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn others_may_not_read_what_is_written() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("f");
+        write_synced(&file, b"x").expect("written");
+        assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_no_file_and_keeps_a_folder_of_that_name() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).expect("created");
+        assert!(write_synced(&taken, b"x").is_err());
+        assert!(taken.is_dir());
+    }
+}

@@ -1,0 +1,261 @@
+use super::*;
+use crate::model::{Dimension, Point, Resolution, Unit};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+const BOUNDS: settings::Spool =
+    settings::Spool { max_bytes: 100_000, max_age: Duration::from_secs(24 * 60 * 60), min_free_bytes: 1_000 };
+
+fn point(value: f64, at: Timestamp) -> Point {
+    let dimensions = Arc::from([Dimension::new("Hostname", "h")]);
+    Point { name: "CPU".into(), value, unit: Unit::Percent, at, dimensions, resolution: Resolution::Minute }
+}
+
+fn batch(value: f64, at: Timestamp) -> MetricBatch {
+    MetricBatch { namespace: "System/Default".into(), points: vec![point(value, at)] }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 60 * 60)
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("temporary folder")
+}
+
+fn spool(folder: &Path, bounds: settings::Spool) -> Spool {
+    Spool::open(folder, bounds).expect("opens")
+}
+
+/// The values that replaying from the oldest on gives.
+fn drain(spool: &Spool) -> Vec<f64> {
+    let mut values = Vec::new();
+    while let Some(spooled) = spool.oldest() {
+        values.extend(spooled.batch.points.iter().map(|point| point.value));
+        spool.remove(&spooled);
+    }
+    values
+}
+
+fn size_of_one(at: Timestamp) -> u64 {
+    let folder = folder();
+    let spool = spool(folder.path(), BOUNDS);
+    spool.push(&batch(1.0, at)).expect("spooled");
+    spool.bytes()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = fs::read_dir(folder).expect("readable").map(|e| e.expect("readable").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn batches_come_back_oldest_first_with_their_first_timestamps_after_a_restart() {
+    let folder = folder();
+    let at = now();
+    let before = spool(folder.path(), BOUNDS);
+    let older = batch(1.0, at.minus(hours(2)));
+    before.push(&batch(2.0, at)).expect("spooled");
+    before.push(&older).expect("spooled");
+    before.push(&batch(3.0, at)).expect("spooled");
+    assert_eq!(before.len(), 3);
+    let bytes = before.bytes();
+    drop(before);
+    let after = spool(folder.path(), BOUNDS);
+    assert_eq!((after.len(), after.bytes()), (3, bytes));
+    assert_eq!(after.oldest().expect("there").batch, older);
+    assert_eq!(after.newest().expect("there").batch.points[0].value, 3.0);
+    after.push(&batch(4.0, at)).expect("its name is new though the time is not");
+    assert_eq!(drain(&after), [1.0, 2.0, 3.0, 4.0]);
+    assert_eq!((after.len(), after.bytes(), files(folder.path()).len()), (0, 0, 0));
+}
+
+#[test]
+fn a_batch_stays_until_it_is_removed() {
+    let folder = folder();
+    let spool = spool(folder.path(), BOUNDS);
+    spool.push(&batch(1.0, now())).expect("spooled");
+    assert!(spool.oldest().is_some() && spool.oldest().is_some() && !spool.is_empty());
+}
+
+#[test]
+fn the_oldest_go_first_when_the_ring_is_full_and_each_is_counted() {
+    let folder = folder();
+    let at = now();
+    let bounds = settings::Spool { max_bytes: size_of_one(at) * 2, ..BOUNDS };
+    let spool = spool(folder.path(), bounds);
+    let dropped = counters::SPOOL_DROPPED.get();
+    for (value, ago) in [(1.0, 4), (2.0, 3), (3.0, 2), (4.0, 1)] {
+        spool.push(&batch(value, at.minus(hours(ago)))).expect("spooled");
+        assert!(spool.bytes() <= bounds.max_bytes);
+    }
+    assert!(counters::SPOOL_DROPPED.get() >= dropped + 2);
+    assert_eq!(drain(&spool), [3.0, 4.0]);
+}
+
+#[test]
+fn a_smaller_bound_applies_to_what_an_earlier_run_left() {
+    let folder = folder();
+    let at = now();
+    let before = spool(folder.path(), BOUNDS);
+    before.push(&batch(1.0, at.minus(hours(1)))).expect("spooled");
+    before.push(&batch(2.0, at)).expect("spooled");
+    drop(before);
+    let bounds = settings::Spool { max_bytes: size_of_one(at), ..BOUNDS };
+    assert_eq!(drain(&spool(folder.path(), bounds)), [2.0]);
+}
+
+#[test]
+fn a_batch_larger_than_the_ring_is_refused_and_drops_nothing() {
+    let folder = folder();
+    let at = now();
+    let bounds = settings::Spool { max_bytes: size_of_one(at) + 10, ..BOUNDS };
+    let spool = spool(folder.path(), bounds);
+    spool.push(&batch(1.0, at)).expect("spooled");
+    let large = MetricBatch { namespace: "n".into(), points: vec![point(1.0, at); 9] };
+    let dropped = counters::SPOOL_DROPPED.get();
+    let error = spool.push(&large).expect_err("too large");
+    assert!(matches!(error, SpoolError::TooLarge { .. }) && error.to_string().contains("max_bytes"), "{error}");
+    assert!(counters::SPOOL_DROPPED.get() > dropped);
+    assert_eq!(drain(&spool), [1.0]);
+}
+
+#[test]
+fn batches_whose_newest_point_is_too_old_are_dropped_and_old_points_left_out() {
+    let folder = folder();
+    let at = now();
+    let spool = spool(folder.path(), BOUNDS);
+    let mut mixed = batch(1.0, at.minus(hours(23)));
+    mixed.points.push(point(2.0, at));
+    spool.push(&batch(0.0, at.minus(hours(23)))).expect("spooled");
+    spool.push(&mixed).expect("spooled");
+    let later = at.plus(hours(2));
+    let found = spool.take_a_look(later, |ring| ring.files.keys().next().copied()).expect("there");
+    assert_eq!(found.batch.points.iter().map(|p| p.value).collect::<Vec<_>>(), [2.0]);
+    assert_eq!(spool.len(), 1);
+    assert!(matches!(spool.push_at(&batch(1.0, at), at.plus(hours(25))), Err(SpoolError::TooOld)));
+}
+
+#[test]
+fn no_setting_keeps_points_longer_than_the_service_takes_them() {
+    let folder = folder();
+    let at = now();
+    let spool = spool(folder.path(), settings::Spool { max_age: hours(24 * 365), ..BOUNDS });
+    spool.push(&batch(1.0, at.minus(hours(24 * 14 - 1)))).expect("spooled");
+    assert!(matches!(spool.push(&batch(2.0, at.minus(hours(24 * 14 + 1)))), Err(SpoolError::TooOld)));
+    assert_eq!(drain(&spool), [1.0]);
+}
+
+#[test]
+fn the_ring_gives_way_when_its_file_system_runs_full_and_refuses_only_when_empty() {
+    let folder = folder();
+    let at = now();
+    let size = size_of_one(at);
+    let free = Arc::new(AtomicU64::new(1_000_000));
+    let measured = Arc::clone(&free);
+    let measure = Box::new(move |_: &Path| Ok(measured.load(Ordering::Relaxed)));
+    let spool = Spool::open_with(folder.path(), BOUNDS, measure, at).expect("opens");
+    for (value, ago) in [(1.0, 4), (2.0, 3), (3.0, 2)] {
+        spool.push(&batch(value, at.minus(hours(ago)))).expect("spooled");
+    }
+    // Room for the new one is made by giving up exactly one: what was measured is not measured again.
+    free.store(1_000, Ordering::Relaxed);
+    spool.push(&batch(4.0, at.minus(hours(1)))).expect("spooled");
+    assert_eq!(spool.len(), 3);
+    free.store(1_000 - size * 5, Ordering::Relaxed);
+    let error = spool.push(&batch(5.0, at)).expect_err("no room");
+    assert!(matches!(error, SpoolError::NoRoom { .. }) && error.to_string().contains("min_free_bytes"), "{error}");
+    assert_eq!(spool.len(), 0);
+    free.store(1_000_000, Ordering::Relaxed);
+    spool.push(&batch(6.0, at)).expect("spooled");
+    assert_eq!(drain(&spool), [6.0]);
+}
+
+#[test]
+fn a_failed_write_is_an_error_and_leaves_no_trace() {
+    let folder = folder();
+    let spool = spool(folder.path(), BOUNDS);
+    let at = now();
+    spool.push(&batch(1.0, at)).expect("spooled");
+    let next = Name { at, sequence: 1 };
+    let obstacle = folder.path().join(format!("{next}.new"));
+    fs::create_dir(&obstacle).expect("created");
+    assert!(matches!(spool.push(&batch(2.0, at)), Err(SpoolError::Write { .. })));
+    assert_eq!(spool.len(), 1);
+    fs::remove_dir(&obstacle).expect("removed");
+    spool.push(&batch(3.0, at)).expect("spooled");
+    assert_eq!(drain(&spool), [1.0, 3.0]);
+}
+
+#[test]
+fn torn_corrupt_and_vanished_files_cost_only_themselves() {
+    let folder = folder();
+    let at = now();
+    let spool = spool(folder.path(), BOUNDS);
+    for (value, ago) in [(1.0, 5), (2.0, 4), (3.0, 3), (4.0, 2), (5.0, 1)] {
+        spool.push(&batch(value, at.minus(hours(ago)))).expect("spooled");
+    }
+    let paths = files(folder.path());
+    fs::write(&paths[0], b"").expect("written");
+    let whole = fs::read(&paths[1]).expect("readable");
+    fs::write(&paths[1], &whole[..whole.len() - 3]).expect("written");
+    fs::write(&paths[2], file::encode(b"{\"namespace\":7}")).expect("written");
+    fs::remove_file(&paths[3]).expect("removed");
+    let dropped = counters::SPOOL_DROPPED.get();
+    assert_eq!(drain(&spool), [5.0]);
+    assert!(counters::SPOOL_DROPPED.get() >= dropped + 4);
+    assert_eq!(spool.bytes(), 0);
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
+fn a_batch_of_a_newer_version_is_passed_over_and_kept() {
+    let folder = folder();
+    let spool = spool(folder.path(), BOUNDS);
+    spool.push(&batch(1.0, now())).expect("spooled");
+    let path = files(folder.path()).remove(0);
+    let mut bytes = fs::read(&path).expect("readable");
+    bytes[8] = 2;
+    fs::write(&path, bytes).expect("written");
+    assert!(spool.oldest().is_none());
+    assert!(path.exists());
+}
+
+#[test]
+fn leftovers_of_a_crash_are_removed_and_foreign_files_are_left_alone() {
+    let folder = folder();
+    let leftover = folder.path().join("0000000000000010-0000000001.batch.new");
+    let foreign = folder.path().join("notes.txt");
+    fs::write(&leftover, "half").expect("written");
+    fs::write(&foreign, "mine").expect("written");
+    let spool = spool(folder.path(), BOUNDS);
+    assert!(spool.is_empty() && !leftover.exists() && foreign.exists());
+}
+
+#[test]
+fn points_that_are_no_finite_number_do_not_spoil_their_batch() {
+    let folder = folder();
+    let at = now();
+    let spool = spool(folder.path(), BOUNDS);
+    let mut odd = batch(1.0, at);
+    odd.points.extend([point(f64::NAN, at), point(f64::INFINITY, at)]);
+    spool.push(&odd).expect("spooled");
+    spool.push(&batch(f64::NAN, at)).expect("nothing to spool");
+    assert_eq!(drain(&spool), [1.0]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_an_error_that_names_it() {
+    let folder = folder();
+    let path = folder.path().join("taken");
+    fs::write(&path, "a file").expect("written");
+    let error = Spool::open(&path, BOUNDS).expect_err("refused").to_string();
+    assert!(error.contains("taken"), "{error}");
+}
