@@ -1,1 +1,114 @@
-//! `validate`: every finding of a configuration at once.
+//! `validate`: every finding of each configuration at once, and whether they can run.
+//!
+//! Exit codes: 0 when they can, 78 when one cannot (`EX_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
+//! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
+use crate::config::{self, Finding};
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// A configuration that cannot run.
+pub const EX_CONFIG: u8 = 78;
+
+/// Validates these files, or the default one, and prints what was found on standard output.
+pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCode> {
+    let default = [PathBuf::from(config::DEFAULT_PATH)];
+    let files = if files.is_empty() { &default[..] } else { files };
+    let findings: Vec<Finding> = files.iter().flat_map(|file| findings(file)).collect();
+    let mut out = io::stdout().lock();
+    let printed = if json { as_json(&mut out, &findings) } else { as_text(&mut out, files.len(), &findings) };
+    match printed {
+        // Whoever reads has seen enough; the exit code still tells.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        printed => printed?,
+    }
+    Ok(ExitCode::from(exit_code(&findings, strict)))
+}
+
+fn findings(file: &Path) -> Vec<Finding> {
+    config::load_checked(file).findings
+}
+
+fn exit_code(findings: &[Finding], strict: bool) -> u8 {
+    let refused = if strict { !findings.is_empty() } else { findings.iter().any(Finding::is_error) };
+    if refused { EX_CONFIG } else { 0 }
+}
+
+/// One array, empty when nothing was found.
+fn as_json(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, findings)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+fn as_text(out: &mut impl Write, files: usize, findings: &[Finding]) -> io::Result<()> {
+    for finding in findings {
+        writeln!(out, "{finding:#}")?;
+    }
+    let errors = findings.iter().filter(|finding| finding.is_error()).count();
+    let verdict = match (errors, findings.len() - errors) {
+        (0, 0) => "no findings".to_owned(),
+        (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
+    };
+    writeln!(out, "{}: {verdict}", count(files, "file"))?;
+    out.flush()
+}
+
+fn count(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("c.json");
+        std::fs::write(&path, text).expect("our folder");
+        (folder, path)
+    }
+
+    #[test]
+    fn a_clean_file_exits_with_0_and_warnings_only_count_when_strict() {
+        let (_folder, clean) = written("{}");
+        assert_eq!(exit_code(&findings(&clean), true), 0);
+        let (_folder, warned) = written(r#"{ "typo": 1 }"#);
+        assert_eq!(exit_code(&findings(&warned), false), 0);
+        assert_eq!(exit_code(&findings(&warned), true), EX_CONFIG);
+    }
+
+    #[test]
+    fn an_error_exits_with_78() {
+        let (_folder, broken) = written("{");
+        assert_eq!(exit_code(&findings(&broken), false), EX_CONFIG);
+        assert_eq!(exit_code(&findings(Path::new("/nowhere/c.json")), false), EX_CONFIG);
+    }
+
+    #[test]
+    fn people_get_one_line_each_the_excerpt_and_a_summary() {
+        let (_folder, path) = written("{\n  \"agent\" {}\n}");
+        let mut out = Vec::new();
+        as_text(&mut out, 1, &findings(&path)).expect("memory");
+        let text = String::from_utf8(out).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].contains("c.json:2:11: error: not JSON: "), "{text}");
+        assert_eq!(lines[1], "      \"agent\" {}");
+        assert_eq!(lines[2], "              ^");
+        assert_eq!(lines[3], "1 file: 1 error, 0 warnings");
+    }
+
+    #[test]
+    fn machines_get_one_array() {
+        let (_folder, path) = written(r#"{ "agent": { "debug": 1, "regoin": "x" } }"#);
+        let mut out = Vec::new();
+        as_json(&mut out, &findings(&path)).expect("memory");
+        let read: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        assert_eq!(read[0]["at"], "agent.debug");
+        assert_eq!(read[0]["severity"], "error");
+        assert_eq!(read[1]["line"], 1);
+        assert_eq!(read[1]["suggestion"], "region");
+    }
+}

@@ -1,4 +1,110 @@
 //! From what the user wrote to what runs.
+//!
+//! ```text
+//! bytes -> File (tree with positions) -> check against keys -> Settings + findings -> checks of the host
+//! ```
+//!
+//! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host. Both find everything in one
+//! run. Nothing here keeps state, waits, or prints. To add a key: its line in `keys`, its field in `settings`, and its reader in the
+//! file of its section.
+mod agent;
+mod authentication;
+mod checks;
+mod dialect;
+pub mod file;
+mod finding;
+mod keys;
+mod logs;
+mod metrics;
+mod naming;
+mod pattern;
+pub mod placeholder;
+mod retention;
+mod section;
 pub mod settings;
+mod shape;
 
+pub use checks::check_host;
+pub use file::File;
+pub use finding::{Finding, Severity};
 pub use settings::Settings;
+
+use dialect::Dialect;
+use section::{Findings, Section};
+use settings::Local;
+use std::{path::Path, time::Duration};
+
+/// Where the configuration is when nobody names another.
+pub const DEFAULT_PATH: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
+
+/// A week: long enough to look back, short enough for a small disk.
+const LOCAL_RETENTION_HOURS: u64 = 7 * 24;
+
+/// What became of a file.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What runs; `None` when a finding is an error.
+    pub settings: Option<Settings>,
+    /// In the order of the file.
+    pub findings: Vec<Finding>,
+    /// The file as written; `None` when it could not be read as JSON.
+    pub file: Option<File>,
+}
+
+impl Loaded {
+    /// The findings that keep the file from running.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.is_error())
+    }
+}
+
+/// Reads a configuration, without a look at what it points to.
+pub fn load(path: &Path) -> Loaded {
+    finish(File::read(path), false)
+}
+
+/// Reads a configuration and checks what it points to on this host: what `validate` and the start of the daemon want.
+pub fn load_checked(path: &Path) -> Loaded {
+    finish(File::read(path), true)
+}
+
+fn finish(file: Result<File, Finding>, checked: bool) -> Loaded {
+    let file = match file {
+        Ok(file) => file,
+        Err(finding) => return Loaded { settings: None, findings: vec![finding], file: None },
+    };
+    let (settings, mut findings) = decode(&file);
+    if checked {
+        findings.extend(check_host(&settings, &file));
+        findings.sort_by_key(|finding| (finding.line, finding.column));
+    }
+    let runs = !findings.iter().any(Finding::is_error);
+    Loaded { settings: runs.then_some(settings), findings, file: Some(file) }
+}
+
+/// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.
+fn decode(file: &File) -> (Settings, Vec<Finding>) {
+    let findings = Findings::default();
+    file.findings.iter().cloned().for_each(|finding| findings.push(finding));
+    let root = Section::root(file, &findings);
+    let dialect = Dialect::of(&root);
+    shape::check(&keys::ROOT, &root, &dialect);
+    let agent = agent::read(&root, &dialect);
+    let role = agent.role_arn.as_deref();
+    let settings = Settings {
+        file: file.path.clone(),
+        metrics: metrics::read(&root, &dialect, role),
+        logs: logs::read(&root, &dialect, agent.region.as_deref(), role),
+        local: local(&root.child("local")),
+        agent,
+    };
+    (settings, findings.into_sorted())
+}
+
+fn local(section: &Section<'_>) -> Local {
+    let hours = section.child("retention_hours").unsigned().unwrap_or(LOCAL_RETENTION_HOURS);
+    Local { folder: agent::folder(&section.child("folder")), retention: Duration::from_secs(hours * 3600) }
+}
+
+#[cfg(test)]
+mod tests;

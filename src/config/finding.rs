@@ -1,0 +1,146 @@
+//! One thing to say about the user's file, addressed so that they can go straight to it.
+use serde::Serialize;
+use std::{fmt, path::PathBuf};
+
+/// Words and keys longer than this are not compared with known ones: nobody mistypes so much, and comparing costs length squared.
+const LONGEST_WORD: usize = 64;
+
+/// One problem, or one thing that is not run.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Finding {
+    pub file: PathBuf,
+    /// JSON path from the root, `logs.logs_collected.files.collect_list[2].file_path`; empty for the file as a whole.
+    pub at: String,
+    /// Counted from 1; `None` when it concerns the file as a whole.
+    pub line: Option<usize>,
+    /// In characters, counted from 1.
+    pub column: Option<usize>,
+    pub severity: Severity,
+    /// What is wrong and what to do.
+    pub why: String,
+    /// The nearest thing that would be right.
+    pub suggestion: Option<String>,
+    /// For syntax errors: the line and, below it, a caret. What may be a password is starred out.
+    pub excerpt: Option<String>,
+}
+
+/// Whether the file can run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It cannot.
+    Error,
+    /// It can, but not with everything that it asks for.
+    Warning,
+}
+
+impl Severity {
+    /// As it is shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+impl Finding {
+    /// About the file as a whole.
+    pub fn of_file(file: impl Into<PathBuf>, why: impl Into<String>) -> Self {
+        Self {
+            file: file.into(),
+            at: String::new(),
+            line: None,
+            column: None,
+            severity: Severity::Error,
+            why: why.into(),
+            suggestion: None,
+            excerpt: None,
+        }
+    }
+
+    /// Whether it keeps the file from running.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// `FILE:LINE:COLUMN: error: PATH: why; did you mean ...?`, and with `{:#}` the excerpt on the lines below.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file.display())?;
+        if let (Some(line), Some(column)) = (self.line, self.column) {
+            write!(f, "{line}:{column}:")?;
+        }
+        write!(f, " {}: ", self.severity.as_str())?;
+        if !self.at.is_empty() {
+            write!(f, "{}: ", self.at)?;
+        }
+        f.write_str(&self.why)?;
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, "; did you mean `{suggestion}`?")?;
+        }
+        match &self.excerpt {
+            Some(excerpt) if f.alternate() => write!(f, "\n{excerpt}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Finding {}
+
+/// The candidate that `word` was most likely meant to be: at most one slip in three letters, letter case aside.
+pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    if word.len() > LONGEST_WORD {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len().min(word.len()) / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding() -> Finding {
+        Finding {
+            line: Some(3),
+            column: Some(7),
+            at: "agent.regoin".into(),
+            suggestion: Some("region".into()),
+            excerpt: Some("  x\n  ^".into()),
+            ..Finding::of_file("/etc/c.json", "unknown key")
+        }
+    }
+
+    #[test]
+    fn one_line_says_where_what_and_what_was_meant() {
+        assert_eq!(finding().to_string(), "/etc/c.json:3:7: error: agent.regoin: unknown key; did you mean `region`?");
+        assert!(format!("{:#}", finding()).ends_with("?\n  x\n  ^"));
+    }
+
+    #[test]
+    fn a_finding_about_the_whole_file_has_no_line() {
+        assert_eq!(Finding::of_file("c.json", "is a folder").to_string(), "c.json: error: is a folder");
+    }
+
+    #[test]
+    fn machines_read_lower_case_severities_and_explicit_nulls() {
+        let json = serde_json::to_string(&Finding::of_file("c.json", "is a folder")).expect("plain data");
+        assert!(json.contains(r#""severity":"error""#) && json.contains(r#""line":null"#), "{json}");
+    }
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let known = ["region", "debug", "logfile"];
+        assert_eq!(nearest("regoin", known).as_deref(), Some("region"));
+        assert_eq!(nearest("Debug", known).as_deref(), Some("debug"));
+        assert_eq!(nearest("typo", known), None);
+        assert_eq!(nearest(&"region".repeat(100), known), None);
+    }
+}

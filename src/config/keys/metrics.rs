@@ -1,0 +1,252 @@
+//! Section `metrics`. The thirteen metrics are run; the agent's `metrics_collected` is known by name and type.
+use super::{
+    ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, Key,
+    List, NAME, Others, PATH, SERVICE, Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, table, unowned,
+};
+
+pub const METRICS: Shape = Shape::Table(&table(
+    &[
+        key("namespace", NAME),
+        key("append_dimensions", DIMENSIONS),
+        key("endpoint_override", ENDPOINT),
+        key("credentials", CREDENTIALS),
+        key("metrics_collected", COLLECTED),
+        later("aggregation_dimensions", AGGREGATION),
+        later("force_flush_interval", INTERVAL),
+        later("metrics_destinations", DESTINATIONS),
+        later("service.name", Text(1, 4096)),
+        later("deployment.environment", Text(1, 4096)),
+        // Our own.
+        later("critical", Either(&[Bool, TEXTS])),
+        later("response_time", Shape::Table(&table(&[], Others::Accept))),
+    ],
+    Others::ErrorForAgent,
+));
+
+const AGGREGATION: Shape = Shape::List(&List {
+    min: 1,
+    max: 1024,
+    unique: true,
+    of: Shape::List(&List { max: 30, unique: true, ..list(Text(1, 1024)) }),
+});
+
+const DESTINATIONS: Shape = Shape::Table(&Table {
+    min: 1,
+    ..table(
+        &[
+            key("cloudwatch", Any),
+            key(
+                "amp",
+                Shape::Table(&Table { needs: &["workspace_id"], ..table(&[key("workspace_id", NAME)], Others::Error) }),
+            ),
+        ],
+        Others::Error,
+    )
+});
+
+const COLLECTED: Shape = Shape::Table(&Table {
+    min: 1,
+    ..table(
+        &[
+            later("cpu", CPU),
+            later("disk", DISK),
+            later("diskio", WITH_RESOURCES),
+            later("mem", BASIC),
+            later("swap", BASIC),
+            later("net", WITH_RESOURCES),
+            later("netstat", BASIC),
+            later("processes", BASIC),
+            later("procstat", Shape::List(&List { min: 1, max: 255, ..list(PROCSTAT) })),
+            later("statsd", STATSD),
+            later("collectd", COLLECTD),
+            later("ethtool", ETHTOOL),
+            later("nvidia_gpu", BASIC),
+            later("nvidia_smi", NVIDIA_SMI),
+            later("efa", EFA),
+            later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
+            later("otlp", unowned::OTLP),
+            later("prometheus", PROMETHEUS),
+            // The usual performance objects of Windows; there are more, each with a name of its own.
+            later("Processor", BASIC),
+            later("Memory", BASIC),
+            later("LogicalDisk", BASIC),
+            later("PhysicalDisk", BASIC),
+            later("Paging File", BASIC),
+            later("Network Interface", BASIC),
+            later("System", BASIC),
+            later("TCPv4", BASIC),
+            later("TCPv6", BASIC),
+        ],
+        Others::EachLater(BASIC),
+    )
+});
+
+const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
+const MEASURED: Shape = Shape::Table(&Table {
+    needs: &["name"],
+    ..table(&[key("name", NAME), key("rename", NAME), key("unit", Text(1, 256))], Others::Accept)
+});
+const RESOURCES: Shape = Shape::List(&List { max: 256, ..list(Text(1, 4096)) });
+const DROPPED: Shape = Shape::List(&List { min: 1, unique: true, ..list(Text(0, 4096)) });
+const NAMES: Shape = Shape::List(&list(NAME));
+
+const BASIC: Shape = Shape::Table(&Table {
+    needs: &["measurement"],
+    ..table(
+        &[
+            key("measurement", MEASUREMENT),
+            key("metrics_collection_interval", INTERVAL),
+            key("append_dimensions", DIMENSIONS),
+        ],
+        Others::Accept,
+    )
+});
+
+const WITH_RESOURCES: Shape = Shape::Table(&Table {
+    needs: &["measurement"],
+    ..table(
+        &[
+            key("measurement", MEASUREMENT),
+            key("metrics_collection_interval", INTERVAL),
+            key("append_dimensions", DIMENSIONS),
+            key("resources", RESOURCES),
+        ],
+        Others::Accept,
+    )
+});
+
+const CPU: Shape = Shape::Table(&Table {
+    needs: &["measurement"],
+    ..table(
+        &[
+            key("measurement", MEASUREMENT),
+            key("metrics_collection_interval", INTERVAL),
+            key("append_dimensions", DIMENSIONS),
+            key("resources", Shape::List(&List { max: 1, ..list(Word(&["*"])) })),
+            key("totalcpu", Bool),
+        ],
+        Others::Accept,
+    )
+});
+
+const DISK: Shape = Shape::Table(&Table {
+    needs: &["measurement"],
+    ..table(
+        &[
+            key("measurement", MEASUREMENT),
+            key("metrics_collection_interval", INTERVAL),
+            key("append_dimensions", DIMENSIONS),
+            key("resources", RESOURCES),
+            key("ignore_file_system_types", RESOURCES),
+            key("drop_device", Bool),
+        ],
+        Others::Accept,
+    )
+});
+
+const PROCSTAT: Shape = Shape::Table(&Table {
+    needs: &["measurement"],
+    needs_any: &["pid_file", "exe", "pattern"],
+    ..table(
+        &[
+            key("measurement", Shape::List(&List { unique: true, ..list(NAME) })),
+            key("metrics_collection_interval", INTERVAL),
+            key("append_dimensions", DIMENSIONS),
+            key("pid_file", NAME),
+            key("exe", Verbatim(1, 255)),
+            key("pattern", Verbatim(1, 255)),
+        ],
+        Others::Accept,
+    )
+});
+
+const STATSD: Shape = Shape::Table(&table(
+    &[
+        key("service_address", NAME),
+        key("metrics_collection_interval", INTERVAL),
+        key("metrics_aggregation_interval", INTERVAL_OR_ZERO),
+        key("allowed_pending_messages", Int(1, 2_147_483_647)),
+        key("metric_separator", NAME),
+        key("drop_original_metrics", DROPPED),
+        key("service.name", Text(1, 4096)),
+        key("deployment.environment", Text(1, 4096)),
+    ],
+    Others::Error,
+));
+
+const COLLECTD: Shape = Shape::Table(&table(
+    &[
+        key("service_address", NAME),
+        key("name_prefix", NAME),
+        key("collectd_auth_file", PATH),
+        key("collectd_security_level", Word(&["none", "sign", "encrypt"])),
+        key("collectd_typesdb", Shape::List(&List { max: 10, ..list(PATH) })),
+        key("metrics_aggregation_interval", INTERVAL_OR_ZERO),
+        key("append_dimensions", DIMENSIONS),
+        key("drop_original_metrics", DROPPED),
+        key("service.name", Text(1, 4096)),
+        key("deployment.environment", Text(1, 4096)),
+    ],
+    Others::Error,
+));
+
+const ETHTOOL: Shape = Shape::Table(&table(
+    &[
+        key("interface_include", NAMES),
+        key("interface_exclude", NAMES),
+        key("metrics_include", NAMES),
+        key("append_dimensions", DIMENSIONS),
+        key("drop_original_metrics", DROPPED),
+    ],
+    Others::Error,
+));
+
+const NVIDIA_SMI: Shape =
+    Shape::Table(&table(&[key("measurement", NAMES), key("metrics_collection_interval", INTERVAL)], Others::Accept));
+
+const EFA: Shape = Shape::Table(&Table {
+    needs: &["measurement"],
+    ..table(
+        &[
+            key("measurement", MEASUREMENT),
+            key("metrics_collection_interval", INTERVAL),
+            key("drop_original_metrics", DROPPED),
+        ],
+        Others::Accept,
+    )
+});
+
+const PROMETHEUS: Shape = Shape::Table(&Table {
+    needs: &["prometheus_config_path"],
+    ..table(&[key("prometheus_config_path", NAME)], Others::Error)
+});
+
+const JMX: Shape = Shape::Table(&Table {
+    needs_any: &["jvm", "kafka", "kafka-consumer", "kafka-producer", "tomcat"],
+    ..table(
+        &[
+            key("endpoint", ENDPOINT),
+            key("metrics_collection_interval", INTERVAL),
+            key("username", Text(0, ANYTHING)),
+            key("password_file", Text(0, ANYTHING)),
+            key("keystore_path", Text(0, ANYTHING)),
+            key("keystore_type", Text(0, ANYTHING)),
+            key("truststore_path", Text(0, ANYTHING)),
+            key("truststore_type", Text(0, ANYTHING)),
+            key("registry_ssl_enabled", Bool),
+            key("remote_profile", Text(0, ANYTHING)),
+            key("realm", Text(0, ANYTHING)),
+            key("insecure", Bool),
+            key("append_dimensions", DIMENSIONS),
+            key("jvm", JMX_TARGET),
+            key("kafka", JMX_TARGET),
+            key("kafka-consumer", JMX_TARGET),
+            key("kafka-producer", JMX_TARGET),
+            key("tomcat", JMX_TARGET),
+        ],
+        Others::Error,
+    )
+});
+
+const JMX_TARGET: Shape =
+    Shape::Table(&Table { needs: &["measurement"], ..table(&[key("measurement", MEASUREMENT)], Others::Accept) });

@@ -1,0 +1,141 @@
+//! Every key that a configuration may have, of both dialects and our own, with its type: the one place to look a key up.
+//!
+//! `key` lines are run; `later` lines are known but not run yet, and say so when they are used. What stands inside of a `later` part is written
+//! with `key`: the part speaks for all of it. Limits without a source here are the agent's own, as its schema states them.
+mod logs;
+mod metrics;
+mod unowned;
+
+use super::shape::{Key, List, Others, Shape, Table, key, later, list, table};
+use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
+
+/// Seconds of an interval: up to two days.
+const INTERVAL: Shape = Int(1, 172_800);
+const INTERVAL_OR_ZERO: Shape = Int(0, 172_800);
+const PATH: Shape = Text(1, 4096);
+const NAME: Shape = Text(1, 255);
+const ENDPOINT: Shape = Text(4, 2048);
+const TEXTS: Shape = Shape::List(&list(Text(0, 4096)));
+const SERVICE: Shape = Text(1, 255);
+/// Longer by the four characters of a prefix that the agent puts before it.
+const ENVIRONMENT: Shape = Text(1, 259);
+const POSITIVE: Shape = Int(1, i64::MAX);
+
+/// What the caller may name; more is an attack or an accident.
+const ANYTHING: usize = 1 << 20;
+
+pub(super) const CREDENTIALS: Shape =
+    Shape::Table(&Table { keys: &[key("role_arn", Text(20, 2048))], ..table(&[], Others::Error) });
+
+/// Dimensions that the user chooses.
+/// At most 30, values of at most 1,024 characters: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+const DIMENSIONS: Shape = Shape::Table(&Table { max: 30, ..table(&[], Others::Each(Verbatim(1, 1024))) });
+
+/// The whole file.
+pub const ROOT: Shape = Shape::Table(&table(
+    &[
+        key("agent", AGENT),
+        key("metrics", metrics::METRICS),
+        key("logs", logs::LOGS),
+        key("local", LOCAL),
+        later("traces", unowned::TRACES),
+        later("opentelemetry", unowned::OPENTELEMETRY),
+        later("csm", Any),
+        later("alarms", Shape::Table(&table(&[], Others::Accept))),
+        later("records", Shape::Table(&table(&[], Others::Accept))),
+        later("reports", Shape::Table(&table(&[], Others::Accept))),
+        later("notify", Shape::Table(&table(&[], Others::Accept))),
+        later("inventory", Shape::Table(&table(&[], Others::Accept))),
+    ],
+    Others::Warn,
+));
+
+const AGENT: Shape = Shape::Table(&table(
+    &[
+        // Both dialects.
+        key("metrics_collection_interval", INTERVAL),
+        key("logfile", Text(0, 4096)),
+        key("region", Text(1, 64)),
+        key("debug", Bool),
+        // The publisher's.
+        key("instance", INSTANCE),
+        key("authentication", AUTHENTICATION),
+        key("logs_collection_interval", INTERVAL),
+        // The agent's.
+        key("quiet", Bool),
+        key("credentials", CREDENTIALS),
+        key("use_dualstack_endpoint", Bool),
+        later("run_as_user", Text(1, 255)),
+        later("aws_sdk_log_level", Text(0, 4096)),
+        later("omit_hostname", Bool),
+        later("hostname", Text(0, 255)),
+        later("user_agent", Text(0, 4096)),
+        later("internal", Bool),
+        later("usage_data", Bool),
+        later("usage_metadata", TEXTS),
+        later("system_metrics_enabled", Bool),
+        later("service.name", SERVICE),
+        later("deployment.environment", ENVIRONMENT),
+        later("collection_jitter", Any),
+        later("flush_interval", Any),
+        later("flush_jitter", Any),
+        later("metric_batch_size", Any),
+        later("metric_buffer_limit", Any),
+        later("precision", Any),
+        later("round_interval", Any),
+        // Our own.
+        key("destination", Word(&["aws", "local"])),
+        key("state_folder", PATH),
+        // An hour: longer than any service manager waits.
+        key("shutdown_seconds", Int(1, 3600)),
+        key("endpoint_override", ENDPOINT),
+        key("ca_bundle", PATH),
+        key("use_fips_endpoint", Bool),
+        key("spool", SPOOL),
+        later("max_series", POSITIVE),
+        later("serial_relay", Shape::Table(&table(&[], Others::Accept))),
+    ],
+    Others::Warn,
+));
+
+const INSTANCE: Shape = Shape::Table(&table(
+    &[key("prefix", Text(1, 128)), key("serial", Text(1, 128)), key("command", Verbatim(1, 4096))],
+    Others::Error,
+));
+
+const AUTHENTICATION: Shape = Shape::Table(&table(
+    &[
+        key("accountId", Text(1, 64)),
+        key("userPoolId", NAME),
+        key("identityPoolId", NAME),
+        key("appClientId", NAME),
+        key("password", Secret),
+        key("passwordFile", PATH),
+        key("iotUrl", Text(1, 2048)),
+        key("roleAlias", NAME),
+        key("thingName", NAME),
+        key("certificate", Either(&[PATH, Shape::List(&List { min: 2, max: 2, ..list(PATH) })])),
+    ],
+    Others::Error,
+));
+
+const SPOOL: Shape = Shape::Table(&table(
+    &[
+        key("max_bytes", POSITIVE),
+        // PutMetricData takes nothing older than two weeks:
+        // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
+        key("max_age_seconds", Int(1, 1_209_600)),
+        key("min_free_bytes", Int(0, i64::MAX)),
+    ],
+    Others::Error,
+));
+
+const LOCAL: Shape = Shape::Table(&table(
+    &[
+        key("folder", PATH),
+        // Ten years.
+        key("retention_hours", Int(1, 87_600)),
+        later("listen", Text(1, 255)),
+    ],
+    Others::Error,
+));

@@ -1,0 +1,150 @@
+//! Group and stream names: what may be in them, and which stream a file gets when nobody names one.
+use super::{
+    finding::{Severity, nearest},
+    placeholder::{self, Piece, pieces},
+    section::Section,
+};
+use std::{
+    collections::HashSet,
+    path::{Component, Path},
+};
+
+/// Both names hold at most so many characters; see [`placeholder::fits_group`] for the pages.
+const LONGEST: usize = 512;
+
+/// Which of the two names is meant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Name {
+    Group,
+    Stream,
+}
+
+/// The text of a section as a template that can be filled at start. `None`: it was reported, and what needs it is not run.
+pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Option<String> {
+    let text = section.text()?;
+    let mut template = String::with_capacity(text.len());
+    let mut usable = true;
+    for piece in pieces(text) {
+        match piece {
+            Piece::Literal(literal) => {
+                usable &= fits(section, name, literal);
+                template.push_str(literal);
+            }
+            Piece::Placeholder(placeholder::REGION) => match region {
+                Some(region) => template.push_str(region),
+                None => {
+                    section.error("`{aws_region}` can be put in only when `agent.region` names the region; set it");
+                    usable = false;
+                }
+            },
+            Piece::Placeholder(placeholder::ACCOUNT) => {
+                section.warning(
+                    "not yet: `{account_id}` is known, but not put in by this version; what goes there is not run",
+                );
+                usable = false;
+            }
+            Piece::Placeholder(known) if placeholder::FILLED_AT_START.contains(&known) => {
+                template.push_str(&format!("{{{known}}}"));
+            }
+            Piece::Placeholder(unknown) => {
+                let known = placeholder::FILLED_AT_START.into_iter().chain([placeholder::REGION, placeholder::ACCOUNT]);
+                let suggestion = nearest(unknown, known).map(|known| format!("{{{known}}}"));
+                let why = format!("unknown placeholder `{{{unknown}}}`");
+                section.report(Severity::Error, why, suggestion);
+                usable = false;
+            }
+        }
+    }
+    (usable && !template.is_empty() && template.chars().count() <= LONGEST).then_some(template)
+}
+
+fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
+    let (fits, what): (fn(char) -> bool, _) = match name {
+        Name::Group => (placeholder::fits_group, "a log group's name takes letters, digits and . - _ / #"),
+        Name::Stream => (placeholder::fits_stream, "a log stream's name takes no : and no *"),
+    };
+    let wrong = literal.chars().find(|c| !fits(*c));
+    if let Some(wrong) = wrong {
+        section.error(format!("{what}, found `{}`", wrong.escape_debug()));
+    }
+    wrong.is_none()
+}
+
+/// The streams that the publisher's way of naming has given away.
+pub struct Streams(HashSet<String>);
+
+impl Streams {
+    /// With these already taken.
+    pub fn taken(streams: impl IntoIterator<Item = &'static str>) -> Self {
+        Self(streams.into_iter().map(str::to_owned).collect())
+    }
+
+    /// The base name of the file; where another file has it already, with as much of the path before it as tells the two apart.
+    /// The flag says that it had to be longer. `None`: the path names no file.
+    pub fn take(&mut self, path: &Path) -> Option<(String, bool)> {
+        let names: Vec<_> = path
+            .components()
+            .filter_map(|part| match part {
+                Component::Normal(name) => Some(placeholder::stream_value(&name.to_string_lossy()).into_owned()),
+                Component::ParentDir => Some("..".into()),
+                Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+            })
+            .collect();
+        path.file_name()?;
+        let longer = (1..=names.len()).map(|last| names[names.len() - last..].join("_"));
+        // Two paths may still read the same once `/` is `_`.
+        let numbered = (2..).map(|n| format!("{}_{n}", names.join("_")));
+        for (index, stream) in longer.chain(numbered).enumerate() {
+            let stream: String = stream.chars().take(LONGEST).collect();
+            if self.0.insert(stream.clone()) {
+                return Some((stream, index > 0));
+            }
+            if index > self.0.len() + names.len() {
+                break;
+            }
+        }
+        None
+    }
+}
+
+/// The group that the agent gives a file for which none is named: its path without the last extension.
+pub fn group_of(path: &str) -> String {
+    let base = path.rfind(['/', '\\']).map_or(0, |at| at + 1);
+    let end = path[base..].rfind('.').map_or(path.len(), |at| base + at);
+    placeholder::group_value(&path[..end].replace('\\', "/")).chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_gets_its_base_name_and_the_next_of_that_name_more_of_its_path() {
+        let mut streams = Streams::taken(["system-journal"]);
+        let mut take = |path: &str| streams.take(Path::new(path)).expect("a file");
+        assert_eq!(take("/var/log/a/app.log"), ("app.log".into(), false));
+        assert_eq!(take("/var/log/b/app.log"), ("b_app.log".into(), true));
+        assert_eq!(take("/srv/b/app.log"), ("srv_b_app.log".into(), true));
+        assert_eq!(take("/b/app.log"), ("b_app.log_2".into(), true));
+        assert_eq!(take("/var/log/system-journal"), ("log_system-journal".into(), true));
+    }
+
+    #[test]
+    fn a_stream_has_no_colon_of_its_file() {
+        assert_eq!(Streams::taken([]).take(Path::new("/x/a:b.log")), Some(("a_b.log".into(), false)));
+    }
+
+    #[test]
+    fn a_path_that_ends_above_itself_names_no_file() {
+        assert_eq!(Streams::taken([]).take(Path::new("/var/..")), None);
+        assert_eq!(Streams::taken([]).take(Path::new("/")), None);
+    }
+
+    #[test]
+    fn the_agent_drops_the_last_extension() {
+        assert_eq!(group_of("/tmp/T.log.2017-07-11"), "/tmp/T.log");
+        assert_eq!(group_of("/var/log/messages"), "/var/log/messages");
+        assert_eq!(group_of("/etc/x.d/messages"), "/etc/x.d/messages");
+        assert_eq!(group_of(r"c:\logs\a b.log"), "c_/logs/a_b");
+    }
+}

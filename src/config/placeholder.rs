@@ -1,0 +1,129 @@
+//! Placeholders of group and stream names, `{instance_id}` and its like: finding them, filling them, and what their values may contain.
+//!
+//! Whoever knows the values gives them to [`fill`]; a value is taken as it is and never searched for further placeholders.
+//! `{aws_region}` is filled while decoding, from `agent.region`, and no template has it afterwards.
+use std::borrow::Cow;
+
+/// What a template may name once it is decoded.
+pub const FILLED_AT_START: [&str; 5] = ["instance_id", "hostname", "local_hostname", "ip_address", "date"];
+/// Filled while decoding.
+pub const REGION: &str = "aws_region";
+/// Known, but not filled yet.
+pub const ACCOUNT: &str = "account_id";
+
+/// Nobody has a value for this placeholder.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("there is no value for {{{name}}}")]
+pub struct Unfilled {
+    pub name: String,
+}
+
+/// A piece of a template.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Piece<'a> {
+    Literal(&'a str),
+    /// What stands between the braces: letters, digits, `_` and `.`, perhaps nothing.
+    Placeholder(&'a str),
+}
+
+/// The pieces of a template in their order. Braces around anything else are literal.
+pub fn pieces(template: &str) -> Vec<Piece<'_>> {
+    let word = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+    let mut pieces = Vec::new();
+    let (mut rest, mut searched) = (template, 0);
+    while let Some(open) = rest[searched..].find('{').map(|at| searched + at) {
+        match rest[open..].find('}').map(|length| open + length) {
+            Some(close) if word(&rest[open + 1..close]) => {
+                if open > 0 {
+                    pieces.push(Piece::Literal(&rest[..open]));
+                }
+                pieces.push(Piece::Placeholder(&rest[open + 1..close]));
+                (rest, searched) = (&rest[close + 1..], 0);
+            }
+            Some(_) => searched = open + 1,
+            None => break,
+        }
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Literal(rest));
+    }
+    pieces
+}
+
+/// The template with each placeholder replaced by its value.
+pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, Unfilled> {
+    let mut filled = String::with_capacity(template.len());
+    for piece in pieces(template) {
+        match piece {
+            Piece::Literal(text) => filled.push_str(text),
+            Piece::Placeholder(name) => {
+                filled.push_str(&value(name).ok_or_else(|| Unfilled { name: name.to_owned() })?);
+            }
+        }
+    }
+    Ok(filled)
+}
+
+/// Whether a log group's name may hold this character:
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
+pub fn fits_group(c: char) -> bool {
+    c.is_ascii_alphanumeric() || ".-_/#".contains(c)
+}
+
+/// Whether a log stream's name may hold this character:
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>
+pub fn fits_stream(c: char) -> bool {
+    c != ':' && c != '*'
+}
+
+/// A value as it may stand in a group's name: what does not fit becomes `_`.
+pub fn group_value(value: &str) -> Cow<'_, str> {
+    sanitised(value, fits_group)
+}
+
+/// A value as it may stand in a stream's name: what does not fit becomes `_`.
+pub fn stream_value(value: &str) -> Cow<'_, str> {
+    sanitised(value, fits_stream)
+}
+
+fn sanitised(value: &str, fits: fn(char) -> bool) -> Cow<'_, str> {
+    if value.chars().all(fits) {
+        return Cow::Borrowed(value);
+    }
+    value.chars().map(|c| if fits(c) { c } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(template: &str) -> Result<String, Unfilled> {
+        fill(template, |name| (name == "instance_id").then(|| "sys-{date}".to_owned()))
+    }
+
+    #[test]
+    fn values_are_put_in_and_not_searched_again() {
+        assert_eq!(filled("/a/{instance_id}/b{instance_id}").as_deref(), Ok("/a/sys-{date}/bsys-{date}"));
+        assert_eq!(filled("plain").as_deref(), Ok("plain"));
+        assert_eq!(filled("").as_deref(), Ok(""));
+    }
+
+    #[test]
+    fn a_placeholder_without_a_value_is_named() {
+        let unfilled = filled("/a/{nobody}").expect_err("unknown");
+        assert_eq!(unfilled.to_string(), "there is no value for {nobody}");
+    }
+
+    #[test]
+    fn braces_around_anything_but_a_word_are_literal() {
+        assert_eq!(filled("{a b} {\"x\":{instance_id}} {").as_deref(), Ok("{a b} {\"x\":sys-{date}} {"));
+        assert_eq!(pieces("{}"), [Piece::Placeholder("")]);
+    }
+
+    #[test]
+    fn values_lose_what_their_name_may_not_hold() {
+        assert_eq!(group_value("fe80::1%eth0"), "fe80__1_eth0");
+        assert_eq!(group_value("host-1.lan"), "host-1.lan");
+        assert_eq!(stream_value("a:b*c d"), "a_b_c d");
+    }
+}

@@ -1,0 +1,87 @@
+//! Who may do what with a file.
+//!
+//! Unix: the mode bits and the owner. Windows: unknown; its access lists say more than these few flags can hold.
+use std::fs::Metadata;
+
+/// Whose a file is, and what others may do with it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rights {
+    pub owner: Owner,
+    /// The group or everybody.
+    pub others_may_write: bool,
+    /// Everybody.
+    pub all_may_read: bool,
+}
+
+/// Seen from this process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Owner {
+    /// The user that this process acts as.
+    Us,
+    Root,
+    /// Somebody else, by user number.
+    Other(u32),
+}
+
+/// The rights of the file that this describes; `None`: unknown on this system.
+pub fn of(metadata: &Metadata) -> Option<Rights> {
+    imp::of(metadata)
+}
+
+#[cfg(unix)]
+mod imp {
+    use super::{Metadata, Owner, Rights};
+    use std::os::unix::fs::MetadataExt;
+
+    /// Bits of `st_mode`: <https://man7.org/linux/man-pages/man7/inode.7.html>
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    const READABLE_BY_ALL: u32 = 0o004;
+
+    #[allow(clippy::unnecessary_wraps)] // the signature is the same on every system
+    pub fn of(metadata: &Metadata) -> Option<Rights> {
+        let owner = match metadata.uid() {
+            uid if uid == rustix::process::geteuid().as_raw() => Owner::Us,
+            0 => Owner::Root,
+            uid => Owner::Other(uid),
+        };
+        Some(Rights {
+            owner,
+            others_may_write: metadata.mode() & WRITABLE_BY_OTHERS != 0,
+            all_may_read: metadata.mode() & READABLE_BY_ALL != 0,
+        })
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    use super::{Metadata, Rights};
+
+    pub fn of(_: &Metadata) -> Option<Rights> {
+        None
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    fn rights(mode: u32) -> Rights {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).expect("our file");
+        of(&file.as_file().metadata().expect("open")).expect("known on Unix")
+    }
+
+    #[test]
+    fn our_own_private_file_is_ours_alone() {
+        assert_eq!(rights(0o600), Rights { owner: Owner::Us, others_may_write: false, all_may_read: false });
+    }
+
+    #[test]
+    fn group_and_world_may_each_be_the_others_who_write() {
+        assert!(rights(0o660).others_may_write);
+        assert!(rights(0o606).others_may_write);
+        assert!(!rights(0o644).others_may_write);
+        assert!(rights(0o644).all_may_read && !rights(0o640).all_may_read);
+    }
+}
