@@ -1,1 +1,310 @@
 //! `local metrics` and `local logs`: read the embedded store.
+//!
+//! For people: aligned columns, times in UTC, no control characters from the logs. For programs (`--json`): one
+//! document a line with exact values. Long answers are read and written page by page, and a reader that closes the pipe
+//! ends them quietly.
+use crate::{
+    local::{Cursor, EventQuery, Page, Reader, Series, StoredPoint, Stream},
+    model::{Dimension, Timestamp},
+};
+use anyhow::{Context, bail};
+use serde_json::json;
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io::{self, BufWriter, Write},
+    path::Path,
+    time::Duration,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Rows read at a time: small beside the program itself, large beside the cost of a query.
+const ROWS: usize = 1_000;
+
+/// `local metrics [NAME] [--since T] [--json]`: every metric with its statistics since then, or the points of one.
+pub fn metrics(folder: &Path, name: Option<&str>, since: Duration, json: bool) -> anyhow::Result<()> {
+    let reader = Reader::open(folder)?;
+    let from = Timestamp::now().minus(since);
+    to_stdout(|out| match name {
+        None => write_metrics(&reader, from, json, out),
+        Some(name) => write_points(&reader, name, from, json, out),
+    })
+}
+
+/// `local logs [GROUP [STREAM]] [--since T] [--json]`: every group and stream, or the events of one.
+pub fn logs(
+    folder: &Path,
+    group: Option<&str>,
+    stream: Option<&str>,
+    since: Option<Duration>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let reader = Reader::open(folder)?;
+    let from = since.map_or(Timestamp::from_millis(0), |since| Timestamp::now().minus(since));
+    to_stdout(|out| match group {
+        None => write_groups(&reader, from, json, out),
+        Some(group) => write_events(&reader, group, stream, from, json, out),
+    })
+}
+
+/// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.
+pub fn parse_since(text: &str) -> Result<Duration, String> {
+    let wrong = || {
+        format!("{text:?} is not a length of time: write a whole number and s, m, h, d or w, like 90s, 30m, 1h or 2d")
+    };
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let digits = &text[..text.len() - unit.len_utf8()];
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
+    number.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is longer than can be counted"))
+}
+
+/// Standard output, buffered. Who closes the pipe (`| head`) has seen enough.
+fn to_stdout(write: impl FnOnce(&mut dyn Write) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    until_closed(write(&mut out).and_then(|()| out.flush().context("cannot write to standard output")))
+}
+
+fn until_closed(result: anyhow::Result<()>) -> anyhow::Result<()> {
+    let closed = |error: &anyhow::Error| {
+        error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    match result {
+        Err(error) if closed(&error) => Ok(()),
+        result => result,
+    }
+}
+
+fn write_metrics(reader: &Reader, from: Timestamp, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let all = reader.series(None, from)?;
+    if json {
+        for series in &all {
+            let (at, value) = series.latest.unzip();
+            let line = json!({
+                "namespace": series.namespace, "name": series.name, "dimensions": object(&series.dimensions),
+                "unit": series.unit, "latest": value, "latest_at": at.map(Timestamp::rfc3339), "points": series.points,
+                "min": series.min, "avg": series.average, "max": series.max,
+            });
+            writeln!(out, "{line}")?;
+        }
+        return Ok(());
+    }
+    if all.is_empty() {
+        writeln!(out, "The store holds no metrics yet.")?;
+        return Ok(());
+    }
+    let headings = ["NAME", "UNIT", "LATEST", "MIN", "AVG", "MAX", "POINTS", "NAMESPACE", "DIMENSIONS"];
+    let row = |series: &Series| {
+        [
+            series.name.clone(),
+            series.unit.clone(),
+            cell(series.latest.map(|(_, value)| value)),
+            cell(series.min),
+            cell(series.average),
+            cell(series.max),
+            series.points.to_string(),
+            series.namespace.clone(),
+            pairs(&series.dimensions),
+        ]
+    };
+    table(out, headings, [2, 3, 4, 5, 6], all.iter().map(row).collect())
+}
+
+fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let found = reader.series(Some(name), from)?;
+    if found.is_empty() {
+        bail!("no metric is called {name:?} here{}", suggestion(reader, name)?);
+    }
+    if !json {
+        writeln!(out, "{:24}  {:>14}  {:16}  NAMESPACE  DIMENSIONS", "TIME", "VALUE", "UNIT")?;
+    }
+    for series in &found {
+        let dimensions = pairs(&series.dimensions);
+        let write = |point: &StoredPoint| {
+            let at = point.at.rfc3339();
+            if json {
+                let line = json!({
+                    "time": at, "timestamp": point.at.as_millis(), "value": point.value, "unit": series.unit,
+                    "namespace": series.namespace, "name": series.name, "dimensions": object(&series.dimensions),
+                });
+                writeln!(out, "{line}")
+            } else {
+                let value = number(point.value);
+                let line = format!("{at:24}  {value:>14}  {:16}  {}  {dimensions}", series.unit, series.namespace);
+                writeln!(out, "{}", line.trim_end())
+            }
+        };
+        paged(|page| Ok(reader.points(series, from, page)?), |point| point.cursor, write)?;
+    }
+    Ok(())
+}
+
+fn write_groups(reader: &Reader, from: Timestamp, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for group in reader.groups()? {
+        let streams = reader.streams(&group.name, from)?.unwrap_or_default();
+        let lines: Vec<Option<&Stream>> =
+            if streams.is_empty() { vec![None] } else { streams.iter().map(Some).collect() };
+        for stream in lines {
+            let last = stream.and_then(|stream| stream.last).map(Timestamp::rfc3339);
+            if json {
+                let line = json!({
+                    "group": group.name, "retention_in_days": group.retention_in_days,
+                    "stream": stream.map(|stream| &stream.name), "events": stream.map_or(0, |stream| stream.events),
+                    "last": last,
+                });
+                writeln!(out, "{line}")?;
+                continue;
+            }
+            rows.push([
+                group.name.clone(),
+                stream.map_or_else(dash, |stream| shown(&stream.name).into_owned()),
+                stream.map_or(0, |stream| stream.events).to_string(),
+                last.unwrap_or_else(dash),
+                group.retention_in_days.map_or_else(dash, |days| format!("{days} days")),
+            ]);
+        }
+    }
+    match (json, rows.is_empty()) {
+        (true, _) => Ok(()),
+        (false, true) => Ok(writeln!(out, "The store holds no logs yet.")?),
+        (false, false) => table(out, ["GROUP", "STREAM", "EVENTS", "LAST EVENT", "RETENTION"], [2], rows),
+    }
+}
+
+fn write_events(
+    reader: &Reader,
+    group: &str,
+    stream: Option<&str>,
+    from: Timestamp,
+    json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let Some(streams) = reader.streams(group, from)? else {
+        bail!("no log group is called {group:?} here: `local logs` lists all");
+    };
+    if let Some(stream) = stream
+        && !streams.iter().any(|known| known.name == stream)
+    {
+        bail!("log group {group:?} has no stream {stream:?} here: `local logs` lists all");
+    }
+    let read = |page| Ok(reader.events(&EventQuery { group, stream, since: from, page })?);
+    paged(
+        read,
+        |event| event.cursor,
+        |event| {
+            let at = event.at.rfc3339();
+            if json {
+                let line = json!({
+                    "time": at, "timestamp": event.at.as_millis(), "group": group, "stream": event.stream,
+                    "message": event.message,
+                });
+                writeln!(out, "{line}")
+            } else {
+                // Further lines of an event are set in, so that each event begins with its time.
+                let message = shown(&event.message).replace('\n', "\n    ");
+                writeln!(out, "{at} {} {message}", shown(&event.stream))
+            }
+        },
+    )
+}
+
+/// Reads page after page and passes each row on.
+fn paged<T>(
+    read: impl Fn(Page) -> anyhow::Result<Vec<T>>,
+    cursor: impl Fn(&T) -> Cursor,
+    mut write: impl FnMut(&T) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    let mut page = Page { after: None, limit: ROWS };
+    loop {
+        let rows = read(page)?;
+        rows.iter().try_for_each(&mut write)?;
+        if rows.len() < ROWS {
+            return Ok(());
+        }
+        page.after = rows.last().map(&cursor);
+    }
+}
+
+/// What to type instead.
+fn suggestion(reader: &Reader, name: &str) -> anyhow::Result<String> {
+    let all = reader.series(None, Timestamp::now())?;
+    let near = |known: &&str| strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
+    let best = all.iter().map(|series| series.name.as_str()).max_by(|a, b| near(a).total_cmp(&near(b)));
+    Ok(match best.filter(|best| near(best) > 0.8) {
+        Some(best) => format!(": did you mean {best:?}?"),
+        None => ": `local metrics` lists all".into(),
+    })
+}
+
+/// Columns as wide as their widest cell, two spaces between; `numbers` are set to the right.
+fn table<const N: usize, const M: usize>(
+    out: &mut dyn Write,
+    headings: [&str; N],
+    numbers: [usize; M],
+    rows: Vec<[String; N]>,
+) -> anyhow::Result<()> {
+    let mut widths = headings.map(|heading| heading.chars().count());
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let headings = headings.map(String::from);
+    for row in std::iter::once(&headings).chain(&rows) {
+        let cells = row.iter().zip(widths).enumerate().map(|(i, (cell, width))| {
+            if numbers.contains(&i) { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+        });
+        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+    }
+    Ok(())
+}
+
+/// A value for people: three decimals at most, very small and very large ones with an exponent.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(0.001..1e15).contains(&size) {
+        return format!("{value:.3e}");
+    }
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+fn cell(value: Option<f64>) -> String {
+    value.map_or_else(dash, number)
+}
+
+fn dash() -> String {
+    "-".into()
+}
+
+fn pairs(dimensions: &[Dimension]) -> String {
+    let pairs: Vec<_> = dimensions.iter().map(|d| format!("{}={}", d.name, d.value)).collect();
+    pairs.join(", ")
+}
+
+fn object(dimensions: &[Dimension]) -> BTreeMap<&str, &str> {
+    dimensions.iter().map(|d| (d.name.as_str(), d.value.as_str())).collect()
+}
+
+/// Logs are foreign text: what a terminal would obey is shown as an escape instead.
+fn shown(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if obeyed(c) { c.escape_default().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
