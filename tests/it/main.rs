@@ -1,0 +1,8 @@
+//! The daemon through its front door: the real binary, a pretended AWS, no sleeps. One binary for all stories.
+//!
+//! Unix only: the stories stop the daemon by signals and rename files that it holds open.
+#![cfg(unix)]
+
+mod support;
+
+mod launcher;

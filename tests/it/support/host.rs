@@ -1,0 +1,262 @@
+//! A machine with files to tail, and the daemon that runs on it.
+//!
+//! [`TestHost`] owns a folder with everything that outlives a daemon: files, configuration, state, and what the daemon
+//! says on standard error. [`Daemon`] is one run of the real binary; it is killed when it is dropped.
+use super::{
+    PATIENCE, REGION,
+    fake::{FakeAws, Key},
+};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Output, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// How often a running daemon is asked for its status while a story waits for a change in it.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(100);
+
+/// The machine.
+pub struct TestHost {
+    folder: TempDir,
+    config: Value,
+    environment: Vec<(String, String)>,
+}
+
+impl TestHost {
+    /// A machine `sys-story` that has nothing to do yet, and publishes to this address.
+    pub fn against(endpoint: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder of our own");
+        let config = json!({
+            "agent": {
+                "instance": { "prefix": "sys", "serial": "story" },
+                "region": REGION,
+                "logs_collection_interval": 1,
+                "logfile": "",
+                "state_folder": folder.path().join("state"),
+                "endpoint_override": endpoint,
+                "shutdown_seconds": 10,
+            },
+        });
+        let key = Key::lasting();
+        let environment = [
+            ("AWS_ACCESS_KEY_ID", key.access_key.as_str()),
+            ("AWS_SECRET_ACCESS_KEY", key.secret.as_str()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_REGION", REGION),
+            ("HOME", &folder.path().display().to_string()),
+            ("PATH", &std::env::var("PATH").expect("a search path")),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Self { folder, config, environment }
+    }
+
+    /// The usual machine: it tails these files into the group `/story/logs` and publishes to the fake.
+    pub fn tailing(aws: &FakeAws, files: &[&str]) -> Self {
+        files.iter().fold(Self::against(&aws.url()), |host, file| host.tail(file))
+    }
+
+    /// Also tail this file of [`Self::path`] from its beginning; the stream has the file's name.
+    pub fn tail(mut self, file: &str) -> Self {
+        let item = json!({ "file_path": self.path(file), "from_beginning": true });
+        let logs = &mut self.config["logs"];
+        logs["log_group_name"] = json!(GROUP);
+        let list = &mut logs["logs_collected"]["files"]["collect_list"];
+        match list.as_array_mut() {
+            Some(list) => list.push(item),
+            None => *list = json!([item]),
+        }
+        self
+    }
+
+    /// Also publish the thirteen metrics each so many seconds.
+    pub fn measuring(self, seconds: u64) -> Self {
+        self.with("agent.metrics_collection_interval", json!(seconds)).with("metrics.namespace", json!(NAMESPACE))
+    }
+
+    /// With this value at this dotted path of the configuration.
+    pub fn with(mut self, path: &str, value: Value) -> Self {
+        let place = path.split('.').fold(&mut self.config, |place, key| &mut place[key]);
+        *place = value;
+        self
+    }
+
+    /// With this environment variable; an empty value takes the variable away.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        if !value.is_empty() {
+            self.environment.push((name.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    /// Without the access key that the daemon would find in its environment.
+    pub fn without_keys(self) -> Self {
+        self.with_variable("AWS_ACCESS_KEY_ID", "").with_variable("AWS_SECRET_ACCESS_KEY", "")
+    }
+
+    /// A file of this machine.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    /// A file in the daemon's state folder.
+    pub fn state(&self, file: &str) -> PathBuf {
+        self.path("state").join(file)
+    }
+
+    /// Append to a file of this machine.
+    pub fn append(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).expect("a log that can be opened");
+        file.write_all(text.as_bytes()).expect("a log that can be written");
+    }
+
+    /// Write the configuration and return its path.
+    pub fn write_config(&self) -> PathBuf {
+        let path = self.path("publisher.json");
+        fs::write(&path, format!("{:#}\n", self.config)).expect("a folder that can be written");
+        path
+    }
+
+    /// What all daemons of this machine have said on standard error.
+    pub fn said(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.path("stderr")).unwrap_or_default()).into_owned()
+    }
+
+    /// The binary with these arguments in this machine's environment.
+    pub fn command<I: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher"));
+        command.args(arguments).env_clear().envs(self.environment.iter().cloned());
+        command.current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Run the binary to its end.
+    pub async fn run<I: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Output {
+        let running = self.command(arguments).output();
+        let ended = tokio::time::timeout(PATIENCE, running).await.expect("the command ends");
+        ended.expect("the binary can be started")
+    }
+
+    /// Start the daemon. It is not waited for.
+    pub fn start(&self) -> Daemon<'_> {
+        let stderr = OpenOptions::new().create(true).append(true).open(self.path("stderr")).expect("a file for it");
+        self.start_with(stderr)
+    }
+
+    /// Start the daemon with its standard error in this file.
+    pub fn start_with(&self, stderr: File) -> Daemon<'_> {
+        let config = self.write_config();
+        let mut command = self.command([Path::new("run"), &config]);
+        let child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("the binary can be started");
+        Daemon { host: self, child, config }
+    }
+}
+
+/// The log group of [`TestHost::tail`].
+pub const GROUP: &str = "/story/logs";
+
+/// The namespace of [`TestHost::measuring`].
+pub const NAMESPACE: &str = "System/Story";
+
+/// One run of the daemon.
+pub struct Daemon<'a> {
+    host: &'a TestHost,
+    child: Child,
+    config: PathBuf,
+}
+
+impl Daemon<'_> {
+    /// What `status --json` says; `None` while there is no answer.
+    pub async fn status(&self) -> Option<Status> {
+        let output = self.host.run([Path::new("status"), &self.config, Path::new("--json")]).await;
+        output.status.success().then(|| Status(serde_json::from_slice(&output.stdout).expect("status prints JSON")))
+    }
+
+    /// Wait until the daemon's status is as wished.
+    pub async fn until(&mut self, what: &str, ready: impl Fn(&Status) -> bool) {
+        let mut last = None;
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < deadline {
+            last = self.status().await;
+            if last.as_ref().is_some_and(&ready) {
+                return;
+            }
+            self.assert_runs(what);
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+        panic!("waited {PATIENCE:?} for {what}; the status is {last:#?}; the daemon said:\n{}", self.host.said());
+    }
+
+    /// Wait until the daemon answers at all.
+    pub async fn until_it_runs(&mut self) {
+        self.until("the daemon to answer", |_| true).await;
+    }
+
+    /// Wait until the daemon has said this on standard error.
+    pub async fn until_said(&mut self, text: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !self.host.said().contains(text) {
+            self.assert_runs(text);
+            assert!(tokio::time::Instant::now() < deadline, "never said {text:?}, only:\n{}", self.host.said());
+            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+        }
+    }
+
+    /// Ask it to stop, as a service manager does, and wait until it has.
+    pub async fn terminate(mut self) -> ExitStatus {
+        let id = self.child.id().expect("it has not ended yet").to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("there is a kill command");
+        assert!(told.success(), "the daemon had ended before it was told to; it said:\n{}", self.host.said());
+        self.ended().await
+    }
+
+    /// End it at once, as a power cut does.
+    pub async fn kill(mut self) {
+        self.assert_runs("its end by force");
+        self.child.kill().await.expect("it is ours to kill");
+    }
+
+    /// Wait until it ends by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
+        match tokio::time::timeout(PATIENCE, self.child.wait()).await {
+            Ok(status) => status.expect("it is ours to wait for"),
+            Err(_) => panic!("the daemon has not ended within {PATIENCE:?}; it said:\n{}", self.host.said()),
+        }
+    }
+
+    fn assert_runs(&mut self, waiting_for: &str) {
+        let ended = self.child.try_wait().expect("it is ours to ask");
+        if let Some(status) = ended {
+            panic!("the daemon ended with {status} before {waiting_for}; it said:\n{}", self.host.said());
+        }
+    }
+}
+
+/// What `status --json` says.
+#[derive(Debug)]
+pub struct Status(pub Value);
+
+impl Status {
+    /// The value of one counter.
+    pub fn counter(&self, name: &str) -> u64 {
+        self.0["counters"][name].as_u64().unwrap_or_else(|| panic!("status knows no counter {name}: {:#}", self.0))
+    }
+
+    /// How one destination stands: `metrics`, `logs` or `credentials`.
+    pub fn destination(&self, name: &str) -> &Value {
+        &self.0["destinations"][name]
+    }
+
+    /// Everything that exists has been delivered, and its positions are saved.
+    pub fn is_caught_up(&self) -> bool {
+        let sources = self.0["sources"].as_array().map_or(&[][..], Vec::as_slice);
+        let done = |source: &Value| source["size"].is_u64() && source["acknowledged"] == source["size"];
+        !sources.is_empty() && sources.iter().all(done)
+    }
+}

@@ -1,0 +1,27 @@
+//! What the stories stand on.
+//!
+//! | module | gives |
+//! |---|---|
+//! | `fake` | an AWS inside the test that checks every request and fails on purpose |
+//! | `moto` | somebody else's AWS, to compare our reading of the API with |
+//! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
+//! | `host` | a machine with files to tail, and the daemon that runs on it |
+//! | `writer` | a program that writes numbered lines and rotates its log |
+//! | `http` | one raw request, for what no SDK would send |
+//!
+//! Waiting is for an event and never for a time: `until` returns as soon as what it waits for is there, and fails
+//! after [`PATIENCE`] with what there was instead.
+pub mod fake;
+pub mod host;
+pub mod http;
+pub mod moto;
+pub mod tls;
+pub mod writer;
+
+use std::time::Duration;
+
+/// When waiting becomes failing: far beyond what a busy machine with two cores needs.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The region of everything here. moto takes a request without a signature as one for this region.
+pub const REGION: &str = "us-east-1";
