@@ -1,1 +1,4 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
+pub mod host;
+pub mod io;
+pub mod vitals;
