@@ -1,4 +1,7 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
 pub mod disk;
+pub mod host;
+pub mod io;
 pub mod permissions;
 pub mod private;
+pub mod vitals;

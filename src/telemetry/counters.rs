@@ -42,6 +42,7 @@ counters! {
     POINTS_REFUSED, "points_refused", "metric points that CloudWatch will never take";
     POLLS_SKIPPED, "polls_skipped", "readings skipped because the pipeline was full";
     POLLS_FAILED, "polls_failed", "readings that failed";
+    POLLS_HUNG, "polls_hung", "readings skipped because the one before has not come back";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
     SPOOL_DROPPED, "spooled_batches_dropped", "spooled batches given up: too old, over the size limit, or unreadable";
@@ -67,6 +68,8 @@ counters! {
     POSITION_WRITE_FAILURES, "position_write_failures", "times the positions could not be written";
     CREDENTIAL_RENEWALS, "credential_renewals", "times fresh credentials were fetched";
     CREDENTIAL_FAILURES, "credential_failures", "times fresh credentials could not be had";
+    LOG_LINES_LOST, "own_log_lines_lost", "lines of the daemon's own log that could not be written";
+    LOG_LINES_REPEATED, "own_log_lines_repeated", "lines of the daemon's own log that were summed up because they repeat";
 }
 
 #[cfg(test)]

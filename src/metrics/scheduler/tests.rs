@@ -1,0 +1,243 @@
+//! The clock stands still unless a test moves it; the wall clock follows the timers' clock.
+use super::*;
+use crate::model::{Point, Unit};
+use std::{
+    cell::Cell,
+    io,
+    sync::{Arc, Mutex, mpsc as blocking},
+};
+
+thread_local! {
+    /// The wall clock, minus the timers' clock. Set by the test; read on the same thread, where the scheduler runs.
+    static WALL: Cell<(Option<Instant>, i64)> = const { Cell::new((None, 0)) };
+}
+
+const TEN: Duration = Duration::from_secs(10);
+
+fn wall() -> Timestamp {
+    WALL.with(|w| {
+        let (zero, millis) = w.get();
+        Timestamp::from_millis(millis).plus(zero.map_or(Duration::ZERO, |z| z.elapsed()))
+    })
+}
+
+/// The wall clock shows this now, and goes on from there.
+fn set_wall(millis: i64) {
+    WALL.with(|w| w.set((Some(Instant::now()), millis)));
+}
+
+/// Notes when it is asked, and does as told.
+struct Fake {
+    asked: Arc<Mutex<Vec<Moment>>>,
+    answer: Box<dyn FnMut() -> Result<(), CollectError> + Send>,
+}
+
+impl Collector for Fake {
+    fn collect(&mut self, now: Moment, out: &mut Points) -> Result<(), CollectError> {
+        self.asked.lock().expect("no panic").push(now);
+        let dimensions = Arc::from([]);
+        out.push(Point {
+            name: "x".into(),
+            value: 1.0,
+            unit: Unit::Count,
+            at: now.wall,
+            dimensions,
+            resolution: Resolution::Minute,
+        });
+        (self.answer)()
+    }
+}
+
+fn fake(
+    key: &'static str,
+    answer: impl FnMut() -> Result<(), CollectError> + Send + 'static,
+) -> (Named, Arc<Mutex<Vec<Moment>>>) {
+    let asked = Arc::default();
+    (Named { key, collector: Box::new(Fake { asked: Arc::clone(&asked), answer: Box::new(answer) }) }, asked)
+}
+
+fn good() -> (Named, Arc<Mutex<Vec<Moment>>>) {
+    fake("good", || Ok(()))
+}
+
+fn broken() -> CollectError {
+    CollectError::Read { what: "it", source: io::Error::other("no") }
+}
+
+/// A scheduler at work.
+struct Running {
+    points: mpsc::Receiver<Points>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn start(collectors: Vec<Named>, interval: Duration, offset: Duration, capacity: usize) -> Running {
+    let (out, points) = mpsc::channel(capacity);
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    let task = tokio::spawn(async move {
+        Scheduler::new(collectors, interval, offset, wall).run(&out, &token).await;
+    });
+    Running { points, stop, task }
+}
+
+impl Running {
+    /// The wall-clock milliseconds of the next points.
+    async fn next(&mut self) -> Vec<i64> {
+        self.points.recv().await.expect("points").iter().map(|p| p.at.as_millis()).collect()
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("ends in order");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_points_leave_within_two_seconds_and_follow_a_baseline() {
+    set_wall(1_003_500);
+    let (named, asked) = good();
+    let mut running = start(vec![named], TEN, Duration::ZERO, 4);
+    assert_eq!(running.next().await, [1_004_500]);
+    let asked = asked.lock().expect("no panic").clone();
+    assert_eq!(asked.iter().map(|m| m.wall.as_millis()).collect::<Vec<_>>(), [1_003_500, 1_004_500]);
+    assert_eq!(asked[1].monotonic - asked[0].monotonic, Duration::from_secs(1));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn readings_then_follow_the_wall_clock_plus_the_offset() {
+    set_wall(1_003_500);
+    let (named, _) = good();
+    let mut running = start(vec![named], TEN, Duration::from_millis(2_250), 4);
+    running.next().await;
+    for expected in [1_012_250, 1_022_250, 1_032_250] {
+        assert_eq!(running.next().await, [expected]);
+    }
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumped_causes_one_reading_and_then_the_grid_again() {
+    set_wall(1_003_500);
+    let (named, asked) = good();
+    let mut running = start(vec![named], TEN, Duration::ZERO, 4);
+    running.next().await;
+    assert_eq!(running.next().await, [1_010_000]);
+    for jumped in [90_000_123_i64, 50_004] {
+        let before = asked.lock().expect("no panic").len();
+        let then = Instant::now();
+        set_wall(jumped);
+        let first = running.next().await[0];
+        assert!(then.elapsed() <= TEN, "no silence");
+        assert_eq!(asked.lock().expect("no panic").len(), before + 1, "no burst");
+        let second = running.next().await[0];
+        assert_eq!(second % 10_000, 0);
+        assert!(second - first <= 12_500);
+    }
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_of_less_than_a_minute_are_kept_at_one_second() {
+    for (interval, expected) in [(TEN, Resolution::Second), (MINUTE, Resolution::Minute)] {
+        set_wall(0);
+        let mut running = start(vec![good().0], interval, Duration::ZERO, 4);
+        let points = running.points.recv().await.expect("points");
+        assert!(points.iter().all(|p| p.resolution == expected));
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_of_one_tick_leave_together() {
+    set_wall(0);
+    let mut running = start(vec![good().0, good().0, good().0], TEN, Duration::ZERO, 4);
+    assert_eq!(running.next().await, [1_000; 3]);
+    assert_eq!(running.next().await, [10_000; 3]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_pipeline_skips_the_reading_and_counts_it() {
+    set_wall(0);
+    let before = counters::POLLS_SKIPPED.get();
+    let (named, asked) = good();
+    let mut running = start(vec![named], TEN, Duration::ZERO, 1);
+    tokio::time::sleep(Duration::from_secs(35)).await;
+    // The baseline and the first points; ticks 10, 20 and 30 found the channel full.
+    assert_eq!(asked.lock().expect("no panic").len(), 2);
+    assert!(counters::POLLS_SKIPPED.get() >= before + 3);
+    assert_eq!(running.next().await, [1_000]);
+    assert_eq!(running.next().await, [40_000]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_before_an_error_are_kept_and_the_failure_is_counted() {
+    set_wall(0);
+    let before = counters::POLLS_FAILED.get();
+    let (named, _) = fake("bad", || Err(broken()));
+    let mut running = start(vec![named], TEN, Duration::ZERO, 4);
+    assert_eq!(running.next().await, [1_000]);
+    assert_eq!(running.next().await, [10_000]);
+    assert!(counters::POLLS_FAILED.get() >= before + 3);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
+    set_wall(0);
+    let before = counters::POLLS_HUNG.get();
+    let (release, gate) = blocking::channel::<()>();
+    let mut readings = 0;
+    let (stuck, asked) = fake("stuck", move || {
+        readings += 1;
+        if readings == 2 {
+            let _ = gate.recv();
+        }
+        Ok(())
+    });
+    let mut running = start(vec![stuck, good().0], TEN, Duration::ZERO, 4);
+    // A blocking call keeps the paused clock from moving by itself.
+    let mut seen = Vec::new();
+    for _ in 0..24 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        settle().await;
+        while let Ok(points) = running.points.try_recv() {
+            seen.push(points.len());
+        }
+    }
+    assert_eq!(seen, [1, 1, 1], "first points, then the ticks at 10 and 20");
+    assert_eq!(asked.lock().expect("no panic").len(), 2, "one call in flight");
+    assert!(counters::POLLS_HUNG.get() >= before + 2);
+    drop(release);
+    let late = running.points.recv().await.expect("it came back");
+    assert_eq!(late.iter().map(|p| p.at.as_millis()).collect::<Vec<_>>(), [1_000]);
+    assert_eq!(running.next().await, [30_000; 2]);
+    running.stop().await;
+}
+
+/// Lets readings on other threads come back without moving the clock.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+        tokio::task::spawn_blocking(|| ()).await.expect("a blocking thread");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_when_nobody_listens_any_more() {
+    set_wall(0);
+    let Running { points, task, .. } = start(vec![good().0], TEN, Duration::ZERO, 4);
+    drop(points);
+    task.await.expect("ends by itself");
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_gives_one_set_after_the_baseline() {
+    let (named, asked) = good();
+    let points = once(vec![named], TEN).await;
+    assert_eq!(points.len(), 1);
+    assert_eq!(asked.lock().expect("no panic").len(), 2);
+}

@@ -1,0 +1,175 @@
+//! Who and where this machine is, asked without the network, and where this user may keep state.
+//!
+//! Nothing is cached: callers ask at the start and on reload.
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io,
+    net::{IpAddr, Ipv4Addr, UdpSocket},
+    path::{Path, PathBuf},
+};
+
+/// Where the state lies when the installers made the folder or the administrator runs us.
+pub const SYSTEM_STATE_FOLDER: &str = "/opt/aws/amazon-cloudwatch-publisher/var";
+
+/// Name of our folder among those of the user's other programs.
+const OWN_FOLDER: &str = "amazon-cloudwatch-publisher";
+
+/// The host name, as the system has it: not looked up, not made longer. `None` when there is none or it is not UTF-8.
+///
+/// Linux and macOS: `gethostname`. Windows: the DNS host name of this computer.
+pub fn host_name() -> Option<String> {
+    sysinfo::System::host_name().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// The IPv4 address that others see: that of the default route's interface; without a default route, the first by interface
+/// name that is neither loopback nor link-local; then a link-local one. Sends nothing. Same on every system.
+pub fn ipv4_address() -> Option<Ipv4Addr> {
+    routed_address().or_else(|| {
+        let networks = sysinfo::Networks::new_with_refreshed_list();
+        let all =
+            networks.iter().flat_map(|(name, data)| data.ip_networks().iter().map(move |n| (name.as_str(), n.addr)));
+        pick_address(all)
+    })
+}
+
+/// Connecting a UDP socket only chooses the route. The address is one reserved for documentation (RFC 5737), never ours.
+fn routed_address() -> Option<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Some(ip),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
+}
+
+fn pick_address<'a>(all: impl Iterator<Item = (&'a str, IpAddr)>) -> Option<Ipv4Addr> {
+    all.filter_map(|(interface, ip)| match ip {
+        IpAddr::V4(ip) if !ip.is_loopback() && !ip.is_unspecified() => Some((ip.is_link_local(), interface, ip)),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    })
+    .min()
+    .map(|(_, _, ip)| ip)
+}
+
+/// The EC2 instance id that the firmware shows, without asking the metadata service.
+///
+/// Linux: the asset tag of the board, which Nitro instances set. `None` on Xen instances, macOS and Windows, and outside EC2.
+pub fn ec2_instance_id() -> Option<String> {
+    instance_id(&fs::read_to_string("/sys/devices/virtual/dmi/id/board_asset_tag").ok()?)
+}
+
+/// `i-` and 8 or 17 hexadecimal digits: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>.
+fn instance_id(tag: &str) -> Option<String> {
+    let tag = tag.trim();
+    let digits = tag.strip_prefix("i-")?;
+    let well_formed = matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    well_formed.then(|| tag.to_owned())
+}
+
+/// Where state is kept when the configuration does not say: [`SYSTEM_STATE_FOLDER`] when we may write there, else this user's own.
+/// `None`: the environment does not even say where the user's home is.
+pub fn default_state_folder() -> Option<PathBuf> {
+    let system = PathBuf::from(SYSTEM_STATE_FOLDER);
+    if check_writable(&system).is_ok() { Some(system) } else { user_state_folder() }
+}
+
+/// This user's own state folder; it may not exist yet.
+///
+/// Linux: `$XDG_STATE_HOME`, else `~/.local/state` (XDG base directory specification). macOS: `~/Library/Application Support`.
+/// Windows: `%LOCALAPPDATA%`.
+pub fn user_state_folder() -> Option<PathBuf> {
+    let system = if cfg!(windows) {
+        Family::Windows
+    } else if cfg!(target_os = "macos") {
+        Family::Mac
+    } else {
+        Family::Xdg
+    };
+    state_folder_of(system, |name| std::env::var_os(name))
+}
+
+#[derive(Clone, Copy)]
+enum Family {
+    Xdg,
+    Mac,
+    Windows,
+}
+
+fn state_folder_of(family: Family, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // A relative path here would depend on where we were started; the XDG specification says to ignore one.
+    let folder = |name: &str| variable(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = match family {
+        Family::Xdg => folder("XDG_STATE_HOME").or_else(|| Some(folder("HOME")?.join(".local/state"))),
+        Family::Mac => folder("HOME").map(|home| home.join("Library/Application Support")),
+        Family::Windows => folder("LOCALAPPDATA"),
+    }?;
+    Some(base.join(OWN_FOLDER))
+}
+
+/// Whether files can be made in this folder: makes the folder when it is missing, and one empty file that is removed again.
+/// Asking is the only answer that holds on every system, with access lists, read-only mounts and full disks.
+pub fn check_writable(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let probe = folder.join(format!(".writable-{}", std::process::id()));
+    OpenOptions::new().write(true).create(true).truncate(true).open(&probe)?;
+    fs::remove_file(&probe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_well_formed_instance_id_is_taken_from_the_firmware() {
+        assert_eq!(instance_id("i-0123456789abcdef0\n").as_deref(), Some("i-0123456789abcdef0"));
+        assert_eq!(instance_id("i-1234abcd").as_deref(), Some("i-1234abcd"));
+        for other in ["", "Not Specified", "i-", "i-xyz", "i-123456789", "7CG1234"] {
+            assert_eq!(instance_id(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_no_address_and_link_local_the_last_choice() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect("literal");
+        let all = [
+            ("eth1", "10.0.0.9"),
+            ("lo", "127.0.0.1"),
+            ("a0", "169.254.1.1"),
+            ("eth0", "10.0.0.5"),
+            ("eth0", "fe80::1"),
+        ];
+        let pick =
+            |keep: &dyn Fn(&str) -> bool| pick_address(all.iter().filter(|(n, _)| keep(n)).map(|(n, a)| (*n, ip(a))));
+        assert_eq!(pick(&|_| true), Some(Ipv4Addr::new(10, 0, 0, 5)));
+        assert_eq!(pick(&|n| n == "lo" || n == "a0"), Some(Ipv4Addr::new(169, 254, 1, 1)));
+        assert_eq!(pick(&|n| n == "lo"), None);
+    }
+
+    #[test]
+    fn each_family_keeps_state_where_its_users_expect_it() {
+        let absolute = if cfg!(windows) { r"C:\home" } else { "/home/ann" };
+        let home = |name: &str| (name == "HOME" || name == "LOCALAPPDATA").then(|| OsString::from(absolute));
+        let under = |parts: &str| Some(Path::new(absolute).join(parts).join(OWN_FOLDER));
+        assert_eq!(state_folder_of(Family::Xdg, home), under(".local/state"));
+        assert_eq!(state_folder_of(Family::Mac, home), under("Library/Application Support"));
+        assert_eq!(state_folder_of(Family::Windows, home), under(""));
+        assert_eq!(state_folder_of(Family::Xdg, |_| Some("relative".into())), None);
+        assert_eq!(state_folder_of(Family::Xdg, |n| (n == "XDG_STATE_HOME").then(|| absolute.into())), under(""));
+    }
+
+    #[test]
+    fn a_folder_is_writable_when_a_file_can_be_made_in_it() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let deep = folder.path().join("a/b");
+        check_writable(&deep).expect("it is made");
+        assert_eq!(fs::read_dir(&deep).expect("made").count(), 0);
+        fs::write(folder.path().join("file"), "").expect("written");
+        assert!(check_writable(&folder.path().join("file")).is_err());
+    }
+
+    #[test]
+    fn this_machine_has_a_name() {
+        assert!(host_name().is_some_and(|n| !n.is_empty()));
+    }
+}
