@@ -3,5 +3,7 @@ pub mod disk;
 pub mod host;
 pub mod io;
 pub mod permissions;
-pub mod private;
+mod private;
 pub mod vitals;
+
+pub use private::{private_file, private_folder};

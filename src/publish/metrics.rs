@@ -6,13 +6,10 @@
 use super::{Backoff, Next, Put, PutError, Report};
 use crate::{
     model::MetricBatch,
-    spool::{Spool, Spooled},
+    spool::{Spool, SpoolError},
     telemetry::counters,
 };
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -26,7 +23,7 @@ const IN_MEMORY: usize = 60;
 pub struct MetricPublisher {
     pub put: Arc<dyn Put>,
     pub report: Arc<Report>,
-    pub spool: Arc<Mutex<Spool>>,
+    pub spool: Arc<Spool>,
     /// Cancelled when the stop has no more time for calls: what is left goes to the spool.
     pub hurry: CancellationToken,
 }
@@ -91,18 +88,23 @@ impl Sending {
     /// Try what has waited longest.
     async fn replay(&mut self) {
         self.rescue().await;
-        let Some(spooled) = self.on_spool(|spool| spool.oldest()).await else {
-            self.next_try = (!self.homeless.is_empty()).then(|| Instant::now() + self.backoff.after(Next::Retry(None)));
-            return;
-        };
-        match self.send(&spooled.batch).await {
-            Ok(()) => {
-                counters::BATCHES_REPLAYED.add(1);
-                self.on_spool(move |spool| spool.remove(&spooled)).await;
-                self.next_try = Some(Instant::now());
+        if let Some(spooled) = self.on_spool(|spool| spool.oldest()).await {
+            match self.send(&spooled.batch).await {
+                Ok(()) => self.on_spool(move |spool| spool.remove(&spooled)).await,
+                Err(unsent) => return self.failed(unsent),
             }
-            Err(unsent) => self.failed(unsent),
+        } else if let Some(batch) = self.homeless.pop_front() {
+            if let Err(unsent) = self.send(&batch).await {
+                self.homeless.push_front(batch);
+                return self.failed(unsent);
+            }
+        } else {
+            self.next_try = None;
+            return;
         }
+        counters::BATCHES_REPLAYED.add(1);
+        self.next_try = Some(Instant::now());
+        self.show_waiting().await;
     }
 
     fn failed(&mut self, unsent: Unsent) {
@@ -140,31 +142,53 @@ impl Sending {
 
     /// To the spool; to memory when the disk does not take it.
     async fn keep(&mut self, batch: MetricBatch) {
-        let copy = batch.clone();
-        match self.on_spool(move |spool| spool.push(&copy)).await {
-            Ok(()) => counters::BATCHES_SPOOLED.add(1),
-            Err(error) => {
-                self.publisher.report.failure(&error);
-                if self.homeless.len() == IN_MEMORY {
-                    self.homeless.pop_front();
-                    counters::SPOOL_DROPPED.add(1);
-                }
-                self.homeless.push_back(batch);
+        if let Some(batch) = self.spool(batch).await {
+            if self.homeless.len() == IN_MEMORY {
+                self.homeless.pop_front();
+                counters::SPOOL_DROPPED.add(1);
             }
+            self.homeless.push_back(batch);
         }
         self.next_try.get_or_insert_with(Instant::now);
+        self.show_waiting().await;
+    }
+
+    /// Gives the batch back when the disk does not take it now.
+    async fn spool(&self, batch: MetricBatch) -> Option<MetricBatch> {
+        let (batch, pushed) = self.on_spool(move |spool| { let pushed = spool.push(&batch); (batch, pushed) }).await;
+        let error = match pushed {
+            Ok(()) => {
+                counters::BATCHES_SPOOLED.add(1);
+                return None;
+            }
+            Err(error) => error,
+        };
+        let why = super::chain(&error);
+        match error {
+            SpoolError::Folder { .. } | SpoolError::Write { .. } | SpoolError::NoRoom { .. } => {
+                self.publisher.report.failure(&error);
+                Some(batch)
+            }
+            SpoolError::TooLarge { .. } | SpoolError::TooOld | SpoolError::Encode { .. } => {
+                tracing::warn!(points = batch.points.len(), "a metric batch is given up: {why}");
+                None
+            }
+        }
     }
 
     /// Give the batches that live in memory another chance on the disk.
     async fn rescue(&mut self) {
         while let Some(batch) = self.homeless.pop_front() {
-            let copy = batch.clone();
-            if self.on_spool(move |spool| spool.push(&copy)).await.is_err() {
+            if let Some(batch) = self.spool(batch).await {
                 self.homeless.push_front(batch);
                 return;
             }
-            counters::BATCHES_SPOOLED.add(1);
         }
+    }
+
+    async fn show_waiting(&self) {
+        let waiting = self.spooled().await + self.homeless.len();
+        self.publisher.report.set_waiting(waiting as u64);
     }
 
     async fn spooled(&self) -> usize {
@@ -172,10 +196,9 @@ impl Sending {
     }
 
     /// The spool writes and syncs files: not on the thread that everything else runs on.
-    async fn on_spool<T: Send + 'static>(&self, work: impl FnOnce(&mut Spool) -> T + Send + 'static) -> T {
+    async fn on_spool<T: Send + 'static>(&self, work: impl FnOnce(&Spool) -> T + Send + 'static) -> T {
         let spool = self.publisher.spool.clone();
-        let work = move || work(&mut spool.lock().unwrap_or_else(PoisonError::into_inner));
-        tokio::task::spawn_blocking(work).await.expect("the spool does not panic, and the runtime outlives its tasks")
+        tokio::task::spawn_blocking(move || work(&spool)).await.expect("the spool does not panic, and the runtime outlives its tasks")
     }
 }
 

@@ -45,6 +45,11 @@ impl Report {
         }
     }
 
+    /// Batches that wait for another attempt.
+    pub fn set_waiting(&self, batches: u64) {
+        self.board.destination(self.destination, |d| d.waiting_batches = batches);
+    }
+
     /// Batches that wait for another attempt, relative to before.
     pub fn waiting(&self, change: i64) {
         self.board.destination(self.destination, |d| d.waiting_batches = d.waiting_batches.saturating_add_signed(change));

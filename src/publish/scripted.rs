@@ -9,11 +9,13 @@ use std::{
 /// Answers each call with the next scripted error, then accepts everything.
 #[derive(Default)]
 pub struct Scripted {
-    script: Mutex<VecDeque<PutError>>,
+    pub script: Mutex<VecDeque<PutError>>,
     /// Batches with this text in them are refused.
     pub poison: Option<&'static str>,
+    /// Metric calls never answer.
+    pub hang: bool,
     /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
-    calls: Mutex<Vec<String>>,
+    pub calls: Mutex<Vec<String>>,
     /// Answers to the calls that are not Put calls, one by one; success after that.
     pub making: Mutex<VecDeque<Option<PutError>>>,
 }
@@ -57,6 +59,9 @@ impl Put for Scripted {
     fn metrics<'a>(&'a self, batch: &'a MetricBatch) -> PutFuture<'a, ()> {
         Box::pin(async {
             self.say("metrics");
+            if self.hang {
+                std::future::pending::<()>().await;
+            }
             self.answer()?;
             if let Some(poison) = self.poison
                 && batch.points.iter().any(|p| p.name == poison)

@@ -1,0 +1,163 @@
+use super::*;
+use crate::{
+    config::settings,
+    model::{Point, Resolution, Timestamp, Unit},
+    publish::{Service, scripted::Scripted},
+    telemetry::board::Board,
+};
+use std::time::Duration;
+
+struct Bench {
+    put: Arc<Scripted>,
+    board: Arc<Board>,
+    folder: tempfile::TempDir,
+    hurry: CancellationToken,
+}
+
+impl Bench {
+    fn against(put: Scripted) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { put: Arc::new(put), board: Arc::default(), folder, hurry: CancellationToken::new() }
+    }
+
+    fn spool(&self) -> Arc<Spool> {
+        let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: 0 };
+        Arc::new(Spool::open(self.folder.path(), bounds).expect("opened"))
+    }
+
+    fn start(&self) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
+        let (to, batches) = mpsc::channel(16);
+        let report = Arc::new(Report::new(self.board.clone(), "metrics"));
+        let publisher = MetricPublisher { put: self.put.clone(), report, spool: self.spool(), hurry: self.hurry.clone() };
+        (to, tokio::spawn(publisher.run(batches)))
+    }
+
+    async fn accepted(&self, count: usize) -> Vec<String> {
+        while self.put.accepted().len() < count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.put.accepted()
+    }
+}
+
+/// A batch of these names; recent, because the spool keeps nothing old.
+fn batch(names: &[&'static str]) -> MetricBatch {
+    let point = |name: &&'static str| Point {
+        name: (*name).into(),
+        value: 1.0,
+        unit: Unit::Count,
+        at: Timestamp::now(),
+        dimensions: [].into(),
+        resolution: Resolution::Minute,
+    };
+    MetricBatch { namespace: "N".into(), points: names.iter().map(point).collect() }
+}
+
+fn unreachable(times: usize) -> impl Iterator<Item = PutError> {
+    (0..times).map(|_| PutError::Unreachable { service: Service::CloudWatch, source: "no route".into() })
+}
+
+fn names(accepted: &[String]) -> Vec<&str> {
+    accepted.iter().map(|a| a.trim_start_matches("point:").split('@').next().unwrap_or("")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_sending_works_the_disk_is_not_touched() {
+    let bench = Bench::against(Scripted::default());
+    let (to, run) = bench.start();
+    to.send(batch(&["a"])).await.expect("runs");
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(names(&bench.put.accepted()), ["a"]);
+    assert!(bench.spool().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_sent_is_replayed_with_its_first_timestamp() {
+    let bench = Bench::against(Scripted::failing(unreachable(5)));
+    let (to, _run) = bench.start();
+    let first = batch(&["a"]);
+    let at = first.points[0].at.as_millis();
+    to.send(first).await.expect("runs");
+    to.send(batch(&["b"])).await.expect("runs");
+    assert_eq!(bench.accepted(2).await[0], format!("point:a@{at}"));
+    assert_eq!(names(&bench.put.accepted()), ["a", "b"]);
+    to.send(batch(&["c"])).await.expect("runs");
+    assert_eq!(names(&bench.accepted(3).await), ["a", "b", "c"]);
+    assert!(bench.spool().is_empty());
+    assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_run_could_not_send_the_next_one_sends() {
+    let bench = Bench::against(Scripted::failing(unreachable(1)));
+    let (to, run) = bench.start();
+    to.send(batch(&["a"])).await.expect("runs");
+    drop(to);
+    run.await.expect("ends");
+    // The first attempt failed; whether the replay came before the end does not matter: nothing is lost.
+    let (_to, _run) = bench.start();
+    assert_eq!(names(&bench.accepted(1).await), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_costs_one_attempt_a_wait_not_one_a_batch() {
+    let bench = Bench::against(Scripted::failing(unreachable(1000)));
+    let (to, _run) = bench.start();
+    for _ in 0..200 {
+        to.send(batch(&["a"])).await.expect("runs");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let calls = bench.put.calls().len();
+    assert!((5..60).contains(&calls), "{calls}");
+    assert!(bench.board.read().destinations["metrics"].waiting_batches >= 199);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_point_that_is_refused_costs_only_itself() {
+    let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
+    let (to, run) = bench.start();
+    to.send(batch(&["a", "b", "bad", "c", "d"])).await.expect("runs");
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(names(&bench.put.accepted()), ["a", "b", "c", "d"]);
+    assert!(bench.spool().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_credentials_are_renewed_once_and_the_batch_goes_again() {
+    let error = PutError::Credentials { service: Service::CloudWatch, source: "expired".into() };
+    let bench = Bench::against(Scripted::failing([error]));
+    let (to, run) = bench.start();
+    to.send(batch(&["a"])).await.expect("runs");
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(bench.put.calls()[..3], ["metrics", "renew", "metrics"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_stop_a_hanging_call_is_given_up_and_its_batch_kept() {
+    let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
+    let (to, run) = bench.start();
+    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["b"])).await.expect("runs");
+    drop(to);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    bench.hurry.cancel();
+    run.await.expect("ends");
+    assert_eq!(bench.spool().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_disk_the_batches_wait_in_memory() {
+    let bench = Bench::against(Scripted::failing(unreachable(3)));
+    let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: u64::MAX };
+    let spool = Arc::new(Spool::open(bench.folder.path(), bounds).expect("opened"));
+    let report = Arc::new(Report::new(bench.board.clone(), "metrics"));
+    let publisher = MetricPublisher { put: bench.put.clone(), report, spool, hurry: bench.hurry.clone() };
+    let (to, batches) = mpsc::channel(16);
+    let _run = tokio::spawn(publisher.run(batches));
+    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["b"])).await.expect("runs");
+    assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
+}
