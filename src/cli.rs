@@ -1,9 +1,6 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
 use clap::{Args, Parser, Subcommand};
-use std::path::PathBuf;
-
-/// The configuration of an installed daemon.
-pub const DEFAULT_CONFIG: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
+use std::{path::PathBuf, time::Duration};
 
 /// Publishes this machine's metrics and logs to Amazon CloudWatch.
 #[derive(Debug, Parser)]
@@ -48,8 +45,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations
-    #[arg(required = true)]
+    /// The configurations [default: the installed daemon's]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]
@@ -77,8 +73,8 @@ pub enum Local {
         /// Only this metric
         name: Option<String>,
         /// How far to look back: 90s, 30m, 1h, 2d
-        #[arg(long, default_value = "1h", value_parser = crate::commands::local::parse_since)]
-        since: std::time::Duration,
+        #[arg(long, default_value = "1h", value_parser = parse_since)]
+        since: Duration,
         /// One JSON document a line
         #[arg(long)]
         json: bool,
@@ -91,9 +87,9 @@ pub enum Local {
         group: Option<String>,
         /// Only this stream
         stream: Option<String>,
-        /// How far to look back: 90s, 30m, 1h, 2d
-        #[arg(long, default_value = "1h", value_parser = crate::commands::local::parse_since)]
-        since: std::time::Duration,
+        /// How far to look back: 90s, 30m, 1h, 2d [default: all]
+        #[arg(long, value_parser = parse_since)]
+        since: Option<Duration>,
         /// One JSON document a line
         #[arg(long)]
         json: bool,
@@ -111,6 +107,28 @@ pub struct Store {
     /// The configuration whose store is meant [default: the installed daemon's, else none]
     #[arg(long, value_name = "CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.
+fn parse_since(text: &str) -> Result<Duration, String> {
+    let wrong = || {
+        format!("{text:?} is not a length of time: write a whole number and s, m, h, d or w, like 90s, 30m, 1h or 2d")
+    };
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return Err(wrong()),
+    };
+    let digits = &text[..text.len() - unit.len_utf8()];
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(wrong());
+    }
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
+    number.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is longer than can be counted"))
 }
 
 #[cfg(test)]
@@ -137,5 +155,21 @@ mod tests {
         assert_eq!((run_plain.local, run_plain.config), (Some(None), Some("my.json".into())));
         let Some(Command::Run(run_in)) = run(&["--local=/d"]) else { panic!("run") };
         assert_eq!(run_in.local, Some(Some("/d".into())));
+    }
+
+    #[test]
+    fn lengths_of_time_are_a_number_and_a_unit() {
+        let seconds = |text| parse_since(text).map(|since| since.as_secs());
+        assert_eq!(seconds("90s"), Ok(90));
+        assert_eq!(seconds("30m"), Ok(1_800));
+        assert_eq!(seconds("1h"), Ok(3_600));
+        assert_eq!(seconds("2d"), Ok(172_800));
+        assert_eq!(seconds("1w"), Ok(604_800));
+        for wrong in ["", "h", "5", "1.5h", "-1h", "+1h", "1 h", "1y", "é", "1é"] {
+            let why = seconds(wrong).expect_err(wrong);
+            assert!(why.contains("like 90s, 30m, 1h or 2d"), "{why}");
+        }
+        assert!(seconds("99999999999999999999s").is_err());
+        assert!(seconds("9999999999999999999w").is_err());
     }
 }

@@ -4,6 +4,8 @@
 //! document a line with exact values. Long answers are read and written page by page, and a reader that closes the pipe
 //! ends them quietly.
 use crate::{
+    cli::{Local, Store},
+    config, daemon,
     local::{Cursor, EventQuery, Page, Reader, Series, StoredPoint, Stream},
     model::{Dimension, Timestamp},
 };
@@ -13,15 +15,45 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{self, BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    process::ExitCode,
     time::Duration,
 };
 
 #[cfg(test)]
 mod tests;
 
+/// The store's folder inside the state folder.
+const FOLDER: &str = "local";
 /// Rows read at a time: small beside the program itself, large beside the cost of a query.
 const ROWS: usize = 1_000;
+
+/// Read the embedded store as the command line says.
+pub fn run(arguments: Local) -> anyhow::Result<ExitCode> {
+    match arguments {
+        Local::Metrics { name, since, json, store } => metrics(&folder(&store)?, name.as_deref(), since, json)?,
+        Local::Logs { group, stream, since, json, store } => {
+            logs(&folder(&store)?, group.as_deref(), stream.as_deref(), since, json)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the store is: named, or the configuration's, or that of a daemon whose configuration names none.
+fn folder(store: &Store) -> anyhow::Result<PathBuf> {
+    let installed = Path::new(config::DEFAULT_PATH);
+    let config = match (&store.folder, &store.config) {
+        (Some(folder), _) => return Ok(folder.clone()),
+        (None, Some(config)) => config,
+        (None, None) if installed.exists() => installed,
+        (None, None) => return Ok(daemon::default_folder().join(FOLDER)),
+    };
+    let loaded = config::load(config);
+    let Some(settings) = loaded.settings else {
+        bail!("{}", loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+    };
+    Ok(settings.local.folder.unwrap_or_else(|| daemon::locate(&settings.agent).join(FOLDER)))
+}
 
 /// `local metrics [NAME] [--since T] [--json]`: every metric with its statistics since then, or the points of one.
 pub fn metrics(folder: &Path, name: Option<&str>, since: Duration, json: bool) -> anyhow::Result<()> {
@@ -47,28 +79,6 @@ pub fn logs(
         None => write_groups(&reader, from, json, out),
         Some(group) => write_events(&reader, group, stream, from, json, out),
     })
-}
-
-/// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.
-pub fn parse_since(text: &str) -> Result<Duration, String> {
-    let wrong = || {
-        format!("{text:?} is not a length of time: write a whole number and s, m, h, d or w, like 90s, 30m, 1h or 2d")
-    };
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds: u64 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
-        _ => return Err(wrong()),
-    };
-    let digits = &text[..text.len() - unit.len_utf8()];
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
-    number.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is longer than can be counted"))
 }
 
 /// Standard output, buffered. Who closes the pipe (`| head`) has seen enough.

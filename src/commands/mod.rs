@@ -7,7 +7,10 @@ pub mod run;
 pub mod status;
 pub mod validate;
 
-use crate::cli::{Cli, Command, DEFAULT_CONFIG};
+use crate::{
+    cli::{Cli, Command},
+    config,
+};
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -31,5 +34,5 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn config_or_default(given: Option<&Path>) -> PathBuf {
-    given.unwrap_or(Path::new(DEFAULT_CONFIG)).to_path_buf()
+    given.unwrap_or(Path::new(config::DEFAULT_PATH)).to_path_buf()
 }

@@ -51,11 +51,11 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
 
 /// The settings, or `None` after saying what is wrong with the file. Warnings are said too.
 fn load(path: &Path, say: &mut dyn FnMut(String)) -> Option<Settings> {
-    let loaded = config::load(path);
+    let loaded = config::load_checked(path);
     for finding in &loaded.findings {
         say(finding.to_string());
     }
-    loaded.settings.filter(|_| !loaded.findings.iter().any(config::Finding::is_error))
+    loaded.settings
 }
 
 fn destination(arguments: &Run) -> Override {

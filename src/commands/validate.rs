@@ -2,15 +2,13 @@
 //!
 //! Exit codes: 0 when they can, 78 when one cannot (`EX_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
+use super::EXIT_CONFIG;
 use crate::config::{self, Finding};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
-
-/// A configuration that cannot run.
-pub const EX_CONFIG: u8 = 78;
 
 /// Validates these files, or the default one, and prints what was found on standard output.
 pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCode> {
@@ -33,7 +31,7 @@ fn findings(file: &Path) -> Vec<Finding> {
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
     let refused = if strict { !findings.is_empty() } else { findings.iter().any(Finding::is_error) };
-    if refused { EX_CONFIG } else { 0 }
+    if refused { EXIT_CONFIG } else { 0 }
 }
 
 /// One array, empty when nothing was found.
@@ -77,14 +75,14 @@ mod tests {
         assert_eq!(exit_code(&findings(&clean), true), 0);
         let (_folder, warned) = written(r#"{ "typo": 1 }"#);
         assert_eq!(exit_code(&findings(&warned), false), 0);
-        assert_eq!(exit_code(&findings(&warned), true), EX_CONFIG);
+        assert_eq!(exit_code(&findings(&warned), true), EXIT_CONFIG);
     }
 
     #[test]
     fn an_error_exits_with_78() {
         let (_folder, broken) = written("{");
-        assert_eq!(exit_code(&findings(&broken), false), EX_CONFIG);
-        assert_eq!(exit_code(&findings(Path::new("/nowhere/c.json")), false), EX_CONFIG);
+        assert_eq!(exit_code(&findings(&broken), false), EXIT_CONFIG);
+        assert_eq!(exit_code(&findings(Path::new("/nowhere/c.json")), false), EXIT_CONFIG);
     }
 
     #[test]

@@ -11,6 +11,9 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// The serial number when nothing is configured, as the publisher's users know it.
 const ZEROS: &str = "000000000000";
 
+/// What the agent calls a host without a name.
+const UNKNOWN_HOST: &str = "UNKNOWN-HOST";
+
 /// The names of this machine.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
@@ -44,15 +47,15 @@ impl Identity {
     /// # Errors
     /// When the configured command does not give a usable serial number.
     pub async fn find(instance: &Instance) -> Result<Self, IdentityError> {
-        let hostname = platform::host_name();
+        let hostname = platform::host::host_name().unwrap_or_else(|| UNKNOWN_HOST.to_owned());
         let instance_id = match &instance.serial {
             Serial::Fixed(serial) => format!("{}-{serial}", instance.prefix),
             Serial::Zeros => format!("{}-{ZEROS}", instance.prefix),
             Serial::Command(command) => format!("{}-{}", instance.prefix, serial_from(command, COMMAND_LIMIT).await?),
-            Serial::Machine => platform::ec2_instance_id().unwrap_or_else(|| hostname.clone()),
+            Serial::Machine => platform::host::ec2_instance_id().unwrap_or_else(|| hostname.clone()),
         };
         let date = chrono::Local::now().format("%Y-%m-%d").to_string();
-        Ok(Self { instance_id, hostname, ip_address: platform::ip_address().map(|a| a.to_string()), date })
+        Ok(Self { instance_id, hostname, ip_address: platform::host::ipv4_address().map(|a| a.to_string()), date })
     }
 
     /// The value of a placeholder, without its braces. `None`: not known.

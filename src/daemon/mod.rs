@@ -18,7 +18,7 @@ mod wiring;
 
 pub use identity::{Identity, IdentityError};
 pub use signals::{Request, Signals};
-pub use state::{StateError, StateFolder, locate};
+pub use state::{StateError, StateFolder, default_folder, locate};
 pub use status::{ask, socket_path};
 
 use crate::{
@@ -63,7 +63,7 @@ pub enum DaemonError {
     State(#[from] StateError),
     #[error("this machine has no usable name")]
     Identity(#[from] IdentityError),
-    #[error("{at}: `{name}` is not known on this machine, so `{template}` cannot be filled in")]
+    #[error("{at}: this machine has no value for {{{name}}} now, so `{template}` cannot be filled in")]
     Placeholder { at: String, name: String, template: String },
     #[error("the saved positions cannot be used")]
     Positions(#[from] crate::positions::PositionsError),

@@ -1,13 +1,10 @@
 //! The state folder: where it is, that it is ours, and that it is ours alone.
 use crate::{config::settings::Agent, platform};
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
-
-/// Where an installed daemon keeps its state.
-const DEFAULT: &str = "/opt/aws/amazon-cloudwatch-publisher/var";
 
 /// The state folder, locked for as long as this lives.
 #[derive(Debug)]
@@ -32,7 +29,7 @@ impl StateFolder {
     /// When the folder cannot be used, or another daemon uses it.
     pub fn claim(path: PathBuf) -> Result<Self, StateError> {
         let unusable = |source| StateError::Unusable { path: path.clone(), source };
-        platform::make_private_folder(&path).map_err(unusable)?;
+        platform::private_folder(&path).map_err(unusable)?;
         let name = path.join("lock");
         let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name).map_err(unusable)?;
         match lock.try_lock() {
@@ -59,13 +56,13 @@ impl StateFolder {
 /// The folder that these settings mean: the configured one, else the installed daemon's if it can be written, else the
 /// user's own.
 pub fn locate(agent: &Agent) -> PathBuf {
-    match &agent.state_folder {
-        Some(folder) => folder.clone(),
-        None => {
-            let installed = PathBuf::from(DEFAULT);
-            if platform::can_write_folder(&installed) { installed } else { platform::user_state_folder() }
-        }
-    }
+    agent.state_folder.clone().unwrap_or_else(default_folder)
+}
+
+/// The folder of a daemon whose configuration names none.
+pub fn default_folder() -> PathBuf {
+    // Without a home there is only the working folder left, where somebody will see it.
+    platform::host::default_state_folder().unwrap_or_else(|| "amazon-cloudwatch-publisher-state".into())
 }
 
 #[cfg(test)]
@@ -87,7 +84,7 @@ mod tests {
     fn a_file_in_the_way_is_named() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("var");
-        fs::write(&path, "").expect("written");
+        std::fs::write(&path, "").expect("written");
         let error = StateFolder::claim(path.clone()).expect_err("a file").to_string();
         assert!(error.contains(path.to_str().expect("UTF-8")) && error.contains("agent.state_folder"), "{error}");
     }

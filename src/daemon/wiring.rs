@@ -1,6 +1,6 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Identity, Options, Override, StateFolder,
+    DaemonError, Identity, Options, Override, StateError, StateFolder,
     lanes::Lanes,
     locate, status,
     tasks::Tasks,
@@ -22,10 +22,12 @@ use crate::{
     telemetry::board::Board,
 };
 use std::{
+    borrow::Cow,
     path::PathBuf,
-    sync::{Arc, Mutex, mpsc as std_mpsc},
+    sync::{Arc, mpsc as std_mpsc},
     time::Duration,
 };
+use tempfile::TempDir;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -53,17 +55,17 @@ pub struct Running {
     /// Held last: its lock keeps other daemons out until nothing of us is left.
     state: StateFolder,
     /// A throw-away copy of the state, in a dry run.
-    _scratch: Option<Scratch>,
+    _scratch: Option<TempDir>,
 }
 
 impl Running {
     /// Claim the state, name the machine, build and start everything.
     pub async fn start(settings: &Settings, options: &Options) -> Result<Self, DaemonError> {
         let scratch = match options.destination {
-            Override::DryRun(_) => Some(Scratch::copy_of(locate(&settings.agent))?),
+            Override::DryRun(_) => Some(scratch_of(locate(&settings.agent))?),
             Override::AsConfigured | Override::Local(_) => None,
         };
-        let folder = scratch.as_ref().map_or_else(|| locate(&settings.agent), |s| s.0.clone());
+        let folder = scratch.as_ref().map_or_else(|| locate(&settings.agent), |s| s.path().join("var"));
         let state = StateFolder::claim(folder)?;
         let identity = Identity::find(&settings.agent.instance).await?;
         let board = Arc::new(Board::default());
@@ -101,7 +103,7 @@ impl Running {
             (Override::AsConfigured, Destination::Aws) => {
                 let connection = aws::connect(settings, &identity.instance_id, self.board.clone())?;
                 let put = connection.put.clone();
-                self.tasks.spawn("credentials", connection.renew_until(self.stopping.clone()));
+                self.tasks.spawn("credentials", connection.renewal.run(self.stopping.clone()));
                 return Ok((put, "aws"));
             }
             (Override::Local(Some(folder)), _) => folder.clone(),
@@ -135,7 +137,7 @@ impl Running {
 
     fn start_metrics(&mut self, settings: &Settings, identity: &Identity, put: Arc<dyn Put>) -> Result<(), DaemonError> {
         // Without metrics the spool is served all the same: an earlier run may have left something there.
-        let spool = Arc::new(Mutex::new(Spool::open(&self.state.path().join("spool"), settings.agent.spool)?));
+        let spool = Arc::new(Spool::open(&self.state.path().join("spool"), settings.agent.spool)?);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
         let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
         let publisher = MetricPublisher { put, report, spool, hurry: self.hurry.clone() };
@@ -151,9 +153,9 @@ impl Running {
         };
         let (readings, to_stage) = mpsc::channel(READINGS);
         self.tasks.spawn("metric stage", batch_metrics(metrics.namespace.clone(), to_stage, batches));
-        let names = metrics::Names { instance_id: identity.instance_id.clone(), hostname: identity.hostname.clone() };
-        let collectors = metrics::collectors(metrics, &names);
-        let offset = metrics::fleet_offset(&identity.instance_id, metrics.interval);
+        let site = metrics::Site::new(&identity.instance_id, &identity.hostname, &metrics.append_dimensions);
+        let collectors = metrics::Entry::find(metrics::THE_THIRTEEN).map(|entry| entry.build(&site)).into_iter().collect();
+        let offset = metrics::scheduler::fleet_offset(&identity.instance_id, metrics.interval);
         let scheduler = metrics::scheduler::run(collectors, metrics.interval, offset, readings, self.stop.clone());
         self.tasks.spawn("metric scheduler", scheduler);
         Ok(())
@@ -252,14 +254,16 @@ impl Running {
 
 /// Fill the placeholders in.
 fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Arc<Target>, DaemonError> {
-    let fill = |text: &str| {
-        placeholder::fill(text, |name| identity.value(name)).map_err(|unknown| DaemonError::Placeholder {
+    let fill = |text: &str, fit: fn(&str) -> Cow<'_, str>| {
+        let value = |name: &str| identity.value(name).map(|value| fit(&value).into_owned());
+        placeholder::fill(text, value).map_err(|unfilled| DaemonError::Placeholder {
             at: at.to_owned(),
-            name: unknown.name,
+            name: unfilled.name,
             template: text.to_owned(),
         })
     };
-    let (group, stream) = (fill(&template.group)?, fill(&template.stream)?);
+    let group = fill(&template.group, placeholder::group_value)?;
+    let stream = fill(&template.stream, placeholder::stream_value)?;
     Ok(Arc::new(Target { group, stream, retention_in_days: template.retention_in_days }))
 }
 
@@ -269,22 +273,12 @@ fn watch(item: &FileItem, identity: &Identity) -> Result<files::Watch, DaemonErr
     Ok(files::Watch { path, target, filter, from_beginning: item.from_beginning })
 }
 
-/// A folder with a copy of the saved positions, removed when it is dropped.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn copy_of(state: PathBuf) -> Result<Self, DaemonError> {
-        let path = std::env::temp_dir().join(format!("amazon-cloudwatch-publisher-dry-run-{}", std::process::id()));
-        let unusable = |source| super::StateError::Unusable { path: path.clone(), source };
-        crate::platform::private_folder(&path).map_err(unusable)?;
-        // Without saved positions everything is new, as it would be in a real run.
-        let _ = std::fs::copy(state.join("positions.json"), path.join("positions.json"));
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A folder with a copy of the saved positions, for a run that must not move them. Removed when it is dropped.
+fn scratch_of(state: PathBuf) -> Result<TempDir, DaemonError> {
+    let made = tempfile::Builder::new().prefix("amazon-cloudwatch-publisher-").tempdir();
+    let scratch = made.map_err(|source| StateError::Unusable { path: std::env::temp_dir(), source })?;
+    let folder = scratch.path().join("var");
+    // Without saved positions everything is new, as it would be in a real run.
+    let _ = crate::platform::private_folder(&folder).and_then(|()| std::fs::copy(state.join("positions.json"), folder.join("positions.json")));
+    Ok(scratch)
 }

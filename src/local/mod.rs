@@ -13,11 +13,13 @@
 //! To extend: `database` has the tables and their version, `rules` what the service would refuse, `store` the writes,
 //! `reader` the questions.
 mod database;
+mod printer;
 mod reader;
 mod rules;
 mod store;
 mod sweep;
 
 pub use database::LocalError;
+pub use printer::Printer;
 pub use reader::{Cursor, EventQuery, Group, Page, Reader, Series, StoredEvent, StoredPoint, Stream};
 pub use store::Store;
