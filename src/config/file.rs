@@ -106,16 +106,18 @@ impl File {
 
     fn syntax(&self, broken: Broken) -> Finding {
         let mut at = floor(&self.text, broken.at);
+        let mut why = broken.why;
         // A trailing comma is only noticed at the bracket behind it.
-        if matches!(broken.why, Cause::TrailingComma) {
-            at = self.text[..at].rfind(',').unwrap_or(at);
+        let before = self.text[..at].trim_end();
+        if matches!(why, Cause::Syntax(_)) && self.text[at..].starts_with(['}', ']']) && before.ends_with(',') {
+            (at, why) = (before.len() - 1, Cause::TrailingComma);
         }
         // The end of a line belongs to the line that it ends.
         if at == self.text.len() || self.text.as_bytes()[at] == b'\n' {
             at = self.text[..at].trim_end().char_indices().next_back().map_or(0, |(i, _)| i);
         }
         let (line, column) = self.place(at);
-        let why = broken.why.in_words(&self.text, at);
+        let why = why.in_words(&self.text, at);
         let excerpt = (!self.text.trim().is_empty()).then(|| self.excerpt(line, column));
         Finding { line: Some(line), column: Some(column), excerpt, ..Finding::of_file(&self.path, why) }
     }
@@ -289,8 +291,7 @@ fn broken(text: &str, base: usize, error: &serde_json::Error) -> Broken {
     let at = (base + start + error.column().saturating_sub(1)).min(text.len());
     let full = error.to_string();
     let why = full.rfind(" at line ").map_or(full.as_str(), |end| &full[..end]);
-    let why = if why == "trailing comma" { Cause::TrailingComma } else { Cause::Syntax(why.to_owned()) };
-    Broken { at, why }
+    Broken { at, why: Cause::Syntax(why.to_owned()) }
 }
 
 /// The last character boundary at or before `at`.
