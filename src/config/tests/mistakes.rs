@@ -157,5 +157,7 @@ fn values_of_the_wrong_type_are_told_with_the_right_spelling() {
 
 #[test]
 fn a_key_that_stands_twice_is_an_error() {
-    check_error("{ \"local\": {},\n \"local\": {} }", "", "line 1", None);
+    check_error("{ \"local\": {},\n \"local\": {} }", "local", "line 1", None);
+    let text = items(r#"{ "file_path": "/a", "file_path": "/b" }"#);
+    check_error(&text, &format!("{ITEM}[0].file_path"), "line 1", None);
 }
