@@ -10,11 +10,16 @@ use std::{collections::HashMap, fs, io, path::Path};
 
 /// Everything that this host does not grant. Reads small files; does no network.
 pub fn check_host(settings: &Settings, file: &File) -> Vec<Finding> {
+    let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
+    check(settings, file, password)
+}
+
+fn check(settings: &Settings, file: &File, password_in_environment: bool) -> Vec<Finding> {
     let findings = Findings::default();
     let root = Section::root(file, &findings);
     let agent = root.child("agent");
     command_is_ours(settings, file, &agent);
-    authentication(settings, file, &agent.child("authentication"));
+    authentication(settings, file, &agent.child("authentication"), password_in_environment);
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
         certificates(&agent.child("ca_bundle"), bundle);
     }
@@ -41,7 +46,7 @@ fn command_is_ours(settings: &Settings, file: &File, agent: &Section<'_>) {
     }
 }
 
-fn authentication(settings: &Settings, file: &File, section: &Section<'_>) {
+fn authentication(settings: &Settings, file: &File, section: &Section<'_>, password_in_environment: bool) {
     if section.has("password") && file.rights.is_some_and(|rights| rights.all_may_read) {
         section.child("password").warning(
             "every user of this host may read this file and the password in it; \
@@ -54,7 +59,7 @@ fn authentication(settings: &Settings, file: &File, section: &Section<'_>) {
             Password::Inline(_) => {}
             Password::File(path) => password_file(&section.child("passwordFile"), path),
             Password::Environment => {
-                if std::env::var_os(PASSWORD_VARIABLE).is_none_or(|password| password.is_empty()) {
+                if !password_in_environment {
                     section.error(format!(
                         "has neither `password` nor `passwordFile`, and the environment variable {PASSWORD_VARIABLE} is not set"
                     ));
@@ -154,3 +159,6 @@ fn absolute(section: &Section<'_>, path: &Path) {
         section.warning("not an absolute path on this system: it leads from the folder in which the daemon is started");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 //! serde_json reads the text; this file only asks it for one level after the other as slices of the text (`RawValue`), so that
 //! a part's address tells its line. Whatever is wrong with the text itself becomes a [`Finding`] here: no file, a folder, not UTF-8,
 //! not JSON, nested too deep, one key twice. What the parts mean is not known here.
-use super::finding::{Finding, Severity};
+use super::{finding::Finding, section::join};
 use crate::platform::permissions::{self, Rights};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -66,25 +66,25 @@ impl fmt::Debug for File {
 
 impl File {
     /// Reads and parses the file.
-    pub fn read(path: &Path) -> Result<Self, Finding> {
-        let (bytes, rights) = contents(path).map_err(|error| Finding::of_file(path, unreadable(&error)))?;
+    pub fn read(path: &Path) -> Result<Self, Box<Finding>> {
+        let (bytes, rights) = contents(path).map_err(|error| Box::new(Finding::of_file(path, unreadable(&error))))?;
         Self::parse(path, bytes, rights)
     }
 
     /// Parses what stood in the file.
-    pub fn parse(path: &Path, bytes: Vec<u8>, rights: Option<Rights>) -> Result<Self, Finding> {
+    pub fn parse(path: &Path, bytes: Vec<u8>, rights: Option<Rights>) -> Result<Self, Box<Finding>> {
         if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > LARGEST {
             let why = format!("larger than {} MiB; this is not a configuration", LARGEST / 1024 / 1024);
-            return Err(Finding::of_file(path, why));
+            return Err(Finding::of_file(path, why).into());
         }
         let text = String::from_utf8(bytes).map_err(|error| not_utf8(path, &error))?;
         let lines: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(i, _)| i + 1)).collect();
         let tree = Node { start: 0, value: Value::Null };
         let mut file = Self { path: path.to_owned(), text, tree, rights, findings: Vec::new(), lines };
         let mut twice = Vec::new();
-        file.tree = match top(&file.text).and_then(|raw| node(&file.text, raw, 0, &mut twice)) {
+        file.tree = match top(&file.text).and_then(|raw| node(&file.text, raw, "", 0, &mut twice)) {
             Ok(tree) => tree,
-            Err(broken) => return Err(file.syntax(broken)),
+            Err(broken) => return Err(file.syntax(broken).into()),
         };
         file.findings = twice.iter().map(|twice| file.twice(twice)).collect();
         Ok(file)
@@ -100,22 +100,25 @@ impl File {
     fn twice(&self, twice: &Twice) -> Finding {
         let (line, column) = self.place(twice.second);
         let (first, _) = self.place(twice.first);
-        let why = format!("key `{}` stands here and on line {first}; keep one of the two", twice.key);
-        Finding { line: Some(line), column: Some(column), ..Finding::of_file(&self.path, why) }
+        let why = format!("stands here on line {line} and before on line {first}; keep one of the two");
+        let at = twice.path.clone();
+        Finding { at, line: Some(line), column: Some(column), ..Finding::of_file(&self.path, why) }
     }
 
     fn syntax(&self, broken: Broken) -> Finding {
         let mut at = floor(&self.text, broken.at);
+        let mut why = broken.why;
         // A trailing comma is only noticed at the bracket behind it.
-        if matches!(broken.why, Cause::TrailingComma) {
-            at = self.text[..at].rfind(',').unwrap_or(at);
+        let before = self.text[..at].trim_end();
+        if matches!(why, Cause::Syntax(_)) && self.text[at..].starts_with(['}', ']']) && before.ends_with(',') {
+            (at, why) = (before.len() - 1, Cause::TrailingComma);
         }
         // The end of a line belongs to the line that it ends.
         if at == self.text.len() || self.text.as_bytes()[at] == b'\n' {
             at = self.text[..at].trim_end().char_indices().next_back().map_or(0, |(i, _)| i);
         }
         let (line, column) = self.place(at);
-        let why = broken.why.in_words(&self.text, at);
+        let why = why.in_words(&self.text, at);
         let excerpt = (!self.text.trim().is_empty()).then(|| self.excerpt(line, column));
         Finding { line: Some(line), column: Some(column), excerpt, ..Finding::of_file(&self.path, why) }
     }
@@ -265,8 +268,9 @@ impl Cause {
     }
 }
 
+/// A key that stands twice in one object: its path and its two places.
 struct Twice {
-    key: String,
+    path: String,
     first: usize,
     second: usize,
 }
@@ -289,8 +293,7 @@ fn broken(text: &str, base: usize, error: &serde_json::Error) -> Broken {
     let at = (base + start + error.column().saturating_sub(1)).min(text.len());
     let full = error.to_string();
     let why = full.rfind(" at line ").map_or(full.as_str(), |end| &full[..end]);
-    let why = if why == "trailing comma" { Cause::TrailingComma } else { Cause::Syntax(why.to_owned()) };
-    Broken { at, why }
+    Broken { at, why: Cause::Syntax(why.to_owned()) }
 }
 
 /// The last character boundary at or before `at`.
@@ -299,7 +302,7 @@ fn floor(text: &str, at: usize) -> usize {
 }
 
 /// One value and, by recursion of at most [`DEEPEST`] levels, all in it. Each level is scanned once more than the one above it.
-fn node(text: &str, raw: &RawValue, depth: usize, twice: &mut Vec<Twice>) -> Result<Node, Broken> {
+fn node(text: &str, raw: &RawValue, path: &str, depth: usize, twice: &mut Vec<Twice>) -> Result<Node, Broken> {
     let raw = raw.get();
     // Both are slices of the same text: the distance of their addresses is an offset.
     let start = raw.as_ptr() as usize - text.as_ptr() as usize;
@@ -310,11 +313,12 @@ fn node(text: &str, raw: &RawValue, depth: usize, twice: &mut Vec<Twice>) -> Res
     let value = match raw.as_bytes().first() {
         Some(b'{') => {
             let Entries(entries) = serde_json::from_str(raw).map_err(failed)?;
-            table(text, start, entries, depth, twice)?
+            table(text, start, entries, path, depth, twice)?
         }
         Some(b'[') => {
             let Items(items) = serde_json::from_str(raw).map_err(failed)?;
-            Value::List(items.into_iter().map(|item| node(text, item, depth + 1, twice)).collect::<Result<_, _>>()?)
+            let item = |(i, item)| node(text, item, &format!("{path}[{i}]"), depth + 1, twice);
+            Value::List(items.into_iter().enumerate().map(item).collect::<Result<_, _>>()?)
         }
         Some(b'"') => Value::Text(serde_json::from_str(raw).map_err(failed)?),
         Some(b't') => Value::Bool(true),
@@ -329,6 +333,7 @@ fn table(
     text: &str,
     start: usize,
     entries: Vec<(String, &RawValue)>,
+    path: &str,
     depth: usize,
     twice: &mut Vec<Twice>,
 ) -> Result<Value, Broken> {
@@ -338,10 +343,11 @@ fn table(
     for (key, raw) in entries {
         // Between the value before and this one there is nothing but space, a comma, the key and a colon.
         let at = text[end..].find('"').map_or(end, |quote| end + quote);
-        let node = node(text, raw, depth + 1, twice)?;
+        let path = join(path, &key);
+        let node = node(text, raw, &path, depth + 1, twice)?;
         end = node.start + raw.get().len();
         if let Some(first) = seen.insert(key.clone(), at) {
-            twice.push(Twice { key: key.clone(), first, second: at });
+            twice.push(Twice { path, first, second: at });
         }
         table.push(Entry { key, start: at, node });
     }

@@ -68,10 +68,10 @@ pub fn load_checked(path: &Path) -> Loaded {
     finish(File::read(path), true)
 }
 
-fn finish(file: Result<File, Finding>, checked: bool) -> Loaded {
+fn finish(file: Result<File, Box<Finding>>, checked: bool) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(finding) => return Loaded { settings: None, findings: vec![finding], file: None },
+        Err(finding) => return Loaded { settings: None, findings: vec![*finding], file: None },
     };
     let (settings, mut findings) = decode(&file);
     if checked {

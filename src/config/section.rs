@@ -160,7 +160,7 @@ impl<'a> Section<'a> {
 }
 
 /// A key behind a path: `a.b`, or `a["b c"]` for a key with other characters than those of a word.
-fn join(at: &str, key: &str) -> String {
+pub(super) fn join(at: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     match (plain, at.is_empty()) {
         (true, true) => key.to_owned(),

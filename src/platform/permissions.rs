@@ -28,10 +28,22 @@ pub fn of(metadata: &Metadata) -> Option<Rights> {
     imp::of(metadata)
 }
 
+/// For tests: gives a file these mode bits; `false` on a system that has none.
+#[cfg(test)]
+pub fn set_mode(path: &std::path::Path, mode: u32) -> bool {
+    imp::set_mode(path, mode)
+}
+
 #[cfg(unix)]
 mod imp {
     use super::{Metadata, Owner, Rights};
     use std::os::unix::fs::MetadataExt;
+
+    #[cfg(test)]
+    pub fn set_mode(path: &std::path::Path, mode: u32) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).is_ok()
+    }
 
     /// Bits of `st_mode`: <https://man7.org/linux/man-pages/man7/inode.7.html>
     const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -56,6 +68,11 @@ mod imp {
 mod imp {
     use super::{Metadata, Rights};
 
+    #[cfg(test)]
+    pub fn set_mode(_: &std::path::Path, _: u32) -> bool {
+        false
+    }
+
     pub fn of(_: &Metadata) -> Option<Rights> {
         None
     }
@@ -64,11 +81,9 @@ mod imp {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::PermissionsExt};
-
     fn rights(mode: u32) -> Rights {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).expect("our file");
+        assert!(set_mode(file.path(), mode));
         of(&file.as_file().metadata().expect("open")).expect("known on Unix")
     }
 

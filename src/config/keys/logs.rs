@@ -1,7 +1,7 @@
 //! Section `logs`: files, the journal, and what we do not run yet.
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, POSITIVE,
-    Retention, SERVICE, Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, table, unowned,
+    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, List, NAME, Others, POSITIVE,
+    Retention, SERVICE, Shape, Table, Text, Verbatim, Word, key, later, list, table, unowned,
 };
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>

@@ -1,7 +1,7 @@
 //! Section `metrics`. The thirteen metrics are run; the agent's `metrics_collected` is known by name and type.
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, Key,
-    List, NAME, Others, PATH, SERVICE, Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, table, unowned,
+    ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
+    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, table, unowned,
 };
 
 pub const METRICS: Shape = Shape::Table(&table(

@@ -6,7 +6,7 @@ mod logs;
 mod metrics;
 mod unowned;
 
-use super::shape::{Key, List, Others, Shape, Table, key, later, list, table};
+use super::shape::{List, Others, Shape, Table, key, later, list, table};
 use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
 
 /// Seconds of an interval: up to two days.

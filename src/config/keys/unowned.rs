@@ -1,7 +1,7 @@
 //! What the agent does beside hosts: containers, traces, OpenTelemetry. Known so that a file with it loads, and so that its mistakes are seen.
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Key, List, NAME, Others, POSITIVE,
-    SERVICE, Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, logs, table,
+    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, List, NAME, Others, POSITIVE, SERVICE,
+    Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, logs, table,
 };
 
 const WORDS: Shape = Text(0, ANYTHING);

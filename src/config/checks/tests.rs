@@ -1,0 +1,194 @@
+use super::*;
+use crate::{config::decode, platform::permissions::Rights};
+use std::path::PathBuf;
+
+const PRIVATE: Rights = Rights { owner: Owner::Us, others_may_write: false, all_may_read: false };
+
+/// The findings of the host alone, as `path: reason`.
+fn found(text: &str, rights: Option<Rights>) -> Vec<String> {
+    checked(text, rights, false)
+}
+
+fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) -> Vec<String> {
+    let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), rights).expect("JSON");
+    let (settings, findings) = decode(&file);
+    assert!(findings.is_empty(), "{findings:#?}");
+    check(&settings, &file, password_in_environment)
+        .iter()
+        .map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why))
+        .collect()
+}
+
+#[track_caller]
+fn check_one(text: &str, rights: Option<Rights>, begins: &str, contains: &str) {
+    let found = found(text, rights);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].starts_with(begins) && found[0].contains(contains), "{}", found[0]);
+}
+
+/// A folder with a certificate, its key, and a file with both.
+struct Identity {
+    _folder: tempfile::TempDir,
+    certificate: PathBuf,
+    key: PathBuf,
+    both: PathBuf,
+}
+
+fn identity() -> Identity {
+    let folder = tempfile::tempdir().expect("a folder");
+    let signed = rcgen::generate_simple_self_signed(["thing".to_owned()]).expect("a certificate");
+    let (certificate, key) = (signed.cert.pem(), signed.signing_key.serialize_pem());
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("our folder");
+        path
+    };
+    Identity {
+        certificate: write("c.pem", &certificate),
+        key: write("k.pem", &key),
+        both: write("b.pem", &format!("{certificate}{key}")),
+        _folder: folder,
+    }
+}
+
+fn with_certificate(value: &str) -> String {
+    format!(
+        r#"{{ "agent": {{ "region": "us-east-1", "authentication": {{
+             "iotUrl": "h", "roleAlias": "r", "thingName": "t", "certificate": {value} }} }} }}"#
+    )
+}
+
+/// What is said about certificates, apart from who may read the key.
+fn errors(value: &str) -> Vec<String> {
+    found(&with_certificate(value), None).into_iter().filter(|finding| finding.starts_with("error")).collect()
+}
+
+fn json(path: &Path) -> String {
+    serde_json::to_string(path).expect("UTF-8")
+}
+
+const COMMAND: &str = r#"{ "agent": { "instance": { "command": "id" } } }"#;
+const AT_COMMAND: &str = "error agent.instance.command: refused";
+
+#[test]
+fn a_command_in_a_file_that_others_may_write_is_refused() {
+    check_one(COMMAND, Some(Rights { others_may_write: true, ..PRIVATE }), AT_COMMAND, "chmod go-w");
+    let overruled = r#"{ "agent": { "instance": { "command": "id", "serial": "1" } } }"#;
+    check_one(overruled, Some(Rights { others_may_write: true, ..PRIVATE }), AT_COMMAND, "chmod go-w");
+}
+
+#[test]
+fn a_command_in_a_file_of_another_user_is_refused() {
+    check_one(COMMAND, Some(Rights { owner: Owner::Other(1234), ..PRIVATE }), AT_COMMAND, "user 1234");
+    assert!(found(COMMAND, Some(Rights { owner: Owner::Root, ..PRIVATE })).is_empty());
+}
+
+#[test]
+fn a_file_without_a_command_may_be_anybodys() {
+    let rights = Rights { owner: Owner::Other(1234), others_may_write: true, all_may_read: true };
+    assert!(found("{}", Some(rights)).is_empty());
+}
+
+#[test]
+fn unknown_rights_refuse_nothing() {
+    assert!(found(COMMAND, None).is_empty());
+}
+
+#[test]
+fn a_world_writable_file_with_a_command_is_refused_when_it_is_loaded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("c.json");
+    fs::write(&path, COMMAND).expect("our folder");
+    if !permissions::set_mode(&path, 0o666) {
+        return; // No modes on this system, so nothing to refuse.
+    }
+    let loaded = crate::config::load_checked(&path);
+    assert!(loaded.settings.is_none());
+    assert_eq!(loaded.findings[0].at, "agent.instance.command");
+    assert!(crate::config::load(&path).settings.is_some(), "decoding does not look");
+    assert!(permissions::set_mode(&path, 0o644));
+    assert!(crate::config::load_checked(&path).settings.is_some());
+}
+
+fn cognito(more: &str) -> String {
+    format!(
+        r#"{{ "agent": {{ "region": "us-east-1", "authentication": {{
+             "accountId": "1", "userPoolId": "u", "identityPoolId": "i", "appClientId": "a" {more} }} }} }}"#
+    )
+}
+
+#[test]
+fn a_password_that_everybody_may_read_is_a_warning() {
+    let text = cognito(r#", "password": "p""#);
+    check_one(
+        &text,
+        Some(Rights { all_may_read: true, ..PRIVATE }),
+        "warning agent.authentication.password:",
+        "chmod o-r",
+    );
+    assert!(found(&text, Some(PRIVATE)).is_empty());
+}
+
+#[test]
+fn a_password_file_must_be_there_and_hold_something() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("password");
+    let text = cognito(&format!(r#", "passwordFile": {}"#, json(&path)));
+    let at = "error agent.authentication.passwordFile:";
+    check_one(&text, None, at, "cannot be read");
+    fs::write(&path, "\nsecret\n").expect("our folder");
+    assert!(found(&text, None)[0].starts_with(at));
+    fs::write(&path, "secret\n").expect("our folder");
+    assert!(found(&text, None).iter().all(|finding| finding.starts_with("warning")));
+}
+
+#[test]
+fn no_password_anywhere_is_an_error() {
+    check_one(&cognito(""), None, "error agent.authentication:", PASSWORD_VARIABLE);
+    assert!(checked(&cognito(""), None, true).is_empty());
+}
+
+#[test]
+fn a_certificate_and_its_key_are_found_in_one_file_or_in_two() {
+    let identity = identity();
+    assert_eq!(errors(&json(&identity.both)), [""; 0]);
+    assert_eq!(errors(&format!("[{}, {}]", json(&identity.certificate), json(&identity.key))), [""; 0]);
+}
+
+#[test]
+fn an_unreadable_certificate_is_named_once_where_it_stands() {
+    let one = errors(r#""/nowhere/b.pem""#);
+    assert_eq!(one.len(), 1, "{one:#?}");
+    assert!(one[0].starts_with("error agent.authentication.certificate: /nowhere/b.pem cannot be read"));
+    let two = errors(r#"["/nowhere/c.pem", "/nowhere/k.pem"]"#);
+    assert_eq!(two.len(), 2, "{two:#?}");
+    assert!(two[1].starts_with("error agent.authentication.certificate[1]: /nowhere/k.pem cannot be read"));
+}
+
+#[test]
+fn a_file_without_its_pem_part_is_an_error() {
+    let identity = identity();
+    let swapped = errors(&format!("[{}, {}]", json(&identity.key), json(&identity.certificate)));
+    assert!(swapped[0].contains("no PEM certificate") && swapped[1].contains("no PEM private key"), "{swapped:#?}");
+    let keyless = errors(&json(&identity.certificate));
+    assert!(keyless.len() == 1 && keyless[0].contains("no PEM private key"), "{keyless:#?}");
+}
+
+#[test]
+fn a_bundle_of_authorities_must_hold_one() {
+    let identity = identity();
+    let text = |path: &Path| format!(r#"{{ "agent": {{ "ca_bundle": {} }} }}"#, json(path));
+    check_one(&text(Path::new("/nowhere/ca")), None, "error agent.ca_bundle:", "cannot be read");
+    check_one(&text(&identity.key), None, "error agent.ca_bundle:", "no PEM certificate");
+    assert!(found(&text(&identity.certificate), None).is_empty());
+}
+
+#[test]
+fn relative_paths_are_warned_of() {
+    let text = r#"{ "agent": { "logfile": "own.log" },
+                    "logs": { "logs_collected": { "files": { "collect_list": [ { "file_path": "a.log" } ] } } } }"#;
+    let found = found(text, None);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("warning agent.logfile:"));
+    assert!(found[1].starts_with("warning logs.logs_collected.files.collect_list[0].file_path:"));
+}

@@ -1,0 +1,156 @@
+use super::*;
+
+#[test]
+fn metrics_collected_makes_a_file_the_agents_whatever_else_it_says() {
+    let s = settings(
+        r#"{ "agent": { "instance": { "serial": "1" } }, "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#,
+    );
+    assert!(s.metrics.is_none());
+    assert_eq!(s.agent.instance.serial, Serial::Fixed("1".into()));
+}
+
+#[test]
+fn a_named_group_makes_a_file_the_agents_unless_it_shows_the_publisher() {
+    let item = r#"{ "file_path": "/var/log/messages", "log_group_name": "messages" }"#;
+    let s = settings(&items(item));
+    assert!(s.metrics.is_none());
+    assert_eq!(s.agent.instance.serial, Serial::Machine);
+    assert_eq!(s.logs.interval, Duration::from_secs(5));
+    assert!(s.logs.files[0].from_beginning);
+    let s = settings(&publisher(item));
+    assert!(s.metrics.is_some());
+    assert_eq!(s.agent.instance.serial, Serial::Zeros);
+    assert!(s.logs.files[0].from_beginning, "the item itself is still the agent's");
+    assert_eq!(s.logs.files[0].target.stream, "{instance_id}");
+}
+
+#[test]
+fn other_marks_of_either_dialect_count_too() {
+    let thirteen = |text: &str| settings(text).metrics.is_some();
+    assert!(!thirteen(r#"{ "agent": { "run_as_user": "cwagent" } }"#));
+    assert!(!thirteen(r#"{ "traces": { "traces_collected": { "xray": {} } } }"#));
+    assert!(thirteen(r#"{ "agent": { "run_as_user": "cwagent", "logs_collection_interval": 5 } }"#));
+    assert!(thirteen(r#"{ "agent": { "run_as_user": "cwagent" }, "metrics": { "namespace": "N" } }"#));
+    assert!(thirteen(r#"{ "agent": { "region": "us-east-1" } }"#));
+}
+
+#[test]
+fn streams_come_from_the_item_then_the_file_then_the_instance() {
+    let text = |logs: &str| {
+        format!(
+            r#"{{ "logs": {{ {logs} "logs_collected": {{ "files": {{ "collect_list": [
+                {{ "file_path": "/a", "log_group_name": "g", "log_stream_name": "own-{{hostname}}" }},
+                {{ "file_path": "/b.log", "log_group_name": "g" }}, {{ "file_path": "/c.log" }} ] }} }} }} }}"#
+        )
+    };
+    let targets = |text: &str| -> Vec<_> {
+        settings(text).logs.files.into_iter().map(|f| (f.target.group, f.target.stream)).collect()
+    };
+    let pair = |group: &str, stream: &str| (group.to_owned(), stream.to_owned());
+    assert_eq!(
+        targets(&text(r#""log_stream_name": "all","#)),
+        [pair("g", "own-{hostname}"), pair("g", "all"), pair("/c", "all")]
+    );
+    assert_eq!(targets(&text(""))[1..], [pair("g", "{instance_id}"), pair("/c", "{instance_id}")]);
+}
+
+#[test]
+fn the_item_decides_the_retention_and_minus_one_leaves_the_group_alone() {
+    let retention = |days: &str| {
+        let item = format!(r#"{{ "file_path": "/a", "log_group_name": "g", "retention_in_days": {days} }}"#);
+        settings(&items(&item)).logs.files[0].target.retention_in_days
+    };
+    assert_eq!((retention("5"), retention("1096"), retention("-1")), (Some(5), Some(1096), None));
+}
+
+#[test]
+fn items_of_one_group_share_its_retention() {
+    let item = |path: &str, days: &str| format!(r#"{{ "file_path": "{path}", "log_group_name": "g"{days} }}"#);
+    let text = items(&[item("/a", ""), item("/b", r#", "retention_in_days": 7"#)].join(","));
+    let files = settings(&text).logs.files;
+    assert!(files.iter().all(|file| file.target.retention_in_days == Some(7)));
+    let five = item("/a", r#", "retention_in_days": 5"#);
+    let text = items(&[five, item("/b", r#", "retention_in_days": 7"#)].join(","));
+    check_error(&text, &format!("{ITEM}[1].retention_in_days"), "for 5 days", None);
+}
+
+#[test]
+fn one_file_goes_to_one_stream_once() {
+    let item = |more: &str| format!(r#"{{ "file_path": "/a", "log_group_name": "g"{more} }}"#);
+    let text = items(&[item(""), item(r#", "from_beginning": false"#)].join(","));
+    check_error(&text, &format!("{ITEM}[1].file_path"), &format!("{ITEM}[0]"), None);
+    let text = items(&[item(""), item(r#", "log_stream_name": "other""#)].join(","));
+    assert_eq!(settings(&text).logs.files.len(), 2);
+}
+
+#[test]
+fn force_flush_interval_is_the_wait_where_the_publisher_names_none() {
+    let wait = |agent: &str| {
+        settings(&format!(r#"{{ "agent": {{ {agent} }}, "logs": {{ "force_flush_interval": 60 }} }}"#)).logs.interval
+    };
+    assert_eq!(wait(""), Duration::from_secs(60));
+    assert_eq!(wait(r#""logs_collection_interval": 3"#), Duration::from_secs(3));
+}
+
+#[test]
+fn filters_keep_their_order_and_kind() {
+    let text = items(
+        r#"{ "file_path": "/a", "filters": [ { "type": "include", "expression": "a" }, { "type": "exclude", "expression": "b" } ] }"#,
+    );
+    let rules = &settings(&text).logs.files[0].filter.rules;
+    assert_eq!(rules.iter().map(|rule| rule.kind).collect::<Vec<_>>(), [FilterKind::Include, FilterKind::Exclude]);
+    assert!(rules[1].expression.is_match(b"xb\xff"));
+}
+
+#[test]
+fn roles_of_sections_replace_the_agents() {
+    let s = settings(
+        r#"{ "agent": { "credentials": { "role_arn": "arn:aws:iam::1:role/agent" } }, "metrics": {},
+             "logs": { "credentials": { "role_arn": "arn:aws:iam::1:role/logs1" } } }"#,
+    );
+    assert_eq!(s.agent.role_arn.as_deref(), Some("arn:aws:iam::1:role/agent"));
+    assert_eq!(s.metrics.expect("the thirteen").role_arn.as_deref(), Some("arn:aws:iam::1:role/agent"));
+    assert_eq!(s.logs.role_arn.as_deref(), Some("arn:aws:iam::1:role/logs1"));
+}
+
+#[test]
+fn what_is_known_but_not_run_is_a_warning_at_its_path() {
+    let plugin = r#"{ "metrics": { "metrics_collected": { "Paging File": { "measurement": ["% Usage"] } } } }"#;
+    check_warning(plugin, r#"metrics.metrics_collected["Paging File"]"#, "not yet");
+    let statsd = r#"{ "metrics": { "metrics_collected": { "statsd": { "metrics_aggregation_interval": 0 } } } }"#;
+    check_warning(statsd, "metrics.metrics_collected.statsd", "not yet");
+    check_warning(r#"{ "traces": { "traces_collected": { "xray": {} } } }"#, "traces", "not yet");
+    check_warning(r#"{ "alarms": { "amber": 60 } }"#, "alarms", "not yet");
+    check_warning(r#"{ "agent": { "max_series": 5 } }"#, "agent.max_series", "not yet");
+    check_warning(r#"{ "local": { "listen": "127.0.0.1:1" } }"#, "local.listen", "not yet");
+    let format = items(r#"{ "file_path": "/a", "timestamp_format": "%H" }"#);
+    check_warning(&format, &format!("{ITEM}[0].timestamp_format"), "not yet");
+    let journald =
+        r#"{ "logs": { "logs_collected": { "journald": { "collect_list": [ { "log_group_name": "g" } ] } } } }"#;
+    check_warning(journald, "logs.logs_collected.journald", "not yet");
+}
+
+#[test]
+fn a_pattern_of_file_names_is_not_run() {
+    let text = items(r#"{ "file_path": "/var/log/*.log" }, { "file_path": "/a" }"#);
+    check_warning(&text, &format!("{ITEM}[0].file_path"), "not yet");
+    assert_eq!(settings(&text).logs.files.len(), 1);
+}
+
+#[test]
+fn dimensions_are_taken_literally() {
+    let text = r#"{ "metrics": { "append_dimensions": { "Site": "north", "ImageId": "${aws:ImageId}" } } }"#;
+    check_warning(text, "metrics.append_dimensions.ImageId", "not yet");
+    assert_eq!(settings(text).metrics.expect("the thirteen").append_dimensions, [Dimension::new("Site", "north")]);
+    let own = r#"{ "metrics": { "append_dimensions": { "Hostname": "h" } } }"#;
+    check_warning(own, "metrics.append_dimensions.Hostname", "already");
+}
+
+#[test]
+fn environment_variables_are_not_put_in_and_what_needs_them_is_not_run() {
+    check_warning(r#"{ "agent": { "region": "${REGION}" } }"#, "agent.region", "${REGION}");
+    assert_eq!(settings(r#"{ "agent": { "region": "${REGION}" } }"#).agent.region, None);
+    let text = items(r#"{ "file_path": "/a", "log_group_name": "${GROUP}" }"#);
+    check_warning(&text, &format!("{ITEM}[0].log_group_name"), "not yet");
+    assert!(settings(&text).logs.files.is_empty());
+}

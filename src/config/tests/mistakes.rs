@@ -1,0 +1,163 @@
+use super::*;
+
+#[test]
+fn all_of_them_are_found_in_one_run_in_the_order_of_the_file() {
+    let loaded = loaded(
+        "{ \"agent\": { \"debug\": \"false\",\n \"metrics_collection_interval\": 0, \"regoin\": \"x\" },\n \"logs\": { \"retention_in_days\": 31 } }",
+    );
+    let all: Vec<String> = loaded.findings.iter().map(Finding::to_string).collect();
+    assert_eq!(
+        all,
+        [
+            "c.json:1:23: error: agent.debug: expected true or false, found text; did you mean `false`?",
+            "c.json:2:33: error: agent.metrics_collection_interval: must be from 1 to 172800, found 0",
+            "c.json:2:36: warning: agent.regoin: unknown key; ignored; did you mean `region`?",
+            "c.json:3:33: error: logs.retention_in_days: CloudWatch Logs does not offer to keep events for 31 days; did you mean `30`?",
+        ]
+    );
+    assert!(loaded.settings.is_none());
+}
+
+#[test]
+fn an_unknown_key_is_an_error_in_what_we_own_and_a_warning_elsewhere() {
+    let error = |text: &str, at: &str, suggestion| check_error(text, at, "unknown key", suggestion);
+    error(r#"{ "agent": { "instance": { "comand": "x" } } }"#, "agent.instance.comand", Some("command"));
+    error(r#"{ "agent": { "spool": { "max": 1 } } }"#, "agent.spool.max", None);
+    error(r#"{ "local": { "foldr": "x" } }"#, "local.foldr", Some("folder"));
+    error(
+        r#"{ "logs": { "logs_collected": { "journal": { "colect": true } } } }"#,
+        "logs.logs_collected.journal.colect",
+        Some("collect"),
+    );
+    let item = items(r#"{ "file_path": "/a", "filepath": "/a" }"#);
+    error(&item, &format!("{ITEM}[0].filepath"), Some("file_path"));
+    let warning = |text: &str, at: &str| check_warning(text, at, "unknown key");
+    warning(r#"{ "typo": 1 }"#, "typo");
+    warning(r#"{ "agent": { "typo": 1 } }"#, "agent.typo");
+    warning(r#"{ "metrics": { "typo": 1 } }"#, "metrics.typo");
+    warning(r#"{ "logs": { "typo": 1 } }"#, "logs.typo");
+}
+
+#[test]
+fn the_agents_own_refusals_are_kept_in_its_files() {
+    let collected = r#""metrics_collected": { "mem": { "measurement": ["used"] } }"#;
+    let at = |metrics: &str| {
+        let errors = found(&format!(r#"{{ "metrics": {{ {metrics} }} }}"#), Severity::Error);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors[0].split(':').next().map(str::to_owned).unwrap_or_default()
+    };
+    assert_eq!(at(&format!(r#"{collected}, "typo": 1"#)), "metrics.typo");
+    assert_eq!(at(r#""metrics_collected": {}"#), "metrics.metrics_collected");
+    assert_eq!(at(r#""metrics_collected": { "mem": {} }"#), "metrics.metrics_collected.mem");
+    assert_eq!(at(r#""metrics_collected": { "x": {} }"#), "metrics.metrics_collected.x");
+    assert_eq!(
+        at(r#""metrics_collected": { "disk": { "measurement": ["a", "b", "a"] } }"#),
+        "metrics.metrics_collected.disk.measurement[2]"
+    );
+    assert_eq!(
+        at(r#""metrics_collected": { "procstat": [ { "measurement": ["x"] } ] }"#),
+        "metrics.metrics_collected.procstat[0]"
+    );
+    assert_eq!(
+        at(&format!(r#"{collected}, "aggregation_dimensions": [["a"], "b"]"#)),
+        "metrics.aggregation_dimensions[1]"
+    );
+    assert_eq!(
+        at(&format!(r#"{collected}, "metrics_destinations": {{ "amp": {{}} }}"#)),
+        "metrics.metrics_destinations.amp"
+    );
+}
+
+#[test]
+fn windows_events_need_something_to_choose_by_and_a_real_channel() {
+    let events = |item: &str| {
+        format!(r#"{{ "logs": {{ "logs_collected": {{ "windows_events": {{ "collect_list": [ {item} ] }} }} }} }}"#)
+    };
+    let at = "logs.logs_collected.windows_events.collect_list[0]";
+    check_error(&events(r#"{ "event_name": "System" }"#), at, "needs one of", None);
+    let forwarded = events(r#"{ "event_name": "Forwarded Events", "event_levels": ["ERROR"] }"#);
+    check_error(&forwarded, &format!("{at}.event_name"), "title", Some("ForwardedEvents"));
+}
+
+#[test]
+fn a_bad_pattern_is_named_where_it_stands() {
+    let text = items(r#"{ "file_path": "/a", "include_patterns": ["ok", "a(b"] }"#);
+    check_error(
+        &text,
+        &format!("{ITEM}[0].include_patterns[1]"),
+        "`a(b` is no regular expression: unclosed group",
+        None,
+    );
+    let text = items(r#"{ "file_path": "/a", "filters": [ { "type": "include", "expression": "(?=x)" } ] }"#);
+    check_error(&text, &format!("{ITEM}[0].filters[0].expression"), "look-around", None);
+}
+
+#[test]
+fn a_pattern_cannot_eat_the_memory() {
+    let text = items(r#"{ "file_path": "/a", "exclude_patterns": ["(((\\w{100}){100}){100}){100}"] }"#);
+    check_error(&text, &format!("{ITEM}[0].exclude_patterns[0]"), "too large", None);
+}
+
+#[test]
+fn a_filter_needs_both_its_keys_and_a_known_type() {
+    let filter = |filter: &str| items(&format!(r#"{{ "file_path": "/a", "filters": [ {filter} ] }}"#));
+    let at = format!("{ITEM}[0].filters[0]");
+    check_error(&filter(r#"{ "type": "include" }"#), &at, "`expression` is missing", None);
+    let text = filter(r#"{ "type": "includes", "expression": "x" }"#);
+    check_error(&text, &format!("{at}.type"), "must be one of", Some("include"));
+}
+
+#[test]
+fn retention_is_what_cloudwatch_offers() {
+    for (days, nearest) in [("0", "1"), ("31", "30"), ("9999999999", "3653"), ("-7", "1")] {
+        let text = format!(r#"{{ "logs": {{ "retention_in_days": {days} }} }}"#);
+        check_error(&text, "logs.retention_in_days", "does not offer", Some(nearest));
+    }
+    let item = items(r#"{ "file_path": "/a", "retention_in_days": 7.5 }"#);
+    check_error(&item, &format!("{ITEM}[0].retention_in_days"), "whole number", None);
+}
+
+#[test]
+fn names_are_checked_around_their_placeholders() {
+    let group = |name: &str| format!(r#"{{ "logs": {{ "log_group_name": "{name}" }} }}"#);
+    check_error(&group("a b"), "logs.log_group_name", "log group", None);
+    check_error(&group(""), "logs.log_group_name", "empty", None);
+    check_error(&group(&"x".repeat(513)), "logs.log_group_name", "512", None);
+    check_error(&group("/{instanceid}"), "logs.log_group_name", "{instanceid}", Some("{instance_id}"));
+    let stream = items(r#"{ "file_path": "/a", "log_stream_name": "a:b" }"#);
+    check_error(&stream, &format!("{ITEM}[0].log_stream_name"), "log stream", None);
+}
+
+#[test]
+fn the_region_is_put_into_names_and_the_account_not_yet() {
+    let text = |region: &str, group: &str| {
+        format!(
+            r#"{{ "agent": {{ {region} }}, "logs": {{ "log_group_name": "{group}", "logs_collected": {{ "journal": true }} }} }}"#
+        )
+    };
+    let s = settings(&text(r#""region": "us-east-1""#, "/{aws_region}/{instance_id}"));
+    assert_eq!(s.logs.journal.expect("asked for").target.group, "/us-east-1/{instance_id}");
+    check_error(&text("", "/{aws_region}"), "logs.log_group_name", "agent.region", None);
+    let account = text("", "/{account_id}");
+    check_warning(&account, "logs.log_group_name", "not yet");
+    assert!(settings(&account).logs.journal.is_none());
+}
+
+#[test]
+fn values_of_the_wrong_type_are_told_with_the_right_spelling() {
+    check_error(r#"{ "agent": { "region": 1 } }"#, "agent.region", "expected text, found a number", Some("\"1\""));
+    check_error(r#"{ "agent": { "region": null } }"#, "agent.region", "found null", None);
+    check_error(r#"{ "agent": [] }"#, "agent", "expected an object, found a list", None);
+    check_error("[]", "", "expected an object, found a list", None);
+    let huge = r#"{ "agent": { "shutdown_seconds": 1e999999 } }"#;
+    check_error(huge, "agent.shutdown_seconds", "whole number", None);
+    let text = r#"{ "logs": { "logs_collected": { "journal": "yes" } } }"#;
+    check_error(text, "logs.logs_collected.journal", "true or false or an object", None);
+}
+
+#[test]
+fn a_key_that_stands_twice_is_an_error() {
+    check_error("{ \"local\": {},\n \"local\": {} }", "local", "line 1", None);
+    let text = items(r#"{ "file_path": "/a", "file_path": "/b" }"#);
+    check_error(&text, &format!("{ITEM}[0].file_path"), "line 1", None);
+}

@@ -1,0 +1,42 @@
+use super::*;
+
+#[test]
+fn all_that_run_are_read() {
+    let s = settings(
+        r#"{ "agent": { "destination": "local", "state_folder": "/s", "shutdown_seconds": 3,
+               "endpoint_override": "localhost:4566", "ca_bundle": "/ca", "use_fips_endpoint": true,
+               "use_dualstack_endpoint": false, "quiet": true,
+               "spool": { "max_bytes": 1, "max_age_seconds": 2, "min_free_bytes": 0 } },
+             "metrics": { "endpoint_override": "https://m.example" }, "logs": { "endpoint_override": "http://l" },
+             "local": { "folder": "/f", "retention_hours": 2 } }"#,
+    );
+    assert_eq!((s.agent.destination, s.agent.shutdown), (Destination::Local, Duration::from_secs(3)));
+    assert_eq!(s.agent.state_folder, Some(PathBuf::from("/s")));
+    assert!(s.agent.own_log.quiet);
+    let endpoints = Endpoints {
+        all: Some("https://localhost:4566".into()),
+        metrics: Some("https://m.example".into()),
+        logs: Some("http://l".into()),
+        ca_bundle: Some("/ca".into()),
+        dualstack: Some(false),
+        fips: Some(true),
+    };
+    assert_eq!(s.agent.endpoints, endpoints);
+    assert_eq!(s.agent.spool, Spool { max_bytes: 1, max_age: Duration::from_secs(2), min_free_bytes: 0 });
+    assert_eq!(s.local, Local { folder: Some("/f".into()), retention: Duration::from_secs(7200) });
+}
+
+#[test]
+fn from_beginning_is_as_written_where_it_is_written() {
+    let text = items(
+        r#"{ "file_path": "/a", "from_beginning": true }, { "file_path": "/b", "log_group_name": "g", "from_beginning": false }"#,
+    );
+    let begins: Vec<bool> = settings(&text).logs.files.iter().map(|file| file.from_beginning).collect();
+    assert_eq!(begins, [true, false]);
+}
+
+#[test]
+fn the_spool_keeps_nothing_that_is_too_old_to_send() {
+    let text = r#"{ "agent": { "spool": { "max_age_seconds": 1209601 } } }"#;
+    check_error(text, "agent.spool.max_age_seconds", "1209600", None);
+}
