@@ -2,7 +2,12 @@
 //!
 //! Judged here from the request alone, without looking at how it was cut, so that a mistake shows on a desk before it
 //! shows in an account. Reasons are for people; they name the first thing that is wrong.
-use crate::model::{Dimension, LogEvent, MetricBatch, Point, Target, Timestamp};
+use crate::{
+    model::{Dimension, LogEvent, MetricBatch, Point, Target, Timestamp},
+    pipeline::limits::{
+        DIMENSIONS, EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN, METRIC_BATCH_POINTS,
+    },
+};
 use std::{collections::HashSet, time::Duration};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -13,20 +18,13 @@ const DAY: Duration = Duration::from_hours(24);
 const OLDEST: Duration = Duration::from_hours(14 * 24);
 const AHEAD: Duration = Duration::from_hours(2);
 
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
-const DATA_A_REQUEST: usize = 1_000;
-/// Namespace, metric name and dimension name; same page, and API_MetricDatum, API_Dimension.
+/// Namespace, metric name and dimension name (API_PutMetricData, API_MetricDatum, API_Dimension).
 const NAME: usize = 255;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
 const DIMENSION_VALUE: usize = 1_024;
-const DIMENSIONS: usize = 30;
 /// Values lie between -2^360 and 2^360 (API_MetricDatum).
 const VALUE_EXPONENT: i32 = 360;
 
-/// Message bytes plus [`EVENT_EXTRA`] an event (API_PutLogEvents).
-const REQUEST_BYTES: usize = 1_048_576;
-const EVENT_EXTRA: usize = 26;
-const EVENTS_A_REQUEST: usize = 10_000;
 /// Group and stream (API_CreateLogGroup, API_CreateLogStream).
 const LOG_NAME: usize = 512;
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
@@ -69,8 +67,8 @@ pub(super) fn metrics(batch: &MetricBatch, now: Timestamp) -> Result<(), String>
     }
     match batch.points.len() {
         0 => return Err("it carries no data".into()),
-        1..=DATA_A_REQUEST => {}
-        n => return Err(format!("{n} data in one request, {DATA_A_REQUEST} are allowed")),
+        1..=METRIC_BATCH_POINTS => {}
+        n => return Err(format!("{n} data in one request, {METRIC_BATCH_POINTS} are allowed")),
     }
     batch.points.iter().try_for_each(|point| datum(point, now).map_err(|why| format!("metric {:?}: {why}", point.name)))
 }
@@ -128,8 +126,8 @@ pub(super) fn events(events: &[LogEvent<'_>]) -> Result<(), String> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else {
         return Err("it carries no events".into());
     };
-    if events.len() > EVENTS_A_REQUEST {
-        return Err(format!("{} events in one request, {EVENTS_A_REQUEST} are allowed", events.len()));
+    if events.len() > LOG_BATCH_EVENTS {
+        return Err(format!("{} events in one request, {LOG_BATCH_EVENTS} are allowed", events.len()));
     }
     if events.iter().any(|event| event.message.is_empty()) {
         return Err("an event has an empty message".into());
@@ -137,15 +135,15 @@ pub(super) fn events(events: &[LogEvent<'_>]) -> Result<(), String> {
     if events.iter().any(|event| event.timestamp < 0) {
         return Err("an event is from before 1970".into());
     }
-    let bytes: usize = events.iter().map(|event| event.message.len() + EVENT_EXTRA).sum();
-    if bytes > REQUEST_BYTES {
-        return Err(format!("{bytes} bytes in one request (26 more an event), {REQUEST_BYTES} are allowed"));
+    let bytes: usize = events.iter().map(|event| event.message.len() + EVENT_OVERHEAD).sum();
+    if bytes > LOG_BATCH_BYTES {
+        return Err(format!("{bytes} bytes in one request (26 more an event), {LOG_BATCH_BYTES} are allowed"));
     }
     if !events.is_sorted_by_key(|event| event.timestamp) {
         return Err("its events are not in the order of their times".into());
     }
     let span = Timestamp::from_millis(last.timestamp).since(Timestamp::from_millis(first.timestamp));
-    if span > DAY {
+    if span > LOG_BATCH_SPAN {
         return Err(format!("its events span {} hours, 24 are allowed", span.as_secs() / HOUR.as_secs()));
     }
     Ok(())
@@ -270,7 +268,7 @@ mod tests {
         let many: Vec<_> = (0..10_001).map(|i| event(i, "x")).collect();
         assert_eq!(events(&many[1..]), Ok(()));
         refusal(events(&many), "10001 events");
-        let most = "x".repeat(REQUEST_BYTES - EVENT_EXTRA);
+        let most = "x".repeat(LOG_BATCH_BYTES - EVENT_OVERHEAD);
         assert_eq!(events(&[event(0, &most)]), Ok(()));
         refusal(events(&[event(0, &format!("{most}x"))]), "bytes");
     }
