@@ -1,6 +1,6 @@
 //! `validate`: every finding of each configuration at once, and whether they can run.
 //!
-//! Exit codes: 0 when they can, 78 when one cannot (`EX_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
+//! Exit codes: 0 when they can, 78 when one cannot (`EXIT_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
 use super::EXIT_CONFIG;
 use crate::config::{self, Finding};
