@@ -1,8 +1,7 @@
 //! Where a log event goes that the service will never take: one JSON line a piece, so that nothing vanishes silently.
-use crate::model::LogBatch;
+use crate::{model::LogBatch, platform};
 use serde::Serialize;
 use std::{
-    fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -45,7 +44,7 @@ impl DeadLetters {
             serde_json::to_writer(&mut lines, &letter)?;
             lines.push(b'\n');
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.file)?;
+        let mut file = platform::private_file(&self.file)?;
         file.write_all(&lines)?;
         file.sync_data()
     }
