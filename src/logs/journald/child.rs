@@ -30,6 +30,10 @@ pub(super) enum JournalError {
     Start { program: PathBuf, source: io::Error },
     #[error("the output of journalctl cannot be read")]
     Read { source: io::Error },
+    #[error(
+        "journalctl may not read the journal ({said}): add the user that runs this program to the group systemd-journal"
+    )]
+    Forbidden { said: String },
     #[error("journalctl ended ({status}): {said}")]
     Ended { status: String, said: String },
 }
@@ -60,12 +64,15 @@ pub(super) fn arguments(directory: Option<&Path>, seek: &Seek, follow: bool) -> 
     arguments
 }
 
+/// Whether a run succeeded, and its status in words.
+type Status = Pin<Box<dyn Future<Output = io::Result<(bool, String)>> + Send>>;
+
 /// A run of journalctl, or what a test has in its place.
 pub(super) struct Running {
     pub out: Box<dyn AsyncRead + Send + Unpin>,
     pub err: Box<dyn AsyncRead + Send + Unpin>,
-    /// Whether it succeeded, and its status in words. Dropping this ends the program.
-    pub status: Pin<Box<dyn Future<Output = io::Result<(bool, String)>> + Send>>,
+    /// Dropping this ends the program.
+    pub status: Status,
 }
 
 /// Start `program`. It ends when what this returns is dropped.
@@ -147,7 +154,12 @@ impl Output {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it closed its output but did not end".to_owned(),
         };
-        Err(JournalError::Ended { status, said: in_one_line(&self.said) })
+        let said = in_one_line(&self.said);
+        // "insufficient permissions" or "Permission denied", as systemd words it.
+        if said.to_ascii_lowercase().contains("permission") {
+            return Err(JournalError::Forbidden { said });
+        }
+        Err(JournalError::Ended { status, said })
     }
 
     /// Keeps the end of what it says, where the reason usually stands.

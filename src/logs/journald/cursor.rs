@@ -196,7 +196,7 @@ mod tests {
         assert!(!seam.has_gap());
         assert!(seam.is_new(CURSOR));
         assert!(!seam.has_gap());
-        assert_eq!(Cursor::at_time(0x0064_9b6f_acf0_bc6), "t=649b6facf0bc6");
+        assert_eq!(Cursor::at_time(0x0006_49b6_facf_0bc6), "t=649b6facf0bc6");
     }
 
     #[test]

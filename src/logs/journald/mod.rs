@@ -177,7 +177,10 @@ impl Reader {
             self.tell(&error);
             match error {
                 JournalError::Missing { .. } => tokio::time::sleep(SELDOM).await,
-                JournalError::Start { .. } | JournalError::Read { .. } | JournalError::Ended { .. } => {
+                JournalError::Start { .. }
+                | JournalError::Read { .. }
+                | JournalError::Forbidden { .. }
+                | JournalError::Ended { .. } => {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(LONGEST_WAIT);
                     counters::JOURNAL_RESTARTS.add(1);
@@ -242,8 +245,12 @@ impl Reader {
                     break;
                 }
             }
-            self.send().await?;
+            // What is followed goes at once. Catching up ends soon, so its chunks may fill.
+            if follow {
+                self.send().await?;
+            }
         }
+        self.send().await?;
         Ok(output.end().await?)
     }
 
@@ -301,7 +308,7 @@ impl Reader {
         }
         self.board.source(self.id, |line| line.last_error = Some(text.clone()));
         if self.told.error.as_ref() != Some(&text) {
-            tracing::warn!(error = %text, "the journal is not read; trying again");
+            tracing::error!(error = %text, "the journal is not read; trying again");
             self.told.error = Some(text);
         }
     }

@@ -282,6 +282,21 @@ async fn without_journalctl_it_says_what_to_do_and_tries_seldom() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_that_may_not_be_read_names_the_group_that_may() {
+    let denied = fails("", "No journal files were opened due to insufficient permissions.\n");
+    let story = Story::start(None, None, [denied, follows("")]);
+    story.runs(2).await;
+    assert!(story.error().expect("told").contains("group systemd-journal"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_gathered_before_a_run_broke_off_is_still_sent() {
+    let scripts = [fails(line(3) + &line(4), ""), ends(line(4)), follows(line(4) + &line(5))];
+    let mut story = Story::start(Some(saved(cursor('a', 3, OLD_BOOT))), None, scripts);
+    assert_eq!(story.lines(2).await, ["4", "5"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_that_is_no_entry_costs_only_itself() {
     let unreadable = counters::JOURNAL_LINES_UNREADABLE.get();
     let mut story = Story::start(None, None, [follows(line(1) + "-- Reboot --\n" + &line(2))]);
