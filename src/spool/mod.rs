@@ -10,7 +10,7 @@
 //!
 //! All calls block on the disk: from async code, call them on the blocking pool.
 //!
-//! To spool another kind of batch, give it a folder and a payload of its own; [`file`] carries any bytes.
+//! To spool another kind of batch, give it a folder and a payload of its own; [`mod@file`] carries any bytes.
 mod file;
 #[cfg(test)]
 mod tests;
