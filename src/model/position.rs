@@ -71,7 +71,7 @@ pub struct FilePosition {
 /// How far the journal has been delivered.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JournalPosition {
-    /// `__CURSOR` of the last delivered entry.
+    /// `__CURSOR` of the last delivered entry; where none is delivered yet, one that names no entry and lies before the first.
     pub cursor: String,
     /// `__REALTIME_TIMESTAMP` of that entry, to go on from when the cursor has been vacuumed away.
     pub at: Timestamp,

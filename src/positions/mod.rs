@@ -1,6 +1,6 @@
 //! Checkpoints of what can be read again: how far each file and the journal have been delivered, in one small file.
 //!
-//! Owned here: which covers of a source join up ([`progress`]), the file and its two generations ([`file`]), and when it is
+//! Owned here: which covers of a source join up ([`progress`]), the file and its two generations ([`mod@file`]), and when it is
 //! written ([`run`]). Left to others: what a position means (`logs`), when a cover is true (`publish`), who spawns (`daemon`).
 //!
 //! Only a contiguous acknowledged prefix is ever saved, and only after the service has the events. So a crash costs

@@ -10,7 +10,7 @@
 //!
 //! All calls block on the disk: from async code, call them on the blocking pool.
 //!
-//! To spool another kind of batch, give it a folder and a payload of its own; [`file`] carries any bytes.
+//! To spool another kind of batch, give it a folder and a payload of its own; [`mod@file`] carries any bytes.
 mod file;
 #[cfg(test)]
 mod tests;
@@ -33,6 +33,9 @@ use std::{
 /// PutMetricData takes no point older than two weeks
 /// (`Timestamp` of <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>).
 const OLDEST_TAKEN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// Bytes free on the file system of a folder.
+type Measure = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
 /// Why a batch is not in the spool.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +70,7 @@ pub struct Spool {
     folder: PathBuf,
     bounds: settings::Spool,
     ring: Mutex<Ring>,
-    /// Bytes free on the file system of a folder.
-    free: Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>,
+    free: Measure,
 }
 
 #[derive(Default)]
@@ -103,7 +105,7 @@ impl Spool {
     fn open_with(
         folder: &Path,
         mut bounds: settings::Spool,
-        free: Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>,
+        free: Measure,
         now: Timestamp,
     ) -> Result<Self, SpoolError> {
         bounds.max_age = bounds.max_age.min(OLDEST_TAKEN);

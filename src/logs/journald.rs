@@ -1,1 +1,0 @@
-//! The systemd journal through `journalctl`.

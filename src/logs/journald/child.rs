@@ -1,0 +1,179 @@
+//! One run of journalctl: started, read, and asked why it ended.
+use super::lines::Lines;
+use futures_util::FutureExt;
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    process::Stdio,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+};
+
+/// Room for one read: what a pipe holds (`pipe(7)`).
+const READ: usize = 64 * 1024;
+/// How much of what it says on standard error is kept.
+const WORDS: usize = 1_000;
+/// How long it may take to end after it has closed its output.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Why nothing comes from the journal.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JournalError {
+    #[error("{} is not installed: install systemd, or remove logs.logs_collected.journal from the configuration", program.display())]
+    Missing { program: PathBuf },
+    #[error("{} cannot be started", program.display())]
+    Start { program: PathBuf, source: io::Error },
+    #[error("the output of journalctl cannot be read")]
+    Read { source: io::Error },
+    #[error(
+        "journalctl may not read the journal ({said}): add the user that runs this program to the group systemd-journal"
+    )]
+    Forbidden { said: String },
+    #[error("journalctl ended ({status}): {said}")]
+    Ended { status: String, said: String },
+}
+
+/// Where one run of journalctl begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Seek {
+    /// At the entry that this cursor names, or at the first one after it that is left.
+    Cursor(String),
+    /// At the beginning of the running boot.
+    Boot,
+}
+
+/// The arguments of one run.
+///
+/// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following shows only the
+/// last ten entries otherwise.
+pub(super) fn arguments(directory: Option<&Path>, seek: &Seek, follow: bool) -> Vec<String> {
+    let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
+    arguments.extend(directory.map(|folder| format!("--directory={}", folder.display())));
+    arguments.push(match seek {
+        Seek::Cursor(cursor) => format!("--cursor={cursor}"),
+        Seek::Boot => "--boot".to_owned(),
+    });
+    if follow {
+        arguments.extend(["--follow", "--no-tail"].map(str::to_owned));
+    }
+    arguments
+}
+
+/// Whether a run succeeded, and its status in words.
+type Status = Pin<Box<dyn Future<Output = io::Result<(bool, String)>> + Send>>;
+
+/// A run of journalctl, or what a test has in its place.
+pub(super) struct Running {
+    pub out: Box<dyn AsyncRead + Send + Unpin>,
+    pub err: Box<dyn AsyncRead + Send + Unpin>,
+    /// Dropping this ends the program.
+    pub status: Status,
+}
+
+/// Start `program`. It ends when what this returns is dropped.
+pub(super) fn start(program: &Path, arguments: &[String]) -> Result<Running, JournalError> {
+    let mut command = Command::new(program);
+    command.args(arguments).env("LC_ALL", "C").kill_on_drop(true);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|source| {
+        let program = program.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => JournalError::Missing { program },
+            _ => JournalError::Start { program, source },
+        }
+    })?;
+    let out = Box::new(child.stdout.take().expect("standard output is piped"));
+    let err = Box::new(child.stderr.take().expect("standard error is piped"));
+    let status = Box::pin(async move { child.wait().await.map(|status| (status.success(), status.to_string())) });
+    Ok(Running { out, err, status })
+}
+
+/// The lines of one run.
+pub(super) struct Output {
+    running: Running,
+    pub lines: Lines,
+    said: Vec<u8>,
+    err_open: bool,
+    /// Whether something was said since [`Output::words`] was last asked.
+    spoke: bool,
+}
+
+impl Output {
+    pub(super) fn of(running: Running) -> Self {
+        Self { running, lines: Lines::default(), said: Vec::new(), err_open: true, spoke: false }
+    }
+
+    /// Wait for output. False at its end. Nothing is lost when the wait is abandoned.
+    pub(super) async fn wait(&mut self) -> Result<bool, JournalError> {
+        let buffer = self.lines.buffer();
+        buffer.reserve(READ);
+        let mut word = [0; 256];
+        let read = tokio::select! {
+            // Words first, so that a warning is told before the entries that it is about.
+            biased;
+            read = self.running.err.read(&mut word), if self.err_open => {
+                self.hear(&word[..read.unwrap_or_default()]);
+                return Ok(true);
+            }
+            read = self.running.out.read_buf(buffer) => read,
+        };
+        read.map(|read| read > 0).map_err(|source| JournalError::Read { source })
+    }
+
+    /// Take what is there already, without waiting. False when there is nothing.
+    pub(super) fn more(&mut self) -> bool {
+        let buffer = self.lines.buffer();
+        buffer.reserve(READ);
+        // An error or the end shows itself again at the next wait.
+        matches!(self.running.out.read_buf(buffer).now_or_never(), Some(Ok(read)) if read > 0)
+    }
+
+    /// What it said on standard error since this was last asked, in one line.
+    pub(super) fn words(&mut self) -> Option<String> {
+        std::mem::take(&mut self.spoke).then(|| in_one_line(&self.said))
+    }
+
+    /// Its output is at an end: how did it go? The program is ended where it does not by itself.
+    pub(super) async fn end(mut self) -> Result<(), JournalError> {
+        let running = async {
+            while self.err_open {
+                let mut word = [0; 256];
+                let read = self.running.err.read(&mut word).await.unwrap_or_default();
+                self.hear(&word[..read]);
+            }
+            (&mut self.running.status).await
+        };
+        let status = match tokio::time::timeout(LAST_WORDS, running).await {
+            Ok(Ok((true, _))) => return Ok(()),
+            Ok(Ok((false, status))) => status,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it closed its output but did not end".to_owned(),
+        };
+        let said = in_one_line(&self.said);
+        // "insufficient permissions" or "Permission denied", as systemd words it.
+        if said.to_ascii_lowercase().contains("permission") {
+            return Err(JournalError::Forbidden { said });
+        }
+        Err(JournalError::Ended { status, said })
+    }
+
+    /// Keeps the end of what it says, where the reason usually stands.
+    fn hear(&mut self, word: &[u8]) {
+        self.err_open = !word.is_empty();
+        self.spoke |= self.err_open;
+        self.said.extend_from_slice(word);
+        let over = self.said.len().saturating_sub(WORDS);
+        self.said.drain(..over);
+    }
+}
+
+fn in_one_line(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() { "it said nothing".to_owned() } else { lines.join(" ") }
+}

@@ -1,0 +1,211 @@
+//! From entries to chunks: units, positions, filters, and messages too long for one event.
+use super::entry::Entry;
+use crate::{
+    config::settings::Filter,
+    logs::filter,
+    model::{Anchor, Chunk, Event, JournalPosition, Position, SourceId, Timestamp},
+    telemetry::counters,
+};
+
+/// A chunk with this much text goes on its way.
+const FULL_BYTES: usize = 256 * 1024;
+/// So does one with this many events: each carries a cursor of some 130 bytes beside its text.
+const FULL_EVENTS: usize = 2_000;
+/// One event may count 1,048,576 bytes, 26 of them overhead
+/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>).
+const LONGEST_EVENT: usize = 1_048_576 - 26;
+
+/// Gathers entries of one journal. A unit is one entry that was read in this process, sent or not.
+pub(super) struct Gatherer {
+    source: SourceId,
+    filter: Filter,
+    read: u64,
+    /// Where the chunk being gathered begins.
+    from: u64,
+    text: Vec<u8>,
+    events: Vec<Event>,
+    /// One per event.
+    positions: Vec<JournalPosition>,
+    /// The last entry that was read.
+    last: Option<JournalPosition>,
+}
+
+impl Gatherer {
+    /// Continues after `last`.
+    pub(super) fn new(source: SourceId, filter: Filter, last: Option<JournalPosition>) -> Self {
+        let (text, events, positions) = Default::default();
+        Self { source, filter, read: 0, from: 0, text, events, positions, last }
+    }
+
+    /// The last entry that was read, by this run or an earlier one.
+    pub(super) fn last(&self) -> Option<&JournalPosition> {
+        self.last.as_ref()
+    }
+
+    /// Entries read by this run.
+    pub(super) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Take the next entry.
+    pub(super) fn take(&mut self, entry: Entry) {
+        // Microseconds since 1970 divided by a thousand always fit.
+        let at = Timestamp::from_millis(i64::try_from(entry.micros / 1_000).unwrap_or(i64::MAX));
+        let position = JournalPosition { cursor: entry.cursor, at };
+        let before = self.last.replace(position.clone());
+        let (unit, next) = (self.read, self.read + 1);
+        self.read = next;
+        let text = entry.text.filter(|text| {
+            let passes = filter::passes(&self.filter, text.as_bytes());
+            counters::EVENTS_FILTERED.add(u64::from(!passes));
+            passes
+        });
+        let Some(text) = text else {
+            // Not sent, but covered: with the event before it, or with the chunk when there is none.
+            if let (Some(event), Some(last)) = (self.events.last_mut(), self.positions.last_mut()) {
+                event.next = next;
+                *last = position;
+            }
+            return;
+        };
+        counters::EVENTS_MENDED.add(u64::from(entry.mended));
+        counters::EVENTS_SPLIT.add(u64::from(text.len() > LONGEST_EVENT));
+        let mut rest = text.as_str();
+        while !rest.is_empty() {
+            let (part, more) = rest.split_at(rest.floor_char_boundary(LONGEST_EVENT));
+            rest = more;
+            // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is empty and moves nothing.
+            let (next, position) = if rest.is_empty() {
+                (next, position.clone())
+            } else {
+                (unit, before.clone().unwrap_or_else(|| position.clone()))
+            };
+            let start = offset(self.text.len());
+            self.text.extend_from_slice(part.as_bytes());
+            self.events.push(Event { start, end: offset(self.text.len()), at, next });
+            self.positions.push(position);
+        }
+    }
+
+    /// Whether the chunk should go before more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.text.len() >= FULL_BYTES || self.events.len() >= FULL_EVENTS
+    }
+
+    /// What was gathered since the last call, if anything was read.
+    pub(super) fn chunk(&mut self) -> Option<Chunk> {
+        let end = Position::Journal(self.last.clone()?);
+        let from = std::mem::replace(&mut self.from, self.read);
+        (from < self.read).then(|| Chunk {
+            source: self.source,
+            text: std::mem::take(&mut self.text),
+            events: std::mem::take(&mut self.events),
+            from,
+            to: self.read,
+            anchor: Anchor::Journal(std::mem::take(&mut self.positions)),
+            end,
+        })
+    }
+}
+
+/// A chunk holds less than [`FULL_BYTES`] and one line.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).expect("a chunk's text is bounded to some 16 MiB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regex::bytes::Regex;
+
+    fn entry(number: u64, text: Option<&str>) -> Entry {
+        Entry {
+            cursor: format!("s=1;i={number:x}"),
+            micros: number * 1_000 + 999,
+            text: text.map(str::to_owned),
+            mended: false,
+        }
+    }
+
+    fn position(number: u64) -> JournalPosition {
+        JournalPosition {
+            cursor: format!("s=1;i={number:x}"),
+            at: Timestamp::from_millis(i64::try_from(number).expect("small")),
+        }
+    }
+
+    fn gatherer(filter: Filter) -> Gatherer {
+        Gatherer::new(SourceId::unique(), filter, None)
+    }
+
+    fn texts(chunk: &Chunk) -> Vec<&str> {
+        let span = |event: &Event| &chunk.text[event.start as usize..event.end as usize];
+        chunk.events.iter().map(|event| std::str::from_utf8(span(event)).expect("text")).collect()
+    }
+
+    #[test]
+    fn each_event_knows_the_unit_and_the_position_after_it() {
+        let mut gatherer = gatherer(Filter::default());
+        assert!(gatherer.chunk().is_none());
+        gatherer.take(entry(1, Some("one")));
+        gatherer.take(entry(2, Some("two")));
+        let chunk = gatherer.chunk().expect("gathered");
+        assert_eq!(texts(&chunk), ["one", "two"]);
+        assert_eq!((chunk.from, chunk.to, chunk.events[0].next, chunk.events[1].next), (0, 2, 1, 2));
+        assert_eq!(chunk.position_after(0), Some(Position::Journal(position(1))));
+        assert_eq!(chunk.position_after(1), Some(Position::Journal(position(2))));
+        assert_eq!(chunk.events[0].at.as_millis(), 1);
+        assert!(gatherer.chunk().is_none());
+        gatherer.take(entry(3, Some("three")));
+        assert_eq!(gatherer.chunk().map(|chunk| (chunk.from, chunk.to)), Some((2, 3)));
+    }
+
+    #[test]
+    fn what_is_not_sent_is_covered_by_the_event_before_it() {
+        let filter = Filter { exclude_patterns: vec![Regex::new("^noise").expect("valid")], ..Filter::default() };
+        let mut gatherer = gatherer(filter);
+        for (number, text) in [(1, Some("noise")), (2, Some("one")), (3, None), (4, Some("noise")), (5, Some("two"))] {
+            gatherer.take(entry(number, text));
+        }
+        let chunk = gatherer.chunk().expect("gathered");
+        assert_eq!(texts(&chunk), ["one", "two"]);
+        assert_eq!(chunk.events.iter().map(|event| event.next).collect::<Vec<_>>(), [4, 5]);
+        assert_eq!(chunk.position_after(0), Some(Position::Journal(position(4))));
+    }
+
+    #[test]
+    fn a_chunk_of_which_nothing_is_sent_still_moves_the_position() {
+        let mut gatherer = gatherer(Filter::default());
+        gatherer.take(entry(1, None));
+        let chunk = gatherer.chunk().expect("gathered");
+        assert!(chunk.events.is_empty());
+        assert_eq!((chunk.from, chunk.to, chunk.end), (0, 1, Position::Journal(position(1))));
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_cut_between_characters_and_only_its_last_part_delivers_it() {
+        let mut gatherer = gatherer(Filter::default());
+        gatherer.take(entry(1, Some("before")));
+        let long = format!("x{}", "\u{20ac}".repeat(LONGEST_EVENT / 3 + 10));
+        gatherer.take(entry(2, Some(&long)));
+        assert!(gatherer.is_full());
+        let chunk = gatherer.chunk().expect("gathered");
+        let found = texts(&chunk);
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[1..].concat(), long);
+        assert!(found.iter().all(|text| text.len() <= LONGEST_EVENT));
+        assert_eq!(chunk.events.iter().map(|event| event.next).collect::<Vec<_>>(), [1, 1, 2]);
+        assert_eq!(chunk.position_after(1), Some(Position::Journal(position(1))));
+        assert_eq!(chunk.position_after(2), Some(Position::Journal(position(2))));
+    }
+
+    #[test]
+    fn many_short_messages_fill_a_chunk_too() {
+        let mut gatherer = gatherer(Filter::default());
+        for number in 0..FULL_EVENTS as u64 {
+            assert!(!gatherer.is_full());
+            gatherer.take(entry(number, Some("x")));
+        }
+        assert!(gatherer.is_full());
+    }
+}
