@@ -5,12 +5,9 @@
 use super::auth::{SignInError, cognito::region_of};
 use crate::config::settings::{Authentication, Settings};
 use aws_config::{
-    BehaviorVersion, ConfigLoader, Region,
-    environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider,
-    stalled_stream_protection::StalledStreamProtectionConfig,
-    timeout::TimeoutConfig,
+    BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_cloudwatchlogs as cloudwatchlogs;
@@ -107,7 +104,8 @@ impl Base {
     }
 
     fn loader(&self) -> ConfigLoader {
-        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(LOGIN_ATTEMPT).build();
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(LOGIN_ATTEMPT).build();
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(self.http.clone())
             .timeout_config(timeouts)

@@ -23,6 +23,11 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// What follows these in a message is the request itself, with its session token.
 const SECRETS_FOLLOW: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
 
+/// Layers of the SDK's errors that say nothing.
+const NOISE: [&str; 4] = ["", "dispatch failure", "service error", "other"];
+/// How rustls says that nobody we trust vouches for a server.
+const UNKNOWN_CA: [&str; 2] = ["invalid peer certificate: UnknownIssuer", "invalid peer certificate: BadSignature"];
+
 /// An error that is only its one line.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
@@ -39,7 +44,7 @@ impl Cause {
         let mut next = Some(error);
         while let Some(error) = next {
             let part = error.to_string();
-            if !part.is_empty() && !text.contains(&part) {
+            if !NOISE.contains(&part.as_str()) && !text.contains(&part) {
                 if !text.is_empty() {
                     text.push_str(": ");
                 }
@@ -47,8 +52,10 @@ impl Cause {
             }
             next = error.source();
         }
-        if text.contains("UnknownIssuer") {
-            text.push_str(": an own certificate authority belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names");
+        if UNKNOWN_CA.iter().any(|mark| text.contains(mark)) {
+            text.push_str(
+                ": an own certificate authority belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names",
+            );
         }
         Self(one_line(&text))
     }
@@ -102,8 +109,9 @@ impl Answer {
             (Some(code), false) => Cause::new(format!("{code}: {}", self.message)),
             (Some(code), true) => Cause::new(format!("{code} (HTTP {})", self.status)),
             (None, _) => Cause::new(format!(
-                "HTTP {} without an AWS error code: does a proxy or a captive portal answer for AWS?",
-                self.status
+                "HTTP {} that is no answer of AWS {}(does a proxy or a captive portal answer instead?)",
+                self.status,
+                if self.message.is_empty() { String::new() } else { format!("\"{}\" ", self.message) }
             )),
         }
     }
@@ -116,8 +124,8 @@ where
 {
     let (response, metadata) = match error {
         SdkError::ServiceError(e) => (e.raw(), Some(e.err().meta())),
-        // The status is known even where the rest is not: a proxy's page, for example.
-        SdkError::ResponseError(e) if !e.raw().status().is_success() => (e.raw(), None),
+        // Answered, but not in the service's language, or not to the end: a proxy's page, for example.
+        SdkError::ResponseError(e) => (e.raw(), None),
         SdkError::TimeoutError(_) => return Outcome::Unreachable(Cause::new("no answer in time")),
         other => return Outcome::Unreachable(Cause::of(other)),
     };
@@ -152,30 +160,64 @@ where
 fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
     let source: BoxError = answer.cause().into();
     match answer.code() {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException" | "TooManyRequests"
-        | "RequestLimitExceeded" | "RequestThrottled" | "RequestThrottledException" | "SlowDown" | "LimitExceeded"
-        | "LimitExceededException" | "LimitExceededFault" | "BandwidthLimitExceeded" | "ServiceQuotaExceededException" => {
-            PutError::Throttled { service, after: answer.after }
-        }
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "UnrecognizedClient"
-        | "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" | "InvalidToken"
-        | "AuthFailure" | "MissingAuthenticationToken" | "MissingAuthenticationTokenException"
-        | "IncompleteSignature" | "IncompleteSignatureException" | "SignatureDoesNotMatch" | "InvalidSignature"
-        | "InvalidSignatureException" | "RequestExpired" | "RequestTimeTooSkewed" => {
-            PutError::Credentials { service, source: with_clock(answer) }
-        }
-        "AccessDenied" | "AccessDeniedException" | "NotAuthorized" | "NotAuthorizedException"
-        | "UnauthorizedOperation" | "OptInRequired" | "SubscriptionRequiredException" => {
-            PutError::Denied { service, action, source }
-        }
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "LimitExceeded"
+        | "LimitExceededException"
+        | "LimitExceededFault"
+        | "BandwidthLimitExceeded"
+        | "ServiceQuotaExceededException" => PutError::Throttled { service, after: answer.after },
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "UnrecognizedClient"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "AuthFailure"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignature"
+        | "InvalidSignatureException"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed" => PutError::Credentials { service, source: with_clock(answer) },
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "NotAuthorized"
+        | "NotAuthorizedException"
+        | "UnauthorizedOperation"
+        | "OptInRequired"
+        | "SubscriptionRequiredException" => PutError::Denied { service, action, source },
         "ResourceNotFoundException" if service == Service::CloudWatchLogs => PutError::Missing { service },
-        "InvalidParameterException" | "InvalidParameter" | "InvalidParameterValue" | "InvalidParameterValueException"
-        | "InvalidParameterCombination" | "InvalidParameterCombinationException" | "MissingParameter"
-        | "MissingRequiredParameter" | "MissingRequiredParameterException" | "ValidationError"
-        | "ValidationException" | "InvalidFormat" | "InvalidFormatFault" | "SerializationException"
-        | "MalformedInput" | "DataAlreadyAcceptedException" | "RequestEntityTooLarge" | "RequestTooLarge" => {
-            PutError::Refused { service, reason: answer.cause().to_string() }
-        }
+        "InvalidParameterException"
+        | "InvalidParameter"
+        | "InvalidParameterValue"
+        | "InvalidParameterValueException"
+        | "InvalidParameterCombination"
+        | "InvalidParameterCombinationException"
+        | "MissingParameter"
+        | "MissingRequiredParameter"
+        | "MissingRequiredParameterException"
+        | "ValidationError"
+        | "ValidationException"
+        | "InvalidFormat"
+        | "InvalidFormatFault"
+        | "SerializationException"
+        | "MalformedInput"
+        | "DataAlreadyAcceptedException"
+        | "RequestEntityTooLarge"
+        | "RequestTooLarge" => PutError::Refused { service, reason: answer.cause().to_string() },
         _ => by_status(service, answer, source),
     }
 }

@@ -40,11 +40,14 @@ pub(super) fn client(trust: Trust, proxies: Proxies) -> SharedHttpClient {
     SharedHttpClient::new(Client { trust, proxies, connectors: Mutex::default() })
 }
 
+/// Connect and read time-out.
+type Limits = (Option<Duration>, Option<Duration>);
+
 struct Client {
     trust: Trust,
     proxies: Proxies,
-    /// One for each pair of connect and read time-outs: connections are shared by all who agree on these.
-    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+    /// Connections are shared by all who agree on these limits.
+    connectors: Mutex<HashMap<Limits, SharedHttpConnector>>,
 }
 
 impl HttpClient for Client {
@@ -120,10 +123,8 @@ impl Routes {
     }
 
     fn clear(&self, proxy: ProxyConfig) -> Connector {
-        let mut builder = Connector::builder()
-            .connector_settings(self.settings.clone())
-            .pool_idle_timeout(IDLE)
-            .proxy_config(proxy);
+        let mut builder =
+            Connector::builder().connector_settings(self.settings.clone()).pool_idle_timeout(IDLE).proxy_config(proxy);
         builder.set_sleep_impl(self.sleep.clone());
         builder.build_http()
     }

@@ -3,7 +3,10 @@
 //! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
 //! with what it sends. It never retries: that is the publisher's work.
 use super::{
-    auth::{Shared, renewing::{Clock, Renewing}},
+    auth::{
+        Shared,
+        renewing::{Clock, Renewing},
+    },
     base::Base,
     errors::{Cause, translate},
     logs, metrics,
@@ -99,7 +102,8 @@ impl Aws {
         let (data, left_out) = metrics::datums(&batch.points);
         if !data.is_empty() {
             let bytes = data.len() * DATUM;
-            let call = self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
+            let call =
+                self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
             self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await?;
         }
         // Counted only now: a batch that failed comes again.

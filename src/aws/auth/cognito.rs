@@ -12,6 +12,7 @@ use aws_sdk_cognitoidentity as identity;
 use aws_sdk_cognitoidentityprovider::{
     self as pool, operation::initiate_auth::InitiateAuthOutput, types::AuthFlowType, types::ChallengeNameType,
 };
+use aws_smithy_types::retry::RetryConfig;
 use aws_types::{os_shim_internal::Env, region::Region};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
@@ -77,12 +78,14 @@ impl Cognito {
     async fn make_clients(&self) -> Result<Clients, SignInError> {
         let base = self.base.config().await?;
         let own = base.region().cloned().ok_or(SignInError::NoRegion)?;
-        // The pools say themselves where they are.
+        // The pools say themselves where they are. Trying again is the work of `Renewing`.
         let pool_region = region_of(&self.settings.user_pool_id, '_').unwrap_or_else(|| own.clone());
         let identity_region = region_of(&self.settings.identity_pool_id, ':').unwrap_or(own);
         let issuer = issuer(pool_region.as_ref(), &self.settings.user_pool_id);
-        let for_pool = pool::config::Builder::from(base).region(pool_region).build();
-        let for_identity = identity::config::Builder::from(base).region(identity_region).build();
+        let for_pool =
+            pool::config::Builder::from(base).region(pool_region).retry_config(RetryConfig::disabled()).build();
+        let for_identity =
+            identity::config::Builder::from(base).region(identity_region).retry_config(RetryConfig::disabled()).build();
         Ok(Clients {
             pool: pool::Client::from_conf(for_pool),
             identity: identity::Client::from_conf(for_identity),
@@ -109,7 +112,11 @@ impl Cognito {
         self.take(self.send(call).await?)
     }
 
-    fn initiate(&self, clients: &Clients, flow: AuthFlowType) -> pool::operation::initiate_auth::builders::InitiateAuthFluentBuilder {
+    fn initiate(
+        &self,
+        clients: &Clients,
+        flow: AuthFlowType,
+    ) -> pool::operation::initiate_auth::builders::InitiateAuthFluentBuilder {
         clients.pool.initiate_auth().client_id(&self.settings.app_client_id).auth_flow(flow)
     }
 
@@ -200,7 +207,11 @@ impl Cognito {
         Ok(text.into())
     }
 
-    async fn credentials(&self, clients: &Clients, logins: &HashMap<String, String>) -> Result<Credentials, SignInError> {
+    async fn credentials(
+        &self,
+        clients: &Clients,
+        logins: &HashMap<String, String>,
+    ) -> Result<Credentials, SignInError> {
         let kept = self.kept().identity.clone();
         let id = match kept {
             Some(id) => id,
@@ -208,11 +219,12 @@ impl Cognito {
         };
         let call = clients.identity.get_credentials_for_identity().identity_id(id).set_logins(Some(logins.clone()));
         let answer = call.send().await.map_err(|e| {
-            SignInError::of_call(IDENTITY, &e, |answer| {
+            let error = SignInError::of_call(IDENTITY, &e, |answer| self.identity_advice(answer.code()));
+            if !error.passes() {
                 // Perhaps the identity was deleted: the next login asks for it again.
                 self.kept().identity = None;
-                self.identity_advice(answer.code())
-            })
+            }
+            error
         })?;
         let unusable = || SignInError::Unusable { advice: format!("{IDENTITY} answered without usable credentials") };
         let given = answer.credentials.ok_or_else(unusable)?;
@@ -278,12 +290,14 @@ impl Source for Cognito {
 /// The region in front of a pool's id: `eu-west-1_AbC`, `eu-west-1:0000-...`.
 pub(in crate::aws) fn region_of(id: &str, end: char) -> Option<Region> {
     let (region, _) = id.split_once(end)?;
-    let shaped = region.contains('-') && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let shaped =
+        region.contains('-') && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     shaped.then(|| Region::new(region.to_owned()))
 }
 
 fn issuer(region: &str, pool: &str) -> String {
-    let suffix = SUFFIXES.iter().find(|(start, _)| region.starts_with(start)).map_or("amazonaws.com", |(_, suffix)| suffix);
+    let suffix =
+        SUFFIXES.iter().find(|(start, _)| region.starts_with(start)).map_or("amazonaws.com", |(_, suffix)| suffix);
     format!("cognito-idp.{region}.{suffix}/{pool}")
 }
 

@@ -6,7 +6,8 @@
 use super::{SignInError, Source};
 use crate::{
     aws::{
-        ConnectError, base::CONNECT,
+        ConnectError,
+        base::CONNECT,
         errors::{Cause, one_line},
         proxies::Proxies,
         trust::Trust,
@@ -33,13 +34,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use serde::Deserialize;
-use std::{
-    error::Error,
-    io,
-    path::Path,
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{error::Error, io, path::Path, sync::Arc, time::SystemTime};
 
 const WHO: &str = "the AWS IoT credentials provider";
 const THING: &str = "x-amzn-iot-thingname";
@@ -116,7 +111,11 @@ impl Iot {
             .await
             .map_err(|e| unreachable(Cause::of(e.as_ref())))?
             .to_bytes();
-        if parts.status == StatusCode::OK { parse(&body) } else { Err(self.refusal(parts.status, &parts.headers, &body)) }
+        if parts.status == StatusCode::OK {
+            parse(&body)
+        } else {
+            Err(self.refusal(parts.status, &parts.headers, &body))
+        }
     }
 
     async fn ask<C>(&self, connector: C) -> Result<Response<Incoming>, SignInError>
@@ -153,14 +152,15 @@ impl Iot {
         let text = read(key)?;
         let key_der = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
             let locked = String::from_utf8_lossy(&text).contains("ENCRYPTED");
-            broken(key, if locked { "holds a key with a passphrase: store it without one" } else { "holds no PEM private key" })
+            broken(
+                key,
+                if locked { "holds a key with a passphrase: store it without one" } else { "holds no PEM private key" },
+            )
         })?;
-        tls_builder(roots)?
-            .with_client_auth_cert(chain, key_der)
-            .map_err(|e| match e {
-                rustls::Error::InconsistentKeys(_) => broken(key, "does not hold the key of the certificate"),
-                _ => broken(key, "cannot be used as the key of the certificate"),
-            })
+        tls_builder(roots)?.with_client_auth_cert(chain, key_der).map_err(|e| match e {
+            rustls::Error::InconsistentKeys(_) => broken(key, "does not hold the key of the certificate"),
+            _ => broken(key, "cannot be used as the key of the certificate"),
+        })
     }
 
     fn certificate(&self) -> &Path {
@@ -178,7 +178,9 @@ impl Iot {
         }
         let settings = &self.settings;
         let advice = match status {
-            StatusCode::NOT_FOUND => format!("AWS IoT has no role alias {} there: correct roleAlias or iotUrl", settings.role_alias),
+            StatusCode::NOT_FOUND => {
+                format!("AWS IoT has no role alias {} there: correct roleAlias or iotUrl", settings.role_alias)
+            }
             _ => format!(
                 "AWS IoT gave no credentials: the certificate must be active, attached to the thing {} and to a policy that \
                  allows iot:AssumeRoleWithCertificate on the role alias {}",
@@ -208,19 +210,26 @@ fn read(path: &Path) -> Result<Vec<u8>, SignInError> {
 }
 
 fn broken(path: &Path, why: &str) -> SignInError {
-    SignInError::Unusable { advice: format!("{} {why}: correct the file or agent.authentication.certificate", path.display()) }
+    SignInError::Unusable {
+        advice: format!("{} {why}: correct the file or agent.authentication.certificate", path.display()),
+    }
 }
 
 /// Serde's own messages repeat what they found, which may be a key: only the place is told.
 fn parse(body: &[u8]) -> Result<Credentials, SignInError> {
-    let unusable = |why: String| SignInError::Unusable { advice: format!("{WHO} answered without usable credentials: {why}") };
+    let unusable =
+        |why: String| SignInError::Unusable { advice: format!("{WHO} answered without usable credentials: {why}") };
     let Answer { credentials: given } = serde_json::from_slice(body)
         .map_err(|e| unusable(format!("unexpected JSON at line {} column {}", e.line(), e.column())))?;
     let expiry = DateTime::from_str(&given.expiration, Format::DateTimeWithOffset)
         .ok()
         .and_then(|time| SystemTime::try_from(time).ok())
         .ok_or_else(|| unusable("its expiration is not a time".to_owned()))?;
-    for (name, value) in [("accessKeyId", &given.access_key_id), ("secretAccessKey", &given.secret_access_key), ("sessionToken", &given.session_token)] {
+    for (name, value) in [
+        ("accessKeyId", &given.access_key_id),
+        ("secretAccessKey", &given.secret_access_key),
+        ("sessionToken", &given.session_token),
+    ] {
         if value.is_empty() {
             return Err(unusable(format!("its {name} is empty")));
         }

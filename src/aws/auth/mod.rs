@@ -127,7 +127,11 @@ fn is_theirs(answer: &Answer) -> bool {
         || answer.code.is_none()
         || matches!(
             answer.code(),
-            "TooManyRequestsException" | "ThrottlingException" | "Throttling" | "LimitExceededException" | "InternalErrorException"
+            "TooManyRequestsException"
+                | "ThrottlingException"
+                | "Throttling"
+                | "LimitExceededException"
+                | "InternalErrorException"
         )
 }
 

@@ -195,14 +195,17 @@ impl Renewing {
         if let Some(until) = state.wait_until {
             return until.saturating_duration_since(now);
         }
-        match &state.held {
+        let wish = match &state.held {
             None => Duration::ZERO,
             Some(Held { life: None, .. }) => Duration::MAX,
             Some(Held { life: Some(life), .. }) => match life.wall {
                 Some((expiry, ahead)) if (self.clock)() + ahead >= expiry => Duration::ZERO,
                 _ => life.renew_at.saturating_duration_since(now),
             },
-        }
+        };
+        // What lives only seconds is not fetched in a loop.
+        let gap = state.last.as_ref().map_or(Duration::ZERO, |(at, _)| (*at + GAP).saturating_duration_since(now));
+        wish.max(gap)
     }
 
     fn keep(&self, credentials: Credentials) {

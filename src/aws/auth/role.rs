@@ -3,6 +3,7 @@ use super::{SignInError, Source, renewing::Renewing};
 use crate::aws::base::Base;
 use aws_credential_types::Credentials;
 use aws_sdk_sts as sts;
+use aws_smithy_types::retry::RetryConfig;
 use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::SystemTime};
 use tokio::sync::OnceCell;
@@ -30,6 +31,7 @@ impl Role {
             .get_or_try_init(|| async {
                 let config = sts::config::Builder::from(self.base.config().await?)
                     .credentials_provider(Arc::clone(&self.login).provider())
+                    .retry_config(RetryConfig::disabled())
                     .build();
                 Ok(sts::Client::from_conf(config))
             })
