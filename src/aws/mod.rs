@@ -1,1 +1,143 @@
 //! CloudWatch through the AWS SDK: the adapter of `Put` and the ways to sign in.
+//!
+//! [`connect`] only puts things together; it makes no network call, so the daemon starts without a network. The daemon
+//! spawns [`Renewal::run`], which logs in and renews ahead of expiry. The calls of `Put` are the only ones that ever wait for
+//! it, and when nothing runs it they log in themselves.
+//!
+//! When the network is gone, calls fail with `Unreachable` after their limit. When a login fails, valid credentials stay in
+//! use; without any, calls fail at once with the login's own error until its back-off is over.
+//!
+//! ```text
+//! connect -> http (trust, proxies) -> base (region, endpoints) -> auth::Source -> auth::Renewing -> put::Aws
+//! ```
+//!
+//! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
+//! [`QUIET_TARGETS`] at WARN.
+mod auth;
+mod base;
+mod errors;
+mod http;
+mod logs;
+mod metrics;
+mod proxies;
+mod put;
+mod trust;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    config::settings::{Authentication, Settings},
+    publish::Put,
+    telemetry::board::Board,
+};
+use auth::{
+    chain::Chain,
+    cognito::Cognito,
+    iot::Iot,
+    renewing::{Clock, Renewing},
+    role::Role,
+};
+use aws_types::os_shim_internal::Env;
+use base::Base;
+use futures_util::future::join_all;
+use proxies::Proxies;
+use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
+use tokio_util::sync::CancellationToken;
+use trust::Trust;
+
+/// The first parts of the names of the tracing targets that have to stay at WARN or above: below it they print requests.
+pub const QUIET_TARGETS: &[&str] = &["aws_", "h2", "hyper", "rustls", "tokio_util", "tower"];
+
+/// The destination, and the task that keeps it signed in.
+pub struct Connection {
+    pub put: Arc<dyn Put>,
+    pub renewal: Renewal,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("renewal", &self.renewal).finish_non_exhaustive()
+    }
+}
+
+/// Keeps the credentials fresh. The daemon spawns [`Renewal::run`].
+#[derive(Debug)]
+pub struct Renewal {
+    /// One for each set of credentials: metrics and logs may assume different roles.
+    keys: Vec<Arc<Renewing>>,
+}
+
+impl Renewal {
+    /// Log in, then renew ahead of expiry, until `stop`. Never fails: how it goes is on the board as `credentials`.
+    pub async fn run(self, stop: CancellationToken) {
+        join_all(self.keys.iter().map(|keys| keys.run(&stop))).await;
+    }
+}
+
+/// Why AWS cannot even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("cannot read the CA bundle {} that {named_by} names", path.display())]
+    UnreadableBundle { path: PathBuf, named_by: &'static str, source: io::Error },
+    #[error("the CA bundle {} that {named_by} names holds no certificate that can be used: it must be PEM", path.display())]
+    EmptyBundle { path: PathBuf, named_by: &'static str },
+    #[error("the proxy in {variable} cannot be used: {why}")]
+    Proxy { variable: &'static str, why: &'static str },
+    #[error("agent.authentication.{key} {why}")]
+    Iot { key: &'static str, why: &'static str },
+}
+
+/// Put the way to AWS together. Reads the CA bundle and the environment, makes no network call and starts no task.
+/// `instance_id` is the user name at Cognito and names the sessions of assumed roles.
+pub fn connect(settings: &Settings, instance_id: &str, board: Arc<Board>) -> Result<Connection, ConnectError> {
+    connect_in(&Env::real(), Arc::new(SystemTime::now), settings, instance_id, board)
+}
+
+/// The same in a given environment.
+fn connect_in(
+    env: &Env,
+    clock: Clock,
+    settings: &Settings,
+    instance_id: &str,
+    board: Arc<Board>,
+) -> Result<Connection, ConnectError> {
+    let trust = Trust::find(settings.agent.endpoints.ca_bundle.as_deref(), env)?;
+    let proxies = Proxies::find(env)?;
+    let base = Arc::new(Base::new(settings, http::client(trust.clone(), proxies.clone())));
+
+    let login = |board| {
+        let (clock, base) = (Arc::clone(&clock), Arc::clone(&base));
+        Ok(match &settings.agent.authentication {
+            Authentication::Chain => Renewing::new(Chain::new(base), clock, board),
+            Authentication::Cognito(cognito) => {
+                Renewing::new(Cognito::new(cognito, instance_id, env.clone(), base), clock, board)
+            }
+            Authentication::Iot(iot) => Renewing::new(Iot::new(iot, trust.clone(), proxies.clone())?, clock, board),
+        })
+    };
+    let assume = |arn: &str, login: &Arc<Renewing>| {
+        let role = Role::new(arn, instance_id, Arc::clone(&base), Arc::clone(login));
+        Renewing::new(role, Arc::clone(&clock), Some(Arc::clone(&board)))
+    };
+
+    let agent = settings.agent.role_arn.as_deref();
+    let metrics_role = settings.metrics.as_ref().and_then(|m| m.role_arn.as_deref()).or(agent);
+    let logs_role = settings.logs.role_arn.as_deref().or(agent);
+    // A login that is only built upon is reported by the roles.
+    let used_itself = metrics_role.is_none() || logs_role.is_none();
+    let login = login(used_itself.then(|| Arc::clone(&board)))?;
+    let for_role = |role: Option<&str>| role.map_or_else(|| Arc::clone(&login), |arn| assume(arn, &login));
+    let metrics = for_role(metrics_role);
+    let logs = if logs_role == metrics_role { Arc::clone(&metrics) } else { for_role(logs_role) };
+
+    let mut keys = vec![Arc::clone(&login)];
+    for candidate in [&metrics, &logs] {
+        if !keys.iter().any(|known| Arc::ptr_eq(known, candidate)) {
+            keys.push(Arc::clone(candidate));
+        }
+    }
+    Ok(Connection { put: Arc::new(put::Aws::new(base, clock, metrics, logs)), renewal: Renewal { keys } })
+}

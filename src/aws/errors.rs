@@ -1,0 +1,271 @@
+//! From what the SDK reports to what `publish` can act on.
+//!
+//! One table decides by the service's error code first, then by the HTTP status. What is not clearly about the content of a
+//! batch is never [`PutError::Refused`]: that would set good events aside.
+//!
+//! Texts are one line and hold no secret: a service that finds a wrong signature repeats the whole canonical request, session
+//! token included, so such texts are cut there.
+use crate::publish::{BoxError, PutError, Service};
+use aws_smithy_runtime_api::{
+    client::{orchestrator::HttpResponse, result::SdkError},
+    http::Headers,
+};
+use aws_smithy_types::{DateTime, date_time::Format, error::metadata::ProvideErrorMetadata};
+use std::{
+    error::Error,
+    time::{Duration, SystemTime},
+};
+
+/// The longest text of a foreign service that we repeat, in characters.
+const MOST_TEXT: usize = 400;
+/// Differences below this do not make a signature invalid: <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// What follows these in a message is the request itself, with its session token.
+const SECRETS_FOLLOW: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
+
+/// Layers of the SDK's errors that say nothing.
+const NOISE: [&str; 4] = ["", "dispatch failure", "service error", "other"];
+/// How rustls says that nobody we trust vouches for a server.
+const UNKNOWN_CA: [&str; 2] = ["invalid peer certificate: UnknownIssuer", "invalid peer certificate: BadSignature"];
+
+/// An error that is only its one line.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Cause(String);
+
+impl Cause {
+    pub(super) fn new(text: impl AsRef<str>) -> Self {
+        Self(one_line(text.as_ref()))
+    }
+
+    /// This error and everything under it, in one line, nothing said twice.
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut text = String::new();
+        let mut next = Some(error);
+        while let Some(error) = next {
+            let part = error.to_string();
+            if !NOISE.contains(&part.as_str()) && !text.contains(&part) {
+                if !text.is_empty() {
+                    text.push_str(": ");
+                }
+                text.push_str(&part);
+            }
+            next = error.source();
+        }
+        if UNKNOWN_CA.iter().any(|mark| text.contains(mark)) {
+            text.push_str(
+                ": an own certificate authority belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names",
+            );
+        }
+        Self(one_line(&text))
+    }
+}
+
+/// Without line breaks, without what a wrong signature drags along, and not too long.
+pub(super) fn one_line(text: &str) -> String {
+    let end = SECRETS_FOLLOW.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    let words = text[..end].split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    match line.char_indices().nth(MOST_TEXT) {
+        Some((at, _)) => format!("{}...", &line[..at]),
+        None => line,
+    }
+}
+
+/// What a failed call came to, whichever service it was.
+pub(super) enum Outcome {
+    /// No answer, or none that could be read.
+    Unreachable(Cause),
+    Answer(Answer),
+}
+
+/// A service's own no.
+pub(super) struct Answer {
+    /// `None`: not an AWS error at all.
+    pub(super) code: Option<String>,
+    pub(super) message: String,
+    pub(super) status: u16,
+    /// When the service wants to be asked again.
+    pub(super) after: Option<Duration>,
+    /// How far its clock is from ours.
+    pub(super) clock_difference: Option<Duration>,
+}
+
+impl Answer {
+    /// The error's name without its namespace.
+    pub(super) fn code(&self) -> &str {
+        self.code.as_deref().unwrap_or_default()
+    }
+
+    /// Code, message and status in one line.
+    pub(super) fn cause(&self) -> Cause {
+        match (&self.code, self.message.is_empty()) {
+            (Some(code), false) => Cause::new(format!("{code}: {}", self.message)),
+            (Some(code), true) => Cause::new(format!("{code} (HTTP {})", self.status)),
+            (None, _) => Cause::new(format!(
+                "HTTP {} that is no answer of AWS {}(does a proxy or a captive portal answer instead?)",
+                self.status,
+                if self.message.is_empty() { String::new() } else { format!("\"{}\" ", self.message) }
+            )),
+        }
+    }
+}
+
+/// Read an SDK error. `now` is our clock.
+pub(super) fn read<E>(error: &SdkError<E, HttpResponse>, now: SystemTime) -> Outcome
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let (response, metadata) = match error {
+        SdkError::ServiceError(e) => (e.raw(), Some(e.err().meta())),
+        // Answered, but not in the service's language, or not to the end: a proxy's page, for example.
+        SdkError::ResponseError(e) => (e.raw(), None),
+        SdkError::TimeoutError(_) => return Outcome::Unreachable(Cause::new("no answer in time")),
+        other => return Outcome::Unreachable(Cause::of(other)),
+    };
+    let code = metadata.and_then(|m| m.code()).map(|code| code.rsplit('#').next().unwrap_or(code).to_owned());
+    Outcome::Answer(Answer {
+        code,
+        message: metadata.and_then(|m| m.message()).unwrap_or_default().to_owned(),
+        status: response.status().as_u16(),
+        after: retry_after(response.headers(), now),
+        clock_difference: clock_difference(response.headers(), now),
+    })
+}
+
+/// The same for a call of [`crate::publish::Put`]. `action` is its name in IAM.
+pub(super) fn translate<E>(
+    service: Service,
+    action: &'static str,
+    error: &SdkError<E, HttpResponse>,
+    now: SystemTime,
+) -> PutError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    match read(error, now) {
+        Outcome::Unreachable(cause) => PutError::Unreachable { service, source: cause.into() },
+        Outcome::Answer(answer) => decide(service, action, &answer),
+    }
+}
+
+/// The table. Codes: <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/CommonErrors.html>,
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CommonErrors.html> and each action's own page.
+fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
+    let source: BoxError = answer.cause().into();
+    match answer.code() {
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "LimitExceeded"
+        | "LimitExceededException"
+        | "LimitExceededFault"
+        | "BandwidthLimitExceeded"
+        | "ServiceQuotaExceededException" => PutError::Throttled { service, after: answer.after },
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "TokenRefreshRequired"
+        | "UnrecognizedClient"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidAccessKeyId"
+        | "InvalidToken"
+        | "AuthFailure"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignature"
+        | "InvalidSignatureException"
+        | "RequestExpired"
+        | "RequestTimeTooSkewed" => PutError::Credentials { service, source: with_clock(answer) },
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "NotAuthorized"
+        | "NotAuthorizedException"
+        | "UnauthorizedOperation"
+        | "OptInRequired"
+        | "SubscriptionRequiredException" => PutError::Denied { service, action, source },
+        "ResourceNotFoundException" if service == Service::CloudWatchLogs => PutError::Missing { service },
+        "InvalidParameterException"
+        | "InvalidParameter"
+        | "InvalidParameterValue"
+        | "InvalidParameterValueException"
+        | "InvalidParameterCombination"
+        | "InvalidParameterCombinationException"
+        | "MissingParameter"
+        | "MissingRequiredParameter"
+        | "MissingRequiredParameterException"
+        | "ValidationError"
+        | "ValidationException"
+        | "InvalidFormat"
+        | "InvalidFormatFault"
+        | "SerializationException"
+        | "MalformedInput"
+        | "DataAlreadyAcceptedException"
+        | "RequestEntityTooLarge"
+        | "RequestTooLarge" => PutError::Refused { service, reason: answer.cause().to_string() },
+        _ => by_status(service, answer, source),
+    }
+}
+
+/// For codes that nobody told us about.
+fn by_status(service: Service, answer: &Answer, source: BoxError) -> PutError {
+    match answer.status {
+        413 => PutError::Refused { service, reason: answer.cause().to_string() },
+        429 => PutError::Throttled { service, after: answer.after },
+        // 503 with a time is the plain HTTP way to slow a client down.
+        503 if answer.after.is_some() => PutError::Throttled { service, after: answer.after },
+        // Also every 4xx that is not clearly about the content.
+        _ => PutError::Failed { service, source },
+    }
+}
+
+fn with_clock(answer: &Answer) -> BoxError {
+    match answer.clock_difference {
+        Some(difference) if difference > CLOCK_TOLERANCE => Cause::new(format!(
+            "the clock of this host differs from the service's by {} seconds, set it: {}",
+            difference.as_secs(),
+            answer.cause()
+        ))
+        .into(),
+        _ => answer.cause().into(),
+    }
+}
+
+/// `x-amz-retry-after` (milliseconds) or `Retry-After` (seconds or a date).
+fn retry_after(headers: &Headers, now: SystemTime) -> Option<Duration> {
+    if let Some(millis) = headers.get("x-amz-retry-after").and_then(|value| value.trim().parse().ok()) {
+        return Some(Duration::from_millis(millis));
+    }
+    let value = headers.get("retry-after")?.trim();
+    match value.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => http_date(value)?.duration_since(now).ok(),
+    }
+}
+
+fn clock_difference(headers: &Headers, now: SystemTime) -> Option<Duration> {
+    let theirs = http_date(headers.get("date")?)?;
+    Some(theirs.duration_since(now).unwrap_or_else(|earlier| earlier.duration()))
+}
+
+fn http_date(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+use super::*;
+use std::time::UNIX_EPOCH;
+
+const NOW: u64 = 1_700_000_000;
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(NOW)
+}
+
+fn answer(status: u16, code: &str, message: &str) -> Answer {
+    Answer {
+        code: (!code.is_empty()).then(|| code.to_owned()),
+        message: message.to_owned(),
+        status,
+        after: None,
+        clock_difference: None,
+    }
+}
+
+/// The variant's name, or the reason of a refusal.
+fn kind(status: u16, code: &str) -> &'static str {
+    match decide(Service::CloudWatchLogs, "logs:PutLogEvents", &answer(status, code, "why")) {
+        PutError::Throttled { .. } => "throttled",
+        PutError::Unreachable { .. } => "unreachable",
+        PutError::Failed { .. } => "failed",
+        PutError::Credentials { .. } => "credentials",
+        PutError::Denied { .. } => "denied",
+        PutError::Missing { .. } => "missing",
+        PutError::Refused { .. } => "refused",
+    }
+}
+
+#[test]
+fn each_code_has_its_cause() {
+    let table: &[(&str, &[&str])] = &[
+        (
+            "throttled",
+            &[
+                "Throttling",
+                "ThrottlingException",
+                "TooManyRequestsException",
+                "LimitExceededException",
+                "RequestLimitExceeded",
+            ],
+        ),
+        (
+            "credentials",
+            &[
+                "ExpiredToken",
+                "ExpiredTokenException",
+                "UnrecognizedClientException",
+                "InvalidClientTokenId",
+                "SignatureDoesNotMatch",
+                "InvalidSignatureException",
+                "MissingAuthenticationToken",
+                "RequestExpired",
+            ],
+        ),
+        ("denied", &["AccessDenied", "AccessDeniedException", "NotAuthorized"]),
+        ("missing", &["ResourceNotFoundException"]),
+        (
+            "refused",
+            &[
+                "InvalidParameterException",
+                "InvalidParameterValue",
+                "InvalidParameterCombination",
+                "MissingParameter",
+                "ValidationError",
+                "SerializationException",
+                "DataAlreadyAcceptedException",
+            ],
+        ),
+        (
+            "failed",
+            &["InvalidSequenceTokenException", "OperationAbortedException", "InvalidAction", "SomethingNew", ""],
+        ),
+    ];
+    for (expected, codes) in table {
+        for code in *codes {
+            assert_eq!(kind(400, code), *expected, "{code}");
+        }
+    }
+}
+
+#[test]
+fn without_a_known_code_the_status_decides() {
+    assert_eq!(kind(413, ""), "refused");
+    assert_eq!(kind(429, ""), "throttled");
+    for status in [400, 403, 404, 407, 500, 503] {
+        assert_eq!(kind(status, ""), "failed", "{status}");
+    }
+    assert_eq!(kind(503, "ServiceUnavailableException"), "failed");
+}
+
+#[test]
+fn a_missing_resource_of_cloudwatch_is_no_missing_log_group() {
+    let answer = answer(404, "ResourceNotFoundException", "gone");
+    let error = decide(Service::CloudWatch, "cloudwatch:PutMetricData", &answer);
+    assert!(matches!(error, PutError::Failed { .. }), "{error:?}");
+}
+
+#[test]
+fn a_denial_names_the_action_and_a_refusal_the_reason() {
+    let denied = decide(Service::CloudWatchLogs, "logs:PutLogEvents", &answer(400, "AccessDeniedException", "no"));
+    assert!(denied.to_string().contains("logs:PutLogEvents"), "{denied}");
+    let refused =
+        decide(Service::CloudWatchLogs, "logs:PutLogEvents", &answer(400, "InvalidParameterException", "bad\n  time"));
+    assert!(refused.to_string().ends_with("InvalidParameterException: bad time"), "{refused}");
+}
+
+#[test]
+fn the_hint_when_to_come_back_is_read_in_all_its_forms() {
+    let hint = |name: &'static str, value: &'static str| {
+        let mut headers = Headers::new();
+        headers.insert(name, value);
+        retry_after(&headers, now())
+    };
+    assert_eq!(hint("retry-after", "7"), Some(Duration::from_secs(7)));
+    assert_eq!(hint("x-amz-retry-after", "1500"), Some(Duration::from_millis(1500)));
+    assert_eq!(hint("retry-after", "Tue, 14 Nov 2023 22:13:30 GMT"), Some(Duration::from_secs(10)));
+    assert_eq!(hint("retry-after", "Tue, 14 Nov 2023 22:13:10 GMT"), None);
+    assert_eq!(hint("retry-after", "soon"), None);
+    let after = Some(Duration::from_secs(7));
+    let slow = decide(Service::CloudWatch, "", &Answer { after, ..answer(503, "", "") });
+    assert!(matches!(slow, PutError::Throttled { after: Some(_), .. }), "{slow:?}");
+}
+
+#[test]
+fn a_wrong_clock_is_told_in_seconds() {
+    let mut headers = Headers::new();
+    headers.insert("date", "Tue, 14 Nov 2023 22:23:20 GMT");
+    let difference = clock_difference(&headers, now());
+    assert_eq!(difference, Some(Duration::from_secs(600)));
+    let skewed =
+        Answer { clock_difference: difference, ..answer(403, "InvalidSignatureException", "Signature expired") };
+    let PutError::Credentials { source, .. } = decide(Service::CloudWatchLogs, "", &skewed) else {
+        panic!("credentials")
+    };
+    assert!(source.to_string().contains("by 600 seconds"), "{source}");
+    let near = Answer { clock_difference: Some(Duration::from_secs(2)), ..skewed };
+    let PutError::Credentials { source, .. } = decide(Service::CloudWatchLogs, "", &near) else {
+        panic!("credentials")
+    };
+    assert_eq!(source.to_string(), "InvalidSignatureException: Signature expired");
+}
+
+#[test]
+fn a_text_is_one_line_without_the_request_that_a_wrong_signature_drags_along() {
+    let message = "The request signature\nwe calculated does not match.\n\nThe Canonical String for this request should \
+                   have been\n'POST\n/\nx-amz-security-token:seKret'";
+    assert_eq!(one_line(message), "The request signature we calculated does not match.");
+    assert_eq!(one_line(&"x".repeat(1000)).len(), MOST_TEXT + 3);
+}
+
+#[test]
+fn a_chain_says_nothing_twice() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer: inner")]
+    struct Outer(#[source] std::io::Error);
+    assert_eq!(Cause::of(&Outer(std::io::Error::other("inner"))).to_string(), "outer: inner");
+}

@@ -1,0 +1,146 @@
+//! The one HTTP client of every SDK client: rustls with ring, our trust, our proxies.
+//!
+//! A route is built when the first request needs it, so nothing here touches the network, the root certificates or a TLS
+//! library before that, and an endpoint without TLS never does.
+use super::{
+    proxies::{self, Proxies},
+    trust::Trust,
+};
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::HttpRequest,
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+};
+use hyper::Uri;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+/// How long a connection is kept without a request. Many home routers forget one silently after a minute or so.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// A client over this trust and these proxies.
+pub(super) fn client(trust: Trust, proxies: Proxies) -> SharedHttpClient {
+    SharedHttpClient::new(Client { trust, proxies, connectors: Mutex::default() })
+}
+
+/// Connect and read time-out.
+type Limits = (Option<Duration>, Option<Duration>);
+
+struct Client {
+    trust: Trust,
+    proxies: Proxies,
+    /// Connections are shared by all who agree on these limits.
+    connectors: Mutex<HashMap<Limits, SharedHttpConnector>>,
+}
+
+impl HttpClient for Client {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let key = (settings.connect_timeout(), settings.read_timeout());
+        let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            SharedHttpConnector::new(Routes {
+                trust: self.trust.clone(),
+                proxies: self.proxies.clone(),
+                settings: settings.clone(),
+                sleep: components.sleep_impl(),
+                secure: OnceLock::new(),
+                plain: OnceLock::new(),
+                metadata: OnceLock::new(),
+            })
+        };
+        connectors.entry(key).or_insert_with(make).clone()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("proxies", &self.proxies).finish_non_exhaustive()
+    }
+}
+
+/// The three ways out.
+struct Routes {
+    trust: Trust,
+    proxies: Proxies,
+    settings: HttpConnectorSettings,
+    sleep: Option<SharedAsyncSleep>,
+    secure: OnceLock<Connector>,
+    plain: OnceLock<Connector>,
+    metadata: OnceLock<Connector>,
+}
+
+impl Routes {
+    fn route(&self, request: &HttpRequest) -> Result<&Connector, BoxError> {
+        let uri: Uri = request.uri().parse()?;
+        if uri.scheme_str() == Some("https") {
+            return self.tls(&self.secure, || self.proxies.for_https());
+        }
+        if uri.host().is_some_and(proxies::is_metadata) {
+            return Ok(self.metadata.get_or_init(|| self.clear(ProxyConfig::disabled())));
+        }
+        if self.proxies.http_needs_tls() {
+            return self.tls(&self.plain, || self.proxies.for_http());
+        }
+        Ok(self.plain.get_or_init(|| self.clear(self.proxies.for_http())))
+    }
+
+    /// Failing to build it is not remembered: the next request tries again.
+    fn tls<'a>(
+        &self,
+        place: &'a OnceLock<Connector>,
+        proxy: impl FnOnce() -> ProxyConfig,
+    ) -> Result<&'a Connector, BoxError> {
+        if place.get().is_none() {
+            let context = TlsContext::builder().with_trust_store(self.trust.store()?).build()?;
+            let mut builder = Connector::builder()
+                .connector_settings(self.settings.clone())
+                .pool_idle_timeout(IDLE)
+                .proxy_config(proxy())
+                .tls_provider(Provider::Rustls(CryptoMode::Ring))
+                .tls_context(context);
+            builder.set_sleep_impl(self.sleep.clone());
+            // Whoever was first wins; the other one had no connections yet.
+            let _ = place.set(builder.build());
+        }
+        place.get().ok_or_else(|| "the TLS client could not be kept".into())
+    }
+
+    fn clear(&self, proxy: ProxyConfig) -> Connector {
+        let mut builder =
+            Connector::builder().connector_settings(self.settings.clone()).pool_idle_timeout(IDLE).proxy_config(proxy);
+        builder.set_sleep_impl(self.sleep.clone());
+        builder.build_http()
+    }
+}
+
+impl HttpConnector for Routes {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        match self.route(&request) {
+            Ok(connector) => connector.call(request),
+            Err(e) => HttpConnectorFuture::ready(Err(ConnectorError::user(e))),
+        }
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Routes").field("proxies", &self.proxies).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,214 @@
+//! `Put` over the SDK's clients.
+//!
+//! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
+//! with what it sends. It never retries: that is the publisher's work.
+use super::{
+    auth::{
+        Shared,
+        renewing::{Clock, Renewing},
+    },
+    base::Base,
+    errors::{Cause, translate},
+    logs, metrics,
+};
+use crate::{
+    model::{LogBatch, MetricBatch, Target},
+    publish::{BoxError, Put, PutError, PutFuture, Rejected, Service},
+    telemetry::counters::POINTS_REFUSED,
+};
+use aws_sdk_cloudwatch as cloudwatch;
+use aws_sdk_cloudwatchlogs as cloudwatchlogs;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+use tokio::{sync::OnceCell, time::timeout};
+
+/// How long a call may take before its body counts.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The slowest line that still delivers, in bytes a second: a fixed limit would never let a full batch through it.
+const SLOWEST: usize = 8 * 1024;
+/// What a datum takes in a request before compression, at least.
+const DATUM: usize = 256;
+
+/// The group or the stream is there.
+const EXISTS: &str = "ResourceAlreadyExistsException";
+
+/// CloudWatch and CloudWatch Logs.
+pub(super) struct Aws {
+    base: Arc<Base>,
+    clock: Clock,
+    metrics: Side<cloudwatch::Client>,
+    logs: Side<cloudwatchlogs::Client>,
+}
+
+/// One service with its credentials; the client is made with the first of them.
+struct Side<C> {
+    keys: Arc<Renewing>,
+    client: OnceCell<C>,
+}
+
+impl Aws {
+    pub(super) fn new(base: Arc<Base>, clock: Clock, metrics: Arc<Renewing>, logs: Arc<Renewing>) -> Self {
+        Self {
+            base,
+            clock,
+            metrics: Side { keys: metrics, client: OnceCell::new() },
+            logs: Side { keys: logs, client: OnceCell::new() },
+        }
+    }
+
+    async fn cloudwatch(&self) -> Result<&cloudwatch::Client, PutError> {
+        let service = Service::CloudWatch;
+        self.metrics.keys.ready().await.map_err(|e| no_keys(service, e))?;
+        let make = || self.base.cloudwatch(Arc::clone(&self.metrics.keys).provider());
+        self.metrics.client.get_or_try_init(make).await.map_err(|e| no_keys(service, e.into()))
+    }
+
+    async fn cloudwatchlogs(&self) -> Result<&cloudwatchlogs::Client, PutError> {
+        let service = Service::CloudWatchLogs;
+        self.logs.keys.ready().await.map_err(|e| no_keys(service, e))?;
+        let make = || self.base.cloudwatchlogs(Arc::clone(&self.logs.keys).provider());
+        self.logs.client.get_or_try_init(make).await.map_err(|e| no_keys(service, e.into()))
+    }
+
+    /// Send, within the time that `bytes` need. `action` is the call's name in IAM.
+    async fn call<T, E>(
+        &self,
+        service: Service,
+        action: &'static str,
+        bytes: usize,
+        sending: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, PutError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let limit = PATIENCE + Duration::from_secs((bytes / SLOWEST) as u64);
+        let error = match timeout(limit, sending).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => error,
+            Err(elapsed) => SdkError::timeout_error(elapsed),
+        };
+        let put = translate(service, action, &error, (self.clock)());
+        if matches!(put, PutError::Credentials { .. }) {
+            match service {
+                Service::CloudWatch => self.metrics.keys.distrust(),
+                Service::CloudWatchLogs | Service::Local => self.logs.keys.distrust(),
+            }
+        }
+        Err(put)
+    }
+
+    async fn put_metrics(&self, batch: &MetricBatch) -> Result<(), PutError> {
+        let (data, left_out) = metrics::datums(&batch.points);
+        if !data.is_empty() {
+            let bytes = data.len() * DATUM;
+            let call =
+                self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
+            self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await?;
+        }
+        // Counted only now: a batch that failed comes again.
+        POINTS_REFUSED.add(left_out as u64);
+        Ok(())
+    }
+
+    async fn put_logs(&self, batch: &LogBatch) -> Result<Rejected, PutError> {
+        if batch.is_empty() {
+            return Ok(Rejected::default());
+        }
+        let call = self
+            .cloudwatchlogs()
+            .await?
+            .put_log_events()
+            .log_group_name(&batch.target.group)
+            .log_stream_name(&batch.target.stream)
+            .log_events(logs::placeholder())
+            .customize()
+            .mutate_request(logs::swap_in(batch.body.clone()));
+        let answer = self.call(Service::CloudWatchLogs, "logs:PutLogEvents", batch.body.len(), call.send()).await?;
+        Ok(logs::rejected(answer.rejected_log_events_info(), batch.len()))
+    }
+
+    async fn make_group(&self, target: &Target) -> Result<(), PutError> {
+        let call = self.cloudwatchlogs().await?.create_log_group().log_group_name(&target.group);
+        self.call(Service::CloudWatchLogs, "logs:CreateLogGroup", 0, made(call.send())).await
+    }
+
+    async fn make_stream(&self, target: &Target) -> Result<(), PutError> {
+        let call = self.cloudwatchlogs().await?.create_log_stream();
+        let call = call.log_group_name(&target.group).log_stream_name(&target.stream);
+        self.call(Service::CloudWatchLogs, "logs:CreateLogStream", 0, made(call.send())).await
+    }
+
+    async fn keep_for(&self, target: &Target) -> Result<(), PutError> {
+        let Some(days) = target.retention_in_days else { return Ok(()) };
+        let call = self.cloudwatchlogs().await?.put_retention_policy();
+        let call = call.log_group_name(&target.group).retention_in_days(i32::from(days));
+        self.call(Service::CloudWatchLogs, "logs:PutRetentionPolicy", 0, call.send()).await.map(drop)
+    }
+
+    /// Only what was refused; everything, where nobody said what that was.
+    async fn renew_refused(&self) -> Result<(), PutError> {
+        let both = [(Service::CloudWatch, &self.metrics.keys), (Service::CloudWatchLogs, &self.logs.keys)];
+        let one_login = Arc::ptr_eq(both[0].1, both[1].1);
+        let any = both.iter().any(|(_, keys)| keys.distrusted());
+        let mut outcome = Ok(());
+        for (service, keys) in both.into_iter().skip(usize::from(one_login)) {
+            if keys.distrusted() || !any {
+                outcome = outcome.and(keys.renew().await.map_err(|e| no_keys(service, e)));
+            }
+        }
+        outcome
+    }
+}
+
+impl Put for Aws {
+    fn metrics<'a>(&'a self, batch: &'a MetricBatch) -> PutFuture<'a, ()> {
+        Box::pin(self.put_metrics(batch))
+    }
+
+    fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
+        Box::pin(self.put_logs(batch))
+    }
+
+    fn create_group<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(self.make_group(target))
+    }
+
+    fn create_stream<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(self.make_stream(target))
+    }
+
+    fn set_retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(self.keep_for(target))
+    }
+
+    fn renew(&self) -> PutFuture<'_, ()> {
+        Box::pin(self.renew_refused())
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws").field("base", &self.base).finish_non_exhaustive()
+    }
+}
+
+/// There is nothing to sign with. Where that passes by itself, it is no question of credentials.
+fn no_keys(service: Service, error: Shared) -> PutError {
+    let passes = error.passes();
+    let source: BoxError = Cause::of(&error).into();
+    if passes { PutError::Unreachable { service, source } } else { PutError::Credentials { service, source } }
+}
+
+/// What exists already is as good as made.
+async fn made<T, E: ProvideErrorMetadata>(
+    sending: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<(), SdkError<E, HttpResponse>> {
+    match sending.await {
+        Err(e) if e.code() == Some(EXISTS) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+use super::{
+    testing::{
+        Ca, Fake, Proxy, Reply, SECRETS, Seen, assert_no_secret, by_password, cognito_answer, error, json, printed,
+        settings,
+    },
+    *,
+};
+use crate::model::Target;
+use std::{fmt::Write, path::Path, sync::Mutex, time::Duration};
+use tracing::{Event, Level, Subscriber, field::Visit, span};
+use tracing_subscriber::{Layer, layer::Context, prelude::*};
+
+fn target() -> Target {
+    Target { group: "g".to_owned(), stream: "s".to_owned(), retention_in_days: None }
+}
+
+fn answer(seen: &Seen) -> Reply {
+    match seen.action() {
+        "CreateLogGroup" => json(200, "{}"),
+        _ => cognito_answer(seen),
+    }
+}
+
+fn connected(env: &[(&str, &str)], settings: &Settings) -> Connection {
+    let clock: Clock = Arc::new(SystemTime::now);
+    connect_in(&Env::from_slice(env), clock, settings, "sys-0001", Arc::default()).expect("connects")
+}
+
+fn bundle(ca: &Ca) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("temporary");
+    std::fs::write(file.path(), &ca.pem).expect("writable");
+    file
+}
+
+#[tokio::test]
+async fn the_ca_bundle_decides_whom_the_sdk_believes() {
+    let ca = Ca::new();
+    let fake = Fake::tls(&ca, None, answer).await;
+    let mut settings = settings(&fake.url, by_password());
+    let (good, other) = (bundle(&ca), bundle(&Ca::new()));
+    let variable = good.path().to_str().expect("UTF-8");
+    connected(&[("AWS_CA_BUNDLE", variable)], &settings).put.create_group(&target()).await.expect("believed");
+    settings.agent.endpoints.ca_bundle = Some(other.path().to_path_buf());
+    let error =
+        connected(&[("AWS_CA_BUNDLE", variable)], &settings).put.create_group(&target()).await.expect_err("unknown CA");
+    let text = printed(&error);
+    assert!(text.contains("UnknownIssuer") && text.contains("agent.ca_bundle"), "{text}");
+}
+
+#[tokio::test]
+async fn the_sdk_goes_through_the_proxy_unless_no_proxy_says_otherwise() {
+    let ca = Ca::new();
+    let fake = Fake::tls(&ca, None, answer).await;
+    let mut settings = settings(&fake.url, by_password());
+    let bundle = bundle(&ca);
+    settings.agent.endpoints.ca_bundle = Some(bundle.path().to_path_buf());
+    let proxy = Proxy::start().await;
+    let url = format!("http://user:pass@{}", proxy.address);
+    connected(&[("HTTPS_PROXY", &url)], &settings).put.create_group(&target()).await.expect("through the proxy");
+    let connects = proxy.seen();
+    assert!(connects[0].starts_with("CONNECT localhost:"), "{connects:?}");
+    assert!(connects[0].to_lowercase().contains("proxy-authorization: basic "), "{connects:?}");
+    let env = [("https_proxy", url.as_str()), ("no_proxy", "localhost")];
+    connected(&env, &settings).put.create_group(&target()).await.expect("around the proxy");
+    assert_eq!(proxy.seen().len(), connects.len());
+}
+
+#[tokio::test]
+async fn requests_without_tls_go_through_the_http_proxy() {
+    let proxy = Fake::plain(answer).await;
+    let settings = settings("http://aws.invalid", by_password());
+    connected(&[("http_proxy", &proxy.url)], &settings).put.create_group(&target()).await.expect("through the proxy");
+    assert!(proxy.seen().iter().all(|seen| seen.path.starts_with("http://aws.invalid/")), "{:?}", proxy.seen());
+}
+
+#[test]
+fn metadata_is_never_asked_through_a_proxy() {
+    assert!(["169.254.169.254", "[fd00:ec2::254]", "169.254.170.2"].into_iter().all(proxies::is_metadata));
+    assert!(!proxies::is_metadata("logs.eu-west-1.amazonaws.com"));
+}
+
+#[test]
+fn connecting_needs_neither_network_nor_runtime_and_bad_ways_are_refused_at_once() {
+    let mut settings = settings("http://localhost:1", by_password());
+    connected(&[], &settings);
+    settings.agent.endpoints.ca_bundle = Some(Path::new("/nowhere/ca.pem").to_path_buf());
+    let error = connect(&settings, "sys-0001", Arc::default()).expect_err("no bundle");
+    assert!(matches!(error, ConnectError::UnreadableBundle { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_renewal_signs_in_before_anybody_asks_and_says_so_on_the_board() {
+    let fake = Fake::plain(answer).await;
+    let board = Arc::new(Board::default());
+    let clock: Clock = Arc::new(SystemTime::now);
+    let settings = settings(&fake.url, by_password());
+    let connection =
+        connect_in(&Env::from_slice(&[]), clock, &settings, "sys-0001", Arc::clone(&board)).expect("connects");
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(connection.renewal.run(stop.clone()));
+    let signed_in = async {
+        while board.read().destinations.get("credentials").is_none_or(|line| line.last_success.is_none()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), signed_in).await.expect("signed in");
+    stop.cancel();
+    task.await.expect("ends when told");
+    connection.put.create_group(&target()).await.expect("with those credentials");
+    assert_eq!(fake.actions().iter().filter(|action| *action == "InitiateAuth").count(), 1);
+}
+
+/// Keeps every event and span as text.
+#[derive(Clone, Default)]
+struct Capture(Arc<Mutex<Vec<(Level, String, String)>>>);
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+        let _ = write!(self.0, "{}={value:?} ", field.name());
+    }
+}
+
+impl Capture {
+    fn keep(&self, metadata: &tracing::Metadata<'_>, text: Text) {
+        self.0.lock().expect("whole").push((*metadata.level(), metadata.target().to_owned(), text.0));
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Capture {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        self.keep(event.metadata(), text);
+    }
+
+    fn on_new_span(&self, span: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+        let mut text = Text(String::new());
+        span.record(&mut text);
+        self.keep(span.metadata(), text);
+    }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged_once_the_quiet_targets_are_quiet() {
+    let capture = Capture::default();
+    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(capture.clone()));
+    let fake = Fake::plain(answer).await;
+    let good = connected(&[("HTTP_PROXY", "")], &settings(&fake.url, by_password()));
+    good.put.create_group(&target()).await.expect("made");
+    let refusing = Fake::plain(|_| error(400, "NotAuthorizedException", "Incorrect username or password.")).await;
+    let bad = connected(&[], &settings(&refusing.url, by_password()));
+    bad.put.create_group(&target()).await.expect_err("refused");
+    drop(guard);
+
+    let lines = capture.0.lock().expect("whole").clone();
+    let quiet = |target: &str| QUIET_TARGETS.iter().any(|start| target.starts_with(start));
+    assert!(lines.iter().any(|(_, target, _)| quiet(target)), "the SDK wrote nothing: is the capture in place?");
+    assert!(lines.iter().any(|(_, _, text)| text.contains("cannot sign in")), "our own line is missing");
+    for (level, target, text) in &lines {
+        // More is more verbose.
+        if *level <= Level::WARN || !quiet(target) {
+            assert_no_secret(text);
+        }
+        assert!(quiet(target) || target.starts_with("amazon_cloudwatch_publisher"), "who is {target}?");
+    }
+    let loud = lines.iter().filter(|(_, _, text)| SECRETS.iter().any(|secret| text.contains(secret)));
+    let targets: std::collections::BTreeSet<_> = loud.map(|(_, target, _)| target.as_str()).collect();
+    assert!(targets.iter().all(|target| quiet(target)), "{targets:?}");
+}
