@@ -5,4 +5,14 @@
 
 mod support;
 
+mod commands;
+mod crash;
+mod delivery;
+mod groups;
+mod iot;
+mod journal;
 mod launcher;
+mod moto;
+mod outage;
+mod permissions;
+mod poison;

@@ -4,7 +4,7 @@
 //! says on standard error. [`Daemon`] is one run of the real binary; it is killed when it is dropped.
 use super::{
     PATIENCE, REGION,
-    fake::{FakeAws, Key},
+    fake::{FakeAws, Key, Op, Seen},
 };
 use serde_json::{Value, json};
 use std::{
@@ -190,7 +190,7 @@ impl Daemon<'_> {
             self.assert_runs(what);
             tokio::time::sleep(BETWEEN_QUESTIONS).await;
         }
-        panic!("waited {PATIENCE:?} for {what}; the status is {last:#?}; the daemon said:\n{}", self.host.said());
+        panic!("waited {PATIENCE:?} for {what}; the status is {last:#?}");
     }
 
     /// Wait until the daemon answers at all.
@@ -198,21 +198,29 @@ impl Daemon<'_> {
         self.until("the daemon to answer", |_| true).await;
     }
 
-    /// Wait until the daemon has said this on standard error.
-    pub async fn until_said(&mut self, text: &str) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        while !self.host.said().contains(text) {
-            self.assert_runs(text);
-            assert!(tokio::time::Instant::now() < deadline, "never said {text:?}, only:\n{}", self.host.said());
-            tokio::time::sleep(BETWEEN_QUESTIONS).await;
+    /// Wait until what the daemon sends has brought the cloud to this.
+    pub async fn until_cloud(&mut self, aws: &FakeAws, what: &str, ready: impl FnMut(&Seen) -> bool) {
+        tokio::select! {
+            // In this order: a daemon that did its work and ended is no failure of this wait.
+            biased;
+            () = aws.until(what, ready) => {}
+            ended = self.child.wait() => {
+                panic!("the daemon ended with {} before {what}", ended.expect("it is ours to wait for"));
+            }
         }
+    }
+
+    /// Wait until this operation has been called `times` times more than now.
+    pub async fn until_called(&mut self, aws: &FakeAws, op: Op, times: usize) {
+        let enough = aws.calls(op) + times;
+        self.until_cloud(aws, &format!("{times} more calls of {op:?}"), |seen| seen.calls(op) >= enough).await;
     }
 
     /// Ask it to stop, as a service manager does, and wait until it has.
     pub async fn terminate(mut self) -> ExitStatus {
         let id = self.child.id().expect("it has not ended yet").to_string();
         let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("there is a kill command");
-        assert!(told.success(), "the daemon had ended before it was told to; it said:\n{}", self.host.said());
+        assert!(told.success(), "the daemon had ended before it was told to");
         self.ended().await
     }
 
@@ -224,16 +232,23 @@ impl Daemon<'_> {
 
     /// Wait until it ends by itself.
     pub async fn ended(&mut self) -> ExitStatus {
-        match tokio::time::timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => status.expect("it is ours to wait for"),
-            Err(_) => panic!("the daemon has not ended within {PATIENCE:?}; it said:\n{}", self.host.said()),
-        }
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("the daemon ends in time").expect("it is ours to wait for")
     }
 
     fn assert_runs(&mut self, waiting_for: &str) {
         let ended = self.child.try_wait().expect("it is ours to ask");
         if let Some(status) = ended {
-            panic!("the daemon ended with {status} before {waiting_for}; it said:\n{}", self.host.said());
+            panic!("the daemon ended with {status} before {waiting_for}");
+        }
+    }
+}
+
+impl Drop for Daemon<'_> {
+    /// A story that fails shows what the daemon had to say about it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what the daemon said:\n{}", self.host.said());
         }
     }
 }

@@ -144,6 +144,7 @@ async fn moto_takes_metrics_as_cbor() {
     let answer = super::http::post(&url, &headers, packed).await.expect("an answer");
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["smithy-protocol"], "rpc-v2-cbor");
-    let listed = r#"print(client("cloudwatch").list_metrics(Namespace="System/Story")["Metrics"][0]["Dimensions"][0]["Value"])"#;
+    let listed =
+        r#"print(client("cloudwatch").list_metrics(Namespace="System/Story")["Metrics"][0]["Dimensions"][0]["Value"])"#;
     assert_eq!(moto.python(listed, &[]).await, "h");
 }

@@ -180,3 +180,48 @@ fn demanding_a_certificate(authority: &Authority) -> ServerConfig {
         .with_single_cert(chain, key)
         .expect("certificate and key belong together")
 }
+
+#[tokio::test]
+async fn keys_are_given_for_a_certificate_of_this_authority_only() {
+    use rustls::{ClientConfig, pki_types::ServerName};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let authority = Authority::new();
+    let iot = IotEndpoint::start(&authority, "alias", "thing", Key::lasting).await;
+    let ask = async |own: Option<Pair>, thing: &str| -> std::io::Result<String> {
+        let mut trusted = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(authority.certificate.as_bytes()).expect("our own PEM");
+        trusted.add(root).expect("our own certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring knows them")
+            .with_root_certificates(trusted);
+        let config = match own {
+            None => config.with_no_client_auth(),
+            Some(own) => {
+                let chain = vec![CertificateDer::from_pem_slice(own.certificate.as_bytes()).expect("our own PEM")];
+                let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).expect("our own PEM");
+                config.with_client_auth_cert(chain, key).expect("they belong together")
+            }
+        };
+        let socket = tokio::net::TcpStream::connect(("127.0.0.1", iot.port)).await?;
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, socket).await?;
+        let request = format!(
+            "GET /role-aliases/alias/credentials HTTP/1.1\r\nhost: {}\r\nx-amzn-iot-thingname: {thing}\r\n\
+             connection: close\r\n\r\n",
+            iot.address(),
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    };
+    let answer = ask(Some(authority.client()), "thing").await.expect("an answer");
+    assert!(answer.contains(&Key::lasting().access_key), "{answer}");
+    let answer = ask(Some(authority.client()), "another-thing").await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    ask(None, "thing").await.expect_err("no certificate");
+    ask(Some(Authority::new().client()), "thing").await.expect_err("a stranger's certificate");
+    assert_eq!((iot.given(), iot.refused().len()), (1, 3));
+}

@@ -16,9 +16,14 @@ use std::{
 pub enum Rotation {
     Never,
     /// `app.log` becomes `app.log.1`, that one `app.log.2` and so on, after `every` lines; `keep` old ones stay.
-    Rename { every: u64, keep: usize },
+    Rename {
+        every: u64,
+        keep: usize,
+    },
     /// `app.log` is copied to `app.log.1` and then cut to nothing, after `every` lines.
-    CopyTruncate { every: u64 },
+    CopyTruncate {
+        every: u64,
+    },
 }
 
 /// The log file as the program that writes it sees it.
@@ -65,7 +70,8 @@ impl NumberedLog {
         self.file = appending(&self.path);
     }
 
-    fn copy_and_truncate(&mut self) {
+    /// Rotate now by copying and cutting.
+    pub fn copy_and_truncate(&mut self) {
         fs::copy(&self.path, self.generation(1)).expect("a log that can be copied");
         self.file.set_len(0).expect("a log that can be cut");
     }

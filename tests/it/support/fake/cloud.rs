@@ -15,7 +15,11 @@ pub struct Key {
 impl Key {
     /// The lasting key that the daemon of a story finds in its environment.
     pub fn lasting() -> Self {
-        Self { access_key: "AKIASTORYSTORYSTORY0".into(), secret: "the-secret-half-of-the-lasting-key".into(), token: None }
+        Self {
+            access_key: "AKIASTORYSTORYSTORY0".into(),
+            secret: "the-secret-half-of-the-lasting-key".into(),
+            token: None,
+        }
     }
 }
 

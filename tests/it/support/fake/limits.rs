@@ -26,8 +26,6 @@ pub struct PutLogEvents {
     pub log_group_name: String,
     pub log_stream_name: String,
     pub log_events: Vec<InputLogEvent>,
-    #[serde(default)]
-    pub sequence_token: Option<String>,
 }
 
 /// One event of it.

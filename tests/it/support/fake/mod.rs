@@ -15,7 +15,7 @@ mod signature;
 mod tests;
 mod wire;
 
-pub use cloud::{Datum, Event, Key, Seen};
+pub use cloud::{Key, Seen};
 pub use faults::{Fault, Op};
 
 use super::PATIENCE;
@@ -138,6 +138,12 @@ impl FakeAws {
         self.shared.state().seen.groups.entry(name.to_owned()).or_default();
     }
 
+    /// A log group and a stream in it that somebody else made beforehand.
+    pub fn create_stream(&self, group: &str, stream: &str) {
+        let mut state = self.shared.state();
+        state.seen.groups.entry(group.to_owned()).or_default().streams.insert(stream.to_owned());
+    }
+
     /// Somebody deletes the log group with its streams. What it held stays in [`Seen::events`].
     pub fn delete_group(&self, name: &str) {
         let removed = self.shared.state().seen.groups.remove(name);
@@ -170,12 +176,6 @@ impl FakeAws {
         if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
             panic!("waited {PATIENCE:?} for {what}; so far {}", self.look(Seen::summary));
         }
-    }
-
-    /// Wait until this operation has been called `times` times more than now.
-    pub async fn until_called(&self, op: Op, times: usize) {
-        let enough = self.calls(op) + times;
-        self.until(&format!("{times} more calls of {op:?}"), |seen| seen.calls(op) >= enough).await;
     }
 
     /// Fail unless every request so far kept to the API's rules.

@@ -74,7 +74,9 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<An
     let answer = match fault {
         Some(Fault::Throttle) => failure(protocol, 400, "ThrottlingException", "Rate exceeded"),
         Some(Fault::ServerError) => failure(protocol, 500, "InternalFailure", "failed on purpose"),
-        Some(Fault::Denied) => failure(protocol, 400, "AccessDeniedException", &format!("not authorized to perform {op:?}")),
+        Some(Fault::Denied) => {
+            failure(protocol, 400, "AccessDeniedException", &format!("not authorized to perform {op:?}"))
+        }
         _ => respond(op, protocol, &head, &body, &mut shared.state()),
     };
     shared.changed.send_modify(|version| *version += 1);
@@ -85,7 +87,7 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<An
 }
 
 fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut State) -> Answer {
-    if let Err(refusal) = check_signature(op, protocol, head, body, state) {
+    if let Some(refusal) = check_signature(op, protocol, head, body, state) {
         return refusal;
     }
     let (request, size) = match wire::decode(protocol, &head.headers, body) {
@@ -110,14 +112,15 @@ fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut St
     }
 }
 
-fn check_signature(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut State) -> Result<(), Answer> {
+/// The refusal, when there is a reason for one.
+fn check_signature(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut State) -> Option<Answer> {
     let authorization = Authorization::of(&head.headers);
     let (true, Some(signed)) = (op.is_signed(), &authorization) else {
         if op.is_signed() != authorization.is_some() {
             let how = if op.is_signed() { "without a" } else { "with a needless" };
             state.seen.violations.push(format!("{op:?} {how} signature"));
         }
-        return Ok(());
+        return None;
     };
     if !state.seen.keys.iter().any(|key| key == signed.access_key) {
         state.seen.keys.push(signed.access_key.to_owned());
@@ -125,19 +128,34 @@ fn check_signature(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state:
     let key = match state.standing(signed.access_key) {
         Standing::Good(key) => key,
         Standing::Expired => {
-            return Err(failure(protocol, 400, "ExpiredTokenException", "The security token included in the request is expired"));
+            return Some(failure(
+                protocol,
+                400,
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            ));
         }
         Standing::Unknown => {
-            return Err(failure(protocol, 400, "UnrecognizedClientException", "The security token included in the request is invalid."));
+            return Some(failure(
+                protocol,
+                400,
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.",
+            ));
         }
     };
     let token = wire::header(&head.headers, "x-amz-security-token");
     let wanted = signed.expected(head, body, &key.secret);
     if signed.signature != wanted || token != key.token.unwrap_or_default() {
         state.seen.violations.push(format!("{op:?} with a wrong signature for {}", signed.scope));
-        return Err(failure(protocol, 403, "InvalidSignatureException", "The request signature we calculated does not match"));
+        return Some(failure(
+            protocol,
+            403,
+            "InvalidSignatureException",
+            "The request signature we calculated does not match",
+        ));
     }
-    Ok(())
+    None
 }
 
 fn put_metric_data(state: &mut State, protocol: Protocol, request: &Value, size: usize, compressed: bool) -> Answer {
@@ -166,7 +184,9 @@ fn put_log_events(state: &mut State, request: Value) -> Answer {
     let (group, stream) = (request.log_group_name, request.log_stream_name);
     match state.seen.groups.get(&group) {
         None => return not_found("The specified log group does not exist."),
-        Some(found) if !found.streams.contains(&stream) => return not_found("The specified log stream does not exist."),
+        Some(found) if !found.streams.contains(&stream) => {
+            return not_found("The specified log stream does not exist.");
+        }
         Some(_) => {}
     }
     if let Some(text) = &state.refused_text

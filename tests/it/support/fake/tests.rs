@@ -1,6 +1,6 @@
 //! The fake itself: the real SDK is understood, and each rule of the API has teeth.
 use super::{
-    Fault, FakeAws, Key, Op, SLOW,
+    FakeAws, Fault, Key, Op, SLOW,
     limits::{self, InputLogEvent, PutLogEvents},
 };
 use crate::support::{REGION, http};
@@ -85,9 +85,10 @@ async fn a_request_that_breaks_a_rule_is_refused_and_remembered() {
     let aws = FakeAws::start();
     let client = with_stream(&aws).await;
     assert_eq!(put(&client, "").await, Err("InvalidParameterException".into()));
-    let bad = metrics(&aws).put_metric_data().namespace("System/Story").metric_data(
-        MetricDatum::builder().metric_name("Broken").value(f64::NAN).build(),
-    );
+    let bad = metrics(&aws)
+        .put_metric_data()
+        .namespace("System/Story")
+        .metric_data(MetricDatum::builder().metric_name("Broken").value(f64::NAN).build());
     bad.send().await.expect_err("not a number");
     let violations = aws.look(|seen| seen.violations.clone());
     assert!(violations[0].contains("an empty message"), "{violations:?}");
@@ -96,7 +97,7 @@ async fn a_request_that_breaks_a_rule_is_refused_and_remembered() {
 }
 
 #[tokio::test]
-async fn a_body_that_was_changed_after_signing_is_found_out() {
+async fn a_wrong_signature_is_found_out() {
     let aws = FakeAws::start();
     let wrong = Key { secret: "another".into(), ..Key::lasting() };
     let refused = logs(&aws, wrong).create_log_group().log_group_name("/a/b").send().await.expect_err("a wrong secret");
@@ -142,7 +143,7 @@ async fn a_hanging_call_is_seen_though_it_is_never_answered() {
     aws.fail(&[Op::PutLogEvents], Fault::Hang);
     tokio::select! {
         answered = put(&client, "one") => panic!("answered: {answered:?}"),
-        () = aws.until_called(Op::PutLogEvents, 1) => {}
+        () = aws.until("the call", |seen| seen.calls(Op::PutLogEvents) == 1) => {}
     }
 }
 
@@ -214,8 +215,10 @@ fn events(times_and_texts: impl IntoIterator<Item = (i64, String)>) -> PutLogEve
     PutLogEvents {
         log_group_name: "/a/b".into(),
         log_stream_name: "s".into(),
-        log_events: times_and_texts.into_iter().map(|(timestamp, message)| InputLogEvent { timestamp, message }).collect(),
-        sequence_token: None,
+        log_events: times_and_texts
+            .into_iter()
+            .map(|(timestamp, message)| InputLogEvent { timestamp, message })
+            .collect(),
     }
 }
 
@@ -270,7 +273,8 @@ fn datum_rule(change: Value) -> String {
 
 #[test]
 fn each_rule_for_a_datum_has_teeth() {
-    let dimensions = |count: usize| (0..count).map(|i| json!({ "Name": format!("d{i}"), "Value": "v" })).collect::<Value>();
+    let dimensions =
+        |count: usize| (0..count).map(|i| json!({ "Name": format!("d{i}"), "Value": "v" })).collect::<Value>();
     let seconds = |days: i64| NOW / 1_000 - days * 86_400;
     let good = [
         json!({}),

@@ -60,9 +60,9 @@ fn tree(value: ciborium::Value) -> Value {
         Cbor::Text(text) => Value::String(text),
         Cbor::Bool(yes) => Value::Bool(yes),
         Cbor::Array(items) => items.into_iter().map(tree).collect(),
-        Cbor::Map(pairs) => {
-            Value::Object(pairs.into_iter().map(|(key, value)| (key.into_text().unwrap_or_default(), tree(value))).collect())
-        }
+        Cbor::Map(pairs) => Value::Object(
+            pairs.into_iter().map(|(key, value)| (key.into_text().unwrap_or_default(), tree(value))).collect(),
+        ),
         // Tag 1 marks a time; the number under it is what counts.
         Cbor::Tag(_, inner) => tree(*inner),
         _ => Value::Null,

@@ -1,0 +1,174 @@
+//! What scripts and service managers rely on: exit codes, messages, and the deadline for stopping.
+use crate::{
+    permissions::signing_in,
+    support::{
+        fake::{FakeAws, Fault, Key, Op},
+        host::TestHost,
+    },
+};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, OpenOptions},
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
+
+const INVALID: i32 = 78;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// What the command said on both of its outputs.
+fn said(output: &Output) -> String {
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+/// A machine for commands that need no cloud.
+fn lonely() -> TestHost {
+    TestHost::against("http://127.0.0.1:9").tail("app.log")
+}
+
+#[tokio::test]
+async fn a_good_configuration_validates() {
+    let host = lonely();
+    let output = host.run([Path::new("validate"), &host.write_config()]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn all_findings_come_at_once_each_with_its_path() {
+    let host = lonely()
+        .with("agent.metrics_collection_interval", json!("soon"))
+        .with("logs.retention_in_days", json!(8))
+        .with("metrics.namespace", json!(17));
+    let config = host.write_config();
+    let output = host.run([Path::new("validate"), &config]).await;
+    assert_eq!(output.status.code(), Some(INVALID), "{}", said(&output));
+    let paths = ["agent.metrics_collection_interval", "logs.retention_in_days", "metrics.namespace"];
+    for path in paths {
+        assert!(text(&output.stdout).contains(path), "{path} is not in {}", said(&output));
+    }
+    let output = host.run([Path::new("validate"), &config, Path::new("--json")]).await;
+    assert_eq!(output.status.code(), Some(INVALID));
+    let findings: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let findings = findings.to_string();
+    assert!(paths.iter().all(|path| findings.contains(path)), "{findings}");
+}
+
+#[tokio::test]
+async fn a_warning_is_an_error_only_when_strict() {
+    let host = lonely().with("agent.no_such_key_of_anyone", json!(true));
+    let config = host.write_config();
+    let lax = host.run([Path::new("validate"), &config]).await;
+    let strict = host.run([Path::new("validate"), &config, Path::new("--strict")]).await;
+    // Whether this unknown key is a warning or an error is for the configuration to say: strict must be no laxer.
+    assert!(said(&lax).contains("no_such_key_of_anyone"), "{}", said(&lax));
+    assert_eq!(strict.status.code(), Some(INVALID));
+}
+
+#[tokio::test]
+async fn a_missing_or_broken_file_is_named() {
+    let host = lonely();
+    let missing = host.run(["validate", "nowhere.json"]).await;
+    assert_eq!(missing.status.code(), Some(INVALID), "{}", said(&missing));
+    assert!(said(&missing).contains("nowhere.json"));
+    fs::write(host.path("broken.json"), "{\n  \"agent\": {\n").expect("a folder that can be written");
+    for command in ["validate", "run"] {
+        let broken = host.run([command, "broken.json"]).await;
+        assert_eq!(broken.status.code(), Some(INVALID), "{}", said(&broken));
+        assert!(said(&broken).contains("broken.json"), "{}", said(&broken));
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_has_its_own_exit_code() {
+    let host = lonely();
+    assert_eq!(host.run(["run", "--no-such-option"]).await.status.code(), Some(2));
+    assert_eq!(host.run(["--help"]).await.status.code(), Some(0));
+    let version = host.run(["--version"]).await;
+    assert_eq!(text(&version.stdout).trim(), concat!("amazon-cloudwatch-publisher ", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn no_daemon_has_no_status() {
+    let host = lonely();
+    let output = host.run([Path::new("status"), &host.write_config()]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    assert!(text(&output.stderr).contains("not running"), "{}", said(&output));
+    assert!(!said(&output).contains("panicked"));
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_the_same_state_folder_refuses() {
+    let host = lonely();
+    let mut first = host.start();
+    first.until_it_runs().await;
+    let stderr = OpenOptions::new().create(true).append(true).open(host.path("second")).expect("a file");
+    let mut second = host.start_with(stderr);
+    let ended = second.ended().await;
+    assert_eq!(ended.code(), Some(1));
+    let said = fs::read_to_string(host.path("second")).expect("a file");
+    assert!(said.contains(&host.path("state").display().to_string()), "{said}");
+    first.until_it_runs().await;
+    assert!(first.terminate().await.success());
+}
+
+#[tokio::test]
+async fn what_a_killed_daemon_left_behind_stops_nobody() {
+    let host = lonely();
+    let mut first = host.start();
+    first.until_it_runs().await;
+    first.kill().await;
+    let mut second = host.start();
+    second.until_it_runs().await;
+    assert!(second.terminate().await.success());
+}
+
+#[tokio::test]
+async fn a_stop_keeps_its_deadline_though_the_cloud_hangs() {
+    let aws = FakeAws::start();
+    aws.fail(&Op::ALL, Fault::Hang);
+    let host = TestHost::tailing(&aws, &["app.log"]).measuring(1).with("agent.shutdown_seconds", 2.into());
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon
+        .until_cloud(&aws, "both kinds of calls", |seen| {
+            seen.calls(Op::PutMetricData) > 0 && seen.calls(Op::PutLogEvents) + seen.calls(Op::CreateLogGroup) > 0
+        })
+        .await;
+    let told = Instant::now();
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    // The deadline, and as much again for a machine that has other things to do.
+    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+
+    aws.heal();
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    assert!(daemon.terminate().await.success());
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_printed() {
+    let aws = FakeAws::start();
+    let password = "the-password-that-nobody-sees";
+    aws.expect_login("sys-story", "another");
+    let host = signing_in(TestHost::tailing(&aws, &["app.log"]), password)
+        .with_variable("AWS_SECRET_ACCESS_KEY", &Key::lasting().secret)
+        .with_variable("RUST_LOG", "trace")
+        .with("agent.debug", true.into());
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon.until("a login that failed", |status| status.counter("credential_failures") > 0).await;
+    aws.expect_login("sys-story", password);
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    let status = daemon.status().await.expect("it runs").0.to_string();
+    assert!(daemon.terminate().await.success());
+    let said = host.said() + &status;
+    assert!(!said.is_empty());
+    for secret in [password, Key::lasting().secret.as_str(), "the-secret-half-of-key", "the-session-token-of-key"] {
+        assert!(!said.contains(secret), "{secret:?} was printed");
+    }
+}

@@ -1,0 +1,35 @@
+//! Log groups that somebody else makes or deletes.
+use crate::support::{
+    fake::{FakeAws, Op},
+    host::{GROUP, TestHost},
+};
+
+#[tokio::test]
+async fn a_deleted_group_is_made_again_with_its_retention() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]).with("logs.retention_in_days", 7.into());
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    let retained = |seen: &crate::support::fake::Seen| {
+        seen.groups.get(GROUP).is_some_and(|group| group.retention_in_days == Some(7))
+    };
+    daemon.until_cloud(&aws, "the first line", |seen| seen.has("one") && retained(seen)).await;
+    aws.delete_group(GROUP);
+    host.append("app.log", "two\n");
+    daemon.until_cloud(&aws, "the second line", |seen| seen.has("two") && retained(seen)).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages("app.log"), ["one", "two"]);
+    aws.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_group_that_was_there_keeps_its_own_retention() {
+    let aws = FakeAws::start();
+    aws.create_group(GROUP);
+    let host = TestHost::tailing(&aws, &["app.log"]).with("logs.retention_in_days", 7.into());
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.calls(Op::PutRetentionPolicy), 0);
+}
