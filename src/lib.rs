@@ -14,13 +14,12 @@
 //!
 //! A room may import rooms of a lower rank and itself, never its siblings: `tests/it/ranks.rs` enforces it.
 #![deny(unsafe_code)]
-#![allow(dead_code, unused_imports)]
 
-//mod aws;
-//mod cli;
-//mod commands;
+mod aws;
+mod cli;
+mod commands;
 mod config;
-//mod daemon;
+mod daemon;
 mod local;
 mod logs;
 mod metrics;
@@ -32,4 +31,16 @@ mod publish;
 mod spool;
 mod telemetry;
 
-pub fn main() -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The whole program: parse, call, print the error chain, exit code.
+pub fn main() -> ExitCode {
+    match commands::dispatch(cli::Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
