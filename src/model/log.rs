@@ -62,7 +62,7 @@ impl Chunk {
         }
         match &self.anchor {
             Anchor::Journal(positions) => positions.get(index).cloned().map(Position::Journal),
-            Anchor::File { path, identity } => {
+            Anchor::File { path, identity, target, modified } => {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;
                 Some(Position::File(super::FilePosition {
@@ -70,6 +70,8 @@ impl Chunk {
                     identity: identity.as_ref().clone(),
                     offset: event.next,
                     before: super::Fingerprint::of(before),
+                    target: target.to_string(),
+                    modified: *modified,
                 }))
             }
         }

@@ -66,6 +66,13 @@ pub struct FilePosition {
     pub offset: u64,
     /// The bytes just before `offset` (at most 64): tells a file that was truncated and grew again from one that only grew.
     pub before: Fingerprint,
+    /// `group:stream` that it was delivered to (a colon is in no group's name): one file may go to several targets,
+    /// each with its own progress. Empty where it was not noted: then any target of this path takes it up.
+    #[serde(default)]
+    pub target: String,
+    /// When the file had last been written to as this was taken: what is younger may hold lines that nobody read yet.
+    #[serde(default)]
+    pub modified: Timestamp,
 }
 
 /// How far the journal has been delivered.
@@ -89,7 +96,8 @@ pub enum Position {
 #[derive(Clone, Debug)]
 pub enum Anchor {
     /// The chunk's text is the file's bytes from the chunk's `from` on.
-    File { path: Arc<std::path::Path>, identity: Arc<FileIdentity> },
+    /// `target` and `modified` are those of [`FilePosition`].
+    File { path: Arc<std::path::Path>, identity: Arc<FileIdentity>, target: Arc<str>, modified: Timestamp },
     /// One position per event, in the chunk's order.
     Journal(Vec<JournalPosition>),
 }

@@ -1,5 +1,6 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
 pub mod disk;
+pub mod files;
 pub mod host;
 pub mod io;
 pub mod permissions;

@@ -1,8 +1,42 @@
-//! shim
-use crate::{config::settings::Filter, model::*, telemetry::board::Board};
-use std::{path::PathBuf, sync::{Arc, mpsc}};
-pub struct Watch { pub path: PathBuf, pub target: Arc<Target>, pub filter: Filter, pub from_beginning: bool }
-pub enum Wake { Room, Stop }
-pub struct Tailer;
-impl Tailer { pub fn new(_: Vec<Watch>, _: Arc<dyn Checkpoints>, _: Arc<dyn Outlet>, _: Arc<Room>, _: Arc<Board>) -> Self { Self } }
-pub fn run(_: Tailer, _: mpsc::Sender<Wake>, w: mpsc::Receiver<Wake>) { while let Ok(w) = w.recv() { if matches!(w, Wake::Stop) { return } } }
+//! Plain files, followed through rotation, truncation and restarts, without losing a line.
+//!
+//! ```text
+//! run        the tail thread: sleeps, is woken, stops; the watcher that hints
+//! tailer     all paths: whose turn it is, whose lane is full
+//! trail      one path: its generations, oldest first        resume    where earlier runs stopped
+//! generation one file: an open handle and an offset         ledger    who reads which file, what was read
+//! lines      bytes to events                                siblings  rotated files beside it      content   knowing a file again
+//! ```
+//!
+//! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions (`model::Checkpoints`).
+//! It owns nothing that waits: when a lane is full the data stays in its file, whose handle is kept, also when the file is
+//! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
+//!
+//! All work is in [`Tailer::turn`], which takes the time as an argument; [`run`] is the loop around it.
+mod content;
+mod generation;
+mod ledger;
+mod lines;
+mod resume;
+mod run;
+mod siblings;
+mod tailer;
+#[cfg(test)]
+mod tests;
+mod trail;
+
+use crate::{config::settings::Filter, model::Target};
+use std::{path::PathBuf, sync::Arc};
+
+pub use run::{Wake, run};
+pub use tailer::{Tailer, Turn};
+
+/// One file to follow.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub path: PathBuf,
+    pub target: Arc<Target>,
+    pub filter: Filter,
+    /// Where a file begins that the very first look finds. Files that appear later always begin at their beginning.
+    pub from_beginning: bool,
+}

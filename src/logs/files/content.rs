@@ -1,0 +1,96 @@
+//! Knowing a file again by what it says: its head, and the bytes just before a position.
+//!
+//! Inodes are used again and names move on; contents do neither. Where the two disagree, the content decides.
+use crate::{
+    model::{FilePosition, Fingerprint},
+    platform::files::{self, Stat},
+};
+use std::{fs::File, io};
+
+/// How many bytes of the head are remembered.
+pub(super) const HEAD: u64 = 1024;
+/// How many bytes before a position are remembered.
+pub(super) const BEFORE: u64 = 64;
+/// A head of this length tells logs apart without further evidence: a few lines, with their times.
+const TELLING: u32 = 256;
+/// How many earlier positions of a file are remembered at most.
+const MARKS: usize = 32;
+/// How much two files are compared at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Up to `length` bytes from `offset` on.
+pub(super) fn bytes(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    let n = files::read_at(file, &mut buffer, offset)?;
+    buffer.truncate(n);
+    Ok(buffer)
+}
+
+/// The bytes just before `offset`.
+pub(super) fn before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let length = offset.min(BEFORE);
+    bytes(file, offset - length, length)
+}
+
+/// Whether the file still says what `print` remembers of the bytes that end at `offset`.
+pub(super) fn ends(file: &File, offset: u64, print: Fingerprint) -> io::Result<bool> {
+    let Some(start) = offset.checked_sub(print.length.into()) else { return Ok(false) };
+    Ok(Fingerprint::of(&bytes(file, start, print.length.into())?) == print || print.length == 0)
+}
+
+/// Whether the file begins as `head` remembers. An empty memory fits every file.
+pub(super) fn begins(file: &File, head: Fingerprint) -> io::Result<bool> {
+    ends(file, head.length.into(), head)
+}
+
+/// Whether reading can go on in this file where `position` says. Without a head there is no proof: the caller must know
+/// the file by something else.
+pub(super) fn goes_on(file: &File, stat: &Stat, position: &FilePosition) -> io::Result<bool> {
+    Ok(stat.size >= position.offset
+        && begins(file, position.identity.head)?
+        && ends(file, position.offset, position.before)?)
+}
+
+/// Whether all of `file` stands in `whole` as well, as far as a look at its first and last piece can tell.
+pub(super) fn is_part_of(file: &File, size: u64, whole: &File) -> io::Result<bool> {
+    let piece = (PIECE as u64).min(size);
+    for start in [0, size - piece] {
+        if bytes(file, start, piece)? != bytes(whole, start, piece)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a head is long enough to tell logs apart without further evidence.
+pub(super) fn is_telling(head: Fingerprint) -> bool {
+    head.length >= TELLING
+}
+
+/// Earlier positions of a file, dense near its end and sparse before: they tell a copy that was made a moment ago from
+/// another file, although the original had grown on when we read it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Marks(Vec<(u64, Fingerprint)>);
+
+impl Marks {
+    /// Remembers one more.
+    pub fn add(&mut self, offset: u64, before: Fingerprint) {
+        if self.0.len() == MARKS {
+            // Every second one of the older half goes: what is left reaches twice as far back.
+            let mut index = 0;
+            self.0.retain(|_| {
+                index += 1;
+                index > MARKS / 2 || index % 2 == 1
+            });
+        }
+        self.0.push((offset, before));
+    }
+
+    /// Whether `file`, shorter than what was read, is the beginning of what was read. `head` has been found to fit.
+    pub fn know(&self, file: &File, size: u64, head: Fingerprint) -> io::Result<bool> {
+        match self.0.iter().rev().find(|(offset, _)| *offset <= size) {
+            Some(&(offset, before)) => ends(file, offset, before),
+            None => Ok(is_telling(head)),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! One generation of a file: an open handle, how far it was handed on, and what proves that it is still the same file.
+//!
+//! Data is read from the last line end on, so an unfinished line costs nothing but reading it again; no bytes are kept
+//! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short and
+//! grew again, and what was read is not what was meant.
+use super::{
+    content::{self, HEAD, Marks},
+    lines::{self, Begun, ENOUGH, Tail},
+};
+use crate::{
+    config::settings::Filter,
+    model::{Anchor, Chunk, FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
+    platform::files::{self, FileId, FileKind, Stat},
+    telemetry::counters,
+};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How much is read at once: enough to run at the speed of memory, little enough to be fair and small.
+pub(super) const SLICE: u64 = 256 * 1024;
+/// An unfinished line of a file that is gone from its path is sent after so long a silence.
+pub(super) const QUIET: Duration = Duration::from_secs(5);
+/// How far before a position the beginning of its line is looked for.
+const LOOK_BACK: u64 = 64 * 1024;
+/// The first and the longest wait after a read error.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// By what a generation is known outside: its configured path and the target that it goes to.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub path: Arc<Path>,
+    /// `group:stream`.
+    pub target: Arc<str>,
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Start {
+    /// Exactly here.
+    At(u64),
+    /// At the beginning of the line that holds this byte, so that no half line is sent.
+    LineOf(u64),
+}
+
+/// What a look or a read found.
+#[derive(Debug)]
+pub(super) enum Found {
+    Nothing,
+    Chunk(Chunk),
+    /// The file does not say any more what it said: it was cut short.
+    Truncated,
+}
+
+#[derive(Debug)]
+pub(super) struct Generation {
+    pub id: SourceId,
+    names: Names,
+    file: Arc<File>,
+    identity: Arc<FileIdentity>,
+    /// Everything before it was handed on.
+    pub offset: u64,
+    /// The last bytes before `offset`.
+    before: Vec<u8>,
+    marks: Marks,
+    begun: Begun,
+    /// The file as it was when it was last looked at.
+    pub seen: Stat,
+    /// There may be something to read.
+    pub hungry: bool,
+    /// When it was last seen to change.
+    changed: Instant,
+    /// Since when it is gone from its path.
+    pub detached: Option<Instant>,
+    failures: u32,
+    /// After a read error: not before this.
+    pub retry: Option<Instant>,
+}
+
+/// Opens a regular file. Everything else is refused, without waiting for a FIFO's writer.
+pub(super) fn open_regular(path: &Path) -> io::Result<(File, Stat)> {
+    let file = files::open(path)?;
+    let stat = files::stat_open(&file)?;
+    match stat.kind {
+        FileKind::Regular => Ok((file, stat)),
+        FileKind::Directory | FileKind::Special => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+    }
+}
+
+impl Generation {
+    pub fn new(id: SourceId, names: &Names, file: Arc<File>, stat: Stat, start: Start, now: Instant) -> io::Result<Self> {
+        let offset = match start {
+            Start::At(offset) => offset,
+            Start::LineOf(byte) => line_start(&file, byte.min(stat.size))?,
+        };
+        let before = content::before(&file, offset)?;
+        // Inside a line we were in the middle of a long one, and sending too much is better than losing its rest.
+        let begun = before.last().is_some_and(|byte| !matches!(byte, b'\n' | 0)).then_some(true);
+        let head = Fingerprint::of(&content::bytes(&file, 0, HEAD)?);
+        let identity = Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head });
+        let mut marks = Marks::default();
+        marks.add(offset, Fingerprint::of(&before));
+        Ok(Self {
+            id,
+            names: names.clone(),
+            file,
+            identity,
+            offset,
+            before,
+            marks,
+            begun,
+            seen: stat,
+            hungry: true,
+            changed: now,
+            detached: None,
+            failures: 0,
+            retry: None,
+        })
+    }
+
+    /// Which file it is.
+    pub fn file_id(&self) -> FileId {
+        self.seen.id
+    }
+
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    pub fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// When the file had last been written to when it was last looked at.
+    pub fn modified(&self) -> Timestamp {
+        self.seen.modified.into()
+    }
+
+    /// There may be something to read, and no error forbids trying.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.hungry && self.retry.is_none_or(|at| now >= at)
+    }
+
+    /// Everything that there was has been handed on.
+    pub fn drained(&self) -> bool {
+        !self.hungry && self.seen.size <= self.offset
+    }
+
+    /// Nothing was seen to happen to it for so long.
+    pub fn quiet_for(&self, span: Duration, now: Instant) -> bool {
+        let since = self.detached.map_or(self.changed, |detached| detached.max(self.changed));
+        now.saturating_duration_since(since) >= span
+    }
+
+    /// Where reading resumes now.
+    pub fn position(&self) -> FilePosition {
+        FilePosition {
+            path: self.names.path.to_path_buf(),
+            identity: self.identity.as_ref().clone(),
+            offset: self.offset,
+            before: Fingerprint::of(&self.before),
+            target: self.names.target.to_string(),
+            modified: self.modified(),
+        }
+    }
+
+    /// Asks the file whether it changed. Cheap when it did not.
+    pub fn look(&mut self, now: Instant) -> io::Result<Found> {
+        let stat = files::stat_open(&self.file)?;
+        let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
+        self.seen.links = stat.links;
+        if changed {
+            if !self.is_same(stat.size)? {
+                return Ok(Found::Truncated);
+            }
+            self.refresh_head()?;
+            self.seen = stat;
+            self.changed = now;
+            self.hungry = true;
+        } else if self.rest_is_last(now) && self.seen.size > self.offset {
+            self.hungry = true;
+        }
+        Ok(Found::Nothing)
+    }
+
+    /// Reads the next slice. An error leaves everything as it was, for another try.
+    pub fn read(&mut self, filter: &Filter, now: Instant, wall: Timestamp) -> io::Result<Found> {
+        let stat = files::stat_open(&self.file)?;
+        if (stat.size, stat.modified) != (self.seen.size, self.seen.modified) {
+            self.changed = now;
+        }
+        let there = stat.size.saturating_sub(self.offset);
+        let mut text = content::bytes(&self.file, self.offset, there.min(SLICE))?;
+        if text.len() as u64 == SLICE && memchr::memrchr(b'\n', &text).is_none() {
+            text = content::bytes(&self.file, self.offset, there.min(ENOUGH as u64))?;
+        }
+        if !self.is_same(stat.size)? {
+            return Ok(Found::Truncated);
+        }
+        let all = text.len() as u64 == there;
+        let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
+        let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
+        self.seen = stat;
+        self.hungry = !all && cut.used > 0;
+        self.begun = cut.begun;
+        counters::EVENTS_FILTERED.add(cut.filtered);
+        counters::EVENTS_SPLIT.add(cut.split);
+        if cut.used == 0 {
+            return Ok(Found::Nothing);
+        }
+        if self.offset < HEAD {
+            self.refresh_head()?;
+        }
+        Ok(Found::Chunk(self.advance(text, cut)))
+    }
+
+    /// Goes on in `file`, which says the same: another inode of the same content, or the same after a stale handle.
+    pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
+        self.identity = Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
+        (self.file, self.seen, self.hungry) = (file, stat, true);
+    }
+
+    /// Notes a failed look or read, and how long to leave the file alone.
+    pub fn failed(&mut self, now: Instant) {
+        let wait = PATIENCE.0.saturating_mul(1 << self.failures.min(10)).min(PATIENCE.1);
+        self.failures += 1;
+        self.retry = Some(now + wait);
+    }
+
+    /// Notes that the file can be read; says whether that is news.
+    pub fn works(&mut self) -> bool {
+        self.retry = None;
+        std::mem::take(&mut self.failures) > 0
+    }
+
+    /// Whether the handle has failed since it last worked.
+    pub fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
+    fn advance(&mut self, mut text: Vec<u8>, cut: lines::Cut) -> Chunk {
+        let (from, to) = (self.offset, self.offset + cut.used as u64);
+        text.truncate(cut.used);
+        self.before.extend_from_slice(&text[text.len().saturating_sub(content::BEFORE as usize)..]);
+        self.before.drain(..self.before.len().saturating_sub(content::BEFORE as usize));
+        self.offset = to;
+        self.marks.add(to, Fingerprint::of(&self.before));
+        if cut.events.is_empty() {
+            // Only the position moves; nobody needs the bytes.
+            text = Vec::new();
+        }
+        let anchor = Anchor::File {
+            path: self.names.path.clone(),
+            identity: self.identity.clone(),
+            target: self.names.target.clone(),
+            modified: self.modified(),
+        };
+        Chunk { source: self.id, text, events: cut.events, from, to, anchor, end: Position::File(self.position()) }
+    }
+
+    /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`.
+    fn is_same(&self, size: u64) -> io::Result<bool> {
+        if size < self.offset {
+            return Ok(false);
+        }
+        let length = self.before.len() as u64;
+        if content::bytes(&self.file, self.offset - length, length)? != self.before {
+            return Ok(false);
+        }
+        // Hardly anything was read yet: then only the head can tell.
+        Ok(length == content::BEFORE || content::begins(&self.file, self.identity.head)?)
+    }
+
+    /// The head grows with a young file. It has been found to be the same file.
+    fn refresh_head(&mut self) -> io::Result<()> {
+        if u64::from(self.identity.head.length) < HEAD {
+            let head = Fingerprint::of(&content::bytes(&self.file, 0, HEAD)?);
+            if head != self.identity.head {
+                self.identity = Arc::new(FileIdentity { head, ..self.identity.as_ref().clone() });
+            }
+        }
+        Ok(())
+    }
+
+    fn rest_is_last(&self, now: Instant) -> bool {
+        self.detached.is_some() && self.quiet_for(QUIET, now)
+    }
+}
+
+/// Where the line that holds byte `at` begins, if that is near.
+fn line_start(file: &File, at: u64) -> io::Result<u64> {
+    let length = at.min(LOOK_BACK);
+    let text = content::bytes(file, at - length, length)?;
+    Ok(match memchr::memrchr(b'\n', &text) {
+        Some(n) => at - length + n as u64 + 1,
+        None if length == at => 0,
+        None => at,
+    })
+}

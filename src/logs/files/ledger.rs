@@ -1,0 +1,106 @@
+//! Who reads which file now, and which files were read to their end in this run.
+//!
+//! Shared by all paths: one file under two names is read once per target, and a file that was dealt with under one name
+//! is not sent again under another (`app.log.1` watched beside `app.log`, a copy that rotation made).
+use super::{
+    content::{self, Marks},
+    generation::{Generation, Names},
+};
+use crate::{
+    model::{FilePosition, SourceId, Timestamp},
+    platform::files::{FileId, Stat},
+};
+use std::{
+    collections::{HashMap, VecDeque},
+    fs::File,
+    io,
+    sync::Arc,
+};
+
+/// How many finished generations are remembered.
+const REMEMBERED: usize = 1024;
+
+/// How much of a file was already read, under whatever name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Known {
+    pub of: SourceId,
+    pub up_to: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    held: HashMap<(Arc<str>, FileId), usize>,
+    done: VecDeque<Finished>,
+}
+
+#[derive(Debug)]
+struct Finished {
+    id: SourceId,
+    position: FilePosition,
+    marks: Marks,
+    truncated: bool,
+}
+
+impl Ledger {
+    /// The path number `trail` reads this file for this target.
+    pub fn hold(&mut self, target: &Arc<str>, file: FileId, trail: usize) {
+        self.held.insert((target.clone(), file), trail);
+    }
+
+    /// Which path's number reads this file for this target.
+    pub fn holder(&self, target: &Arc<str>, file: FileId) -> Option<usize> {
+        self.held.get(&(target.clone(), file)).copied()
+    }
+
+    /// Nobody reads this file for this target any more.
+    pub fn release(&mut self, target: &Arc<str>, file: FileId) {
+        self.held.remove(&(target.clone(), file));
+    }
+
+    /// A generation was read to its end and its file is still there.
+    pub fn finished(&mut self, generation: &Generation) {
+        self.remember(generation, false);
+    }
+
+    /// A generation was cut short; what it said may stand in a copy.
+    pub fn truncated(&mut self, generation: &Generation) {
+        self.remember(generation, true);
+    }
+
+    /// What is known of a file that nobody holds.
+    ///
+    /// It is known when it is a file that was read, or says what a file said that has been cut short since. Short logs often
+    /// begin alike: those are believed only when nothing was written since, or when the copy is looked for at this moment.
+    pub fn known(&self, names: &Names, file: &File, stat: &Stat) -> io::Result<Option<Known>> {
+        let mut newest = true;
+        for Finished { id, position, marks, truncated } in self.done.iter().rev() {
+            let (at_path, identity) = (*position.path == *names.path, &position.identity);
+            if *position.target != *names.target || identity.head.length == 0 {
+                continue;
+            }
+            let same_file = (identity.device, identity.inode) == (stat.id.device, stat.id.inode);
+            let unchanged = same_file && position.modified == Timestamp::from(stat.modified);
+            let credible = content::is_telling(identity.head) || if *truncated { newest } else { unchanged };
+            newest &= !at_path;
+            if !credible || *truncated == same_file || !(same_file || at_path) {
+                continue;
+            }
+            if content::goes_on(file, stat, position)? {
+                return Ok(Some(Known { of: *id, up_to: position.offset }));
+            }
+            let shorter = *truncated && stat.size < position.offset && content::begins(file, identity.head)?;
+            if shorter && marks.know(file, stat.size, identity.head)? {
+                return Ok(Some(Known { of: *id, up_to: stat.size }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn remember(&mut self, generation: &Generation, truncated: bool) {
+        if self.done.len() == REMEMBERED {
+            self.done.pop_front();
+        }
+        let (id, position, marks) = (generation.id, generation.position(), generation.marks().clone());
+        self.done.push_back(Finished { id, position, marks, truncated });
+    }
+}

@@ -1,0 +1,154 @@
+//! The tail thread: turns while there is something to read, and otherwise sleeps until the file system, a lane or the daemon
+//! speaks up, or the poll is due.
+//!
+//! The watcher's word is only a hint: an event that is lost, or a folder that appears later, costs a few seconds, never a
+//! line. Hints are gathered by name, and both this thread and the watcher's rest after each gathering, so that a file that
+//! is written to ten thousand times a second costs some ten wakes a second and not ten thousand.
+use super::tailer::{Tailer, Turn};
+use crate::model::Timestamp;
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError},
+    },
+    time::{Duration, Instant},
+};
+
+/// The shortest time between two gatherings of hints.
+const REST: Duration = Duration::from_millis(100);
+/// More different names than this are not worth telling apart.
+const MANY: usize = 1024;
+
+/// What the tail thread is woken for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wake {
+    /// There are hints to gather.
+    Changed,
+    /// A full lane has room again.
+    Room,
+    /// The daemon stops, or wants this tailer to.
+    Stop,
+}
+
+/// Files that something happened to since the last gathering.
+#[derive(Debug, Default)]
+struct Hints {
+    gathering: Mutex<Gathering>,
+    /// All folders are watched: from now on the watcher may rest.
+    may_rest: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Gathering {
+    names: HashSet<OsString>,
+    everything: bool,
+}
+
+/// Follows the files until [`Wake::Stop`]; blocks its thread. `wakes` is a sender to `wake`: the watcher uses it.
+///
+/// Whatever was not handed on when it returns stays in the files, and dropping the tailer ends its lanes.
+pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
+    let hints = Arc::new(Hints::default());
+    let _watcher = watch(&mut tailer, &hints, wakes);
+    // The first hints of a rest are kept for its end.
+    let mut changed = false;
+    let mut rested = Instant::now();
+    loop {
+        let now = Instant::now();
+        if changed && now >= rested {
+            hints.tell(&mut tailer);
+            (changed, rested) = (false, now + REST);
+        }
+        let Turn { progressed, next_look } = tailer.turn(now, Timestamp::now());
+        let heard = match () {
+            () if progressed => wake.try_recv().map_err(|error| error == TryRecvError::Disconnected),
+            () => {
+                let rest = if changed { rested.saturating_duration_since(now) } else { next_look };
+                wake.recv_timeout(rest.min(next_look)).map_err(|error| error == RecvTimeoutError::Disconnected)
+            }
+        };
+        match heard {
+            Ok(Wake::Changed) => changed = true,
+            Ok(Wake::Room) => tailer.room(),
+            Ok(Wake::Stop) | Err(true) => return,
+            Err(false) => {}
+        }
+    }
+}
+
+/// Watches every folder that exists now. What cannot be watched is polled.
+fn watch(tailer: &mut Tailer, hints: &Arc<Hints>, wakes: Sender<Wake>) -> Option<RecommendedWatcher> {
+    let handler = {
+        let hints = hints.clone();
+        move |event: notify::Result<Event>| hints.take(event, &wakes)
+    };
+    let mut watcher = match notify::recommended_watcher(handler) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "changes of log files cannot be watched: they are looked at each second instead");
+            tailer.without_hints();
+            return None;
+        }
+    };
+    let mut unwatched = 0;
+    let mut last = None;
+    for folder in tailer.folders() {
+        match watcher.watch(folder, RecursiveMode::NonRecursive) {
+            Ok(()) => {}
+            // It may come later; the poll will see.
+            Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) || !folder.exists() => {}
+            Err(error) => (unwatched, last) = (unwatched + 1, Some(error)),
+        }
+    }
+    if let Some(error) = last {
+        tracing::warn!(folders = unwatched, %error, "some folders of log files cannot be watched: looking each second instead");
+        tailer.without_hints();
+    }
+    hints.may_rest.store(true, Ordering::Release);
+    Some(watcher)
+}
+
+impl Hints {
+    /// On the watcher's thread: notes what happened, and wakes the tail thread for the first note of a gathering.
+    fn take(&self, event: notify::Result<Event>, wakes: &Sender<Wake>) {
+        let first = {
+            let mut gathering = self.lock();
+            let before = gathering.everything || !gathering.names.is_empty();
+            match event {
+                // Our own reading makes these.
+                Ok(event) if matches!(event.kind, EventKind::Access(_)) && !event.need_rescan() => return,
+                Ok(event) if !event.need_rescan() && gathering.names.len() < MANY => {
+                    let names = event.paths.iter().filter_map(|path| path.file_name());
+                    gathering.names.extend(names.map(OsString::from));
+                }
+                // Too much happened for its queue, or it lost track.
+                Ok(_) | Err(_) => gathering.everything = true,
+            }
+            !before && (gathering.everything || !gathering.names.is_empty())
+        };
+        // The thread that is woken may be gone already: then there is nobody to tell.
+        if first && wakes.send(Wake::Changed).is_ok() && self.may_rest.load(Ordering::Acquire) {
+            std::thread::sleep(REST);
+        }
+    }
+
+    /// Passes on what was gathered and begins anew.
+    fn tell(&self, tailer: &mut Tailer) {
+        let Gathering { names, everything } = std::mem::take(&mut *self.lock());
+        if everything {
+            tailer.changed_somewhere();
+        }
+        for name in names {
+            tailer.changed(&name);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Gathering> {
+        // Names are added whole: after a panic elsewhere they are still good.
+        self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

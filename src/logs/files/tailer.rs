@@ -1,0 +1,222 @@
+//! All watched paths under one roof: a state machine that is asked to take turns and never sleeps, so that a test can hold
+//! the clock.
+//!
+//! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices, one
+//! per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
+use super::{
+    Watch,
+    ledger::Ledger,
+    trail::{Context, Step, Trail, target_key},
+};
+use crate::{
+    model::{Checkpoints, FilePosition, Outlet, Position, Room, SourceId, Timestamp},
+    telemetry::board::Board,
+};
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How often every path is looked at, hints or not.
+const POLL: Duration = Duration::from_secs(3);
+/// How often when no hints can be had.
+const POLL_UNHINTED: Duration = Duration::from_secs(1);
+/// Slices in one turn: at most 16 MiB, a few milliseconds, so that a stop is heard soon.
+const SLICES: usize = 64;
+
+/// What a turn came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Turn {
+    /// Something was handed on, and there may be more: take the next turn at once.
+    pub progressed: bool,
+    /// When it should be asked again at the latest if nothing is heard.
+    pub next_look: Duration,
+}
+
+/// Follows a list of files.
+pub struct Tailer {
+    trails: Vec<Trail>,
+    /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
+    by_name: HashMap<OsString, Vec<usize>>,
+    watched: HashSet<PathBuf>,
+    /// Trails with something to read, in the order of their turns, each once.
+    queue: VecDeque<usize>,
+    queued: Vec<bool>,
+    /// Trails whose lane was full.
+    blocked: Vec<usize>,
+    hinted: Vec<usize>,
+    ledger: Ledger,
+    checkpoints: Arc<dyn Checkpoints>,
+    room: Arc<Room>,
+    board: Arc<Board>,
+    poll: Duration,
+    next_poll: Option<Instant>,
+}
+
+impl Tailer {
+    /// Opens a lane for each watch. Files are touched in the first turn.
+    pub fn new(
+        watches: Vec<Watch>,
+        checkpoints: Arc<dyn Checkpoints>,
+        outlet: &dyn Outlet,
+        room: Arc<Room>,
+        board: Arc<Board>,
+    ) -> Self {
+        let watched = watches.iter().map(|w| w.path.clone()).collect();
+        let mut saved = file_positions(checkpoints.as_ref());
+        let mut seen = HashSet::new();
+        let mut trails = Vec::new();
+        for watch in watches {
+            if !seen.insert((watch.path.clone(), target_key(&watch))) {
+                tracing::warn!(path = %watch.path.display(), group = watch.target.group, stream = watch.target.stream,
+                    "this file is listed twice for the same target: read once only");
+                continue;
+            }
+            let lane = outlet.lane(&watch.target, &room);
+            let mine = claim(&mut saved, &watch);
+            trails.push((watch, lane, mine));
+        }
+        // Where two paths are one file, the one that was read before goes on with it.
+        trails.sort_by_key(|(_, _, saved)| saved.is_empty());
+        let numbered = trails.into_iter().enumerate();
+        let trails: Vec<_> = numbered.map(|(n, (watch, lane, saved))| Trail::new(n, watch, lane, saved)).collect();
+        let mut by_name: HashMap<OsString, Vec<usize>> = HashMap::new();
+        for (number, trail) in trails.iter().enumerate() {
+            let name = trail.watch.path.file_name().unwrap_or_default();
+            by_name.entry(name.to_owned()).or_default().push(number);
+        }
+        Self {
+            queued: vec![false; trails.len()],
+            queue: VecDeque::with_capacity(trails.len()),
+            trails,
+            by_name,
+            watched,
+            blocked: Vec::new(),
+            hinted: Vec::new(),
+            ledger: Ledger::default(),
+            checkpoints,
+            room,
+            board,
+            poll: POLL,
+            next_poll: None,
+        }
+    }
+
+    /// The folders in which something may happen that concerns us, each once.
+    pub fn folders(&self) -> HashSet<&Path> {
+        self.trails.iter().map(|trail| super::siblings::folder(&trail.watch.path)).collect()
+    }
+
+    /// Something happened to a file of this name. Cheap, and harmless where it is no name of ours.
+    pub fn changed(&mut self, name: &OsStr) {
+        if let Some(numbers) = self.by_name.get(name) {
+            self.hinted.extend(numbers);
+        }
+    }
+
+    /// Anything may have happened: look at everything.
+    pub fn changed_somewhere(&mut self) {
+        self.next_poll = None;
+    }
+
+    /// Nobody tells us what happens: look at everything more often.
+    pub fn without_hints(&mut self) {
+        self.poll = POLL_UNHINTED;
+    }
+
+    /// A full lane has room again.
+    pub fn room(&mut self) {
+        for number in std::mem::take(&mut self.blocked) {
+            self.enqueue(number);
+        }
+    }
+
+    /// Looks and reads, and says when it wants to be asked again. `now` drives all timers; `wall` dates the events.
+    pub fn turn(&mut self, now: Instant, wall: Timestamp) -> Turn {
+        if self.next_poll.is_none_or(|due| now >= due) {
+            self.next_poll = Some(now + self.poll);
+            self.hinted.clear();
+            // Also where a lane was full: should a wake ever get lost, this ends the wait.
+            self.blocked.clear();
+            for number in 0..self.trails.len() {
+                self.look(number, now, wall);
+            }
+        } else {
+            let mut hinted = std::mem::take(&mut self.hinted);
+            hinted.sort_unstable();
+            hinted.dedup();
+            for number in hinted {
+                self.look(number, now, wall);
+            }
+        }
+        let mut progressed = false;
+        for _ in 0..SLICES {
+            let Some(number) = self.queue.pop_front() else { break };
+            self.queued[number] = false;
+            match self.with(number, now, wall, Trail::step) {
+                Step::Progressed => {
+                    progressed = true;
+                    if self.trails[number].ready(now) {
+                        self.enqueue(number);
+                    }
+                }
+                Step::Blocked => self.blocked.push(number),
+                Step::Idle => {}
+            }
+        }
+        let next_look = self.next_poll.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+        Turn { progressed: progressed || !self.queue.is_empty(), next_look }
+    }
+
+    fn look(&mut self, number: usize, now: Instant, wall: Timestamp) {
+        self.with(number, now, wall, Trail::look);
+        if self.trails[number].ready(now) && !self.blocked.contains(&number) {
+            self.enqueue(number);
+        }
+    }
+
+    fn enqueue(&mut self, number: usize) {
+        if !std::mem::replace(&mut self.queued[number], true) {
+            self.queue.push_back(number);
+        }
+    }
+
+    fn with<T>(
+        &mut self,
+        number: usize,
+        now: Instant,
+        wall: Timestamp,
+        act: impl FnOnce(&mut Trail, &mut Context<'_>) -> T,
+    ) -> T {
+        let mut cx = Context {
+            checkpoints: self.checkpoints.as_ref(),
+            board: &self.board,
+            room: &self.room,
+            ledger: &mut self.ledger,
+            watched: &self.watched,
+            now,
+            wall,
+        };
+        act(&mut self.trails[number], &mut cx)
+    }
+}
+
+fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)> {
+    let file = |(id, position)| match position {
+        Position::File(position) => Some((id, position)),
+        Position::Journal(_) => None,
+    };
+    checkpoints.saved().into_iter().filter_map(file).collect()
+}
+
+/// Takes out the positions of this path and target. One without a target is anybody's.
+fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
+    let target = target_key(watch);
+    let mine = |p: &FilePosition| p.path == watch.path && (p.target == target || p.target.is_empty());
+    let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| mine(p));
+    *saved = others;
+    mine
+}
