@@ -28,7 +28,9 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         None => run::run(&cli.run),
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Validate(arguments)) => validate::run(&arguments.configs, arguments.strict, arguments.json),
-        Some(Command::Status(arguments)) => status::run(&config_or_default(arguments.config.as_deref()), arguments.json),
+        Some(Command::Status(arguments)) => {
+            status::run(&config_or_default(arguments.config.as_deref()), arguments.json)
+        }
         Some(Command::Local(arguments)) => local::run(arguments),
     }
 }

@@ -95,7 +95,9 @@ mod tests {
         let mut out = vec![];
         print(&status, &mut out).expect("memory takes all");
         let out = String::from_utf8(out).expect("UTF-8");
-        for part in ["no route (3 times in a row)", "never", "/var/log/x -> g x: 10 delivered, 5 behind", "gone", "3  retries"] {
+        for part in
+            ["no route (3 times in a row)", "never", "/var/log/x -> g x: 10 delivered, 5 behind", "gone", "3  retries"]
+        {
             assert!(out.contains(part), "{part} in\n{out}");
         }
         assert!(!out.contains("polls_failed"));

@@ -37,7 +37,9 @@ pub enum IdentityError {
     Failed { command: String, status: std::process::ExitStatus, said: String },
     #[error("agent.instance.command printed nothing: `{command}`; it must print this system's serial number")]
     Empty { command: String },
-    #[error("agent.instance.command printed more than one word, so that it cannot be part of a name: `{command}` printed `{said}`")]
+    #[error(
+        "agent.instance.command printed more than one word, so that it cannot be part of a name: `{command}` printed `{said}`"
+    )]
     NotAName { command: String, said: String },
 }
 

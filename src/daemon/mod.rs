@@ -26,7 +26,12 @@ use crate::{
     publish::Put,
     telemetry::{board::Board, counters},
 };
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use wiring::Running;
 
 /// Where batches go, if not where the configuration says.
@@ -112,8 +117,12 @@ pub async fn run(
     }
 }
 
+/// Ends at a second request to stop. One that comes right behind the first is the same request: `timeout` and terminals
+/// send theirs to the process and to its group.
 async fn second_stop(signals: &mut Signals) {
-    while signals.next().await != Request::Stop {}
+    const SAME: Duration = Duration::from_millis(500);
+    let first = Instant::now();
+    while signals.next().await != Request::Stop || first.elapsed() < SAME {}
 }
 
 /// Ends when the first reading is on its way and nothing that the sources hold is unsent, twice in a row.

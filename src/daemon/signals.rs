@@ -43,7 +43,9 @@ mod imp {
 #[cfg(windows)]
 mod imp {
     use super::{Request, io};
-    use tokio::signal::windows::{CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
+    use tokio::signal::windows::{
+        CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
+    };
 
     pub struct Signals {
         c: CtrlC,

@@ -31,7 +31,8 @@ impl StateFolder {
         let unusable = |source| StateError::Unusable { path: path.clone(), source };
         platform::private_folder(&path).map_err(unusable)?;
         let name = path.join("lock");
-        let mut lock = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name).map_err(unusable)?;
+        let mut lock =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -40,7 +40,9 @@ impl Tasks {
     pub async fn abort(&mut self) {
         self.set.abort_all();
         // A task that is aborted ends at its next await: no need to wait long, nor to wait for a blocked one.
-        let _ = tokio::time::timeout(Duration::from_millis(100), async { while self.set.join_next().await.is_some() {} }).await;
+        let _ =
+            tokio::time::timeout(Duration::from_millis(100), async { while self.set.join_next().await.is_some() {} })
+                .await;
     }
 }
 

@@ -1,9 +1,6 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Identity, Options, Override, StateError, StateFolder,
-    lanes::Lanes,
-    locate, status,
-    tasks::Tasks,
+    DaemonError, Identity, Options, Override, StateError, StateFolder, lanes::Lanes, locate, status, tasks::Tasks,
 };
 use crate::{
     aws,
@@ -135,7 +132,12 @@ impl Running {
         }
     }
 
-    fn start_metrics(&mut self, settings: &Settings, identity: &Identity, put: Arc<dyn Put>) -> Result<(), DaemonError> {
+    fn start_metrics(
+        &mut self,
+        settings: &Settings,
+        identity: &Identity,
+        put: Arc<dyn Put>,
+    ) -> Result<(), DaemonError> {
         // Without metrics the spool is served all the same: an earlier run may have left something there.
         let spool = Arc::new(Spool::open(&self.state.path().join("spool"), settings.agent.spool)?);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
@@ -154,7 +156,8 @@ impl Running {
         let (readings, to_stage) = mpsc::channel(READINGS);
         self.tasks.spawn("metric stage", batch_metrics(metrics.namespace.clone(), to_stage, batches));
         let site = metrics::Site::new(&identity.instance_id, &identity.hostname, &metrics.append_dimensions);
-        let collectors = metrics::Entry::find(metrics::THE_THIRTEEN).map(|entry| entry.build(&site)).into_iter().collect();
+        let collectors =
+            metrics::Entry::find(metrics::THE_THIRTEEN).map(|entry| entry.build(&site)).into_iter().collect();
         let offset = metrics::scheduler::fleet_offset(&identity.instance_id, metrics.interval);
         let scheduler = metrics::scheduler::run(collectors, metrics.interval, offset, readings, self.stop.clone());
         self.tasks.spawn("metric scheduler", scheduler);
@@ -192,20 +195,24 @@ impl Running {
             let watches = settings.logs.files.iter().map(|item| watch(item, identity)).collect::<Result<_, _>>()?;
             let wake = self.wake.clone();
             let room = Room::new(move || drop(wake.send(files::Wake::Room)));
-            let tailer = files::Tailer::new(watches, checkpoints, outlet, room, self.board.clone());
+            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), room, self.board.clone());
             self.start_tail_thread(tailer, wakes)?;
         }
         Ok(())
     }
 
     /// Reading files blocks, on a dead mount for ever: that has a thread of its own.
-    fn start_tail_thread(&mut self, tailer: files::Tailer, wakes: std_mpsc::Receiver<files::Wake>) -> Result<(), DaemonError> {
+    fn start_tail_thread(
+        &mut self,
+        tailer: files::Tailer,
+        wakes: std_mpsc::Receiver<files::Wake>,
+    ) -> Result<(), DaemonError> {
         let (ended, end) = oneshot::channel::<()>();
         let wake = self.wake.clone();
         std::thread::Builder::new()
             .name("tail".into())
             .spawn(move || {
-                files::run(tailer, wake, wakes);
+                files::run(tailer, wake, &wakes);
                 drop(ended);
             })
             .map_err(|source| DaemonError::Thread { what: "thread that follows the log files", source })?;
@@ -241,12 +248,18 @@ impl Running {
             () = last_call => unreachable!("it never ends"),
         };
         if let Err(error) = self.positions.save_now().await {
-            tracing::error!(error = crate::publish::chain(&error), "the positions could not be saved; some lines will be sent twice");
+            tracing::error!(
+                error = crate::publish::chain(&error),
+                "the positions could not be saved; some lines will be sent twice"
+            );
         }
         if late.is_empty() {
             tracing::info!("stopped; everything that was read is delivered or kept");
         } else {
-            tracing::warn!(late = late.join(", "), "stopped at the deadline; what was not delivered will be sent at the next start");
+            tracing::warn!(
+                late = late.join(", "),
+                "stopped at the deadline; what was not delivered will be sent at the next start"
+            );
         }
         self.tasks.abort().await;
     }
@@ -279,6 +292,7 @@ fn scratch_of(state: PathBuf) -> Result<TempDir, DaemonError> {
     let scratch = made.map_err(|source| StateError::Unusable { path: std::env::temp_dir(), source })?;
     let folder = scratch.path().join("var");
     // Without saved positions everything is new, as it would be in a real run.
-    let _ = crate::platform::private_folder(&folder).and_then(|()| std::fs::copy(state.join("positions.json"), folder.join("positions.json")));
+    let _ = crate::platform::private_folder(&folder)
+        .and_then(|()| std::fs::copy(state.join("positions.json"), folder.join("positions.json")));
     Ok(scratch)
 }

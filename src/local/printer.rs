@@ -34,7 +34,8 @@ impl<W: Write + Send> Put for Printer<W> {
             .points
             .iter()
             .map(|p| {
-                let dimensions: Vec<_> = p.dimensions.iter().map(|d| json!({"Name": d.name, "Value": d.value})).collect();
+                let dimensions: Vec<_> =
+                    p.dimensions.iter().map(|d| json!({"Name": d.name, "Value": d.value})).collect();
                 let (name, unit, at) = (&p.name, p.unit.as_str(), p.at.rfc3339());
                 json!({"MetricName": name, "Value": p.value, "Unit": unit, "Timestamp": at, "Dimensions": dimensions})
             })

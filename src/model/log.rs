@@ -130,7 +130,8 @@ impl LogBatch {
         let body = [&self.body[..head], &self.body[first..end], REQUEST_END].concat();
         let moved = u32::try_from(first - head).expect("a body is a few MiB at most");
         let index: Vec<_> = self.index[from..to].iter().map(|&(at, start)| (at, start - moved)).collect();
-        let mut part = Self { body: body.into(), index: index.into(), counted_bytes: 0, covers: vec![], ..self.clone() };
+        let mut part =
+            Self { body: body.into(), index: index.into(), counted_bytes: 0, covers: vec![], ..self.clone() };
         part.counted_bytes = part.events().map_or(0, |events| events.iter().map(|e| e.message.len() + 26).sum());
         part
     }

@@ -7,7 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 fn at(offset: u64) -> Position {
     let identity = FileIdentity { device: 1, inode: 2, head: Fingerprint::of(b"head") };
-    Position::File(FilePosition { path: "/var/log/app.log".into(), identity, offset, before: Fingerprint::of(b"x\n") })
+    Position::File(FilePosition {
+        path: "/var/log/app.log".into(),
+        identity,
+        offset,
+        before: Fingerprint::of(b"x\n"),
+        target: "g:s".into(),
+        modified: Timestamp::from_millis(7),
+    })
 }
 
 fn offset(position: &Position) -> u64 {

@@ -133,7 +133,9 @@ impl Sender {
         let mended = match error.next() {
             Next::RenewThenRetry => self.publisher.put.renew().await,
             Next::CreateThenRetry => self.make_target(made).await,
-            next @ (Next::Retry(_) | Next::RetrySeldom | Next::SetAside) => return Mended::Later(error, backoff.after(next)),
+            next @ (Next::Retry(_) | Next::RetrySeldom | Next::SetAside) => {
+                return Mended::Later(error, backoff.after(next));
+            }
         };
         match mended {
             // A mend that does not help must not become a busy loop: at once only the first time.

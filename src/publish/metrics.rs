@@ -31,7 +31,8 @@ pub struct MetricPublisher {
 impl MetricPublisher {
     /// Send everything that comes until the stage is gone. Nothing is lost at the stop: what was not sent is spooled.
     pub async fn run(self, mut batches: mpsc::Receiver<MetricBatch>) {
-        let mut state = Sending { publisher: self, backoff: Backoff::default(), next_try: None, homeless: VecDeque::new() };
+        let mut state =
+            Sending { publisher: self, backoff: Backoff::default(), next_try: None, homeless: VecDeque::new() };
         if state.spooled().await > 0 {
             state.next_try = Some(Instant::now());
         }
@@ -155,7 +156,12 @@ impl Sending {
 
     /// Gives the batch back when the disk does not take it now.
     async fn spool(&self, batch: MetricBatch) -> Option<MetricBatch> {
-        let (batch, pushed) = self.on_spool(move |spool| { let pushed = spool.push(&batch); (batch, pushed) }).await;
+        let (batch, pushed) = self
+            .on_spool(move |spool| {
+                let pushed = spool.push(&batch);
+                (batch, pushed)
+            })
+            .await;
         let error = match pushed {
             Ok(()) => {
                 counters::BATCHES_SPOOLED.add(1);
@@ -198,7 +204,9 @@ impl Sending {
     /// The spool writes and syncs files: not on the thread that everything else runs on.
     async fn on_spool<T: Send + 'static>(&self, work: impl FnOnce(&Spool) -> T + Send + 'static) -> T {
         let spool = self.publisher.spool.clone();
-        tokio::task::spawn_blocking(move || work(&spool)).await.expect("the spool does not panic, and the runtime outlives its tasks")
+        tokio::task::spawn_blocking(move || work(&spool))
+            .await
+            .expect("the spool does not panic, and the runtime outlives its tasks")
     }
 }
 

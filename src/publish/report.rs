@@ -52,7 +52,8 @@ impl Report {
 
     /// Batches that wait for another attempt, relative to before.
     pub fn waiting(&self, change: i64) {
-        self.board.destination(self.destination, |d| d.waiting_batches = d.waiting_batches.saturating_add_signed(change));
+        self.board
+            .destination(self.destination, |d| d.waiting_batches = d.waiting_batches.saturating_add_signed(change));
     }
 }
 

@@ -219,7 +219,6 @@ async fn a_closed_pipe_ends_quietly_and_other_failures_do_not() {
     assert!(until_closed(flushed).is_ok());
 }
 
-
 #[test]
 fn values_are_short_for_people() {
     let shown: Vec<_> = [0.0, 2.0, 0.5, 33.0 + 1.0 / 3.0, -1.25, 1e-5, 2f64.powi(200)].map(number).into();

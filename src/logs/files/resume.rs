@@ -89,7 +89,8 @@ impl Trail {
         // Where several fit (a young file fits almost everything), the furthest is the best proof.
         open.sort_by_key(|(_, p)| Reverse((p.offset, p.identity.head.length)));
 
-        let same = |p: &FilePosition, stat: &Stat| (p.identity.device, p.identity.inode) == (stat.id.device, stat.id.inode);
+        let same =
+            |p: &FilePosition, stat: &Stat| (p.identity.device, p.identity.inode) == (stat.id.device, stat.id.inode);
         let mut at_path = self.claim_path(&here, &mut open, |p, stat| same(p, stat) || is_promise(p))?;
         let mut elsewhere = self.claim_renamed(cx, &mut open)?;
         if at_path.is_none() {
@@ -132,7 +133,9 @@ impl Trail {
             self.line.push_back(self.rotated(cx, id, Unread { path, file, stat, start: offset })?);
         }
         let here = match here {
-            Some((file, stat)) => Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?),
+            Some((file, stat)) => {
+                Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?)
+            }
             None => None,
         };
         for generation in self.line.iter().chain(&here) {

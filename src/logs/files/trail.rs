@@ -593,7 +593,9 @@ impl Trail {
     fn refuse(&mut self, cx: &Context<'_>, kind: FileKind) {
         let what = match kind {
             FileKind::Directory => "this is a folder: name a file",
-            FileKind::Special | FileKind::Regular => "this is a FIFO, socket or device, which cannot be read again: name a file",
+            FileKind::Special | FileKind::Regular => {
+                "this is a FIFO, socket or device, which cannot be read again: name a file"
+            }
         };
         self.complain(cx, what, &io::Error::from(ErrorKind::InvalidInput));
         if let Some(complaint) = &mut self.complaint {

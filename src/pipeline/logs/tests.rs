@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Anchor, Event, LogBatch, FileIdentity, FilePosition, Fingerprint, SourceId};
+use crate::model::{Anchor, Event, FileIdentity, FilePosition, Fingerprint, LogBatch, SourceId};
 use std::path::Path;
 
 struct Bench {
@@ -23,7 +23,14 @@ impl Bench {
 
     fn position(&self, offset: u64) -> Position {
         let identity = FileIdentity { device: 1, inode: 2, head: Fingerprint::default() };
-        Position::File(FilePosition { path: "/f".into(), identity, offset, before: Fingerprint::default() })
+        Position::File(FilePosition {
+            path: "/f".into(),
+            identity,
+            offset,
+            before: Fingerprint::default(),
+            target: "g:s".into(),
+            modified: Timestamp::from_millis(7),
+        })
     }
 
     /// Lines of one file, the last ones filtered out when `kept` is smaller than their number.
@@ -39,7 +46,12 @@ impl Bench {
         events.truncate(kept);
         self.offset += text.len() as u64;
         let identity = Arc::new(FileIdentity { device: 1, inode: 2, head: Fingerprint::default() });
-        let anchor = Anchor::File { path: Arc::from(Path::new("/f")), identity };
+        let anchor = Anchor::File {
+            path: Arc::from(Path::new("/f")),
+            identity,
+            target: "g:s".into(),
+            modified: Timestamp::from_millis(7),
+        };
         Chunk { source: self.source, text, events, from, to: self.offset, anchor, end: self.position(self.offset) }
     }
 

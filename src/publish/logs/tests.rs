@@ -111,7 +111,8 @@ async fn a_missing_stream_is_made_without_asking_for_the_group() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_group_is_made_with_its_retention() {
-    let bench = Bench::against(Scripted { making: StdMutex::new([Some(missing())].into()), ..Scripted::failing([missing()]) });
+    let bench =
+        Bench::against(Scripted { making: StdMutex::new([Some(missing())].into()), ..Scripted::failing([missing()]) });
     bench.send(&["a"]).await;
     let calls = ["logs", "create_stream", "create_group", "set_retention", "create_stream", "logs", "event:a"];
     assert_eq!(bench.put.calls(), calls);
@@ -155,7 +156,10 @@ async fn the_one_bad_event_is_set_aside_and_the_rest_arrives_in_order() {
     assert_eq!(bench.put.accepted(), ["a", "b", "c", "d", "e", "f"].map(|m| format!("event:{m}")));
     let letters = std::fs::read_to_string(bench.folder.path().join("dead-letter.jsonl")).expect("written");
     let letter: serde_json::Value = serde_json::from_str(letters.trim()).expect("one line of JSON");
-    assert_eq!((&letter["message"], &letter["reason"], &letter["group"]), (&"bad \"one\"".into(), &"poison".into(), &"g".into()));
+    assert_eq!(
+        (&letter["message"], &letter["reason"], &letter["group"]),
+        (&"bad \"one\"".into(), &"poison".into(), &"g".into())
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,8 @@ impl Bench {
     fn start(&self) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
         let (to, batches) = mpsc::channel(16);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
-        let publisher = MetricPublisher { put: self.put.clone(), report, spool: self.spool(), hurry: self.hurry.clone() };
+        let publisher =
+            MetricPublisher { put: self.put.clone(), report, spool: self.spool(), hurry: self.hurry.clone() };
         (to, tokio::spawn(publisher.run(batches)))
     }
 
