@@ -16,3 +16,4 @@ mod moto;
 mod outage;
 mod permissions;
 mod poison;
+mod ranks;

@@ -130,7 +130,11 @@ fn the_sdk_stays_in_its_room() {
         let room = room_of(&path);
         assert!(room == "aws" || !text.contains("aws_sdk_"), "{} names the SDK", path.display());
         assert!(room == "commands" || !text.contains("anyhow"), "{} uses anyhow", path.display());
-        assert!(room == "commands" || !text.contains("println!") || text.contains("eprintln!"), "{} prints", path.display());
+        assert!(
+            room == "commands" || !text.contains("println!") || text.contains("eprintln!"),
+            "{} prints",
+            path.display()
+        );
     }
 }
 
