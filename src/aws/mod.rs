@@ -46,10 +46,20 @@ use futures_util::future::join_all;
 use proxies::Proxies;
 use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
 use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
 use trust::Trust;
 
 /// The first parts of the names of the tracing targets that have to stay at WARN or above: below it they print requests.
-pub const QUIET_TARGETS: &[&str] = &["aws_", "h2", "hyper", "rustls", "tokio_util", "tower"];
+pub const QUIET_TARGETS: &[(&str, LevelFilter)] = &[
+    // It prints the service's answer to a wrongly signed request, which repeats parts of that request.
+    ("aws_config", LevelFilter::ERROR),
+    ("aws_", LevelFilter::WARN),
+    ("h2", LevelFilter::WARN),
+    ("hyper", LevelFilter::WARN),
+    ("rustls", LevelFilter::WARN),
+    ("tokio_util", LevelFilter::WARN),
+    ("tower", LevelFilter::WARN),
+];
 
 /// The destination, and the task that keeps it signed in.
 pub struct Connection {

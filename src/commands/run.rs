@@ -1,6 +1,7 @@
 //! `run`: the daemon in the foreground.
 use super::{EXIT_CONFIG, config_or_default};
 use crate::{
+    aws,
     cli::Run,
     config::{self, Settings},
     daemon::{self, Ended, Options, Override, Signals},
@@ -22,7 +23,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let Some(mut settings) = load(&path, &mut |line| eprintln!("{line}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
-    let _log = start_log(&settings)?;
+    start_log(&settings)?;
     log_panics();
     let options = Options { destination: destination(arguments), once: arguments.once };
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
@@ -66,11 +67,12 @@ fn destination(arguments: &Run) -> Override {
     }
 }
 
-fn start_log(settings: &Settings) -> anyhow::Result<log::LogGuard> {
+fn start_log(settings: &Settings) -> anyhow::Result<()> {
     let own = &settings.agent.own_log;
     let rust_log = std::env::var("RUST_LOG").ok();
-    let options = LogOptions { file: own.file.clone(), named: own.named, debug: own.debug, quiet: own.quiet, rust_log };
-    log::init(options).context("the own log could not be opened")
+    let (file, capped) = (own.file.clone(), aws::QUIET_TARGETS);
+    let options = LogOptions { file, named: own.named, debug: own.debug, quiet: own.quiet, rust_log, capped };
+    log::init(&options).context("the own log could not be opened")
 }
 
 /// A panic is a fault of ours: it belongs into the log before the process ends.

@@ -24,7 +24,7 @@ pub fn run(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
     let socket = daemon::socket_path(&daemon::locate(&settings.agent));
     let document = daemon::ask(&socket).with_context(|| {
         let (socket, config) = (socket.display(), config.display());
-        format!("no daemon answers at {socket}; start it with `amazon-cloudwatch-publisher {config}`, or ask as the user it runs as")
+        format!("the daemon is not running, or not for this user: nobody answers at {socket}; start it with `amazon-cloudwatch-publisher {config}`")
     })?;
     let mut out = io::stdout().lock();
     if json {

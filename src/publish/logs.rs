@@ -116,15 +116,11 @@ impl Sender {
             if let PutError::Refused { reason, .. } = error {
                 return Ok(Some(reason));
             }
-            let wait = match self.mend(error, made, &mut backoff).await {
-                Mended::Now => Duration::ZERO,
-                Mended::Later(error, wait) => {
-                    report.failure(&error);
-                    wait
-                }
-            };
-            waiting.count();
-            self.pause(wait).await?;
+            if let Mended::Later(error, wait) = self.mend(error, made, &mut backoff).await {
+                report.failure(&error);
+                waiting.count();
+                self.pause(wait).await?;
+            }
         }
     }
 

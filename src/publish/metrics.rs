@@ -163,10 +163,7 @@ impl Sending {
             })
             .await;
         let error = match pushed {
-            Ok(()) => {
-                counters::BATCHES_SPOOLED.add(1);
-                return None;
-            }
+            Ok(()) => return None,
             Err(error) => error,
         };
         let why = super::chain(&error);
