@@ -114,7 +114,7 @@ impl Generation {
             marks,
             begun,
             seen: stat,
-            hungry: true,
+            hungry: stat.size > offset,
             changed: now,
             detached: None,
             failures: 0,
@@ -148,6 +148,12 @@ impl Generation {
     /// Everything that there was has been handed on.
     pub fn drained(&self) -> bool {
         !self.hungry && self.seen.size <= self.offset
+    }
+
+    /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that it
+    /// ever said. It may have been filled, copied and cut short in between.
+    pub fn was_empty(&self) -> bool {
+        self.seen.size == 0
     }
 
     /// Nothing was seen to happen to it for so long.
@@ -192,6 +198,10 @@ impl Generation {
         let stat = files::stat_open(&self.file)?;
         if (stat.size, stat.modified) != (self.seen.size, self.seen.modified) {
             self.changed = now;
+        }
+        if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
+            self.hungry = false; // A look must see the first write: see `was_empty`.
+            return Ok(Found::Nothing);
         }
         let there = stat.size.saturating_sub(self.offset);
         let mut text = content::bytes(&self.file, self.offset, there.min(SLICE))?;

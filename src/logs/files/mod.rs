@@ -13,6 +13,7 @@
 //! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
 //!
 //! All work is in [`Tailer::turn`], which takes the time as an argument; [`run`] is the loop around it.
+mod claims;
 mod content;
 mod generation;
 mod ledger;

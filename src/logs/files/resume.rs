@@ -5,35 +5,23 @@
 //! and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then generations
 //! that nobody saw at all, then the file at the path.
 use super::{
-    content,
+    claims::{Claim, Claims, Saved, is_promise},
     generation::{Generation, Start, open_regular},
-    siblings::{self, Sibling},
+    siblings,
     trail::{Context, Trail, Unread},
 };
 use crate::{
-    model::{FilePosition, SourceId, Timestamp},
+    model::SourceId,
     platform::files::{self, Stat},
     telemetry::counters,
 };
 use std::{
-    cmp::Reverse,
     fs::File,
     io::{self, ErrorKind},
-    path::{Path, PathBuf},
     sync::Arc,
 };
 
-type Saved = (SourceId, FilePosition);
 type Trouble = (&'static str, io::Error);
-
-/// A saved position and the file that it belongs to now.
-struct Claim {
-    id: SourceId,
-    offset: u64,
-    path: PathBuf,
-    file: File,
-    stat: Stat,
-}
 
 impl Trail {
     /// The first look. Leaves everything as it is when it is too early to tell; then it is done again.
@@ -85,21 +73,28 @@ impl Trail {
             Err(error) => return Err(error),
         };
         let here = here.filter(|(_, stat)| cx.ledger.holder(&self.names.target, stat.id).is_none());
-        let mut open = self.saved.clone();
-        // Where several fit (a young file fits almost everything), the furthest is the best proof.
-        open.sort_by_key(|(_, p)| Reverse((p.offset, p.identity.head.length)));
-
-        let same = |p: &FilePosition, stat: &Stat| (p.identity.device, p.identity.inode) == (stat.id.device, stat.id.inode);
-        let mut at_path = self.claim_path(&here, &mut open, |p, stat| same(p, stat) || is_promise(p))?;
-        let mut elsewhere = self.claim_renamed(cx, &mut open)?;
+        let mut claims = Claims::new(&self.saved);
+        let held = |stat: &Stat| cx.ledger.holder(&self.names.target, stat.id).is_some();
+        let mut at_path = claims.at_path(here.as_ref())?;
+        let mut elsewhere = claims.renamed(&self.watch.path, &held)?;
         if at_path.is_none() {
-            at_path = self.claim_path(&here, &mut open, |p, _| p.identity.head.length > 0)?;
+            at_path = claims.replaced(here.as_ref())?;
         }
-        elsewhere.extend(self.claim_copies(cx, &mut open)?);
+        let taken = |stat: &Stat| held(stat) || elsewhere.iter().any(|claim| claim.stat.id == stat.id);
+        let copies = claims.copies(&self.watch.path, &|path, stat| taken(stat) || cx.watched.contains(path))?;
+        elsewhere.extend(copies);
         elsewhere.sort_by_key(|claim| claim.stat.modified);
+        let Claims { open, merged } = claims;
 
-        self.newest = self.saved.iter().map(|(_, p)| p.modified).max().unwrap_or_default();
-        let prepared = self.line_up(cx, elsewhere, here, at_path.unwrap_or_else(|| (SourceId::unique(), 0)));
+        // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after it.
+        let trusted = self.saved.iter().filter(|(_, p)| p.identity.head.length == 0);
+        let doubtful = open.iter().chain(trusted).filter(|(_, p)| !is_promise(p));
+        let nowhere = doubtful.map(|(_, p)| p.modified).min();
+        self.newest = nowhere.or_else(|| self.saved.iter().map(|(_, p)| p.modified).max()).unwrap_or_default();
+        let at_path = at_path.unwrap_or_else(|| (SourceId::unique(), 0));
+        // A file at the path of which nothing was read yet proves nothing about what came before it.
+        let search = nowhere.is_some() || at_path.1 == 0;
+        let prepared = self.line_up(cx, elsewhere, here, at_path, search);
         if let Err(error) = prepared {
             // Nothing was told to anybody yet: the next look begins again.
             for generation in std::mem::take(&mut self.line) {
@@ -115,6 +110,9 @@ impl Trail {
             self.awaited = open.iter().find(|(_, p)| is_promise(p)).map(|(id, _)| *id);
             self.await_next(cx);
         }
+        for (id, position) in merged {
+            cx.checkpoints.finish(id, position.offset);
+        }
         self.give_up(cx, &open);
         self.saved.clear();
         Ok(())
@@ -127,9 +125,10 @@ impl Trail {
         elsewhere: Vec<Claim>,
         here: Option<(File, Stat)>,
         at_path: (SourceId, u64),
+        search: bool,
     ) -> io::Result<()> {
         for Claim { id, offset, path, file, stat } in elsewhere {
-            self.line.push_back(self.rotated(cx, id, Unread { path, file, stat, start: offset })?);
+            self.line.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
         }
         let here = match here {
             Some((file, stat)) => Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?),
@@ -138,8 +137,7 @@ impl Trail {
         for generation in self.line.iter().chain(&here) {
             cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         }
-        // A file at the path of which nothing was read yet proves nothing about what came before it.
-        if at_path.1 == 0 {
+        if search {
             for unread in self.between(cx, &mut |_| {})? {
                 let generation = self.rotated(cx, SourceId::unique(), unread)?;
                 cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
@@ -152,96 +150,6 @@ impl Trail {
             self.attached = true;
         }
         Ok(())
-    }
-
-    /// The first open position that `fits` the file at the path and what it says.
-    fn claim_path(
-        &self,
-        here: &Option<(File, Stat)>,
-        open: &mut Vec<Saved>,
-        fits: impl Fn(&FilePosition, &Stat) -> bool,
-    ) -> io::Result<Option<(SourceId, u64)>> {
-        let Some((file, stat)) = here else { return Ok(None) };
-        for index in 0..open.len() {
-            let (id, position) = &open[index];
-            if fits(position, stat) && content::goes_on(file, stat, position)? {
-                let claim = (*id, position.offset);
-                open.remove(index);
-                return Ok(Some(claim));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Positions whose file has another name now. The device may have been numbered anew since; the content is asked anyway.
-    fn claim_renamed(&self, cx: &Context<'_>, open: &mut Vec<Saved>) -> io::Result<Vec<Claim>> {
-        let mut claims = Vec::new();
-        if open.iter().all(|(_, p)| is_promise(p)) {
-            return Ok(claims);
-        }
-        let base = base(&self.watch.path);
-        for Sibling { path, name, stat } in siblings::all(&self.watch.path)? {
-            let fits = |p: &FilePosition| {
-                let proven = p.identity.head.length > 0;
-                p.identity.inode == stat.id.inode
-                    && !is_promise(p)
-                    && (proven || (p.identity.device == stat.id.device && siblings::is_rotation(&base, &name)))
-            };
-            let held = cx.ledger.holder(&self.names.target, stat.id).is_some();
-            if held || !open.iter().any(|(_, p)| fits(p)) {
-                continue;
-            }
-            let (file, stat) = match open_regular(&path) {
-                Ok(opened) => opened,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            for index in 0..open.len() {
-                let (id, position) = &open[index];
-                if fits(position) && content::goes_on(&file, &stat, position)? {
-                    claims.push(Claim { id: *id, offset: position.offset, path, file, stat });
-                    open.remove(index);
-                    break;
-                }
-            }
-        }
-        Ok(claims)
-    }
-
-    /// Positions whose file was cut short, or is gone, but says on in a copy that is named like a rotated generation.
-    fn claim_copies(&self, cx: &Context<'_>, open: &mut Vec<Saved>) -> io::Result<Vec<Claim>> {
-        let mut claims: Vec<Claim> = Vec::new();
-        let mut siblings = match open.iter().any(|(_, p)| p.identity.head.length > 0) {
-            true => siblings::rotations(&self.watch.path)?,
-            false => Vec::new(),
-        };
-        siblings.retain(|s| cx.ledger.holder(&self.names.target, s.stat.id).is_none() && !cx.watched.contains(&s.path));
-        // The longest copy says the most.
-        siblings.sort_by_key(|s| Reverse(s.stat.size));
-        for Sibling { path, .. } in siblings {
-            let Ok((file, stat)) = open_regular(&path) else { continue };
-            if claims.iter().any(|claim| claim.stat.id == stat.id) {
-                continue;
-            }
-            for index in 0..open.len() {
-                let (id, position) = &open[index];
-                if position.identity.head.length == 0 {
-                    continue;
-                }
-                let goes_on = content::goes_on(&file, &stat, position)?;
-                // The copy was made while we read on: all that it says was delivered.
-                let behind = stat.size < position.offset
-                    && content::is_telling(position.identity.head)
-                    && content::begins(&file, position.identity.head)?;
-                if goes_on || behind {
-                    let offset = position.offset.min(stat.size);
-                    claims.push(Claim { id: *id, offset, path, file, stat });
-                    open.remove(index);
-                    break;
-                }
-            }
-        }
-        Ok(claims)
     }
 
     /// Positions whose file is nowhere.
@@ -261,14 +169,4 @@ impl Trail {
             cx.checkpoints.finish(*id, position.offset);
         }
     }
-}
-
-/// Whether a position stands for a file that did not exist yet, or was never seen: it fits whatever is at the path.
-fn is_promise(position: &FilePosition) -> bool {
-    let identity = &position.identity;
-    identity.device == 0 && identity.inode == 0 && identity.head.length == 0
-}
-
-fn base(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

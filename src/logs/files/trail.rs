@@ -24,7 +24,7 @@ use std::{
     io::{self, ErrorKind},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc;
 
@@ -32,6 +32,8 @@ use tokio::sync::mpsc;
 pub(super) const LATE: Duration = Duration::from_secs(60);
 /// The first and the longest wait after a path could not be looked at or opened.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
+const TICK: Duration = Duration::from_secs(2);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
 const WORTH_COMPARING: u64 = 256;
 
@@ -73,6 +75,8 @@ struct Complaint {
 
 /// A file that nobody read yet, and where its unread part begins.
 pub(super) struct Unread {
+    /// Whose content it begins with, if that was read.
+    pub known: Option<SourceId>,
     pub path: PathBuf,
     pub file: File,
     pub stat: Stat,
@@ -101,6 +105,8 @@ pub(super) struct Trail {
     pub(super) first_seen: Option<(FileId, u64)>,
     /// The file at the path is read by another trail with the same target.
     shadowed: Option<FileId>,
+    /// The time of the folder when it was last searched while nothing was at the path.
+    searched: Option<SystemTime>,
     complaint: Option<Complaint>,
 }
 
@@ -122,6 +128,7 @@ impl Trail {
             newest: Timestamp::default(),
             first_seen: None,
             shadowed: None,
+            searched: None,
             complaint: None,
         }
     }
@@ -181,17 +188,20 @@ impl Trail {
         if !self.started {
             return self.start(cx, stat);
         }
+        let empty = self.line.back().filter(|g| self.attached && g.was_empty()).map(|g| g.seen.modified);
         self.look_at_generations(cx);
+        let searching = |e| ("cannot search the folder for rotated files", e);
         match stat {
             Some(stat) if self.attached && self.line.back().is_some_and(|g| g.file_id() == stat.id) => {
+                if empty.is_some_and(|modified| modified != stat.modified) {
+                    self.take_up_before_last(cx).map_err(searching)?;
+                }
                 self.newest = stat.modified.into();
             }
             Some(stat) => return self.arrive(cx, stat),
             None => {
-                if self.detach(cx.now) {
-                    self.take_up_between(cx).map_err(|e| ("cannot search the folder for rotated files", e))?;
-                }
                 self.shadowed = None;
+                self.search_behind(cx).map_err(searching)?;
             }
         }
         self.content(cx);
@@ -290,9 +300,30 @@ impl Trail {
         Ok(())
     }
 
+    /// The file at the path was empty and is not any more: was it cut short in between, then the copies come first.
+    fn take_up_before_last(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(last) = self.line.pop_back() else { return Ok(()) };
+        let taken = self.take_up_between(cx);
+        self.line.push_back(last);
+        taken
+    }
+
+    /// Nothing is at the path. What was there since the last look may lie beside it.
+    fn search_behind(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let gone = self.detach(cx.now);
+        let Ok(folder) = files::stat(siblings::folder(&self.watch.path)) else { return Ok(()) };
+        // A change in the last moments may not have moved the folder's time, which ticks.
+        let unsure = cx.wall < Timestamp::from(folder.modified).plus(TICK);
+        if gone || unsure || self.searched != Some(folder.modified) {
+            self.searched = Some(folder.modified);
+            self.take_up_between(cx)?;
+        }
+        Ok(())
+    }
+
     /// A generation that is not at the path.
     pub(super) fn rotated(&self, cx: &Context<'_>, id: SourceId, unread: Unread) -> io::Result<Generation> {
-        let Unread { path: found, file, stat, start } = unread;
+        let Unread { path: found, file, stat, start, .. } = unread;
         let mut generation = Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)?;
         generation.detached = Some(cx.now);
         let (path, found) = (self.watch.path.display(), found.display());
@@ -322,7 +353,7 @@ impl Trail {
             if (known.is_some() && start >= stat.size) || self.holds_all_of(&file, stat.size)? {
                 continue;
             }
-            found.push(Unread { path, file, stat, start });
+            found.push(Unread { known: known.map(|known| known.of), path, file, stat, start });
         }
         Ok(found)
     }
@@ -405,8 +436,11 @@ impl Trail {
         }
         let mut copied = false;
         let older = if attached { self.between(cx, &mut |of| copied |= of == id)? } else { Vec::new() };
-        let copy = |unread| self.rotated(cx, SourceId::unique(), unread);
-        let rotated = older.into_iter().map(copy).collect::<io::Result<Vec<_>>>()?;
+        // The copy's rest is the old generation's rest, under its id: what of it is still on its way stays its own.
+        let own = older.iter().position(|unread| unread.known == Some(id) && unread.start == offset);
+        let ids = (0..).map(|n| if Some(n) == own { id } else { SourceId::unique() });
+        let copy = |(unread, id)| self.rotated(cx, id, unread);
+        let rotated = older.into_iter().zip(ids).map(copy).collect::<io::Result<Vec<_>>>()?;
         counters::FILES_TRUNCATED.add(1);
         let path = self.watch.path.display();
         if copied {
@@ -419,11 +453,15 @@ impl Trail {
         }
         for copy in &rotated {
             cx.ledger.hold(&self.names.target, copy.file_id(), self.number);
-            self.open(cx, copy);
+            if copy.id != id {
+                self.open(cx, copy);
+            }
         }
         self.open(cx, &fresh);
-        cx.checkpoints.finish(id, offset);
-        cx.board.forget(id);
+        if own.is_none() {
+            cx.checkpoints.finish(id, offset);
+            cx.board.forget(id);
+        }
         match place {
             Place::Late(index) => self.late[index] = fresh,
             Place::Line(index) => {
