@@ -63,11 +63,8 @@ mod tests {
 
     #[test]
     fn every_rule_must_be_obeyed() {
-        let rules = vec![
-            rule(FilterKind::Include, "a"),
-            rule(FilterKind::Include, "b"),
-            rule(FilterKind::Exclude, "c"),
-        ];
+        let rules =
+            vec![rule(FilterKind::Include, "a"), rule(FilterKind::Include, "b"), rule(FilterKind::Exclude, "c")];
         let filter = Filter { rules, ..Filter::default() };
         assert!(passes(&filter, b"a b"));
         assert!(!passes(&filter, b"a"));

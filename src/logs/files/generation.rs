@@ -87,12 +87,21 @@ pub(super) fn open_regular(path: &Path) -> io::Result<(File, Stat)> {
     let stat = files::stat_open(&file)?;
     match stat.kind {
         FileKind::Regular => Ok((file, stat)),
-        FileKind::Directory | FileKind::Special => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        FileKind::Directory | FileKind::Special => {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        }
     }
 }
 
 impl Generation {
-    pub fn new(id: SourceId, names: &Names, file: Arc<File>, stat: Stat, start: Start, now: Instant) -> io::Result<Self> {
+    pub fn new(
+        id: SourceId,
+        names: &Names,
+        file: Arc<File>,
+        stat: Stat,
+        start: Start,
+        now: Instant,
+    ) -> io::Result<Self> {
         let offset = match start {
             Start::At(offset) => offset,
             Start::LineOf(byte) => line_start(&file, byte.min(stat.size))?,
@@ -230,7 +239,8 @@ impl Generation {
 
     /// Goes on in `file`, which says the same: another inode of the same content, or the same after a stale handle.
     pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
-        self.identity = Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
+        self.identity =
+            Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
         (self.file, self.seen, self.hungry) = (file, stat, true);
     }
 

@@ -51,7 +51,8 @@ pub(super) struct Cut {
 /// Cuts `text`, which begins at byte `from` of its file and is read at `at`.
 pub(super) fn cut(text: &[u8], from: u64, at: Timestamp, filter: &Filter, begun: Begun, tail: Tail) -> Cut {
     let events = Vec::with_capacity(text.len() / USUAL_LINE + 1);
-    let mut cutter = Cutter { text, from, at, filter, open: filter::is_open(filter), cut: Cut { events, begun, ..Cut::default() } };
+    let mut cutter =
+        Cutter { text, from, at, filter, open: filter::is_open(filter), cut: Cut { events, begun, ..Cut::default() } };
     let mut start = if from == 0 && text.starts_with(MARK) { MARK.len() } else { 0 };
     for end in memchr::memchr_iter(b'\n', text) {
         cutter.line(start, end);

@@ -131,7 +131,9 @@ impl Trail {
             self.line.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
         }
         let here = match here {
-            Some((file, stat)) => Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?),
+            Some((file, stat)) => {
+                Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?)
+            }
             None => None,
         };
         for generation in self.line.iter().chain(&here) {

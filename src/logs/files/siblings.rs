@@ -108,9 +108,19 @@ mod tests {
     #[test]
     fn names_that_rotation_tools_give_are_recognised() {
         for name in [
-            "app.log.1", "app.log.12", "app.log-20260131", "app.log.1700000000", "app.log.2026-01-31", "app.log.old",
-            "app.log-20260131-1700000000", "app.log.2026-01-31T10:00:00Z", "app-2026.log", "app.1.log",
-            "app-2026-01-31T10-00-00.000.log", "app__2026-01-31_00-00-00.log", "app.2026-01-31.log",
+            "app.log.1",
+            "app.log.12",
+            "app.log-20260131",
+            "app.log.1700000000",
+            "app.log.2026-01-31",
+            "app.log.old",
+            "app.log-20260131-1700000000",
+            "app.log.2026-01-31T10:00:00Z",
+            "app-2026.log",
+            "app.1.log",
+            "app-2026-01-31T10-00-00.000.log",
+            "app__2026-01-31_00-00-00.log",
+            "app.2026-01-31.log",
         ] {
             assert!(is_rotation("app.log", name), "{name}");
         }
@@ -121,8 +131,20 @@ mod tests {
     #[test]
     fn names_of_other_files_are_not_taken_for_rotations() {
         for name in [
-            "app.log", "app.log.bak-old", "app.log.bak", "app.log~", "app.log1", "app.log.1.tmp", "app-2.log",
-            "app_1.log", "app2026.log", "application-2026.log", "app-error.log", "app.log.swp", "other.log.1", "app.log.",
+            "app.log",
+            "app.log.bak-old",
+            "app.log.bak",
+            "app.log~",
+            "app.log1",
+            "app.log.1.tmp",
+            "app-2.log",
+            "app_1.log",
+            "app2026.log",
+            "application-2026.log",
+            "app-error.log",
+            "app.log.swp",
+            "other.log.1",
+            "app.log.",
         ] {
             assert!(!is_rotation("app.log", name), "{name}");
         }
@@ -136,7 +158,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.log");
         let at = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        for (name, time) in [("app.log", 9), ("app.log.1", 5), ("app.log.2", 5), ("app.log.3", 7), ("app.log.4.gz", 1)] {
+        for (name, time) in [("app.log", 9), ("app.log.1", 5), ("app.log.2", 5), ("app.log.3", 7), ("app.log.4.gz", 1)]
+        {
             let file = std::fs::File::create(folder.path().join(name)).expect("writable");
             file.set_modified(at(time)).expect("settable");
         }

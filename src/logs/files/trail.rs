@@ -537,9 +537,11 @@ impl Trail {
     }
 
     /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that was
-    /// rotated away still has a name; its successor is another file even if it begins alike.
+    /// rotated away still has a name; its successor is another file even if it begins alike. So is a short one: sending it again
+    /// costs little, and logs often begin alike.
     fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
-        let replaced = self.attached && self.line.len() == 1 && done.seen.links == 0 && done.offset > 0;
+        let telling = content::is_telling(done.position().identity.head);
+        let replaced = self.attached && self.line.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
         let Some(next) = self.line.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
         let (old, file) = (next.id, next.file().clone());
         let stat = files::stat_open(&file)?;
@@ -631,7 +633,9 @@ impl Trail {
     fn refuse(&mut self, cx: &Context<'_>, kind: FileKind) {
         let what = match kind {
             FileKind::Directory => "this is a folder: name a file",
-            FileKind::Special | FileKind::Regular => "this is a FIFO, socket or device, which cannot be read again: name a file",
+            FileKind::Special | FileKind::Regular => {
+                "this is a FIFO, socket or device, which cannot be read again: name a file"
+            }
         };
         self.complain(cx, what, &io::Error::from(ErrorKind::InvalidInput));
         if let Some(complaint) = &mut self.complaint {

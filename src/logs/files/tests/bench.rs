@@ -175,7 +175,8 @@ impl Bench {
 
     fn start(&mut self) {
         self.next.clear();
-        (self.tailer, self.lanes, self.room, self.wakes) = tailer(&self.watches, self.places, &self.keeper, &self.board);
+        (self.tailer, self.lanes, self.room, self.wakes) =
+            tailer(&self.watches, self.places, &self.keeper, &self.board);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -316,7 +317,8 @@ impl Bench {
 }
 
 pub fn messages(chunk: &Chunk) -> Vec<String> {
-    let text = |e: &crate::model::Event| String::from_utf8_lossy(&chunk.text[e.start as usize..e.end as usize]).into_owned();
+    let text =
+        |e: &crate::model::Event| String::from_utf8_lossy(&chunk.text[e.start as usize..e.end as usize]).into_owned();
     chunk.events.iter().map(text).collect()
 }
 

@@ -8,12 +8,17 @@ use std::{collections::HashMap, time::Duration};
 #[derive(Clone, Debug)]
 enum Action {
     /// So many lines, of so many bytes more.
-    Append { lines: u8, padding: u16 },
+    Append {
+        lines: u8,
+        padding: u16,
+    },
     /// The beginning of a line; the next append ends it.
     AppendPart,
     Rotate,
     /// Lines for the file that was rotated away last.
-    AppendLate { lines: u8 },
+    AppendLate {
+        lines: u8,
+    },
     /// Everything is read and acknowledged first: what is deleted unread is lost by definition.
     Delete,
     Turns(u8),
@@ -243,7 +248,11 @@ impl World {
         }
         if !self.crashed {
             let total: usize = self.written.iter().map(Vec::len).sum();
-            prop_assert_eq!(self.delivered.len() + usize::from(self.part), total, "something was sent that nobody wrote");
+            prop_assert_eq!(
+                self.delivered.len() + usize::from(self.part),
+                total,
+                "something was sent that nobody wrote"
+            );
         }
         Ok(())
     }
