@@ -30,6 +30,9 @@ const LOOK_BACK: u64 = 64 * 1024;
 /// The first and the longest wait after a read error.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
+/// So many failures in a row, about ten seconds, are no passing trouble.
+const LASTING: u32 = 5;
+
 /// By what a generation is known outside: its configured path and the target that it goes to.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
@@ -183,9 +186,9 @@ impl Generation {
         }
     }
 
-    /// Asks the file whether it changed. Cheap when it did not.
-    pub fn look(&mut self, now: Instant) -> io::Result<Found> {
-        let stat = files::stat_open(&self.file)?;
+    /// Asks the file whether it changed, unless `known` says how it is. Cheap when it did not.
+    pub fn look(&mut self, known: Option<&Stat>, now: Instant) -> io::Result<Found> {
+        let stat = known.map_or_else(|| files::stat_open(&self.file), |stat| Ok(*stat))?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
         if changed {
@@ -260,6 +263,11 @@ impl Generation {
     /// Whether the handle has failed since it last worked.
     pub fn is_failing(&self) -> bool {
         self.failures > 0
+    }
+
+    /// Whether it has failed so often that nobody should wait for it.
+    pub fn is_failing_for_long(&self) -> bool {
+        self.failures >= LASTING
     }
 
     fn advance(&mut self, mut text: Vec<u8>, cut: lines::Cut) -> Chunk {

@@ -5,12 +5,15 @@
 //! and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then generations
 //! that nobody saw at all, then the file at the path.
 use super::{
+    Context, Trail,
     claims::{Claim, Claims, Saved, is_promise},
-    generation::{Generation, Start, open_regular},
-    siblings,
-    trail::{Context, Trail, Unread},
+    turnover::Unread,
 };
 use crate::{
+    logs::files::{
+        generation::{Generation, Start, open_regular},
+        siblings,
+    },
     model::SourceId,
     platform::files::{self, Stat},
     telemetry::counters,
@@ -166,7 +169,8 @@ impl Trail {
             }
             if position.offset > 0 || position.identity.head.length > 0 {
                 tracing::warn!(%path, offset = position.offset,
-                    "the log file that was read so far in an earlier run is nowhere in its folder; lines written to it since then are missed");
+                    "the log file that was read so far in an earlier run is nowhere in its folder (compressed files are not searched); \
+                    lines written to it since then are missed");
             }
             cx.checkpoints.finish(*id, position.offset);
         }

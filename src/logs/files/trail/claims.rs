@@ -1,12 +1,12 @@
 //! Saved positions in search of their files.
 //!
 //! Whoever finds a file takes every position that the file bears out: reading begins at the least of them.
-use super::{
-    content,
-    generation::open_regular,
-    siblings::{self, Sibling},
-};
 use crate::{
+    logs::files::{
+        content,
+        generation::open_regular,
+        siblings::{self, Sibling},
+    },
     model::{FilePosition, SourceId},
     platform::files::Stat,
 };
