@@ -9,6 +9,8 @@
 //! deleted; what is kept of a deleted one is the promise that the next file at this path begins at its beginning.
 mod claims;
 mod resume;
+#[cfg(test)]
+mod tests;
 mod turnover;
 
 use super::{
@@ -251,14 +253,12 @@ impl Trail {
         match generation.read(&watch.filter, cx.now, cx.wall) {
             Ok(Found::Chunk(chunk)) => {
                 permit.send(chunk);
-                if generation.works() {
-                    tracing::info!(path = %watch.path.display(), "the log file can be read again");
-                }
+                works(cx.board, watch, generation);
                 note(cx.board, watch, generation);
                 Step::Progressed
             }
             Ok(Found::Nothing) => {
-                generation.works();
+                works(cx.board, watch, generation);
                 Step::Idle
             }
             Ok(Found::Truncated) => {
@@ -403,6 +403,13 @@ fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, room: &Room) -> Option<mpsc::Permi
         room.wait();
         lane.try_reserve().ok()
     })
+}
+
+fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
+    if generation.works() {
+        tracing::info!(path = %watch.path.display(), offset = generation.offset, "the log file can be read again");
+        note(board, watch, generation);
+    }
 }
 
 fn note(board: &Board, watch: &Watch, generation: &Generation) {
