@@ -15,18 +15,16 @@ mod turnover;
 
 use super::{
     Watch, content,
-    generation::{Found, Generation, Names, QUIET, Start, open_regular},
+    generation::{Found, Generation, Names, open_regular},
     ledger::Ledger,
-    siblings::{self, Sibling},
 };
 use crate::{
-    model::{Checkpoints, Chunk, FileIdentity, FilePosition, Fingerprint, Position, Room, SourceId, Timestamp},
+    model::{Checkpoints, Chunk, FilePosition, Room, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
-    telemetry::{board::Board, counters},
+    telemetry::board::Board,
 };
 use std::{
     collections::{HashSet, VecDeque},
-    fs::File,
     io::{self, ErrorKind},
     path::PathBuf,
     sync::Arc,
@@ -235,8 +233,6 @@ impl Trail {
         }
     }
 
-    /// A generation was cut short. What is left of it may stand in a copy that was made just before; itself it begins anew,
-    /// as another generation.
     fn truncated(&mut self, cx: &mut Context<'_>, place: Place) {
         if let Err(error) = self.begin_anew(cx, place) {
             self.failed(cx, place, &error);

@@ -121,13 +121,15 @@ impl Trail {
 
     /// Nothing is at the path. What was there since the last look may lie beside it.
     pub(super) fn search_behind(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let gone = self.detach(cx.now);
+        if self.detach(cx.now) {
+            self.searched = None;
+        }
         let Ok(folder) = files::stat(siblings::folder(&self.watch.path)) else { return Ok(()) };
         // A change in the last moments may not have moved the folder's time, which ticks.
         let unsure = cx.wall < Timestamp::from(folder.modified).plus(TICK);
-        if gone || unsure || self.searched != Some(folder.modified) {
-            self.searched = Some(folder.modified);
+        if unsure || self.searched != Some(folder.modified) {
             self.take_up_between(cx)?;
+            self.searched = Some(folder.modified);
         }
         Ok(())
     }
@@ -215,6 +217,8 @@ impl Trail {
         note(cx.board, &self.watch, generation);
     }
 
+    /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the file is
+    /// read from its beginning as another generation.
     pub(super) fn begin_anew(&mut self, cx: &mut Context<'_>, place: Place) -> io::Result<()> {
         let attached = self.is_attached(place);
         let Some(old) = self.at(place) else { return Ok(()) };
