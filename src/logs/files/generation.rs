@@ -16,7 +16,7 @@ use crate::{
 use std::{
     fs::File,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +29,9 @@ pub(super) const QUIET: Duration = Duration::from_secs(5);
 const LOOK_BACK: u64 = 64 * 1024;
 /// The first and the longest wait after a read error.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// So many failures in a row, about ten seconds, are no passing trouble.
+const LASTING: u32 = 5;
 
 /// By what a generation is known outside: its configured path and the target that it goes to.
 #[derive(Clone, Debug)]
@@ -49,6 +52,10 @@ pub(super) enum Start {
 
 /// What a look or a read found.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lives for a moment on the stack; a box would cost every slice an allocation"
+)]
 pub(super) enum Found {
     Nothing,
     Chunk(Chunk),
@@ -123,7 +130,7 @@ impl Generation {
             marks,
             begun,
             seen: stat,
-            hungry: true,
+            hungry: stat.size > offset,
             changed: now,
             detached: None,
             failures: 0,
@@ -159,6 +166,12 @@ impl Generation {
         !self.hungry && self.seen.size <= self.offset
     }
 
+    /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that it
+    /// ever said. It may have been filled, copied and cut short in between.
+    pub fn was_empty(&self) -> bool {
+        self.seen.size == 0
+    }
+
     /// Nothing was seen to happen to it for so long.
     pub fn quiet_for(&self, span: Duration, now: Instant) -> bool {
         let since = self.detached.map_or(self.changed, |detached| detached.max(self.changed));
@@ -177,9 +190,9 @@ impl Generation {
         }
     }
 
-    /// Asks the file whether it changed. Cheap when it did not.
-    pub fn look(&mut self, now: Instant) -> io::Result<Found> {
-        let stat = files::stat_open(&self.file)?;
+    /// Asks the file whether it changed, unless `known` says how it is. Cheap when it did not.
+    pub fn look(&mut self, known: Option<&Stat>, now: Instant) -> io::Result<Found> {
+        let stat = known.map_or_else(|| files::stat_open(&self.file), |stat| Ok(*stat))?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
         if changed {
@@ -201,6 +214,10 @@ impl Generation {
         let stat = files::stat_open(&self.file)?;
         if (stat.size, stat.modified) != (self.seen.size, self.seen.modified) {
             self.changed = now;
+        }
+        if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
+            self.hungry = false; // A look must see the first write: see `was_empty`.
+            return Ok(Found::Nothing);
         }
         let there = stat.size.saturating_sub(self.offset);
         let mut text = content::bytes(&self.file, self.offset, there.min(SLICE))?;
@@ -250,6 +267,11 @@ impl Generation {
     /// Whether the handle has failed since it last worked.
     pub fn is_failing(&self) -> bool {
         self.failures > 0
+    }
+
+    /// Whether it has failed so often that nobody should wait for it.
+    pub fn is_failing_for_long(&self) -> bool {
+        self.failures >= LASTING
     }
 
     fn advance(&mut self, mut text: Vec<u8>, cut: lines::Cut) -> Chunk {
@@ -310,4 +332,74 @@ fn line_start(file: &File, at: u64) -> io::Result<u64> {
         None if length == at => 0,
         None => at,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, OpenOptions};
+
+    fn names(path: &Path) -> Names {
+        Names { path: path.into(), target: "g:s".into() }
+    }
+
+    fn open(path: &Path, start: Start) -> Generation {
+        let (file, stat) = open_regular(path).expect("readable");
+        Generation::new(SourceId::unique(), &names(path), Arc::new(file), stat, start, Instant::now())
+            .expect("readable")
+    }
+
+    #[test]
+    fn a_read_error_is_tried_again_at_the_same_offset_with_growing_patience() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.log");
+        fs::write(&path, "one\ntwo\n").expect("written");
+        let mut generation = open(&path, Start::At(4));
+        let good = generation.file().clone();
+        // A handle that cannot be read through.
+        let broken = OpenOptions::new().write(true).open(&path).expect("writable");
+        generation.move_to(Arc::new(broken), generation.seen);
+        let mut now = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            generation.read(&Filter::default(), now, Timestamp::default()).expect_err("cannot be read");
+            generation.failed(now);
+            let retry = generation.retry.expect("not at once");
+            waits.push(retry - now);
+            assert!(!generation.is_ready(now));
+            now = retry;
+            assert!(generation.is_ready(now));
+        }
+        assert!(waits.is_sorted());
+        assert_eq!((waits[0], waits[9]), PATIENCE);
+        generation.move_to(good, generation.seen);
+        let Ok(Found::Chunk(chunk)) = generation.read(&Filter::default(), now, Timestamp::default()) else {
+            panic!("a chunk")
+        };
+        assert_eq!((chunk.from, chunk.to), (4, 8));
+        assert!(generation.works(), "that is news");
+        assert!(!generation.works());
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(open_regular(folder.path()).is_err());
+    }
+
+    #[test]
+    fn the_head_grows_with_a_young_file_and_then_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.log");
+        for (text, head) in [("", 0), ("one\n", 4), (&"x".repeat(2000), 1024)] {
+            fs::write(&path, text).expect("written");
+            assert_eq!(open(&path, Start::At(0)).position().identity.head.length, head);
+        }
+        fs::write(&path, "one\n").expect("written");
+        let mut generation = open(&path, Start::At(0));
+        fs::write(&path, format!("one\n{}\n", "x".repeat(3000))).expect("written");
+        generation.read(&Filter::default(), Instant::now(), Timestamp::default()).expect("read");
+        assert_eq!(generation.position().identity.head.length, 1024);
+        assert_eq!(generation.position().before.length, 64);
+    }
 }

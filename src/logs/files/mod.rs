@@ -1,11 +1,13 @@
 //! Plain files, followed through rotation, truncation and restarts, without losing a line.
 //!
 //! ```text
-//! run        the tail thread: sleeps, is woken, stops; the watcher that hints
-//! tailer     all paths: whose turn it is, whose lane is full
-//! trail      one path: its generations, oldest first        resume    where earlier runs stopped
-//! generation one file: an open handle and an offset         ledger    who reads which file, what was read
-//! lines      bytes to events                                siblings  rotated files beside it      content   knowing a file again
+//! run         the tail thread: sleeps, is woken, stops; the watcher that hints
+//! tailer      all paths: whose turn it is, whose lane is full
+//! trail       one path: its generations, oldest first
+//!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
+//! generation  one file: an open handle and an offset    lines           bytes to events
+//! ledger      who reads which file, what was read       siblings        rotated files beside a log
+//! content     knowing a file again by what it says
 //! ```
 //!
 //! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions (`model::Checkpoints`).
@@ -17,7 +19,6 @@ mod content;
 mod generation;
 mod ledger;
 mod lines;
-mod resume;
 mod run;
 mod siblings;
 mod tailer;

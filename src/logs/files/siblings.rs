@@ -96,7 +96,8 @@ fn generation_number(base: &str, name: &str) -> Option<u16> {
     (digits.len() <= 4).then(|| digits.parse().ok())?
 }
 
-fn name(path: &Path) -> String {
+/// The last part of a path, for comparing.
+pub(super) fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 

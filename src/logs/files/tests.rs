@@ -1,5 +1,5 @@
 //! The rules of the tailer, on real files, with a clock that only the test moves.
-mod bench;
+pub(in crate::logs::files) mod bench;
 mod model;
 mod reading;
 mod restarts;

@@ -7,24 +7,28 @@
 //!
 //! A generation is never let go while it has unread bytes. The newest one is not let go before it has a successor or was
 //! deleted; what is kept of a deleted one is the promise that the next file at this path begins at its beginning.
+mod claims;
+mod resume;
+#[cfg(test)]
+mod tests;
+mod turnover;
+
 use super::{
     Watch, content,
-    generation::{Found, Generation, Names, QUIET, Start, open_regular},
+    generation::{Found, Generation, Names, open_regular},
     ledger::Ledger,
-    siblings::{self, Sibling},
 };
 use crate::{
-    model::{Checkpoints, Chunk, FileIdentity, FilePosition, Fingerprint, Position, Room, SourceId, Timestamp},
+    model::{Checkpoints, Chunk, FilePosition, Room, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
-    telemetry::{board::Board, counters},
+    telemetry::board::Board,
 };
 use std::{
     collections::{HashSet, VecDeque},
-    fs::File,
     io::{self, ErrorKind},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc;
 
@@ -32,8 +36,6 @@ use tokio::sync::mpsc;
 pub(super) const LATE: Duration = Duration::from_secs(60);
 /// The first and the longest wait after a path could not be looked at or opened.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
-const WORTH_COMPARING: u64 = 256;
 
 /// What all trails share, and the moment.
 pub(super) struct Context<'a> {
@@ -56,6 +58,7 @@ pub(super) enum Step {
     Progressed,
 }
 
+/// A generation in hand.
 #[derive(Clone, Copy)]
 enum Place {
     Line(usize),
@@ -71,36 +74,30 @@ struct Complaint {
     retry: Instant,
 }
 
-/// A file that nobody read yet, and where its unread part begins.
-pub(super) struct Unread {
-    pub path: PathBuf,
-    pub file: File,
-    pub stat: Stat,
-    pub start: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct Trail {
-    pub(super) number: usize,
+    number: usize,
     pub(super) watch: Watch,
-    pub(super) names: Names,
+    names: Names,
     lane: mpsc::Sender<Chunk>,
-    pub(super) line: VecDeque<Generation>,
+    line: VecDeque<Generation>,
     /// Whether the last one in `line` is the file at the path.
-    pub(super) attached: bool,
+    attached: bool,
     late: Vec<Generation>,
     /// Positions of earlier runs, until the first look that finds the folder.
-    pub(super) saved: Vec<(SourceId, FilePosition)>,
-    pub(super) started: bool,
+    saved: Vec<(SourceId, FilePosition)>,
+    started: bool,
     /// Saved for a file that does not exist yet.
-    pub(super) awaited: Option<SourceId>,
+    awaited: Option<SourceId>,
     /// When the newest known generation had last been written to when it was last seen at the path: a rotated file that
     /// was never seen here is younger.
-    pub(super) newest: Timestamp,
+    newest: Timestamp,
     /// The first look found this file, so long, but it could not be opened.
-    pub(super) first_seen: Option<(FileId, u64)>,
+    first_seen: Option<(FileId, u64)>,
     /// The file at the path is read by another trail with the same target.
     shadowed: Option<FileId>,
+    /// The time of the folder when it was last searched while nothing was at the path.
+    searched: Option<SystemTime>,
     complaint: Option<Complaint>,
 }
 
@@ -122,6 +119,7 @@ impl Trail {
             newest: Timestamp::default(),
             first_seen: None,
             shadowed: None,
+            searched: None,
             complaint: None,
         }
     }
@@ -162,13 +160,13 @@ impl Trail {
             // A folder on the way that is a file now, or a link that leads nowhere: nothing is there.
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
             Err(error) => {
-                self.look_at_generations(cx);
+                self.look_at_generations(cx, None);
                 return Err(("cannot look at the log file", error));
             }
         };
         let stat = match stat {
             Some(stat) if stat.kind != FileKind::Regular => {
-                self.look_at_generations(cx);
+                self.look_at_generations(cx, None);
                 self.detach(cx.now);
                 if !self.started && self.saved.is_empty() {
                     self.await_first(cx);
@@ -181,178 +179,28 @@ impl Trail {
         if !self.started {
             return self.start(cx, stat);
         }
-        self.look_at_generations(cx);
+        let empty = self.line.back().filter(|g| self.attached && g.was_empty()).map(|g| g.seen.modified);
+        self.look_at_generations(cx, stat.as_ref());
+        let searching = |e| ("cannot search the folder for rotated files", e);
         match stat {
             Some(stat) if self.attached && self.line.back().is_some_and(|g| g.file_id() == stat.id) => {
+                if empty.is_some_and(|modified| modified != stat.modified) {
+                    self.take_up_before_last(cx).map_err(searching)?;
+                }
                 self.newest = stat.modified.into();
             }
             Some(stat) => return self.arrive(cx, stat),
             None => {
-                if self.detach(cx.now) {
-                    self.take_up_between(cx).map_err(|e| ("cannot search the folder for rotated files", e))?;
-                }
                 self.shadowed = None;
+                self.search_behind(cx).map_err(searching)?;
             }
         }
         self.content(cx);
         Ok(())
     }
 
-    /// Another file than before stands at the path.
-    fn arrive(&mut self, cx: &mut Context<'_>, stat: Stat) -> Result<(), (&'static str, io::Error)> {
-        if let Some(holder) = cx.ledger.holder(&self.names.target, stat.id) {
-            self.detach(cx.now);
-            if holder == self.number {
-                self.come_back(stat.id);
-            } else {
-                self.shadow(stat.id);
-            }
-            self.content(cx);
-            return Ok(());
-        }
-        self.shadowed = None;
-        // First the handle, then the search: whatever was rotated away before this moment is found by it.
-        let opened = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
-        let (file, stat) = opened;
-        if cx.ledger.holder(&self.names.target, stat.id).is_some() {
-            return Ok(()); // It was replaced between the two looks; the next one sees to it.
-        }
-        self.detach(cx.now);
-        cx.ledger.hold(&self.names.target, stat.id, self.number);
-        let taken = self.take_up_between(cx).and_then(|()| {
-            let known = cx.ledger.known(&self.names, &file, &stat)?;
-            let start = known.map_or(0, |known| known.up_to);
-            let id = self.awaited.filter(|_| start == 0).unwrap_or_else(SourceId::unique);
-            Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)
-        });
-        match taken {
-            Ok(generation) => {
-                self.awaited = self.awaited.filter(|id| *id != generation.id);
-                self.take_up(cx, generation);
-            }
-            Err(error) => {
-                cx.ledger.release(&self.names.target, stat.id);
-                return Err(("cannot read the log file", error));
-            }
-        }
-        self.attached = true;
-        self.newest = stat.modified.into();
-        self.forget_awaited(cx);
-        self.content(cx);
-        Ok(())
-    }
-
-    /// The file at the path is one of ours that had been moved away.
-    fn come_back(&mut self, id: FileId) {
-        let is_it = |g: &Generation| g.file_id() == id;
-        let back = match self.late.iter().position(is_it) {
-            Some(index) => Some(self.late.remove(index)),
-            None => self.line.iter().position(is_it).and_then(|index| self.line.remove(index)),
-        };
-        if let Some(mut generation) = back {
-            generation.detached = None;
-            self.line.push_back(generation);
-            self.attached = true;
-        }
-    }
-
-    fn shadow(&mut self, id: FileId) {
-        if self.shadowed != Some(id) {
-            let (path, target) = (self.watch.path.display(), &self.names.target);
-            tracing::warn!(%path, %target, "this file is already read for the same target under another path: read once only");
-            self.shadowed = Some(id);
-        }
-    }
-
-    /// The file is gone from its path. Says whether that is news.
-    fn detach(&mut self, now: Instant) -> bool {
-        let was = std::mem::take(&mut self.attached);
-        if was && let Some(last) = self.line.back_mut() {
-            last.detached = Some(now);
-            last.hungry = true; // What was written in its last moments, after the last look.
-            let (path, offset) = (self.watch.path.display(), last.offset);
-            if last.seen.links == 0 {
-                tracing::info!(%path, offset, "the log file was deleted or replaced; reading it to its end");
-            } else {
-                counters::FILES_ROTATED.add(1);
-                tracing::info!(%path, offset, "the log file was rotated away; reading it to its end");
-            }
-        }
-        was
-    }
-
-    /// Rotated generations that came and went between two looks take their place in the line.
-    fn take_up_between(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        for unread in self.between(cx, &mut |_| {})? {
-            let generation = self.rotated(cx, SourceId::unique(), unread)?;
-            self.take_up(cx, generation);
-        }
-        Ok(())
-    }
-
-    /// A generation that is not at the path.
-    pub(super) fn rotated(&self, cx: &Context<'_>, id: SourceId, unread: Unread) -> io::Result<Generation> {
-        let Unread { path: found, file, stat, start } = unread;
-        let mut generation = Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)?;
-        generation.detached = Some(cx.now);
-        let (path, found) = (self.watch.path.display(), found.display());
-        tracing::info!(%path, %found, offset = start, "reading a rotated log file first");
-        Ok(generation)
-    }
-
-    /// Files named like rotated generations that hold what nobody read, oldest first. `copies` hears of whom each known
-    /// one is a copy.
-    pub(super) fn between(&self, cx: &mut Context<'_>, copies: &mut dyn FnMut(SourceId)) -> io::Result<Vec<Unread>> {
-        let mut found = Vec::new();
-        for Sibling { path, stat, .. } in siblings::rotations(&self.watch.path)? {
-            let held = cx.ledger.holder(&self.names.target, stat.id).is_some();
-            if held || Timestamp::from(stat.modified) < self.newest || cx.watched.contains(&path) {
-                continue;
-            }
-            let (file, stat) = match open_regular(&path) {
-                Ok(opened) => opened,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            let known = cx.ledger.known(&self.names, &file, &stat)?;
-            if let Some(known) = known {
-                copies(known.of);
-            }
-            let start = known.map_or(0, |known| known.up_to);
-            if (known.is_some() && start >= stat.size) || self.holds_all_of(&file, stat.size)? {
-                continue;
-            }
-            found.push(Unread { path, file, stat, start });
-        }
-        Ok(found)
-    }
-
-    /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).
-    fn holds_all_of(&self, file: &File, size: u64) -> io::Result<bool> {
-        for generation in self.line.iter().chain(&self.late) {
-            if size >= WORTH_COMPARING
-                && size <= generation.seen.size
-                && content::is_part_of(file, size, generation.file())?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A generation becomes the last in line, and whoever keeps positions hears of it.
-    pub(super) fn take_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
-        cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
-        self.open(cx, &generation);
-        self.line.push_back(generation);
-    }
-
-    pub(super) fn open(&self, cx: &Context<'_>, generation: &Generation) {
-        cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
-        note(cx.board, &self.watch, generation);
-    }
-
-    fn look_at_generations(&mut self, cx: &mut Context<'_>) {
+    /// `at_path` saves asking the file at the path a second time.
+    fn look_at_generations(&mut self, cx: &mut Context<'_>, at_path: Option<&Stat>) {
         let places = (0..self.line.len()).map(Place::Line).chain((0..self.late.len()).map(Place::Late));
         // From the back, so that a place stays good while new ones are put in before a later one.
         for place in places.collect::<Vec<_>>().into_iter().rev() {
@@ -361,7 +209,8 @@ impl Trail {
             if generation.retry.is_some_and(|at| cx.now < at) {
                 continue;
             }
-            match generation.look(cx.now) {
+            let known = at_path.filter(|stat| attached && stat.id == generation.file_id());
+            match generation.look(known, cx.now) {
                 Ok(Found::Truncated) => self.truncated(cx, place),
                 Ok(Found::Nothing | Found::Chunk(_)) => {}
                 Err(error) => self.failed(cx, place, &error),
@@ -384,56 +233,10 @@ impl Trail {
         }
     }
 
-    /// A generation was cut short. What is left of it may stand in a copy that was made just before; itself it begins anew,
-    /// as another generation.
     fn truncated(&mut self, cx: &mut Context<'_>, place: Place) {
         if let Err(error) = self.begin_anew(cx, place) {
             self.failed(cx, place, &error);
         }
-    }
-
-    fn begin_anew(&mut self, cx: &mut Context<'_>, place: Place) -> io::Result<()> {
-        let attached = self.is_attached(place);
-        let Some(old) = self.at(place) else { return Ok(()) };
-        let (id, offset, size, detached) = (old.id, old.offset, old.seen.size, old.detached);
-        let file = old.file().clone();
-        let stat = files::stat_open(&file)?;
-        let mut fresh = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(0), cx.now)?;
-        fresh.detached = detached;
-        if let Some(old) = self.at_ref(place) {
-            cx.ledger.truncated(old);
-        }
-        let mut copied = false;
-        let older = if attached { self.between(cx, &mut |of| copied |= of == id)? } else { Vec::new() };
-        let copy = |unread| self.rotated(cx, SourceId::unique(), unread);
-        let rotated = older.into_iter().map(copy).collect::<io::Result<Vec<_>>>()?;
-        counters::FILES_TRUNCATED.add(1);
-        let path = self.watch.path.display();
-        if copied {
-            tracing::info!(%path, offset, "the log file was copied and cut short; reading on from its beginning");
-        } else {
-            let missed = size.saturating_sub(offset);
-            counters::BYTES_MISSED.add(missed);
-            tracing::warn!(%path, offset, missed,
-                "the log file was cut short and no copy is left; lines written just before that are missed");
-        }
-        for copy in &rotated {
-            cx.ledger.hold(&self.names.target, copy.file_id(), self.number);
-            self.open(cx, copy);
-        }
-        self.open(cx, &fresh);
-        cx.checkpoints.finish(id, offset);
-        cx.board.forget(id);
-        match place {
-            Place::Late(index) => self.late[index] = fresh,
-            Place::Line(index) => {
-                self.line[index] = fresh;
-                for copy in rotated.into_iter().rev() {
-                    self.line.insert(index, copy);
-                }
-            }
-        }
-        Ok(())
     }
 
     fn slice(&mut self, cx: &mut Context<'_>, place: Place) -> Step {
@@ -446,14 +249,12 @@ impl Trail {
         match generation.read(&watch.filter, cx.now, cx.wall) {
             Ok(Found::Chunk(chunk)) => {
                 permit.send(chunk);
-                if generation.works() {
-                    tracing::info!(path = %watch.path.display(), "the log file can be read again");
-                }
+                works(cx.board, watch, generation);
                 note(cx.board, watch, generation);
                 Step::Progressed
             }
             Ok(Found::Nothing) => {
-                generation.works();
+                works(cx.board, watch, generation);
                 Step::Idle
             }
             Ok(Found::Truncated) => {
@@ -479,8 +280,9 @@ impl Trail {
         cx.board.source(generation.id, |line| line.last_error = Some(error.to_string()));
     }
 
+    /// One that cannot be read for long does not hold up the others; it is tried again among the late ones.
     fn front_is_done(&self) -> bool {
-        self.line.len() > 1 && self.line.front().is_some_and(|g| g.drained())
+        self.line.len() > 1 && self.line.front().is_some_and(|g| g.drained() || g.is_failing_for_long())
     }
 
     /// Whoever is at its end makes way for the next.
@@ -496,24 +298,6 @@ impl Trail {
             step = Step::Progressed;
         }
         step
-    }
-
-    /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that was
-    /// rotated away still has a name; its successor is another file even if it begins alike.
-    fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
-        let replaced = self.attached && self.line.len() == 1 && done.seen.links == 0 && done.offset > 0;
-        let Some(next) = self.line.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
-        let (old, file) = (next.id, next.file().clone());
-        let stat = files::stat_open(&file)?;
-        if !content::goes_on(&file, &stat, &done.position())? {
-            return Ok(());
-        }
-        let generation = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(done.offset), cx.now)?;
-        self.take_up(cx, generation);
-        self.line.pop_front();
-        cx.checkpoints.finish(old, 0);
-        cx.board.forget(old);
-        Ok(())
     }
 
     /// Finishes what was rotated away or deleted, read to its end, and quiet for long enough.
@@ -541,35 +325,6 @@ impl Trail {
         }
         cx.ledger.release(&self.names.target, generation.file_id());
         cx.board.forget(generation.id);
-    }
-
-    /// The first look found no file: whatever comes is new.
-    pub(super) fn await_first(&mut self, cx: &Context<'_>) {
-        self.newest = cx.wall;
-        self.started = true;
-        self.await_next(cx);
-    }
-
-    /// Nothing is at the path: whatever comes, now or while we are away, begins at its beginning. That is saved.
-    pub(super) fn await_next(&mut self, cx: &Context<'_>) {
-        let nowhere = FileIdentity { device: 0, inode: 0, head: Fingerprint::default() };
-        let position = FilePosition {
-            path: self.watch.path.clone(),
-            identity: nowhere,
-            offset: 0,
-            before: Fingerprint::default(),
-            target: self.names.target.to_string(),
-            modified: self.newest,
-        };
-        let id = *self.awaited.get_or_insert_with(SourceId::unique);
-        cx.checkpoints.open(id, 0, Position::File(position));
-    }
-
-    /// Something else than the awaited file took its place.
-    pub(super) fn forget_awaited(&mut self, cx: &Context<'_>) {
-        if let Some(id) = self.awaited.take() {
-            cx.checkpoints.finish(id, 0);
-        }
     }
 
     fn at(&mut self, place: Place) -> Option<&mut Generation> {
@@ -625,7 +380,7 @@ impl Trail {
     }
 
     /// The path is as it should be.
-    pub(super) fn content(&mut self, cx: &Context<'_>) {
+    fn content(&mut self, cx: &Context<'_>) {
         if let Some(complaint) = self.complaint.take() {
             cx.board.forget(complaint.board);
             tracing::info!(path = %self.watch.path.display(), "the log file's path is readable again");
@@ -644,6 +399,13 @@ fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, room: &Room) -> Option<mpsc::Permi
         room.wait();
         lane.try_reserve().ok()
     })
+}
+
+fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
+    if generation.works() {
+        tracing::info!(path = %watch.path.display(), offset = generation.offset, "the log file can be read again");
+        note(board, watch, generation);
+    }
 }
 
 fn note(board: &Board, watch: &Watch, generation: &Generation) {

@@ -199,6 +199,7 @@ async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
         Ok(())
     });
     let mut running = start(vec![stuck, good().0], TEN, Duration::ZERO, 4);
+    settle().await;
     // A blocking call keeps the paused clock from moving by itself.
     let mut seen = Vec::new();
     for _ in 0..24 {

@@ -2,7 +2,7 @@
 use crate::{
     config::settings::Filter,
     logs::files::{Tailer, Turn, Watch},
-    model::{Checkpoints, Chunk, FilePosition, Outlet, Position, Room, SourceId, Target, Timestamp},
+    model::{Checkpoints, Chunk, FilePosition, Outlet, Position, Room, SourceId, Target},
     telemetry::board::Board,
 };
 use std::{
@@ -99,16 +99,15 @@ impl Keeper {
 /// Lanes of `places` chunks each.
 struct Lanes {
     places: usize,
-    open: Mutex<HashMap<Target, (mpsc::Sender<Chunk>, Option<mpsc::Receiver<Chunk>>)>>,
+    open: Mutex<HashMap<Target, Lane>>,
 }
+
+type Lane = (mpsc::Sender<Chunk>, mpsc::Receiver<Chunk>);
 
 impl Outlet for Lanes {
     fn lane(&self, target: &Arc<Target>, _: &Arc<Room>) -> mpsc::Sender<Chunk> {
         let mut open = self.open.lock().expect("no panic");
-        let lane = open.entry(target.as_ref().clone()).or_insert_with(|| {
-            let (tx, rx) = mpsc::channel(self.places);
-            (tx, Some(rx))
-        });
+        let lane = open.entry(target.as_ref().clone()).or_insert_with(|| mpsc::channel(self.places));
         lane.0.clone()
     }
 }
@@ -333,11 +332,6 @@ fn tailer(watches: &[Watch], places: usize, keeper: &Arc<Keeper>, board: &Arc<Bo
     });
     let tailer = Tailer::new(watches.to_vec(), keeper.clone(), &lanes, room.clone(), board.clone());
     let open = lanes.open.into_inner().expect("no panic");
-    let receivers = open.into_iter().filter_map(|(target, (_, rx))| Some((target, rx?))).collect();
+    let receivers = open.into_iter().map(|(target, (_, rx))| (target, rx)).collect();
     (tailer, receivers, room, wakes)
-}
-
-/// The file's time, for those who compare.
-pub fn millis(time: SystemTime) -> Timestamp {
-    time.into()
 }

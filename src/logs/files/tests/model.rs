@@ -120,7 +120,7 @@ impl World {
             Action::Rotate => self.rotate(),
             Action::AppendLate { lines } => self.append_late(lines),
             Action::Delete => self.delete(),
-            Action::Turns(n) => (0..n).for_each(|_| drop(self.bench.turn())),
+            Action::Turns(n) => (0..n).for_each(|_| _ = self.bench.turn()),
             Action::Take(n) => self.take(n.into()),
             Action::Acknowledge(which) => self.acknowledge(which.into()),
             Action::Wait(seconds) => {

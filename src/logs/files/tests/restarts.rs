@@ -1,1 +1,224 @@
+//! What happened to a file while nobody followed it.
+use super::bench::{Bench, messages, target};
+use crate::{logs::files::Watch, model::Checkpoints};
+use std::fs;
 
+/// A bench whose first run delivered "one" and ended.
+fn after_one() -> Bench {
+    let mut bench = Bench::with(64, |bench| bench.watches[0].from_beginning = false);
+    bench.settle();
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    bench
+}
+
+#[test]
+fn reading_goes_on_where_it_stopped() {
+    let mut bench = after_one();
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn what_was_not_acknowledged_is_read_again() {
+    let mut bench = after_one();
+    bench.append("app.log", "two\n");
+    bench.settle();
+    assert_eq!(messages(&bench.chunk("g").expect("read")), ["two"]);
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn a_file_that_was_rotated_meanwhile_is_finished_first() {
+    let mut bench = after_one();
+    bench.append("app.log", "two\n");
+    bench.rotate();
+    bench.append("app.log", "three\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three"]);
+}
+
+#[test]
+fn a_file_that_was_given_any_other_name_is_finished_first() {
+    let mut bench = after_one();
+    bench.append("app.log", "two\n");
+    bench.rename("app.log", "saved for later");
+    bench.append("app.log", "three\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three"]);
+}
+
+#[test]
+fn generations_that_nobody_saw_are_read_in_between() {
+    let mut bench = after_one();
+    for line in ["two\n", "three\n", "four\n"] {
+        bench.append("app.log", line);
+        bench.rotate();
+    }
+    bench.append("app.log", "five\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three", "four", "five"]);
+}
+
+#[test]
+fn generations_that_nobody_saw_are_read_even_if_the_known_one_is_gone() {
+    let mut bench = after_one();
+    for line in ["two\n", "three\n", "four\n"] {
+        bench.append("app.log", line);
+        bench.rotate();
+    }
+    bench.delete("app.log.3");
+    bench.append("app.log", "five\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["three", "four", "five"]);
+    assert_eq!(bench.keeper.finished_count(), 1, "the lost one is let go");
+}
+
+#[test]
+fn older_generations_are_left_alone() {
+    let mut bench = Bench::with(64, |bench| bench.append("app.log.1", "long ago\n"));
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    bench.rotate();
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn a_file_that_was_truncated_meanwhile_begins_anew() {
+    let mut bench = after_one();
+    bench.truncate("app.log");
+    bench.append("app.log", "a longer line than before\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["a longer line than before"]);
+    assert_eq!(bench.keeper.positions().len(), 1);
+}
+
+#[test]
+fn a_file_that_was_copied_and_truncated_meanwhile_is_finished_from_its_copy() {
+    let mut bench = after_one();
+    for line in ["two\n", "three\n"] {
+        bench.append("app.log", line);
+        bench.copy_and_truncate();
+    }
+    bench.append("app.log", "four\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three", "four"]);
+}
+
+#[test]
+fn another_file_with_the_same_inode_begins_at_its_beginning() {
+    let mut bench = after_one();
+    // What a file system does when it gives the inode away again.
+    fs::write(bench.path("app.log"), "other\ncontent\n").expect("written");
+    bench.restart();
+    assert_eq!(bench.lines(), ["other", "content"]);
+}
+
+#[test]
+fn another_inode_with_the_same_content_goes_on() {
+    let mut bench = after_one();
+    let text: String = (0..50).map(|n| format!("line {n}\n")).collect();
+    bench.append("app.log", &text);
+    assert_eq!(bench.lines().len(), 50);
+    bench.append("app.log.tmp", format!("one\n{text}two\n"));
+    bench.rename("app.log.tmp", "app.log");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn a_file_that_was_deleted_meanwhile_is_let_go_and_its_successor_begins_at_its_beginning() {
+    let mut bench = after_one();
+    bench.delete("app.log");
+    bench.restart();
+    bench.settle();
+    assert_eq!(bench.keeper.finished_count(), 1);
+    bench.restart();
+    bench.append("app.log", "two\n");
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn a_file_that_was_not_there_in_any_run_begins_at_its_beginning() {
+    let mut bench = Bench::with(8, |bench| bench.watches[0].from_beginning = false);
+    bench.settle();
+    bench.append("app.log", "one\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["one"]);
+    assert_eq!(bench.keeper.positions().len(), 1);
+}
+
+#[test]
+fn a_file_that_was_rotated_and_not_made_again_is_still_known() {
+    let mut bench = after_one();
+    bench.rotate();
+    bench.settle();
+    bench.restart();
+    bench.settle();
+    bench.append("app.log.1", "late\n");
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["late", "two"]);
+}
+
+#[test]
+fn positions_are_kept_while_the_folder_is_not_there() {
+    let mut bench = Bench::with(8, |bench| {
+        fs::create_dir(bench.path("disk")).expect("made");
+        bench.watches[0].path = bench.path("disk/app.log");
+        bench.append("disk/app.log", "one\n");
+    });
+    assert_eq!(bench.lines(), ["one"]);
+    bench.rename("disk", "unmounted");
+    bench.restart();
+    bench.settle();
+    assert_eq!(bench.keeper.saved().len(), 1);
+    assert_eq!(bench.keeper.finished_count(), 0);
+    bench.rename("unmounted", "disk");
+    bench.append("disk/app.log", "two\n");
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn each_target_of_a_file_goes_on_where_it_stopped_itself() {
+    let mut bench = Bench::with(8, |bench| {
+        bench.watches.push(Watch { target: target("other"), ..bench.watches[0].clone() });
+        bench.append("app.log", "one\n");
+    });
+    assert_eq!(bench.lines(), ["one"]);
+    bench.append("app.log", "two\n");
+    assert_eq!(bench.lines_of("other"), ["one", "two"]);
+    bench.watches.reverse();
+    bench.restart();
+    bench.settle();
+    assert_eq!(bench.lines_of("other"), [""; 0]);
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn a_position_from_elsewhere_without_identity_or_target_is_trusted() {
+    let mut bench = after_one();
+    bench.append("app.log", "two\n");
+    let mut position = bench.keeper.positions().remove(0);
+    (position.identity.device, position.identity.inode) = (0, 0);
+    (position.identity.head, position.before) = Default::default();
+    position.target.clear();
+    bench.keeper = Default::default();
+    bench.keeper.open(crate::model::SourceId::unique(), 4, crate::model::Position::File(position));
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
+fn a_long_line_cut_by_a_crash_goes_on_within_the_line() {
+    let mut bench = Bench::new();
+    bench.append("app.log", "x".repeat(1_500_000));
+    assert_eq!(bench.lines().len(), 1);
+    bench.append("app.log", "end\nnext\n");
+    bench.restart();
+    assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [1_500_000 - 1_048_550 + 3, 4]);
+}

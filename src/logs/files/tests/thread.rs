@@ -1,1 +1,87 @@
+//! The loop around the tailer, on a real thread with real events.
+use super::bench::{messages, target};
+use crate::{
+    config::settings::Filter,
+    logs::files::{Tailer, Wake, Watch, run},
+    model::{Checkpoints, Chunk, Outlet, Position, Room, SourceId, Target},
+};
+use std::{
+    fs,
+    sync::{Arc, mpsc as std_mpsc},
+};
+use tokio::sync::mpsc;
 
+struct One(mpsc::Sender<Chunk>);
+
+impl Outlet for One {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<Room>) -> mpsc::Sender<Chunk> {
+        self.0.clone()
+    }
+}
+
+struct Nothing;
+
+impl Checkpoints for Nothing {
+    fn saved(&self) -> Vec<(SourceId, Position)> {
+        Vec::new()
+    }
+    fn open(&self, _: SourceId, _: u64, _: Position) {}
+    fn finish(&self, _: SourceId, _: u64) {}
+}
+
+struct Running {
+    folder: tempfile::TempDir,
+    lane: mpsc::Receiver<Chunk>,
+    room: Arc<Room>,
+    wakes: std_mpsc::Sender<Wake>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+fn running(places: usize, text: &str) -> Running {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, text).expect("written");
+    let (tx, lane) = mpsc::channel(places);
+    let (wakes, wake) = std_mpsc::channel();
+    let sender = wakes.clone();
+    let room = Room::new(move || _ = sender.send(Wake::Room));
+    let watch = Watch { path, target: target("g"), filter: Filter::default(), from_beginning: true };
+    let tailer = Tailer::new(vec![watch], Arc::new(Nothing), &One(tx), room.clone(), Arc::default());
+    let sender = wakes.clone();
+    let thread = std::thread::spawn(move || run(tailer, sender, &wake));
+    Running { folder, lane, room, wakes, thread }
+}
+
+#[test]
+fn it_stops_at_once_even_when_the_lane_is_full_and_drops_its_lanes() {
+    let mut it = running(1, &"one\n".repeat(200_000));
+    assert!(it.lane.blocking_recv().is_some());
+    it.wakes.send(Wake::Stop).expect("heard");
+    it.thread.join().expect("no panic");
+    while it.lane.blocking_recv().is_some() {}
+}
+
+#[test]
+fn it_goes_on_when_there_is_room_again() {
+    let mut it = running(1, &"one\n".repeat(200_000));
+    let mut events = 0;
+    while events < 200_000 {
+        let chunk = it.lane.blocking_recv().expect("more to come");
+        it.room.made();
+        events += chunk.events.len();
+    }
+    it.wakes.send(Wake::Stop).expect("heard");
+    it.thread.join().expect("no panic");
+}
+
+#[test]
+fn it_hears_of_changes_and_of_new_files() {
+    let mut it = running(8, "one\n");
+    let path = it.folder.path().join("app.log");
+    assert_eq!(messages(&it.lane.blocking_recv().expect("a chunk")), ["one"]);
+    fs::rename(&path, it.folder.path().join("app.log.1")).expect("renamed");
+    fs::write(&path, "two\n").expect("written");
+    assert_eq!(messages(&it.lane.blocking_recv().expect("a chunk")), ["two"]);
+    it.wakes.send(Wake::Stop).expect("heard");
+    it.thread.join().expect("no panic");
+}

@@ -1,0 +1,154 @@
+//! Saved positions in search of their files.
+//!
+//! Whoever finds a file takes every position that the file bears out: reading begins at the least of them.
+use crate::{
+    logs::files::{
+        content,
+        generation::open_regular,
+        siblings::{self, Sibling},
+    },
+    model::{FilePosition, SourceId},
+    platform::files::Stat,
+};
+use std::{
+    cmp::Reverse,
+    fs::File,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+pub(super) type Saved = (SourceId, FilePosition);
+
+/// A saved position and the file beside the path that it belongs to now.
+pub(super) struct Claim {
+    pub id: SourceId,
+    pub offset: u64,
+    pub path: PathBuf,
+    pub file: File,
+    pub stat: Stat,
+}
+
+pub(super) struct Claims {
+    /// Without a file so far. Where several fit, the furthest is the best proof: it comes first.
+    pub open: Vec<Saved>,
+    /// Those that another one made needless: it begins earlier in the same file.
+    pub merged: Vec<Saved>,
+}
+
+impl Claims {
+    pub fn new(saved: &[Saved]) -> Self {
+        let mut open = saved.to_vec();
+        open.sort_by_key(|(_, p)| Reverse((p.offset, p.identity.head.length)));
+        Self { open, merged: Vec::new() }
+    }
+
+    /// The file at the path is the one that was read, or the one that was awaited.
+    pub fn at_path(&mut self, here: Option<&(File, Stat)>) -> io::Result<Option<(SourceId, u64)>> {
+        let same = |p: &FilePosition, stat: &Stat| {
+            is_promise(p) || (p.identity.device, p.identity.inode) == (stat.id.device, stat.id.inode)
+        };
+        here.map_or(Ok(None), |(file, stat)| self.take(file, stat, |p| same(p, stat)))
+    }
+
+    /// The file at the path is another one that says the same: an editor's work, or a device that got another number. Short
+    /// logs often begin alike and cost little to send again.
+    pub fn replaced(&mut self, here: Option<&(File, Stat)>) -> io::Result<Option<(SourceId, u64)>> {
+        here.map_or(Ok(None), |(file, stat)| self.take(file, stat, |p| content::is_telling(p.identity.head)))
+    }
+
+    /// Files that have another name now. The device may have been numbered anew since; the content is asked anyway.
+    pub fn renamed(&mut self, path: &Path, held: &dyn Fn(&Stat) -> bool) -> io::Result<Vec<Claim>> {
+        let mut claims = Vec::new();
+        if self.open.iter().all(|(_, p)| is_promise(p)) {
+            return Ok(claims);
+        }
+        let base = siblings::name(path);
+        for Sibling { path, name, stat } in siblings::all(path)? {
+            let fits = |p: &FilePosition| {
+                // Without a head there must be a name that speaks for it.
+                let named = p.identity.device == stat.id.device && siblings::is_rotation(&base, &name);
+                p.identity.inode == stat.id.inode && !is_promise(p) && (is_proven(p) || named)
+            };
+            if held(&stat) || !self.open.iter().any(|(_, p)| fits(p)) {
+                continue;
+            }
+            let (file, stat) = match open_regular(&path) {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            if let Some((id, offset)) = self.take(&file, &stat, fits)? {
+                claims.push(Claim { id, offset, path, file, stat });
+            }
+        }
+        Ok(claims)
+    }
+
+    /// Files that were cut short, or are gone, but say on in a copy that is named like a rotated generation.
+    pub fn copies(&mut self, path: &Path, taken: &dyn Fn(&Path, &Stat) -> bool) -> io::Result<Vec<Claim>> {
+        let mut claims = Vec::new();
+        if !self.open.iter().any(|(_, p)| is_proven(p)) {
+            return Ok(claims);
+        }
+        let mut siblings = siblings::rotations(path)?;
+        siblings.retain(|s| !taken(&s.path, &s.stat));
+        // The longest copy says the most.
+        siblings.sort_by_key(|s| Reverse(s.stat.size));
+        for Sibling { path, .. } in siblings {
+            let Ok((file, stat)) = open_regular(&path) else { continue };
+            let found = match self.take(&file, &stat, is_proven)? {
+                Some(found) => Some(found),
+                None => self.take_behind(&file, &stat)?,
+            };
+            if let Some((id, offset)) = found {
+                claims.push(Claim { id, offset, path, file, stat });
+            }
+        }
+        Ok(claims)
+    }
+
+    /// The first open position that `fits` and that the file bears out, or the least one that it bears out as well.
+    fn take(
+        &mut self,
+        file: &File,
+        stat: &Stat,
+        fits: impl Fn(&FilePosition) -> bool,
+    ) -> io::Result<Option<(SourceId, u64)>> {
+        let mut taken: Option<Saved> = None;
+        let mut index = 0;
+        while let Some((_, position)) = self.open.get(index) {
+            let wanted = if taken.is_none() { fits(position) } else { is_proven(position) };
+            if !wanted || !content::goes_on(file, stat, position)? {
+                index += 1;
+                continue;
+            }
+            // Sorted: each one that follows begins no later.
+            self.merged.extend(taken.replace(self.open.remove(index)));
+        }
+        Ok(taken.map(|(id, position)| (id, position.offset)))
+    }
+
+    /// A copy that was made while we read on: all that it says was delivered.
+    fn take_behind(&mut self, file: &File, stat: &Stat) -> io::Result<Option<(SourceId, u64)>> {
+        for index in 0..self.open.len() {
+            let (_, position) = &self.open[index];
+            let head = position.identity.head;
+            if stat.size < position.offset && content::is_telling(head) && content::begins(file, head)? {
+                let (id, _) = self.open.remove(index);
+                return Ok(Some((id, stat.size)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a position stands for a file that did not exist yet, or was never seen: it fits whatever is at the path.
+pub(super) fn is_promise(position: &FilePosition) -> bool {
+    let identity = &position.identity;
+    identity.device == 0 && identity.inode == 0 && identity.head.length == 0
+}
+
+/// Whether the position can be told from others by what its file said.
+fn is_proven(position: &FilePosition) -> bool {
+    position.identity.head.length > 0
+}

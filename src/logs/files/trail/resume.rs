@@ -1,0 +1,178 @@
+//! The first look at a path: where the positions of earlier runs lead.
+//!
+//! A position is looked for, in this order: in the file at the path; in a file of the same inode under another name (it was
+//! rotated while nobody watched); in what replaced it at the path with the same content; in a copy beside it (it was copied
+//! and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then generations
+//! that nobody saw at all, then the file at the path.
+use super::{
+    Context, Trail,
+    claims::{Claim, Claims, Saved, is_promise},
+    turnover::Unread,
+};
+use crate::{
+    logs::files::{
+        generation::{Generation, Start, open_regular},
+        siblings,
+    },
+    model::SourceId,
+    platform::files::{self, Stat},
+    telemetry::counters,
+};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    sync::Arc,
+};
+
+type Trouble = (&'static str, io::Error);
+
+impl Trail {
+    /// The first look. Leaves everything as it is when it is too early to tell; then it is done again.
+    pub(super) fn start(&mut self, cx: &mut Context<'_>, at_path: Option<Stat>) -> Result<(), Trouble> {
+        if self.saved.is_empty() {
+            self.start_afresh(cx, at_path)?;
+        } else if at_path.is_some() || self.folder_is_there() {
+            let trouble = |e| ("cannot find out where reading stopped in an earlier run", e);
+            self.resume(cx).map_err(trouble)?;
+        } else {
+            return Ok(()); // The disk may not be mounted yet: the positions stay.
+        }
+        self.started = true;
+        self.first_seen = None;
+        self.content(cx);
+        Ok(())
+    }
+
+    /// Nobody knows this path. Only here the settings say where to begin.
+    fn start_afresh(&mut self, cx: &mut Context<'_>, at_path: Option<Stat>) -> Result<(), Trouble> {
+        let Some(seen) = at_path else {
+            self.await_first(cx);
+            return Ok(());
+        };
+        if cx.ledger.holder(&self.names.target, seen.id).is_some() {
+            return Ok(()); // Another trail reads it; the next look says so.
+        }
+        let (id, size) = *self.first_seen.get_or_insert((seen.id, seen.size));
+        let (file, stat) = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
+        let start = if self.watch.from_beginning || stat.id != id { Start::At(0) } else { Start::LineOf(size) };
+        let generation = Generation::new(SourceId::unique(), &self.names, Arc::new(file), stat, start, cx.now);
+        self.take_up(cx, generation.map_err(|e| ("cannot read the log file", e))?);
+        self.attached = true;
+        self.newest = stat.modified.into();
+        Ok(())
+    }
+
+    /// An empty mount point looks like a folder from which everything was deleted, but it lies on another device.
+    fn folder_is_there(&self) -> bool {
+        let devices = || self.saved.iter().map(|(_, p)| p.identity.device).filter(|device| *device != 0);
+        files::stat(siblings::folder(&self.watch.path))
+            .is_ok_and(|folder| devices().any(|device| device == folder.id.device) || devices().next().is_none())
+    }
+
+    fn resume(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let here = match open_regular(&self.watch.path) {
+            Ok(opened) => Some(opened),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let here = here.filter(|(_, stat)| cx.ledger.holder(&self.names.target, stat.id).is_none());
+        let mut claims = Claims::new(&self.saved);
+        let held = |stat: &Stat| cx.ledger.holder(&self.names.target, stat.id).is_some();
+        let mut at_path = claims.at_path(here.as_ref())?;
+        let mut elsewhere = claims.renamed(&self.watch.path, &held)?;
+        if at_path.is_none() {
+            at_path = claims.replaced(here.as_ref())?;
+        }
+        let taken = |stat: &Stat| held(stat) || elsewhere.iter().any(|claim| claim.stat.id == stat.id);
+        let copies = claims.copies(&self.watch.path, &|path, stat| taken(stat) || cx.watched.contains(path))?;
+        elsewhere.extend(copies);
+        elsewhere.sort_by_key(|claim| claim.stat.modified);
+        let Claims { open, merged } = claims;
+
+        // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after it.
+        let trusted = self.saved.iter().filter(|(_, p)| p.identity.head.length == 0);
+        let doubtful = open.iter().chain(trusted).filter(|(_, p)| !is_promise(p));
+        let nowhere = doubtful.map(|(_, p)| p.modified).min();
+        self.newest = nowhere.or_else(|| self.saved.iter().map(|(_, p)| p.modified).max()).unwrap_or_default();
+        let at_path = at_path.unwrap_or_else(|| (SourceId::unique(), 0));
+        // A file at the path of which nothing was read yet proves nothing about what came before it.
+        let search = nowhere.is_some() || at_path.1 == 0;
+        let prepared = self.line_up(cx, elsewhere, here, at_path, search);
+        if let Err(error) = prepared {
+            // Nothing was told to anybody yet: the next look begins again.
+            for generation in std::mem::take(&mut self.line) {
+                cx.ledger.release(&self.names.target, generation.file_id());
+            }
+            self.attached = false;
+            return Err(error);
+        }
+        for generation in &self.line {
+            self.open(cx, generation);
+        }
+        if self.line.is_empty() {
+            self.awaited = open.iter().find(|(_, p)| is_promise(p)).map(|(id, _)| *id);
+            self.await_next(cx);
+        }
+        for (id, position) in merged {
+            cx.checkpoints.finish(id, position.offset);
+        }
+        self.give_up(cx, &open);
+        self.saved.clear();
+        Ok(())
+    }
+
+    /// Puts everything in line that is to be read.
+    fn line_up(
+        &mut self,
+        cx: &mut Context<'_>,
+        elsewhere: Vec<Claim>,
+        here: Option<(File, Stat)>,
+        at_path: (SourceId, u64),
+        search: bool,
+    ) -> io::Result<()> {
+        for Claim { id, offset, path, file, stat } in elsewhere {
+            self.line.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
+        }
+        let here = match here {
+            Some((file, stat)) => {
+                Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?)
+            }
+            None => None,
+        };
+        for generation in self.line.iter().chain(&here) {
+            cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
+        }
+        if search {
+            for unread in self.between(cx, &mut |_| {})? {
+                let generation = self.rotated(cx, SourceId::unique(), unread)?;
+                cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
+                self.line.push_back(generation);
+            }
+        }
+        if let Some(here) = here {
+            self.newest = here.modified();
+            self.line.push_back(here);
+            self.attached = true;
+        }
+        Ok(())
+    }
+
+    /// Positions whose file is nowhere.
+    fn give_up(&self, cx: &Context<'_>, open: &[Saved]) {
+        for (id, position) in open {
+            if Some(*id) == self.awaited {
+                continue;
+            }
+            let path = self.watch.path.display();
+            if self.attached && self.line.back().is_some_and(|g| g.file_id().inode == position.identity.inode) {
+                counters::FILES_TRUNCATED.add(1);
+            }
+            if position.offset > 0 || position.identity.head.length > 0 {
+                tracing::warn!(%path, offset = position.offset,
+                    "the log file that was read so far in an earlier run is nowhere in its folder (compressed files are not searched); \
+                    lines written to it since then are missed");
+            }
+            cx.checkpoints.finish(*id, position.offset);
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! What a failing handle does to a trail. Failures of a disk cannot be ordered; a handle without the right to read can.
+use super::*;
+use crate::{
+    config::settings::Filter,
+    logs::files::tests::bench::{Keeper, messages, target},
+};
+use std::{fs, path::Path};
+
+struct Scene {
+    folder: tempfile::TempDir,
+    trail: Trail,
+    lane: mpsc::Receiver<Chunk>,
+    keeper: Keeper,
+    board: Board,
+    ledger: Ledger,
+    now: Instant,
+}
+
+fn scene() -> Scene {
+    let folder = tempfile::tempdir().expect("a folder");
+    let watch = Watch {
+        path: folder.path().join("app.log"),
+        target: target("g"),
+        filter: Filter::default(),
+        from_beginning: true,
+    };
+    let (tx, lane) = mpsc::channel(64);
+    let trail = Trail::new(0, watch, tx, Vec::new());
+    Scene {
+        folder,
+        trail,
+        lane,
+        keeper: Keeper::default(),
+        board: Board::default(),
+        ledger: Ledger::default(),
+        now: Instant::now(),
+    }
+}
+
+impl Scene {
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).expect("written");
+    }
+
+    /// Looks and reads after so long; what arrived.
+    fn after(&mut self, wait: Duration) -> Vec<String> {
+        self.now += wait;
+        let watched = HashSet::new();
+        let mut cx = Context {
+            checkpoints: &self.keeper,
+            board: &self.board,
+            room: &Room::new(|| {}),
+            ledger: &mut self.ledger,
+            watched: &watched,
+            now: self.now,
+            wall: Timestamp::now(),
+        };
+        self.trail.look(&mut cx);
+        while self.trail.step(&mut cx) == Step::Progressed {}
+        std::iter::from_fn(|| self.lane.try_recv().ok()).flat_map(|chunk| messages(&chunk)).collect()
+    }
+
+    fn break_handle(&mut self, path: &Path) {
+        let broken = fs::OpenOptions::new().write(true).open(path).expect("writable");
+        let generation = &mut self.trail.line[0];
+        generation.move_to(Arc::new(broken), generation.seen);
+    }
+}
+
+#[test]
+fn a_stale_handle_is_replaced_by_what_the_path_leads_to() {
+    let mut scene = scene();
+    scene.write("app.log", "one\n");
+    assert_eq!(scene.after(Duration::ZERO), ["one"]);
+    let path = scene.folder.path().join("app.log");
+    scene.write("app.log", "one\ntwo\n");
+    scene.break_handle(&path);
+    assert!(scene.after(Duration::ZERO).is_empty());
+    assert!(scene.board.read().sources.values().any(|line| line.last_error.is_some()));
+    assert_eq!(scene.after(Duration::from_secs(1)), ["two"]);
+    assert!(scene.board.read().sources.values().all(|line| line.last_error.is_none()));
+}
+
+#[test]
+fn a_rotated_file_that_cannot_be_read_does_not_hold_up_the_next_for_ever_and_is_not_given_up() {
+    let mut scene = scene();
+    scene.write("app.log", "one\n");
+    assert_eq!(scene.after(Duration::ZERO), ["one"]);
+    scene.write("app.log", "one\ntwo\n");
+    let (path, rotated) = (scene.folder.path().join("app.log"), scene.folder.path().join("app.log.1"));
+    let good = scene.trail.line[0].file().clone();
+    scene.break_handle(&path);
+    fs::rename(&path, &rotated).expect("renamed");
+    scene.write("app.log", "three\n");
+    assert!(scene.after(Duration::ZERO).is_empty(), "the old one comes first");
+    let waited: Vec<_> = (0..6).flat_map(|_| scene.after(Duration::from_secs(30))).collect();
+    assert_eq!(waited, ["three"]);
+    let stat = files::stat(&rotated).expect("there");
+    scene.trail.late[0].move_to(good, stat);
+    assert_eq!(scene.after(Duration::from_secs(30)), ["two"]);
+    assert_eq!(scene.keeper.finished_count(), 0);
+}

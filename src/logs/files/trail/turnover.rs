@@ -1,0 +1,321 @@
+//! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
+//!
+//! Old before new: whatever is found takes its place in the line before the file that is at the path now.
+use super::{Context, Place, Trail, note};
+use crate::{
+    logs::files::{
+        content,
+        generation::{Generation, Start, open_regular},
+        siblings::{self, Sibling},
+    },
+    model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
+    platform::files::{self, FileId, Stat},
+    telemetry::counters,
+};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
+const TICK: Duration = Duration::from_secs(2);
+/// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
+const WORTH_COMPARING: u64 = 256;
+
+/// A file that nobody read yet, and where its unread part begins.
+pub(super) struct Unread {
+    /// Whose content it begins with, if that was read.
+    pub known: Option<SourceId>,
+    pub path: PathBuf,
+    pub file: File,
+    pub stat: Stat,
+    pub start: u64,
+}
+
+impl Trail {
+    /// Another file than before stands at the path.
+    pub(super) fn arrive(&mut self, cx: &mut Context<'_>, stat: Stat) -> Result<(), (&'static str, io::Error)> {
+        if let Some(holder) = cx.ledger.holder(&self.names.target, stat.id) {
+            self.detach(cx.now);
+            if holder == self.number {
+                self.come_back(stat.id);
+            } else {
+                self.shadow(stat.id);
+            }
+            self.content(cx);
+            return Ok(());
+        }
+        self.shadowed = None;
+        // First the handle, then the search: whatever was rotated away before this moment is found by it.
+        let opened = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
+        let (file, stat) = opened;
+        if cx.ledger.holder(&self.names.target, stat.id).is_some() {
+            return Ok(()); // It was replaced between the two looks; the next one sees to it.
+        }
+        self.detach(cx.now);
+        cx.ledger.hold(&self.names.target, stat.id, self.number);
+        let taken = self.take_up_between(cx).and_then(|()| {
+            let known = cx.ledger.known(&self.names, &file, &stat)?;
+            let start = known.map_or(0, |known| known.up_to);
+            let id = self.awaited.filter(|_| start == 0).unwrap_or_else(SourceId::unique);
+            Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)
+        });
+        match taken {
+            Ok(generation) => {
+                self.awaited = self.awaited.filter(|id| *id != generation.id);
+                self.take_up(cx, generation);
+            }
+            Err(error) => {
+                cx.ledger.release(&self.names.target, stat.id);
+                return Err(("cannot read the log file", error));
+            }
+        }
+        self.attached = true;
+        self.newest = stat.modified.into();
+        self.forget_awaited(cx);
+        self.content(cx);
+        Ok(())
+    }
+
+    /// The file at the path is one of ours that had been moved away.
+    fn come_back(&mut self, id: FileId) {
+        let is_it = |g: &Generation| g.file_id() == id;
+        let back = match self.late.iter().position(is_it) {
+            Some(index) => Some(self.late.remove(index)),
+            None => self.line.iter().position(is_it).and_then(|index| self.line.remove(index)),
+        };
+        if let Some(mut generation) = back {
+            generation.detached = None;
+            self.line.push_back(generation);
+            self.attached = true;
+        }
+    }
+
+    fn shadow(&mut self, id: FileId) {
+        if self.shadowed != Some(id) {
+            let (path, target) = (self.watch.path.display(), &self.names.target);
+            tracing::warn!(%path, %target, "this file is already read for the same target under another path: read once only");
+            self.shadowed = Some(id);
+        }
+    }
+
+    /// The file is gone from its path. Says whether that is news.
+    pub(super) fn detach(&mut self, now: Instant) -> bool {
+        let was = std::mem::take(&mut self.attached);
+        if was && let Some(last) = self.line.back_mut() {
+            last.detached = Some(now);
+            last.hungry = true; // What was written in its last moments, after the last look.
+            let (path, offset) = (self.watch.path.display(), last.offset);
+            if last.seen.links == 0 {
+                tracing::info!(%path, offset, "the log file was deleted or replaced; reading it to its end");
+            } else {
+                counters::FILES_ROTATED.add(1);
+                tracing::info!(%path, offset, "the log file was rotated away; reading it to its end");
+            }
+        }
+        was
+    }
+
+    /// Nothing is at the path. What was there since the last look may lie beside it.
+    pub(super) fn search_behind(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.detach(cx.now) {
+            self.searched = None;
+        }
+        let Ok(folder) = files::stat(siblings::folder(&self.watch.path)) else { return Ok(()) };
+        // A change in the last moments may not have moved the folder's time, which ticks.
+        let unsure = cx.wall < Timestamp::from(folder.modified).plus(TICK);
+        if unsure || self.searched != Some(folder.modified) {
+            self.take_up_between(cx)?;
+            self.searched = Some(folder.modified);
+        }
+        Ok(())
+    }
+
+    /// Rotated generations that came and went between two looks take their place in the line.
+    fn take_up_between(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        for unread in self.between(cx, &mut |_| {})? {
+            let generation = self.rotated(cx, SourceId::unique(), unread)?;
+            self.take_up(cx, generation);
+        }
+        Ok(())
+    }
+
+    /// The file at the path was empty and is not any more: was it cut short in between, then the copies come first.
+    pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let Some(last) = self.line.pop_back() else { return Ok(()) };
+        let taken = self.take_up_between(cx);
+        self.line.push_back(last);
+        taken
+    }
+
+    /// Files named like rotated generations that hold what nobody read, oldest first. `copies` hears of whom each known
+    /// one is a copy.
+    pub(super) fn between(&self, cx: &mut Context<'_>, copies: &mut dyn FnMut(SourceId)) -> io::Result<Vec<Unread>> {
+        let mut found = Vec::new();
+        for Sibling { path, stat, .. } in siblings::rotations(&self.watch.path)? {
+            let held = cx.ledger.holder(&self.names.target, stat.id).is_some();
+            if held || Timestamp::from(stat.modified) < self.newest || cx.watched.contains(&path) {
+                continue;
+            }
+            let (file, stat) = match open_regular(&path) {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                    tracing::warn!(path = %path.display(), "this may be a rotated log file, but it may not be read: let us read it");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let known = cx.ledger.known(&self.names, &file, &stat)?;
+            if let Some(known) = known {
+                copies(known.of);
+            }
+            let start = known.map_or(0, |known| known.up_to);
+            if (known.is_some() && start >= stat.size) || self.holds_all_of(&file, stat.size)? {
+                continue;
+            }
+            found.push(Unread { known: known.map(|known| known.of), path, file, stat, start });
+        }
+        Ok(found)
+    }
+
+    /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).
+    fn holds_all_of(&self, file: &File, size: u64) -> io::Result<bool> {
+        for generation in self.line.iter().chain(&self.late) {
+            if size >= WORTH_COMPARING
+                && size <= generation.seen.size
+                && content::is_part_of(file, size, generation.file())?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A generation that is not at the path.
+    pub(super) fn rotated(&self, cx: &Context<'_>, id: SourceId, unread: Unread) -> io::Result<Generation> {
+        let Unread { path: found, file, stat, start, .. } = unread;
+        let mut generation = Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)?;
+        generation.detached = Some(cx.now);
+        let (path, found) = (self.watch.path.display(), found.display());
+        tracing::info!(%path, %found, offset = start, "reading a rotated log file first");
+        Ok(generation)
+    }
+
+    /// A generation becomes the last in line, and whoever keeps positions hears of it.
+    pub(super) fn take_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
+        cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
+        self.open(cx, &generation);
+        self.line.push_back(generation);
+    }
+
+    pub(super) fn open(&self, cx: &Context<'_>, generation: &Generation) {
+        cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
+        note(cx.board, &self.watch, generation);
+    }
+
+    /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the file is
+    /// read from its beginning as another generation.
+    pub(super) fn begin_anew(&mut self, cx: &mut Context<'_>, place: Place) -> io::Result<()> {
+        let attached = self.is_attached(place);
+        let Some(old) = self.at(place) else { return Ok(()) };
+        let (id, offset, size, detached) = (old.id, old.offset, old.seen.size, old.detached);
+        let file = old.file().clone();
+        let stat = files::stat_open(&file)?;
+        let mut fresh = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(0), cx.now)?;
+        fresh.detached = detached;
+        if let Some(old) = self.at_ref(place) {
+            cx.ledger.truncated(old);
+        }
+        let mut copied = false;
+        let older = if attached { self.between(cx, &mut |of| copied |= of == id)? } else { Vec::new() };
+        // The copy's rest is the old generation's rest, under its id: what of it is still on its way stays its own.
+        let own = older.iter().position(|unread| unread.known == Some(id) && unread.start == offset);
+        let ids = (0..).map(|n| if Some(n) == own { id } else { SourceId::unique() });
+        let copy = |(unread, id)| self.rotated(cx, id, unread);
+        let rotated = older.into_iter().zip(ids).map(copy).collect::<io::Result<Vec<_>>>()?;
+        counters::FILES_TRUNCATED.add(1);
+        let path = self.watch.path.display();
+        if copied {
+            tracing::info!(%path, offset, "the log file was copied and cut short; reading on from its beginning");
+        } else {
+            let missed = size.saturating_sub(offset);
+            counters::BYTES_MISSED.add(missed);
+            tracing::warn!(%path, offset, missed,
+                "the log file was cut short and no copy is left; lines written just before that are missed");
+        }
+        for copy in &rotated {
+            cx.ledger.hold(&self.names.target, copy.file_id(), self.number);
+            if copy.id != id {
+                self.open(cx, copy);
+            }
+        }
+        self.open(cx, &fresh);
+        if own.is_none() {
+            cx.checkpoints.finish(id, offset);
+            cx.board.forget(id);
+        }
+        match place {
+            Place::Late(index) => self.late[index] = fresh,
+            Place::Line(index) => {
+                self.line[index] = fresh;
+                for copy in rotated.into_iter().rev() {
+                    self.line.insert(index, copy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that was
+    /// rotated away still has a name; its successor is another file even if it begins alike. So is a short one: sending it again
+    /// costs little, and logs often begin alike.
+    pub(super) fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
+        let telling = content::is_telling(done.position().identity.head);
+        let replaced = self.attached && self.line.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
+        let Some(next) = self.line.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
+        let (old, file) = (next.id, next.file().clone());
+        let stat = files::stat_open(&file)?;
+        if !content::goes_on(&file, &stat, &done.position())? {
+            return Ok(());
+        }
+        let generation = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(done.offset), cx.now)?;
+        self.take_up(cx, generation);
+        self.line.pop_front();
+        cx.checkpoints.finish(old, 0);
+        cx.board.forget(old);
+        Ok(())
+    }
+
+    /// The first look found no file: whatever comes is new.
+    pub(super) fn await_first(&mut self, cx: &Context<'_>) {
+        self.newest = cx.wall;
+        self.started = true;
+        self.await_next(cx);
+    }
+
+    /// Nothing is at the path: whatever comes, now or while we are away, begins at its beginning. That is saved.
+    pub(super) fn await_next(&mut self, cx: &Context<'_>) {
+        let nowhere = FileIdentity { device: 0, inode: 0, head: Fingerprint::default() };
+        let position = FilePosition {
+            path: self.watch.path.clone(),
+            identity: nowhere,
+            offset: 0,
+            before: Fingerprint::default(),
+            target: self.names.target.to_string(),
+            modified: self.newest,
+        };
+        let id = *self.awaited.get_or_insert_with(SourceId::unique);
+        cx.checkpoints.open(id, 0, Position::File(position));
+    }
+
+    /// Something else than the awaited file took its place.
+    pub(super) fn forget_awaited(&mut self, cx: &Context<'_>) {
+        if let Some(id) = self.awaited.take() {
+            cx.checkpoints.finish(id, 0);
+        }
+    }
+}
