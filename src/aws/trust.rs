@@ -24,7 +24,7 @@ const BEGIN_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 #[derive(Clone, Debug)]
 pub(super) enum Trust {
     System,
-    Bundle { path: PathBuf, certificates: Arc<[Authority]> },
+    Bundle(Arc<[Authority]>),
 }
 
 /// One certificate of a bundle, in the two shapes that our two TLS users take.
@@ -55,14 +55,14 @@ impl Trust {
         if unusable > 0 {
             tracing::warn!(path = %path.display(), unusable, "the CA bundle holds certificates that cannot be used");
         }
-        Ok(Self::Bundle { path, certificates: certificates.into() })
+        Ok(Self::Bundle(certificates.into()))
     }
 
     /// For the SDK's connector, which would panic on a certificate that cannot be used: all of these can.
     pub(super) fn store(&self) -> Result<TrustStore, Cause> {
         match self {
             Self::System => self.roots().map(|_| TrustStore::default()),
-            Self::Bundle { certificates, .. } => Ok(certificates
+            Self::Bundle(certificates) => Ok(certificates
                 .iter()
                 .fold(TrustStore::empty(), |store, authority| store.with_pem_certificate(authority.pem.as_bytes()))),
         }
@@ -73,7 +73,7 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         match self {
             Self::System => roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
-            Self::Bundle { certificates, .. } => {
+            Self::Bundle(certificates) => {
                 roots.add_parsable_certificates(certificates.iter().map(|authority| authority.der.clone()))
             }
         };

@@ -1,6 +1,6 @@
 //! `status`: what the running daemon says about itself.
 use super::EXIT_CONFIG;
-use crate::{config, daemon};
+use crate::{config, daemon, telemetry::counters};
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::{
@@ -68,7 +68,8 @@ fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nCOUNTER")?;
     for (name, value) in status["counters"].as_object().into_iter().flatten() {
         if value.as_u64() != Some(0) {
-            writeln!(out, "{value:>14}  {name}")?;
+            let summary = counters::ALL.iter().find(|c| c.name == name).map_or("", |c| c.summary);
+            writeln!(out, "{value:>14}  {name:<28}  {summary}")?;
         }
     }
     Ok(())
@@ -96,7 +97,7 @@ mod tests {
         print(&status, &mut out).expect("memory takes all");
         let out = String::from_utf8(out).expect("UTF-8");
         for part in
-            ["no route (3 times in a row)", "never", "/var/log/x -> g x: 10 delivered, 5 behind", "gone", "3  retries"]
+            ["no route (3 times in a row)", "never", "/var/log/x -> g x: 10 delivered, 5 behind", "gone", "3  retries "]
         {
             assert!(out.contains(part), "{part} in\n{out}");
         }

@@ -47,10 +47,9 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// In the order of the file.
     pub findings: Vec<Finding>,
-    /// The file as written; `None` when it could not be read as JSON.
-    pub file: Option<File>,
 }
 
+#[cfg(test)]
 impl Loaded {
     /// The findings that keep the file from running.
     pub fn errors(&self) -> impl Iterator<Item = &Finding> {
@@ -71,7 +70,7 @@ pub fn load_checked(path: &Path) -> Loaded {
 fn finish(file: Result<File, Box<Finding>>, checked: bool) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(finding) => return Loaded { settings: None, findings: vec![*finding], file: None },
+        Err(finding) => return Loaded { settings: None, findings: vec![*finding] },
     };
     let (settings, mut findings) = decode(&file);
     if checked {
@@ -79,7 +78,7 @@ fn finish(file: Result<File, Box<Finding>>, checked: bool) -> Loaded {
         findings.sort_by_key(|finding| (finding.line, finding.column));
     }
     let runs = !findings.iter().any(Finding::is_error);
-    Loaded { settings: runs.then_some(settings), findings, file: Some(file) }
+    Loaded { settings: runs.then_some(settings), findings }
 }
 
 /// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.

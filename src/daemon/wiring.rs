@@ -194,7 +194,10 @@ impl Running {
         if !settings.logs.files.is_empty() {
             let watches = settings.logs.files.iter().map(|item| watch(item, identity)).collect::<Result<_, _>>()?;
             let wake = self.wake.clone();
-            let room = Room::new(move || drop(wake.send(files::Wake::Room)));
+            let room = Room::new(move || {
+                // A tail thread that has ended needs no room.
+                let _ = wake.send(files::Wake::Room);
+            });
             let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), room, self.board.clone());
             self.start_tail_thread(tailer, wakes)?;
         }

@@ -21,5 +21,5 @@ mod sweep;
 
 pub use database::LocalError;
 pub use printer::Printer;
-pub use reader::{Cursor, EventQuery, Group, Page, Reader, Series, StoredEvent, StoredPoint, Stream};
+pub use reader::{Cursor, EventQuery, Page, Reader, Series, StoredPoint, Stream};
 pub use store::Store;

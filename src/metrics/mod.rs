@@ -48,6 +48,7 @@ impl Entry {
 
     /// Make the collector, ready to run. Reads nothing yet.
     pub fn build(&self, site: &Site) -> Named {
+        tracing::info!(collector = self.key, what = self.summary, "collecting");
         Named { key: self.key, collector: (self.build)(site) }
     }
 }

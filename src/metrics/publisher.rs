@@ -146,6 +146,9 @@ mod tests {
         })
     }
 
+    /// Name, value and unit.
+    type Published = Vec<(String, f64, Unit)>;
+
     fn publisher() -> Publisher {
         Publisher {
             dimensions: Site::new("sys-1", "box", &[]).dimensions,
@@ -157,11 +160,7 @@ mod tests {
     }
 
     /// One reading `second` seconds after `start`, as name, value and unit.
-    fn reading(
-        collector: &mut Publisher,
-        start: Instant,
-        second: u64,
-    ) -> (Vec<(String, f64, Unit)>, Result<(), CollectError>) {
+    fn reading(collector: &mut Publisher, start: Instant, second: u64) -> (Published, Result<(), CollectError>) {
         let now = Moment {
             wall: Timestamp::from_millis(5_000 + second as i64 * 1_000),
             monotonic: start + Duration::from_secs(second),

@@ -78,14 +78,12 @@ impl Chunk {
     }
 }
 
-/// A whole PutLogEvents request body, ready to be signed: `{"logGroupName":...,"logEvents":[...]}`.
-pub type Body = Bytes;
-
 /// What one PutLogEvents carries, and what it lets the sources forget.
 #[derive(Clone, Debug)]
 pub struct LogBatch {
     pub target: Arc<Target>,
-    pub body: Body,
+    /// A whole request body, ready to be signed: `{"logGroupName":...,"logEvents":[...]}`.
+    pub body: Bytes,
     /// Time and first byte in `body` of each event's JSON object, in the body's order.
     pub index: Arc<[(Timestamp, u32)]>,
     /// What the service counts against its limit: message bytes plus 26 an event.
@@ -182,6 +180,7 @@ impl std::fmt::Debug for Room {
 #[derive(Debug)]
 pub struct Outgoing {
     pub batch: LogBatch,
+    #[expect(dead_code, reason = "held, not read: dropping it frees the place")]
     pub place: Option<OwnedSemaphorePermit>,
 }
 

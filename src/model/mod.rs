@@ -11,7 +11,7 @@ mod metric;
 mod position;
 mod time;
 
-pub use log::{Body, Chunk, Event, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Room, Target};
+pub use log::{Chunk, Event, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Room, Target};
 pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{
     Anchor, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,

@@ -61,6 +61,7 @@ struct Source {
 
 /// The saved positions in `folder` with the time each was last in use, for people; touches nothing.
 /// Reads the previous generation where the current one is unusable, as [`Store::open`] does.
+#[cfg(test)]
 pub fn read(folder: &Path) -> Result<Vec<(Position, Timestamp)>, PositionsError> {
     Ok(file::peek(folder)?.into_iter().map(|entry| (entry.position, entry.seen)).collect())
 }

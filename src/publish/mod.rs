@@ -13,7 +13,7 @@ mod scripted;
 
 pub use backoff::Backoff;
 pub use dead_letter::DeadLetters;
-pub use logs::{Acknowledge, LogPublisher};
+pub use logs::LogPublisher;
 pub use metrics::MetricPublisher;
 pub use put::{BoxError, Next, Put, PutError, PutFuture, Rejected, Service};
 pub use report::{Report, chain};

@@ -185,6 +185,7 @@ impl Spool {
     }
 
     /// The batch with the newest points: what people want to see first after a long outage.
+    #[cfg(test)]
     pub fn newest(&self) -> Option<Spooled> {
         self.take_a_look(Timestamp::now(), |ring| ring.files.keys().next_back().copied())
     }
@@ -204,11 +205,13 @@ impl Spool {
     }
 
     /// Whether it holds none.
+    #[cfg(test)]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many bytes its files hold.
+    #[cfg(test)]
     pub fn bytes(&self) -> u64 {
         self.ring().bytes
     }

@@ -30,7 +30,7 @@ use crate::{config::settings::Filter, model::Target};
 use std::{path::PathBuf, sync::Arc};
 
 pub use run::{Wake, run};
-pub use tailer::{Tailer, Turn};
+pub use tailer::Tailer;
 
 /// One file to follow.
 #[derive(Clone, Debug)]

@@ -55,19 +55,6 @@ pub async fn run(
     Scheduler::new(collectors, interval, fleet_offset, Timestamp::now).run(&out, &stop).await;
 }
 
-/// One full set of points, with the baseline that rates need: takes about a second.
-pub async fn once(collectors: Vec<Named>, interval: Duration) -> Points {
-    let (out, mut points) = mpsc::channel(1);
-    let stop = CancellationToken::new();
-    let first = async {
-        let points = points.recv().await.unwrap_or_default();
-        stop.cancel();
-        points
-    };
-    let reading = Scheduler::new(collectors, interval, Duration::ZERO, Timestamp::now);
-    tokio::join!(first, reading.run(&out, &stop)).0
-}
-
 struct Scheduler {
     slots: Vec<Slot>,
     reads: JoinSet<Reading>,

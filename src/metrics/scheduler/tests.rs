@@ -234,11 +234,3 @@ async fn it_ends_when_nobody_listens_any_more() {
     drop(points);
     task.await.expect("ends by itself");
 }
-
-#[tokio::test(start_paused = true)]
-async fn once_gives_one_set_after_the_baseline() {
-    let (named, asked) = good();
-    let points = once(vec![named], TEN).await;
-    assert_eq!(points.len(), 1);
-    assert_eq!(asked.lock().expect("no panic").len(), 2);
-}

@@ -1,7 +1,7 @@
 //! What the tests stand on: a folder, a clock, a lane of a few places, and a keeper of positions without a disk.
 use crate::{
     config::settings::Filter,
-    logs::files::{Tailer, Turn, Watch},
+    logs::files::{Tailer, Watch, tailer::Turn},
     model::{Checkpoints, Chunk, FilePosition, Outlet, Position, Room, SourceId, Target},
     telemetry::board::Board,
 };
