@@ -2,7 +2,7 @@
 //! sends them. A lane ends by itself when its last source lets go of it.
 use crate::{
     model::{Chunk, Outlet, Room, Target},
-    pipeline::{LARGE_BODIES, Lane, batch_logs},
+    pipeline::{Lane, Places, batch_logs},
     publish::LogPublisher,
 };
 use std::{
@@ -10,10 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{Semaphore, mpsc},
-};
+use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::task::TaskTracker;
 
 /// Chunks that wait in front of a stage, each at most about 256 KiB: one to work on while the next is read.
@@ -27,7 +24,7 @@ pub struct Lanes {
     tasks: TaskTracker,
     publisher: LogPublisher,
     interval: Duration,
-    large: Arc<Semaphore>,
+    places: Places,
     open: Mutex<HashMap<Arc<Target>, Open>>,
 }
 
@@ -39,15 +36,15 @@ struct Open {
 impl Lanes {
     /// No lane yet. Tasks run on the current runtime and are counted by `tasks`.
     pub fn new(publisher: LogPublisher, interval: Duration, tasks: TaskTracker) -> Self {
-        let large = Arc::new(Semaphore::new(LARGE_BODIES));
-        Self { runtime: Handle::current(), tasks, publisher, interval, large, open: Mutex::default() }
+        let (places, open) = (Places::default(), Mutex::default());
+        Self { runtime: Handle::current(), tasks, publisher, interval, places, open }
     }
 
     fn start(&self, target: &Arc<Target>, rooms: &Arc<Mutex<Vec<Arc<Room>>>>) -> mpsc::Sender<Chunk> {
         let (chunks, from_sources) = mpsc::channel(CHUNKS);
         let (batches, to_publisher) = mpsc::channel(BATCHES);
-        let (interval, large) = (self.interval, self.large.clone());
-        let lane = Lane { target: target.clone(), interval, rooms: rooms.clone(), large };
+        let (interval, places) = (self.interval, self.places.clone());
+        let lane = Lane { target: target.clone(), interval, rooms: rooms.clone(), places };
         self.tasks.spawn_on(batch_logs(lane, from_sources, batches), &self.runtime);
         self.tasks.spawn_on(self.publisher.clone().run(target.clone(), to_publisher), &self.runtime);
         chunks

@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// What closes a PutLogEvents body behind its last event.
 pub const REQUEST_END: &[u8] = b"]}";
@@ -177,11 +177,10 @@ impl std::fmt::Debug for Room {
 }
 
 /// A batch on its way, with its place among the large bodies that may exist at once; the place is free when this is dropped.
-#[derive(Debug)]
 pub struct Outgoing {
     pub batch: LogBatch,
     #[expect(dead_code, reason = "held, not read: dropping it frees the place")]
-    pub place: Option<OwnedSemaphorePermit>,
+    pub place: Option<Box<dyn Send + Sync>>,
 }
 
 /// Where a source hands its chunks.

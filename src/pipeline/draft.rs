@@ -7,6 +7,7 @@ use crate::{
     model::{Cover, LogBatch, REQUEST_END, Target, Timestamp},
     telemetry::counters,
 };
+use bytes::Bytes;
 use std::{borrow::Cow, sync::Arc};
 
 /// A body smaller than this is not worth a place among the large ones.
@@ -47,9 +48,10 @@ impl Draft {
         self.body.len()
     }
 
-    /// Make room for a body of `capacity` bytes at once.
-    pub fn reserve(&mut self, capacity: usize) {
-        self.body.reserve(capacity.saturating_sub(self.body.len()));
+    /// Go on in this empty buffer.
+    pub fn move_to(&mut self, mut buffer: Vec<u8>) {
+        buffer.extend_from_slice(&self.body);
+        self.body = buffer;
     }
 
     /// Whether an event of `length` bytes at `at` keeps the batch inside all limits of PutLogEvents.
@@ -92,15 +94,16 @@ impl Draft {
         }
     }
 
-    /// Close the batch. Events stand in time order afterwards, those of one moment in the order they came.
-    pub fn finish(mut self) -> LogBatch {
+    /// Close the batch; `into_body` says what its buffer becomes. Events stand in time order afterwards, those of one moment in
+    /// the order they came.
+    pub fn finish(mut self, into_body: impl FnOnce(Vec<u8>) -> Bytes) -> LogBatch {
         if !self.sorted {
             self.sort();
         }
         self.body.extend_from_slice(REQUEST_END);
         LogBatch {
             target: self.target,
-            body: self.body.into(),
+            body: into_body(self.body),
             index: self.index.into(),
             counted_bytes: self.counted_bytes,
             covers: self.covers,

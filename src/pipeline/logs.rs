@@ -5,6 +5,7 @@
 use super::{
     draft::{Draft, SMALL_BODY, Text},
     limits::MESSAGE_BYTES,
+    places::{Place, Places},
 };
 use crate::{
     model::{Chunk, Cover, Outgoing, Position, Room, Target, Timestamp},
@@ -15,13 +16,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::{Instant, sleep_until},
 };
-
-/// Bodies over 64 KiB that may exist at once in the whole process, open ones and those on their way: about 1.2 MiB each.
-/// A lane that finds none free sends what it has early: more requests for a while, never more memory.
-pub const LARGE_BODIES: usize = 8;
 
 /// What a lane's stage works with.
 pub struct Lane {
@@ -30,8 +27,8 @@ pub struct Lane {
     pub interval: Duration,
     /// Sources to wake when there is room again.
     pub rooms: Arc<Mutex<Vec<Arc<Room>>>>,
-    /// See [`LARGE_BODIES`].
-    pub large: Arc<Semaphore>,
+    /// Shared by all lanes.
+    pub places: Places,
 }
 
 /// Cut what comes in into batches until all senders are gone.
@@ -70,17 +67,15 @@ struct Stage {
     lane: Lane,
     batches: mpsc::Sender<Outgoing>,
     draft: Draft,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     /// When the open batch leaves at the latest.
     deadline: Option<Instant>,
-    /// What the last batch needed: a busy lane does not grow its buffer anew each time.
-    capacity: usize,
 }
 
 impl Stage {
     fn new(lane: Lane, batches: mpsc::Sender<Outgoing>) -> Self {
         let draft = Draft::new(lane.target.clone());
-        Self { lane, batches, draft, place: None, deadline: None, capacity: 0 }
+        Self { lane, batches, draft, place: None, deadline: None }
     }
 
     async fn take(&mut self, chunk: Chunk) -> Result<(), Gone> {
@@ -147,11 +142,12 @@ impl Stage {
         if self.draft.is_empty() && self.place.is_none() && length <= SMALL_BODY {
             return true;
         }
-        if self.place.is_none() && self.draft.len() + length > SMALL_BODY {
-            self.place = self.lane.large.clone().try_acquire_owned().ok();
-            if self.place.is_some() {
-                self.draft.reserve(self.capacity);
-            }
+        if self.place.is_none()
+            && self.draft.len() + length > SMALL_BODY
+            && let Some((place, buffer)) = self.lane.places.take()
+        {
+            self.draft.move_to(buffer);
+            self.place = Some(place);
         }
         self.draft.fits(at, length)
             && (self.draft.is_empty() || self.place.is_some() || self.draft.len() + length <= SMALL_BODY)
@@ -159,13 +155,17 @@ impl Stage {
 
     async fn cut(&mut self) -> Result<(), Gone> {
         self.deadline = None;
-        self.capacity = self.draft.len();
         let fresh = Draft::new(self.lane.target.clone());
-        let batch = std::mem::replace(&mut self.draft, fresh).finish();
         let place = self.place.take();
+        let into_body = |buffer| match &place {
+            Some(place) => place.body(buffer),
+            None => buffer.into(),
+        };
+        let batch = std::mem::replace(&mut self.draft, fresh).finish(into_body);
         if batch.is_empty() && batch.covers.is_empty() {
             return Ok(());
         }
+        let place = place.map(|place| Box::new(place) as Box<dyn Send + Sync>);
         self.batches.send(Outgoing { batch, place }).await.map_err(|_| Gone)
     }
 }

@@ -8,6 +8,8 @@ mod escape;
 pub mod limits;
 mod logs;
 mod metrics;
+mod places;
 
-pub use logs::{LARGE_BODIES, Lane, batch_logs};
+pub use logs::{Lane, batch_logs};
 pub use metrics::batch_metrics;
+pub use places::Places;

@@ -382,6 +382,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_cut_short_just_before_a_read_is_noticed_by_the_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("app.log");
+        fs::write(&path, "one\n").expect("written");
+        let mut generation = open(&path, Start::At(4));
+        fs::write(&path, "another content, and a longer one\n").expect("written");
+        let found = generation.read(&Filter::default(), Instant::now(), Timestamp::default());
+        assert!(matches!(found, Ok(Found::Truncated)));
+        assert_eq!(generation.offset, 4);
+    }
+
+    #[test]
     fn only_regular_files_are_opened() {
         let folder = tempfile::tempdir().expect("a folder");
         assert!(open_regular(folder.path()).is_err());

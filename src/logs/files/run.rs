@@ -152,3 +152,50 @@ impl Hints {
         self.gathering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use notify::event::{AccessKind, Flag, ModifyKind};
+    use std::sync::mpsc::channel;
+
+    fn event(kind: EventKind, path: &str) -> notify::Result<Event> {
+        Ok(Event::new(kind).add_path(path.into()))
+    }
+
+    #[test]
+    fn ten_thousand_writes_are_one_wake() {
+        let (hints, (tx, rx)) = (Hints::default(), channel());
+        for n in 0..10_000 {
+            hints.take(event(EventKind::Modify(ModifyKind::Any), &format!("/var/log/{}.log", n % 2)), &tx);
+        }
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [Wake::Changed]);
+        assert_eq!(std::mem::take(&mut *hints.lock()).names.len(), 2);
+        hints.take(event(EventKind::Modify(ModifyKind::Any), "/var/log/0.log"), &tx);
+        assert_eq!(rx.try_iter().count(), 1, "a new gathering wakes again");
+    }
+
+    #[test]
+    fn our_own_reading_wakes_nobody() {
+        let (hints, (tx, rx)) = (Hints::default(), channel());
+        hints.take(event(EventKind::Access(AccessKind::Any), "/var/log/0.log"), &tx);
+        assert_eq!(rx.try_iter().count(), 0);
+    }
+
+    #[test]
+    fn a_full_queue_an_error_or_too_many_names_mean_look_at_everything() {
+        let (tx, rx) = channel();
+        let overflow = || Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan));
+        for bad in [overflow(), Err(notify::Error::generic("lost track"))] {
+            let hints = Hints::default();
+            hints.take(bad, &tx);
+            assert!(hints.lock().everything);
+            assert_eq!(rx.try_iter().count(), 1);
+        }
+        let hints = Hints::default();
+        for n in 0..=MANY {
+            hints.take(event(EventKind::Modify(ModifyKind::Any), &format!("/var/log/{n}.log")), &tx);
+        }
+        assert!(hints.lock().everything && hints.lock().names.len() == MANY);
+    }
+}

@@ -27,7 +27,7 @@ fn read(batch: &LogBatch) -> Vec<(i64, String)> {
 
 #[test]
 fn the_body_is_a_request_that_the_service_reads() {
-    let batch = draft_of(&[(1, "one"), (2, "t\"wo")]).finish();
+    let batch = draft_of(&[(1, "one"), (2, "t\"wo")]).finish(Bytes::from);
     let body: serde_json::Value = serde_json::from_slice(&batch.body).expect("valid JSON");
     assert_eq!(body["logGroupName"], "/a/\"b\"");
     assert_eq!(body["logEvents"][1]["message"], "t\"wo");
@@ -38,7 +38,7 @@ fn the_body_is_a_request_that_the_service_reads() {
 
 #[test]
 fn events_out_of_order_leave_in_order_and_equal_times_keep_theirs() {
-    let batch = draft_of(&[(5, "e"), (3, "a"), (5, "f"), (3, "b"), (4, "c")]).finish();
+    let batch = draft_of(&[(5, "e"), (3, "a"), (5, "f"), (3, "b"), (4, "c")]).finish(Bytes::from);
     let expected = [(3, "a"), (3, "b"), (4, "c"), (5, "e"), (5, "f")];
     assert_eq!(read(&batch), expected.map(|(t, m)| (t, m.to_owned())));
     for &(at, start) in batch.index.iter() {
@@ -61,7 +61,7 @@ fn the_longest_message_fits_a_batch_of_its_own() {
     let mut draft = Draft::new(target());
     assert!(draft.fits(at(0), MESSAGE_BYTES));
     draft.push(at(0), Text::Valid(&"x".repeat(MESSAGE_BYTES)));
-    assert_eq!(draft.finish().counted_bytes, LOG_BATCH_BYTES);
+    assert_eq!(draft.finish(Bytes::from).counted_bytes, LOG_BATCH_BYTES);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn bytes_that_are_no_utf_8_are_replaced_and_counted_as_the_service_does() {
     let mut draft = Draft::new(target());
     let raw = Text::Raw(b"a\xffb\xf0\x9f\x98");
     draft.push(at(1), raw);
-    let batch = draft.finish();
+    let batch = draft.finish(Bytes::from);
     assert_eq!(read(&batch)[0].1, "a\u{fffd}b\u{fffd}");
     assert_eq!(batch.counted_bytes, "a\u{fffd}b\u{fffd}".len() + 26);
 }
@@ -89,7 +89,7 @@ fn contiguous_covers_of_a_source_become_one() {
     for (source, from, to) in [(a, 0, 5), (b, 7, 9), (a, 5, 8), (a, 10, 12)] {
         draft.cover(Cover { source, from, to, position: None });
     }
-    let covers: Vec<_> = draft.finish().covers.iter().map(|c| (c.source, c.from, c.to)).collect();
+    let covers: Vec<_> = draft.finish(Bytes::from).covers.iter().map(|c| (c.source, c.from, c.to)).collect();
     assert_eq!(covers, [(a, 0, 8), (b, 7, 9), (a, 10, 12)]);
 }
 
@@ -105,12 +105,12 @@ proptest! {
             let bytes = seed.repeat(times / seed.len() + 1);
             let text = Text::Raw(&bytes);
             if !draft.fits(at(*millis), text.counted()) {
-                batches.push(std::mem::replace(&mut draft, Draft::new(target())).finish());
+                batches.push(std::mem::replace(&mut draft, Draft::new(target())).finish(Bytes::from));
             }
             draft.push(at(*millis), text);
             sent.push((*millis, String::from_utf8_lossy(&bytes).into_owned()));
         }
-        batches.push(draft.finish());
+        batches.push(draft.finish(Bytes::from));
         let mut got = vec![];
         for batch in &batches {
             let events = read(batch);

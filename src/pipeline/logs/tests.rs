@@ -13,8 +13,8 @@ impl Bench {
     /// A running stage with this many places for large bodies.
     fn with_places(places: usize) -> Self {
         let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
-        let large = Arc::new(Semaphore::new(places));
-        let lane = Lane { target, interval: Duration::from_secs(10), rooms: Arc::default(), large };
+        let lane =
+            Lane { target, interval: Duration::from_secs(10), rooms: Arc::default(), places: Places::new(places) };
         let (chunks, from_chunks) = mpsc::channel(1);
         let (to_batches, batches) = mpsc::channel(1);
         tokio::spawn(batch_logs(lane, from_chunks, to_batches));

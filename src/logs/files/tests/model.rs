@@ -67,13 +67,14 @@ struct World {
     rotation: Rotation,
     /// Every line, by generation.
     written: Vec<Vec<String>>,
-    /// Which of those the last line of the newest generation is unfinished.
+    /// Whether the last line of the newest generation has no end yet.
     part: bool,
     /// The generation that was rotated away last, and when.
     rotated: Option<(usize, Duration)>,
     delivered: Vec<String>,
     sent: Vec<Sent>,
     crashed: bool,
+    late: bool,
     serial: usize,
 }
 
@@ -90,6 +91,7 @@ impl World {
             delivered: Vec::new(),
             sent: Vec::new(),
             crashed: false,
+            late: false,
             serial: 0,
         }
     }
@@ -165,6 +167,7 @@ impl World {
         if self.bench.clock - at > Duration::from_secs(50) {
             return;
         }
+        self.late = true;
         let lines: Vec<_> = (0..lines).map(|_| self.line(generation, 2)).collect();
         self.bench.append("app.log.1", lines.iter().map(|line| format!("{line}\n")).collect::<String>());
         self.written[generation].extend(lines);

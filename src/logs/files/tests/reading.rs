@@ -313,3 +313,15 @@ fn positions_of_other_paths_and_kinds_are_left_alone() {
     bench.settle();
     assert_eq!(bench.keeper.saved().len(), 1, "nobody claimed it, nobody threw it away");
 }
+
+#[test]
+fn a_lost_wake_is_made_good_by_the_poll() {
+    let mut bench = Bench::with(1, |bench| bench.append("app.log", "one\n".repeat(200_000)));
+    bench.settle();
+    assert!(bench.chunk("g").is_some());
+    let (now, wall) = (bench.now(), bench.wall().into());
+    let turn = bench.tailer.turn(now, wall);
+    assert!(!turn.progressed, "nobody said that there is room");
+    assert!(bench.tailer.turn(now + turn.next_look, wall).progressed);
+    assert!(bench.chunk("g").is_some());
+}

@@ -1,7 +1,7 @@
 //! What happened to a file while nobody followed it.
 use super::bench::{Bench, messages, target};
 use crate::{logs::files::Watch, model::Checkpoints};
-use std::fs;
+use std::{fs, time::Duration};
 
 /// A bench whose first run delivered "one" and ended.
 fn after_one() -> Bench {
@@ -10,6 +10,11 @@ fn after_one() -> Bench {
     bench.append("app.log", "one\n");
     assert_eq!(bench.lines(), ["one"]);
     bench
+}
+
+/// Enough lines to know a file by.
+fn long() -> String {
+    (0..50).map(|n| format!("line {n}\n")).collect()
 }
 
 #[test]
@@ -121,10 +126,9 @@ fn another_file_with_the_same_inode_begins_at_its_beginning() {
 #[test]
 fn another_inode_with_the_same_content_goes_on() {
     let mut bench = after_one();
-    let text: String = (0..50).map(|n| format!("line {n}\n")).collect();
-    bench.append("app.log", &text);
+    bench.append("app.log", long());
     assert_eq!(bench.lines().len(), 50);
-    bench.append("app.log.tmp", format!("one\n{text}two\n"));
+    bench.append("app.log.tmp", format!("one\n{}two\n", long()));
     bench.rename("app.log.tmp", "app.log");
     bench.restart();
     assert_eq!(bench.lines(), ["two"]);
@@ -221,4 +225,58 @@ fn a_long_line_cut_by_a_crash_goes_on_within_the_line() {
     bench.append("app.log", "end\nnext\n");
     bench.restart();
     assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [1_500_000 - 1_048_550 + 3, 4]);
+}
+
+#[test]
+fn a_file_made_anew_after_a_deletion_that_was_seen_begins_at_its_beginning() {
+    let mut bench = after_one();
+    bench.delete("app.log");
+    bench.turn();
+    bench.pass(Duration::from_secs(60));
+    bench.settle();
+    assert_eq!(bench.keeper.finished_count(), 1);
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+    assert_eq!(bench.keeper.positions().len(), 1);
+}
+
+#[test]
+fn a_copy_that_is_older_than_what_was_delivered_is_recognised() {
+    let mut bench = after_one();
+    bench.append("app.log", long().repeat(3));
+    assert_eq!(bench.lines().len(), 150);
+    bench.copy("app.log", "app.log.1");
+    bench.append("app.log", "written while the copy was made\n");
+    assert_eq!(bench.lines().len(), 1);
+    bench.truncate("app.log");
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+    assert_eq!(bench.keeper.finished_count(), 0, "its file was found: nothing is missed");
+}
+
+#[test]
+fn what_was_on_its_way_when_an_editor_rewrote_the_file_is_read_again() {
+    let mut bench = after_one();
+    bench.append("app.log", long());
+    bench.settle();
+    assert_eq!(bench.chunks("g").len(), 1, "taken and never acknowledged");
+    bench.append("app.log.tmp", format!("one\n{}two\n", long()));
+    bench.rename("app.log.tmp", "app.log");
+    bench.settle();
+    bench.restart();
+    let lines = bench.lines();
+    assert_eq!((lines.len(), lines[0].as_str(), lines[50].as_str()), (51, "line 0", "two"));
+}
+
+#[test]
+fn of_two_names_of_one_file_the_one_that_was_read_goes_on() {
+    let mut bench = after_one();
+    fs::hard_link(bench.path("app.log"), bench.path("link.log")).expect("linked");
+    let path = bench.path("link.log");
+    bench.watches.insert(0, Watch { path, ..bench.watches[0].clone() });
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
 }

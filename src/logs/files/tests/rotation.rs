@@ -319,3 +319,34 @@ fn the_whole_folder_may_go_and_come_back() {
     bench.append("sub/app.log", "two\n");
     assert_eq!(bench.lines(), ["two"]);
 }
+
+#[test]
+fn a_short_file_that_was_written_to_since_is_not_taken_for_a_known_one() {
+    let mut bench = Bench::new();
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    bench.rotate();
+    bench.append("app.log", "two\n");
+    assert_eq!(bench.lines(), ["two"]);
+    bench.pass(LATE);
+    bench.settle();
+    // As when the inode of a removed file is given to a new one that begins alike.
+    bench.truncate("app.log.1");
+    bench.append("app.log.1", "one\nthree\n");
+    bench.rename("app.log", "app.log.2");
+    bench.rename("app.log.1", "app.log");
+    assert_eq!(bench.lines(), ["one", "three"]);
+}
+
+#[test]
+fn a_deleted_file_is_forgotten_and_the_same_content_is_new() {
+    let mut bench = Bench::new();
+    for _ in 0..2 {
+        bench.append("app.log", LONG.repeat(2));
+        assert_eq!(bench.lines().len(), 20);
+        bench.delete("app.log");
+        bench.turn();
+        bench.pass(LATE);
+        bench.settle();
+    }
+}

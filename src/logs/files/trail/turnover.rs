@@ -107,7 +107,6 @@ impl Trail {
         let was = std::mem::take(&mut self.attached);
         if was && let Some(last) = self.line.back_mut() {
             last.detached = Some(now);
-            last.hungry = true; // What was written in its last moments, after the last look.
             let (path, offset) = (self.watch.path.display(), last.offset);
             if last.seen.links == 0 {
                 tracing::info!(%path, offset, "the log file was deleted or replaced; reading it to its end");
