@@ -1,7 +1,9 @@
 //! The one copy of a log line: from the buffer it was read into, escaped, into the request body.
 
-/// Bytes looked at together; a length that compilers turn into vector instructions on every target of ours.
-const BLOCK: usize = 32;
+/// One in each byte of a word.
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+/// The highest bit of each byte of a word.
+const HIGH: u64 = ONES << 7;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Append `text` to `out` as the inside of a JSON string (RFC 8259, section 7: quotes, backslashes and control characters
@@ -29,15 +31,32 @@ pub fn escape(text: &str, out: &mut Vec<u8>) {
 
 /// How many bytes from the start on need no escaping.
 fn clean_prefix(text: &[u8]) -> usize {
-    let blocks =
-        text.chunks_exact(BLOCK).take_while(|block| !block.iter().fold(false, |any, &b| any | needs_escape(b)));
-    let clean = blocks.count() * BLOCK;
-    clean + text[clean..].iter().position(|&b| needs_escape(b)).unwrap_or(text.len() - clean)
+    let (words, tail) = text.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let clean = clean_bytes(*word);
+        if clean < 8 {
+            return index * 8 + clean;
+        }
+    }
+    let mut last = [b' '; 8];
+    last[..tail.len()].copy_from_slice(tail);
+    words.len() * 8 + clean_bytes(last).min(tail.len())
 }
 
-const fn needs_escape(byte: u8) -> bool {
-    // `|`, not `||`: without branches the loop over a block becomes vector code.
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+/// How many of eight bytes come before the first that needs escaping. All at once, in a dozen instructions on any machine and
+/// at any level of optimization.
+const fn clean_bytes(word: [u8; 8]) -> usize {
+    /// Sets the highest bit of the first byte that is less than `least`, and any bits after it: taking `least` from such a
+    /// byte borrows. A byte of 0x80 or more is never meant.
+    const fn less(word: u64, least: u64) -> u64 {
+        word.wrapping_sub(ONES * least) & !word & HIGH
+    }
+    const fn equal(word: u64, byte: u8) -> u64 {
+        less(word ^ (ONES * byte as u64), 1)
+    }
+    let word = u64::from_le_bytes(word);
+    let dirty = less(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+    dirty.trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
@@ -55,6 +74,18 @@ mod tests {
     #[test]
     fn control_characters_quotes_and_backslashes_are_escaped() {
         assert_eq!(quoted("a\"b\\c\td\u{1}\u{1f}é😀"), r#""a\"b\\c\td\u0001\u001fé😀""#);
+    }
+
+    #[test]
+    fn each_byte_is_judged_alike_at_each_place() {
+        for (byte, place) in (0..=u8::MAX).flat_map(|byte| (0..8).map(move |place| (byte, place))) {
+            for around in [b' ', 0x1f, b'!', b'#', b'[', b']', 0x7f, 0x80, 0xff] {
+                let mut word = [around; 8];
+                word[place] = byte;
+                let dirty = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+                assert_eq!(clean_bytes(word), word.iter().position(dirty).unwrap_or(8), "{word:x?}");
+            }
+        }
     }
 
     proptest! {
