@@ -4,6 +4,7 @@ use crate::model::{LogBatch, MetricBatch, Target};
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 /// Answers each call with the next scripted error, then accepts everything.
@@ -14,6 +15,8 @@ pub struct Scripted {
     pub poison: Option<&'static str>,
     /// Metric calls never answer.
     pub hang: bool,
+    /// Metric calls take this long.
+    pub slow: Duration,
     /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
     pub calls: Mutex<Vec<String>>,
     /// Answers to the calls that are not Put calls, one by one; success after that.
@@ -62,6 +65,7 @@ impl Put for Scripted {
             if self.hang {
                 std::future::pending::<()>().await;
             }
+            tokio::time::sleep(self.slow).await;
             self.answer()?;
             if let Some(poison) = self.poison
                 && batch.points.iter().any(|p| p.name == poison)
