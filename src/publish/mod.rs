@@ -8,6 +8,7 @@ mod logs;
 mod metrics;
 mod put;
 mod report;
+mod retention;
 #[cfg(test)]
 mod scripted;
 
@@ -17,3 +18,4 @@ pub use logs::LogPublisher;
 pub use metrics::MetricPublisher;
 pub use put::{BoxError, Next, Put, PutError, PutFuture, Rejected, Service};
 pub use report::{Report, chain};
+pub use retention::Retention;

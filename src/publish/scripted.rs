@@ -6,6 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
+use tokio::time::Instant;
 
 /// Answers each call with the next scripted error, then accepts everything.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub struct Scripted {
     pub slow: Duration,
     /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
     pub calls: Mutex<Vec<String>>,
+    /// When each of these was said.
+    pub times: Mutex<Vec<Instant>>,
     /// Answers to the calls that are not Put calls, one by one; success after that.
     pub making: Mutex<VecDeque<Option<PutError>>>,
 }
@@ -46,6 +49,7 @@ impl Scripted {
 
     fn say(&self, call: impl Into<String>) {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call.into());
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
     }
 
     fn answer(&self) -> Result<(), PutError> {
