@@ -5,6 +5,7 @@
 //!
 //! Texts are one line and hold no secret: a service that finds a wrong signature repeats the whole canonical request, session
 //! token included, so such texts are cut there.
+use super::http::AnswerTooLong;
 use crate::publish::{BoxError, PutError, Service};
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
@@ -13,6 +14,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{DateTime, date_time::Format, error::metadata::ProvideErrorMetadata};
 use std::{
     error::Error,
+    io,
     time::{Duration, SystemTime},
 };
 
@@ -129,6 +131,11 @@ where
         SdkError::TimeoutError(_) => return Outcome::Unreachable(Cause::new("no answer in time")),
         other => return Outcome::Unreachable(Cause::of(other)),
     };
+    if let Some(too_long) = find::<AnswerTooLong>(error) {
+        let message = too_long.to_string();
+        let (status, after, clock_difference) = (response.status().as_u16(), None, None);
+        return Outcome::Answer(Answer { code: None, message, status, after, clock_difference });
+    }
     let code = metadata.and_then(|m| m.code()).map(|code| code.rsplit('#').next().unwrap_or(code).to_owned());
     Outcome::Answer(Answer {
         code,
@@ -137,6 +144,22 @@ where
         after: retry_after(response.headers(), now),
         clock_difference: clock_difference(response.headers(), now),
     })
+}
+
+/// The cause of this kind, however deep it lies.
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // `source` of an I/O error skips what it holds.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The same for a call of [`crate::publish::Put`]. `action` is its name in IAM.

@@ -1,7 +1,7 @@
 //! `Put` over the SDK's clients.
 //!
 //! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
-//! with what it sends. It never retries: that is the publisher's work.
+//! with what it sends. Calls of CloudWatch Logs wait for one of [`LOG_CALLS`] places first. It never retries: that is the publisher's work.
 use super::{
     auth::{
         Shared,
@@ -21,7 +21,10 @@ use aws_sdk_cloudwatchlogs as cloudwatchlogs;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    time::timeout,
+};
 
 /// How long a call may take before its body counts.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SLOWEST: usize = 8 * 1024;
 /// What a datum takes in a request before compression, at least.
 const DATUM: usize = 256;
+
+/// Calls of CloudWatch Logs on their way at once, whatever the number of log streams: each has a connection of its own, and
+/// some machines allow only a few hundred open files.
+const LOG_CALLS: usize = 16;
 
 /// The group or the stream is there.
 const EXISTS: &str = "ResourceAlreadyExistsException";
@@ -39,6 +46,8 @@ pub(super) struct Aws {
     clock: Clock,
     metrics: Side<cloudwatch::Client>,
     logs: Side<cloudwatchlogs::Client>,
+    /// First come, first served, so no lane keeps the others out.
+    log_calls: Semaphore,
 }
 
 /// One service with its credentials; the client is made with the first of them.
@@ -54,6 +63,7 @@ impl Aws {
             clock,
             metrics: Side { keys: metrics, client: OnceCell::new() },
             logs: Side { keys: logs, client: OnceCell::new() },
+            log_calls: Semaphore::new(LOG_CALLS),
         }
     }
 
@@ -82,6 +92,10 @@ impl Aws {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let _place = match service {
+            Service::CloudWatchLogs => self.log_calls.acquire().await.ok(),
+            Service::CloudWatch | Service::Local => None,
+        };
         let limit = PATIENCE + Duration::from_secs((bytes / SLOWEST) as u64);
         let error = match timeout(limit, sending).await {
             Ok(Ok(answer)) => return Ok(answer),
