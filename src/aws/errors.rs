@@ -26,9 +26,37 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 const SECRETS_FOLLOW: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
 
 /// Layers of the SDK's errors that say nothing.
-const NOISE: [&str; 4] = ["", "dispatch failure", "service error", "other"];
-/// How rustls says that nobody we trust vouches for a server.
-const UNKNOWN_CA: [&str; 2] = ["invalid peer certificate: UnknownIssuer", "invalid peer certificate: BadSignature"];
+const NOISE: [&str; 6] = ["", "dispatch failure", "service error", "other", "io error", "client error (Connect)"];
+const UNTRUSTED: &str = "this machine does not trust the certificate; an own certificate authority, of a proxy that \
+                         inspects traffic for example, belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names";
+const NO_NAME: &str =
+    "the host name cannot be resolved; check DNS, the network, agent.region and agent.endpoint_override";
+const REFUSED: &str = "the connection was refused; check agent.endpoint_override, the proxy and the firewall";
+const NO_ANSWER: &str =
+    "nobody answered in time; check the network and the firewall, and whether HTTPS_PROXY is needed";
+const NO_WAY: &str = "there is no way to the network";
+const NO_FILES: &str = "this process may not open more files; raise its limit (LimitNOFILE, ulimit -n)";
+/// What the libraries say about a connection that failed, and what it means. The first one that fits.
+const PLAINLY: [(&str, &str); 14] = [
+    ("invalid peer certificate: UnknownIssuer", UNTRUSTED),
+    ("invalid peer certificate: BadSignature", UNTRUSTED),
+    ("invalid peer certificate: Expired", "the certificate has expired, or the clock of this host is wrong"),
+    ("invalid peer certificate: NotValidYet", "the certificate is not valid yet, or the clock of this host is wrong"),
+    (
+        "invalid peer certificate: NotValidForName",
+        "the certificate belongs to another host; does a proxy answer instead?",
+    ),
+    ("received corrupt message", "the other side does not speak TLS; check the port, and http or https"),
+    ("tunnel error", "the proxy did not let us through; check HTTPS_PROXY and NO_PROXY"),
+    ("dns error", NO_NAME),
+    ("Too many open files", NO_FILES),
+    ("Connection refused", REFUSED),
+    // Windows: WSAECONNREFUSED.
+    ("os error 10061", REFUSED),
+    ("connect timeout", NO_ANSWER),
+    ("Network is unreachable", NO_WAY),
+    ("No route to host", NO_WAY),
+];
 
 /// An error that is only its one line.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -54,12 +82,8 @@ impl Cause {
             }
             next = error.source();
         }
-        if UNKNOWN_CA.iter().any(|mark| text.contains(mark)) {
-            text.push_str(
-                ": an own certificate authority belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names",
-            );
-        }
-        Self(one_line(&text))
+        let plain = PLAINLY.iter().find(|(mark, plain)| text.contains(mark) && !text.contains(plain));
+        Self(one_line(&plain.map_or_else(|| text.clone(), |(_, plain)| format!("{plain} ({text})"))))
     }
 }
 

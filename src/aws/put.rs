@@ -8,12 +8,12 @@ use super::{
         renewing::{Clock, Renewing},
     },
     base::Base,
-    errors::{Cause, translate},
+    errors::translate,
     logs, metrics,
 };
 use crate::{
     model::{LogBatch, MetricBatch, Target},
-    publish::{BoxError, Put, PutError, PutFuture, Rejected, Service},
+    publish::{Put, PutError, PutFuture, Rejected, Service},
     telemetry::counters::POINTS_REFUSED,
 };
 use aws_sdk_cloudwatch as cloudwatch;
@@ -68,17 +68,15 @@ impl Aws {
     }
 
     async fn cloudwatch(&self) -> Result<&cloudwatch::Client, PutError> {
-        let service = Service::CloudWatch;
-        self.metrics.keys.ready().await.map_err(|e| no_keys(service, e))?;
+        self.metrics.keys.ready().await.map_err(|e| not_signed_in(&e))?;
         let make = || self.base.cloudwatch(Arc::clone(&self.metrics.keys).provider());
-        self.metrics.client.get_or_try_init(make).await.map_err(|e| no_keys(service, e.into()))
+        self.metrics.client.get_or_try_init(make).await.map_err(|e| not_signed_in(&e.into()))
     }
 
     async fn cloudwatchlogs(&self) -> Result<&cloudwatchlogs::Client, PutError> {
-        let service = Service::CloudWatchLogs;
-        self.logs.keys.ready().await.map_err(|e| no_keys(service, e))?;
+        self.logs.keys.ready().await.map_err(|e| not_signed_in(&e))?;
         let make = || self.base.cloudwatchlogs(Arc::clone(&self.logs.keys).provider());
-        self.logs.client.get_or_try_init(make).await.map_err(|e| no_keys(service, e.into()))
+        self.logs.client.get_or_try_init(make).await.map_err(|e| not_signed_in(&e.into()))
     }
 
     /// Send, within the time that `bytes` need. `action` is the call's name in IAM.
@@ -162,13 +160,13 @@ impl Aws {
 
     /// Only what was refused; everything, where nobody said what that was.
     async fn renew_refused(&self) -> Result<(), PutError> {
-        let both = [(Service::CloudWatch, &self.metrics.keys), (Service::CloudWatchLogs, &self.logs.keys)];
-        let one_login = Arc::ptr_eq(both[0].1, both[1].1);
-        let any = both.iter().any(|(_, keys)| keys.distrusted());
+        let both = [&self.metrics.keys, &self.logs.keys];
+        let one_login = Arc::ptr_eq(both[0], both[1]);
+        let any = both.iter().any(|keys| keys.distrusted());
         let mut outcome = Ok(());
-        for (service, keys) in both.into_iter().skip(usize::from(one_login)) {
+        for keys in both.into_iter().skip(usize::from(one_login)) {
             if keys.distrusted() || !any {
-                outcome = outcome.and(keys.renew().await.map_err(|e| no_keys(service, e)));
+                outcome = outcome.and(keys.renew().await.map_err(|e| not_signed_in(&e)));
             }
         }
         outcome
@@ -207,11 +205,9 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// There is nothing to sign with. Where that passes by itself, it is no question of credentials.
-fn no_keys(service: Service, error: Shared) -> PutError {
-    let passes = error.passes();
-    let source: BoxError = Cause::of(&error).into();
-    if passes { PutError::Unreachable { service, source } } else { PutError::Credentials { service, source } }
+/// There is nothing to sign with. What to do about it is said once, by the login itself.
+fn not_signed_in(error: &Shared) -> PutError {
+    PutError::SignIn { source: error.brief().into() }
 }
 
 /// What exists already is as good as made.

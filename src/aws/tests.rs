@@ -89,6 +89,34 @@ fn connecting_needs_neither_network_nor_runtime_and_bad_ways_are_refused_at_once
 }
 
 #[tokio::test]
+async fn a_login_whose_answer_has_no_end_is_given_up_too() {
+    let fake = Fake::plain(|_| json(200, &"x".repeat(8 << 20))).await;
+    let error =
+        connected(&[], &settings(&fake.url, by_password())).put.create_group(&target()).await.expect_err("too long");
+    assert!(printed(&error).contains("longer than 1048576 bytes"), "{}", printed(&error));
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_refused_at_once_by_its_key() {
+    for (url, good) in [
+        ("https://foo bar", false),
+        ("https://", false),
+        ("ftp://host", false),
+        ("host:4566", false),
+        ("http://localhost:4566", true),
+        ("https://vpce-1.logs.eu-west-1.vpce.amazonaws.com/path", true),
+    ] {
+        let mut settings = settings("http://localhost:1", by_password());
+        settings.agent.endpoints.metrics = Some(url.to_owned());
+        let connected = connect(&settings, "sys-0001", Arc::default());
+        assert_eq!(connected.is_ok(), good, "{url}");
+        if let Err(error) = connected {
+            assert!(error.to_string().starts_with("metrics.endpoint_override is no URL"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_renewal_signs_in_before_anybody_asks_and_says_so_on_the_board() {
     let fake = Fake::plain(answer).await;
     let board = Arc::new(Board::default());

@@ -34,7 +34,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use serde::Deserialize;
-use std::{error::Error, io, path::Path, sync::Arc, time::SystemTime};
+use std::{error::Error, path::Path, sync::Arc, time::SystemTime};
 
 const WHO: &str = "the AWS IoT credentials provider";
 const THING: &str = "x-amzn-iot-thingname";

@@ -164,6 +164,14 @@ async fn the_one_bad_event_is_set_aside_and_the_rest_arrives_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_state_folder_that_is_gone_is_made_again_for_a_refused_event() {
+    let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
+    std::fs::remove_dir(bench.folder.path()).expect("removed");
+    assert_eq!(bench.send(&["bad"]).await, [(0, 1)]);
+    assert!(bench.folder.path().join("dead-letter.jsonl").exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_set_aside_is_not_acknowledged() {
     let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
     std::fs::create_dir(bench.folder.path().join("dead-letter.jsonl")).expect("in the way");
