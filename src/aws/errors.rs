@@ -22,8 +22,8 @@ use std::{
 const MOST_TEXT: usize = 400;
 /// Differences below this do not make a signature invalid: <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-/// What follows these in a message is the request itself, with its session token.
-const SECRETS_FOLLOW: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
+/// What follows these in a message is the request itself, with its session token or the password in its body.
+const SECRETS_FOLLOW: [&str; 3] = ["The Canonical String", "The String-to-Sign", " to request `Request {"];
 
 /// Layers of the SDK's errors that say nothing.
 const NOISE: [&str; 6] = ["", "dispatch failure", "service error", "other", "io error", "client error (Connect)"];
@@ -37,7 +37,7 @@ const NO_ANSWER: &str =
 const NO_WAY: &str = "there is no way to the network";
 const NO_FILES: &str = "this process may not open more files; raise its limit (LimitNOFILE, ulimit -n)";
 /// What the libraries say about a connection that failed, and what it means. The first one that fits.
-const PLAINLY: [(&str, &str); 14] = [
+const PLAINLY: [(&str, &str); 15] = [
     ("invalid peer certificate: UnknownIssuer", UNTRUSTED),
     ("invalid peer certificate: BadSignature", UNTRUSTED),
     ("invalid peer certificate: Expired", "the certificate has expired, or the clock of this host is wrong"),
@@ -47,6 +47,10 @@ const PLAINLY: [(&str, &str); 14] = [
         "the certificate belongs to another host; does a proxy answer instead?",
     ),
     ("received corrupt message", "the other side does not speak TLS; check the port, and http or https"),
+    (
+        "failed to apply endpoint",
+        "the endpoint is no URL; check AWS_ENDPOINT_URL and the endpoint_url of the AWS profile",
+    ),
     ("tunnel error", "the proxy did not let us through; check HTTPS_PROXY and NO_PROXY"),
     ("dns error", NO_NAME),
     ("Too many open files", NO_FILES),
@@ -82,6 +86,7 @@ impl Cause {
             }
             next = error.source();
         }
+        let text = without_secrets(&text).to_owned();
         let plain = PLAINLY.iter().find(|(mark, plain)| text.contains(mark) && !text.contains(plain));
         Self(one_line(&plain.map_or_else(|| text.clone(), |(_, plain)| format!("{plain} ({text})"))))
     }
@@ -89,8 +94,8 @@ impl Cause {
 
 /// Without line breaks, without what a wrong signature drags along, and not too long.
 pub(super) fn one_line(text: &str) -> String {
-    let end = SECRETS_FOLLOW.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
-    let words = text[..end].split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let words =
+        without_secrets(text).split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let mut line = String::new();
     for word in words {
         if !line.is_empty() {
@@ -102,6 +107,11 @@ pub(super) fn one_line(text: &str) -> String {
         Some((at, _)) => format!("{}...", &line[..at]),
         None => line,
     }
+}
+
+fn without_secrets(text: &str) -> &str {
+    let end = SECRETS_FOLLOW.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    &text[..end]
 }
 
 /// What a failed call came to, whichever service it was.

@@ -116,6 +116,25 @@ fn an_endpoint_that_is_no_url_is_refused_at_once_by_its_key() {
     }
 }
 
+/// Runs in a process of its own, because the SDK reads the process's environment.
+#[test]
+fn an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request() {
+    use super::testing::{CHILD, MARK, in_child};
+    if std::env::var_os(CHILD).is_some() {
+        let mut settings = settings("", by_password());
+        settings.agent.endpoints.all = None;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let connection = connected(&[], &settings);
+        let error = runtime.block_on(connection.put.create_group(&target())).expect_err("no URL");
+        println!("{MARK}{}", printed(&error));
+        return;
+    }
+    let name = "aws::tests::an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request";
+    let text = in_child(name, &[("AWS_ENDPOINT_URL", "foo bar")]);
+    assert!(text.contains("check AWS_ENDPOINT_URL") && !text.contains("Request {"), "{text}");
+    assert_no_secret(&text);
+}
+
 #[tokio::test]
 async fn the_renewal_signs_in_before_anybody_asks_and_says_so_on_the_board() {
     let fake = Fake::plain(answer).await;
