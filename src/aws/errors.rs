@@ -5,6 +5,7 @@
 //!
 //! Texts are one line and hold no secret: a service that finds a wrong signature repeats the whole canonical request, session
 //! token included, so such texts are cut there.
+use super::http::AnswerTooLong;
 use crate::publish::{BoxError, PutError, Service};
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
@@ -13,6 +14,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{DateTime, date_time::Format, error::metadata::ProvideErrorMetadata};
 use std::{
     error::Error,
+    io,
     time::{Duration, SystemTime},
 };
 
@@ -20,13 +22,45 @@ use std::{
 const MOST_TEXT: usize = 400;
 /// Differences below this do not make a signature invalid: <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
-/// What follows these in a message is the request itself, with its session token.
-const SECRETS_FOLLOW: [&str; 2] = ["The Canonical String", "The String-to-Sign"];
+/// What follows these in a message is the request itself, with its session token or the password in its body.
+const SECRETS_FOLLOW: [&str; 3] = ["The Canonical String", "The String-to-Sign", " to request `Request {"];
 
 /// Layers of the SDK's errors that say nothing.
-const NOISE: [&str; 4] = ["", "dispatch failure", "service error", "other"];
-/// How rustls says that nobody we trust vouches for a server.
-const UNKNOWN_CA: [&str; 2] = ["invalid peer certificate: UnknownIssuer", "invalid peer certificate: BadSignature"];
+const NOISE: [&str; 6] = ["", "dispatch failure", "service error", "other", "io error", "client error (Connect)"];
+const UNTRUSTED: &str = "this machine does not trust the certificate; an own certificate authority, of a proxy that \
+                         inspects traffic for example, belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names";
+const NO_NAME: &str =
+    "the host name cannot be resolved; check DNS, the network, agent.region and agent.endpoint_override";
+const REFUSED: &str = "the connection was refused; check agent.endpoint_override, the proxy and the firewall";
+const NO_ANSWER: &str =
+    "nobody answered in time; check the network and the firewall, and whether HTTPS_PROXY is needed";
+const NO_WAY: &str = "there is no way to the network";
+const NO_FILES: &str = "this process may not open more files; raise its limit (LimitNOFILE, ulimit -n)";
+/// What the libraries say about a connection that failed, and what it means. The first one that fits.
+const PLAINLY: [(&str, &str); 15] = [
+    ("invalid peer certificate: UnknownIssuer", UNTRUSTED),
+    ("invalid peer certificate: BadSignature", UNTRUSTED),
+    ("invalid peer certificate: Expired", "the certificate has expired, or the clock of this host is wrong"),
+    ("invalid peer certificate: NotValidYet", "the certificate is not valid yet, or the clock of this host is wrong"),
+    (
+        "invalid peer certificate: NotValidForName",
+        "the certificate belongs to another host; does a proxy answer instead?",
+    ),
+    ("received corrupt message", "the other side does not speak TLS; check the port, and http or https"),
+    (
+        "failed to apply endpoint",
+        "the endpoint is no URL; check AWS_ENDPOINT_URL and the endpoint_url of the AWS profile",
+    ),
+    ("tunnel error", "the proxy did not let us through; check HTTPS_PROXY and NO_PROXY"),
+    ("dns error", NO_NAME),
+    ("Too many open files", NO_FILES),
+    ("Connection refused", REFUSED),
+    // Windows: WSAECONNREFUSED.
+    ("os error 10061", REFUSED),
+    ("connect timeout", NO_ANSWER),
+    ("Network is unreachable", NO_WAY),
+    ("No route to host", NO_WAY),
+];
 
 /// An error that is only its one line.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -52,19 +86,16 @@ impl Cause {
             }
             next = error.source();
         }
-        if UNKNOWN_CA.iter().any(|mark| text.contains(mark)) {
-            text.push_str(
-                ": an own certificate authority belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names",
-            );
-        }
-        Self(one_line(&text))
+        let text = without_secrets(&text).to_owned();
+        let plain = PLAINLY.iter().find(|(mark, plain)| text.contains(mark) && !text.contains(plain));
+        Self(one_line(&plain.map_or_else(|| text.clone(), |(_, plain)| format!("{plain} ({text})"))))
     }
 }
 
 /// Without line breaks, without what a wrong signature drags along, and not too long.
 pub(super) fn one_line(text: &str) -> String {
-    let end = SECRETS_FOLLOW.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
-    let words = text[..end].split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let words =
+        without_secrets(text).split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let mut line = String::new();
     for word in words {
         if !line.is_empty() {
@@ -76,6 +107,11 @@ pub(super) fn one_line(text: &str) -> String {
         Some((at, _)) => format!("{}...", &line[..at]),
         None => line,
     }
+}
+
+fn without_secrets(text: &str) -> &str {
+    let end = SECRETS_FOLLOW.iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    &text[..end]
 }
 
 /// What a failed call came to, whichever service it was.
@@ -129,6 +165,11 @@ where
         SdkError::TimeoutError(_) => return Outcome::Unreachable(Cause::new("no answer in time")),
         other => return Outcome::Unreachable(Cause::of(other)),
     };
+    if let Some(too_long) = find::<AnswerTooLong>(error) {
+        let message = too_long.to_string();
+        let (status, after, clock_difference) = (response.status().as_u16(), None, None);
+        return Outcome::Answer(Answer { code: None, message, status, after, clock_difference });
+    }
     let code = metadata.and_then(|m| m.code()).map(|code| code.rsplit('#').next().unwrap_or(code).to_owned());
     Outcome::Answer(Answer {
         code,
@@ -137,6 +178,22 @@ where
         after: retry_after(response.headers(), now),
         clock_difference: clock_difference(response.headers(), now),
     })
+}
+
+/// The cause of this kind, however deep it lies.
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        // `source` of an I/O error skips what it holds.
+        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(held) => Some(held as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The same for a call of [`crate::publish::Put`]. `action` is its name in IAM.

@@ -2,6 +2,8 @@
 //!
 //! A route is built when the first request needs it, so nothing here touches the network, the root certificates or a TLS
 //! library before that, and an endpoint without TLS never does.
+//!
+//! Every answer is cut at [`LONGEST_ANSWER`]: whoever sends more is no AWS service, and would fill the memory.
 use super::{
     proxies::{self, Proxies},
     trust::Trust,
@@ -19,11 +21,13 @@ use aws_smithy_runtime_api::{
             HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
             SharedHttpConnector,
         },
-        orchestrator::HttpRequest,
+        orchestrator::{HttpRequest, HttpResponse},
         result::ConnectorError,
         runtime_components::RuntimeComponents,
     },
 };
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Uri;
 use std::{
     collections::HashMap,
@@ -34,6 +38,14 @@ use std::{
 
 /// How long a connection is kept without a request. Many home routers forget one silently after a minute or so.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// The longest answer that is read, in bytes. Those of our calls have a few hundred, credentials a few thousand.
+const LONGEST_ANSWER: usize = 1 << 20;
+
+/// Somebody sends without an end.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is longer than {LONGEST_ANSWER} bytes")]
+pub(super) struct AnswerTooLong;
 
 /// A client over this trust and these proxies.
 pub(super) fn client(trust: Trust, proxies: Proxies) -> SharedHttpClient {
@@ -133,10 +145,21 @@ impl Routes {
 impl HttpConnector for Routes {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         match self.route(&request) {
-            Ok(connector) => connector.call(request),
+            Ok(connector) => {
+                let answer = connector.call(request);
+                HttpConnectorFuture::new(async { answer.await.map(limited) })
+            }
             Err(e) => HttpConnectorFuture::ready(Err(ConnectorError::user(e))),
         }
     }
+}
+
+/// The same answer, with an error in place of what is too much of it.
+fn limited(answer: HttpResponse) -> HttpResponse {
+    answer.map(|body| {
+        let limited = Limited::new(body, LONGEST_ANSWER);
+        SdkBody::from_body_1_x(limited.map_err(|e| if e.is::<LengthLimitError>() { AnswerTooLong.into() } else { e }))
+    })
 }
 
 impl fmt::Debug for Routes {

@@ -29,7 +29,7 @@ mod testing;
 mod tests;
 
 use crate::{
-    config::settings::{Authentication, Settings},
+    config::settings::{Authentication, Endpoints, Settings},
     publish::Put,
     telemetry::board::Board,
 };
@@ -96,6 +96,10 @@ pub enum ConnectError {
     EmptyBundle { path: PathBuf, named_by: &'static str },
     #[error("the proxy in {variable} cannot be used: {why}")]
     Proxy { variable: &'static str, why: &'static str },
+    #[error(
+        "{key} is no URL: write http:// or https://, a host and perhaps a port, as in https://logs.eu-west-1.amazonaws.com"
+    )]
+    Endpoint { key: &'static str },
     #[error("agent.authentication.{key} {why}")]
     Iot { key: &'static str, why: &'static str },
 }
@@ -106,6 +110,25 @@ pub fn connect(settings: &Settings, instance_id: &str, board: Arc<Board>) -> Res
     connect_in(&Env::real(), Arc::new(SystemTime::now), settings, instance_id, board)
 }
 
+/// The SDK would only say at each call that it cannot build a request.
+fn check_endpoints(endpoints: &Endpoints) -> Result<(), ConnectError> {
+    let given = [
+        ("agent.endpoint_override", &endpoints.all),
+        ("metrics.endpoint_override", &endpoints.metrics),
+        ("logs.endpoint_override", &endpoints.logs),
+    ];
+    let is_url = |text: &str| {
+        let uri = text.parse::<hyper::Uri>().ok();
+        uri.is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty())
+        })
+    };
+    match given.into_iter().find(|(_, url)| url.as_deref().is_some_and(|url| !is_url(url))) {
+        Some((key, _)) => Err(ConnectError::Endpoint { key }),
+        None => Ok(()),
+    }
+}
+
 /// The same in a given environment.
 fn connect_in(
     env: &Env,
@@ -114,6 +137,7 @@ fn connect_in(
     instance_id: &str,
     board: Arc<Board>,
 ) -> Result<Connection, ConnectError> {
+    check_endpoints(&settings.agent.endpoints)?;
     let trust = Trust::find(settings.agent.endpoints.ca_bundle.as_deref(), env)?;
     let proxies = Proxies::find(env)?;
     let base = Arc::new(Base::new(settings, http::client(trust.clone(), proxies.clone())));

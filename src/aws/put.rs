@@ -1,19 +1,19 @@
 //! `Put` over the SDK's clients.
 //!
 //! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
-//! with what it sends. It never retries: that is the publisher's work.
+//! with what it sends. Calls of CloudWatch Logs wait for one of [`LOG_CALLS`] places first. It never retries: that is the publisher's work.
 use super::{
     auth::{
         Shared,
         renewing::{Clock, Renewing},
     },
     base::Base,
-    errors::{Cause, translate},
+    errors::translate,
     logs, metrics,
 };
 use crate::{
     model::{LogBatch, MetricBatch, Target},
-    publish::{BoxError, Put, PutError, PutFuture, Rejected, Service},
+    publish::{Put, PutError, PutFuture, Rejected, Service},
     telemetry::counters::POINTS_REFUSED,
 };
 use aws_sdk_cloudwatch as cloudwatch;
@@ -21,7 +21,10 @@ use aws_sdk_cloudwatchlogs as cloudwatchlogs;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    time::timeout,
+};
 
 /// How long a call may take before its body counts.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SLOWEST: usize = 8 * 1024;
 /// What a datum takes in a request before compression, at least.
 const DATUM: usize = 256;
+
+/// Calls of CloudWatch Logs on their way at once, whatever the number of log streams: each has a connection of its own, and
+/// some machines allow only a few hundred open files.
+const LOG_CALLS: usize = 16;
 
 /// The group or the stream is there.
 const EXISTS: &str = "ResourceAlreadyExistsException";
@@ -39,6 +46,8 @@ pub(super) struct Aws {
     clock: Clock,
     metrics: Side<cloudwatch::Client>,
     logs: Side<cloudwatchlogs::Client>,
+    /// First come, first served, so no lane keeps the others out.
+    log_calls: Semaphore,
 }
 
 /// One service with its credentials; the client is made with the first of them.
@@ -54,21 +63,20 @@ impl Aws {
             clock,
             metrics: Side { keys: metrics, client: OnceCell::new() },
             logs: Side { keys: logs, client: OnceCell::new() },
+            log_calls: Semaphore::new(LOG_CALLS),
         }
     }
 
     async fn cloudwatch(&self) -> Result<&cloudwatch::Client, PutError> {
-        let service = Service::CloudWatch;
-        self.metrics.keys.ready().await.map_err(|e| no_keys(service, e))?;
+        self.metrics.keys.ready().await.map_err(|e| not_signed_in(&e))?;
         let make = || self.base.cloudwatch(Arc::clone(&self.metrics.keys).provider());
-        self.metrics.client.get_or_try_init(make).await.map_err(|e| no_keys(service, e.into()))
+        self.metrics.client.get_or_try_init(make).await.map_err(|e| not_signed_in(&e.into()))
     }
 
     async fn cloudwatchlogs(&self) -> Result<&cloudwatchlogs::Client, PutError> {
-        let service = Service::CloudWatchLogs;
-        self.logs.keys.ready().await.map_err(|e| no_keys(service, e))?;
+        self.logs.keys.ready().await.map_err(|e| not_signed_in(&e))?;
         let make = || self.base.cloudwatchlogs(Arc::clone(&self.logs.keys).provider());
-        self.logs.client.get_or_try_init(make).await.map_err(|e| no_keys(service, e.into()))
+        self.logs.client.get_or_try_init(make).await.map_err(|e| not_signed_in(&e.into()))
     }
 
     /// Send, within the time that `bytes` need. `action` is the call's name in IAM.
@@ -82,6 +90,10 @@ impl Aws {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
+        let _place = match service {
+            Service::CloudWatchLogs => self.log_calls.acquire().await.ok(),
+            Service::CloudWatch | Service::Local => None,
+        };
         let limit = PATIENCE + Duration::from_secs((bytes / SLOWEST) as u64);
         let error = match timeout(limit, sending).await {
             Ok(Ok(answer)) => return Ok(answer),
@@ -148,13 +160,13 @@ impl Aws {
 
     /// Only what was refused; everything, where nobody said what that was.
     async fn renew_refused(&self) -> Result<(), PutError> {
-        let both = [(Service::CloudWatch, &self.metrics.keys), (Service::CloudWatchLogs, &self.logs.keys)];
-        let one_login = Arc::ptr_eq(both[0].1, both[1].1);
-        let any = both.iter().any(|(_, keys)| keys.distrusted());
+        let both = [&self.metrics.keys, &self.logs.keys];
+        let one_login = Arc::ptr_eq(both[0], both[1]);
+        let any = both.iter().any(|keys| keys.distrusted());
         let mut outcome = Ok(());
-        for (service, keys) in both.into_iter().skip(usize::from(one_login)) {
+        for keys in both.into_iter().skip(usize::from(one_login)) {
             if keys.distrusted() || !any {
-                outcome = outcome.and(keys.renew().await.map_err(|e| no_keys(service, e)));
+                outcome = outcome.and(keys.renew().await.map_err(|e| not_signed_in(&e)));
             }
         }
         outcome
@@ -193,11 +205,9 @@ impl fmt::Debug for Aws {
     }
 }
 
-/// There is nothing to sign with. Where that passes by itself, it is no question of credentials.
-fn no_keys(service: Service, error: Shared) -> PutError {
-    let passes = error.passes();
-    let source: BoxError = Cause::of(&error).into();
-    if passes { PutError::Unreachable { service, source } } else { PutError::Credentials { service, source } }
+/// There is nothing to sign with. What to do about it is said once, by the login itself.
+fn not_signed_in(error: &Shared) -> PutError {
+    PutError::SignIn { source: error.brief().into() }
 }
 
 /// What exists already is as good as made.

@@ -89,6 +89,53 @@ fn connecting_needs_neither_network_nor_runtime_and_bad_ways_are_refused_at_once
 }
 
 #[tokio::test]
+async fn a_login_whose_answer_has_no_end_is_given_up_too() {
+    let fake = Fake::plain(|_| json(200, &"x".repeat(8 << 20))).await;
+    let error =
+        connected(&[], &settings(&fake.url, by_password())).put.create_group(&target()).await.expect_err("too long");
+    assert!(printed(&error).contains("longer than 1048576 bytes"), "{}", printed(&error));
+}
+
+#[test]
+fn an_endpoint_that_is_no_url_is_refused_at_once_by_its_key() {
+    for (url, good) in [
+        ("https://foo bar", false),
+        ("https://", false),
+        ("ftp://host", false),
+        ("host:4566", false),
+        ("http://localhost:4566", true),
+        ("https://vpce-1.logs.eu-west-1.vpce.amazonaws.com/path", true),
+    ] {
+        let mut settings = settings("http://localhost:1", by_password());
+        settings.agent.endpoints.metrics = Some(url.to_owned());
+        let connected = connect(&settings, "sys-0001", Arc::default());
+        assert_eq!(connected.is_ok(), good, "{url}");
+        if let Err(error) = connected {
+            assert!(error.to_string().starts_with("metrics.endpoint_override is no URL"), "{error}");
+        }
+    }
+}
+
+/// Runs in a process of its own, because the SDK reads the process's environment.
+#[test]
+fn an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request() {
+    use super::testing::{CHILD, MARK, in_child};
+    if std::env::var_os(CHILD).is_some() {
+        let mut settings = settings("", by_password());
+        settings.agent.endpoints.all = None;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let connection = connected(&[], &settings);
+        let error = runtime.block_on(connection.put.create_group(&target())).expect_err("no URL");
+        println!("{MARK}{}", printed(&error));
+        return;
+    }
+    let name = "aws::tests::an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request";
+    let text = in_child(name, &[("AWS_ENDPOINT_URL", "foo bar")]);
+    assert!(text.contains("check AWS_ENDPOINT_URL") && !text.contains("Request {"), "{text}");
+    assert_no_secret(&text);
+}
+
+#[tokio::test]
 async fn the_renewal_signs_in_before_anybody_asks_and_says_so_on_the_board() {
     let fake = Fake::plain(answer).await;
     let board = Arc::new(Board::default());

@@ -14,7 +14,7 @@ use crate::{
     model::{Checkpoints, Outlet, Room, Target, Timestamp},
     pipeline::batch_metrics,
     positions,
-    publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report},
+    publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
     telemetry::board::Board,
 };
@@ -178,6 +178,7 @@ impl Running {
             acknowledge: Arc::new(move |covers| positions.acknowledge(covers)),
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
+            retention: Arc::new(Retention::in_folder(self.state.path())),
             stopping: self.stopping.clone(),
         };
         // One round has nothing to wait for.

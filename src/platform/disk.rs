@@ -4,14 +4,19 @@
 //! have been synced (`fsync(2)`: "Calling fsync() does not necessarily ensure that the entry in the directory has reached disk").
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
-/// Create `path`, or empty it, for its owner alone (mode 0600; on Windows as the folder's own rules say).
-pub fn create_private(path: &Path) -> io::Result<File> {
+/// Create `path` anew for its owner alone (mode 0600; on Windows as the folder's own rules say). Whatever stood there goes
+/// first: opening a FIFO would wait for its reader, and a link would be written through.
+fn create_private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
@@ -45,6 +50,36 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
 }
 
+/// All of a regular file that holds at most `most` bytes.
+///
+/// # Errors
+/// `InvalidData` when a link, a FIFO or a device stands there, or when the file is larger: it is none of ours.
+pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let foreign = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(foreign("it is not a regular file".to_owned()));
+    }
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // What stands there may have changed since: still neither follow a link nor wait for the writer of a FIFO.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(foreign("it is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    if metadata.len() <= most {
+        // It may still grow: one byte more than allowed tells.
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    }
+    if metadata.len().max(bytes.len() as u64) > most {
+        return Err(foreign(format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
 /// Bytes that an ordinary user may still write to the file system of `path`. May block on a dead network mount.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     fs4::available_space(path)
@@ -76,6 +111,33 @@ mod tests {
         let file = folder.path().join("f");
         write_synced(&file, b"x").expect("written");
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn only_a_regular_file_of_a_sane_size_is_read() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let file = folder.path().join("f");
+        fs::write(&file, "12345").expect("written");
+        assert_eq!(read_regular(&file, 5).expect("fits"), b"12345");
+        let kind = |path: &Path, most| read_regular(path, most).expect_err("refused").kind();
+        assert_eq!(kind(&file, 4), io::ErrorKind::InvalidData);
+        assert_eq!(kind(folder.path(), 5), io::ErrorKind::InvalidData);
+        assert_eq!(kind(&folder.path().join("gone"), 5), io::ErrorKind::NotFound);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_are_neither_read_nor_written_through() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (link, pipe) = (folder.path().join("link"), folder.path().join("pipe"));
+        std::os::unix::fs::symlink("/dev/zero", &link).expect("linked");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is in POSIX");
+        assert!(made.success());
+        for odd in [&link, &pipe] {
+            assert_eq!(read_regular(odd, 100).expect_err("refused").kind(), io::ErrorKind::InvalidData);
+            write_synced(odd, b"ours").expect("written in its place");
+            assert_eq!(read_regular(odd, 100).expect("a regular file now"), b"ours");
+        }
     }
 
     #[test]

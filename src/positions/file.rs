@@ -19,8 +19,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{
-    fs::{self, File, TryLockError},
-    io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -29,7 +28,8 @@ const VERSION: u32 = 1;
 const CURRENT: &str = "positions.json";
 const PREVIOUS: &str = "positions.previous.json";
 const NEW: &str = "positions.json.new";
-const LOCK: &str = "positions.lock";
+/// One entry a source has a few hundred bytes, so this is far more than any machine has.
+const MOST: u64 = 64 << 20;
 
 /// Why the positions cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +41,6 @@ pub enum PositionsError {
     Newer { path: PathBuf, version: u32 },
     #[error("{} cannot be read: let the user that runs this program read it, or move it away to begin without positions", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("another process works with {}: stop it, or give each its own agent.state_folder", folder.display())]
-    InUse { folder: PathBuf },
     #[error("the positions cannot be written to {}: make room there and let the user that runs this program write", folder.display())]
     Unwritable { folder: PathBuf, source: io::Error },
 }
@@ -61,6 +59,9 @@ enum Broken {
     Torn(serde_json::Error),
     #[error("its checksum is {found}, not {expected}")]
     Checksum { expected: String, found: String },
+    /// A link, a FIFO or a device, or absurdly large.
+    #[error("{0}")]
+    Foreign(io::Error),
 }
 
 /// The folder, and what this process knows about the files in it.
@@ -70,19 +71,17 @@ pub(super) struct Disk {
     current_is_good: bool,
     /// Whether the last write failed; its kind, so that a new cause is told once.
     pub(super) failing: Option<io::ErrorKind>,
-    /// Held until this process ends.
-    _lock: Option<File>,
 }
 
 impl Disk {
-    /// Lock the folder and read the newest good generation.
+    /// Read the newest good generation. That no other process works here is the business of the daemon, which has locked
+    /// the state folder.
     pub(super) fn open(folder: &Path) -> Result<(Self, Vec<Entry>), PositionsError> {
         if let Err(error) = disk::create_private_folder(folder) {
             let folder = folder.display();
             tracing::error!(%folder, %error, "the state folder cannot be made: positions will not survive a restart until it can");
         }
-        let lock = lock(folder)?;
-        let mut disk = Self { folder: folder.to_owned(), current_is_good: false, failing: None, _lock: lock };
+        let mut disk = Self { folder: folder.to_owned(), current_is_good: false, failing: None };
         let current = load(&disk.path(CURRENT))?;
         if let Ok(Some(entries)) = current {
             disk.current_is_good = true;
@@ -116,7 +115,15 @@ impl Disk {
 
     /// Replace the current generation by `entries` and keep it as the previous one. Blocks until it is on the disk.
     pub(super) fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
-        disk::write_synced(&self.path(NEW), &encode(entries))?;
+        let bytes = encode(entries);
+        match disk::write_synced(&self.path(NEW), &bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk::create_private_folder(&self.folder)?;
+                tracing::warn!(folder = %self.folder.display(), "somebody removed the state folder: it is made again");
+                disk::write_synced(&self.path(NEW), &bytes)?;
+            }
+            other => other?,
+        }
         if self.current_is_good {
             match fs::rename(self.path(CURRENT), self.path(PREVIOUS)) {
                 // Somebody removed it: nothing to keep.
@@ -157,35 +164,16 @@ pub(super) fn peek(folder: &Path) -> Result<Vec<Entry>, PositionsError> {
     Ok(Vec::new())
 }
 
-/// `None`: the lock cannot even be tried, because the folder is missing or read-only; then shipping matters more.
-fn lock(folder: &Path) -> Result<Option<File>, PositionsError> {
-    let file = match disk::create_private(&folder.join(LOCK)) {
-        Ok(file) => file,
-        Err(error) => {
-            let folder = folder.display();
-            tracing::error!(%folder, %error, "the state folder cannot be written: positions will not survive a restart until it can");
-            return Ok(None);
-        }
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(PositionsError::InUse { folder: folder.to_owned() }),
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(folder = %folder.display(), %error, "the state folder cannot be locked: take care that one process uses it");
-            Ok(None)
-        }
-    }
-}
-
 /// Outer error: stop here. Inner error: this generation is of no use. `None`: there is no such file.
 fn load(path: &Path) -> Result<Result<Option<Vec<Entry>>, Broken>, PositionsError> {
-    match fs::read(path) {
+    match disk::read_regular(path, MOST) {
         Ok(bytes) => match decode(&bytes) {
             Ok(entries) => Ok(Ok(Some(entries))),
             Err(Undecodable::Broken(why)) => Ok(Err(why)),
             Err(Undecodable::Newer(version)) => Err(PositionsError::Newer { path: path.to_owned(), version }),
         },
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Ok(None)),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Err(Broken::Foreign(error))),
         Err(source) => Err(PositionsError::Unreadable { path: path.to_owned(), source }),
     }
 }

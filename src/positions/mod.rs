@@ -9,7 +9,7 @@
 //!
 //! Writes are coalesced for the sake of SD cards: the first change after a quiet time is written at once, later ones at most once
 //! a second, and without any change once a day, so that a source that is open but silent is not taken for one that is gone.
-//! Where the disk is full or read-only, shipping goes on; the last good file stays, the board and one warning say so, a counter
+//! A state folder that somebody removes is made again, said once. Where the disk is full or read-only, shipping goes on; the last good file stays, the board and one warning say so, a counter
 //! counts the attempts, and they go on.
 //!
 //! To save another kind of source, add a variant to `model::Position`; nothing changes here.
@@ -73,7 +73,7 @@ impl Store {
     /// another name, an error is logged, and every source starts as if seen for the first time.
     ///
     /// # Errors
-    /// The file was written by a newer version, cannot be read at all, or another process works with this folder.
+    /// The file was written by a newer version, or cannot be read at all.
     pub fn open(folder: &Path, board: Arc<Board>) -> Result<Arc<Self>, PositionsError> {
         Self::open_at(folder, board, Timestamp::now())
     }

@@ -32,7 +32,7 @@ fn store(folder: &Path) -> Arc<Store> {
     Store::open(folder, Arc::default()).expect("opens")
 }
 
-/// What a new start finds; the store must be dropped, since it holds the lock.
+/// What a new start finds.
 fn found(folder: &Path) -> Vec<u64> {
     store(folder).saved().iter().map(|(_, position)| offset(position)).collect()
 }
@@ -246,12 +246,35 @@ fn a_file_of_a_newer_version_stops_the_start_and_stays() {
 }
 
 #[test]
-fn a_second_process_in_the_same_folder_is_refused() {
-    let folder = folder();
-    let first = store(folder.path());
-    assert!(matches!(Store::open(folder.path(), Arc::default()), Err(PositionsError::InUse { .. })));
-    drop(first);
-    store(folder.path());
+fn a_state_folder_that_somebody_removes_is_made_again() {
+    let parent = folder();
+    let state = parent.path().join("state");
+    let kept = store(&state);
+    kept.open(SourceId::unique(), 0, at(0));
+    save(&kept);
+    fs::remove_dir_all(&state).expect("removed");
+    save(&kept);
+    drop(kept);
+    assert_eq!(found(&state), [0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_a_pipe_or_an_absurd_file_in_place_of_the_positions_is_set_aside_unread() {
+    type Step = fn(&Path);
+    let steps: [Step; 3] = [
+        |file| std::os::unix::fs::symlink("/dev/zero", file).expect("linked"),
+        |file| assert!(std::process::Command::new("mkfifo").arg(file).status().expect("POSIX has it").success()),
+        |file| fs::File::create(file).and_then(|f| f.set_len(1 << 40)).expect("sparse"),
+    ];
+    for (place, step) in steps.into_iter().enumerate() {
+        let folder = two_generations();
+        let file = folder.path().join("positions.json");
+        fs::remove_file(&file).expect("removed");
+        step(&file);
+        assert_eq!(found(folder.path()), [10], "{place}");
+        assert!(!file.exists() && folder.path().join("positions.broken.json").symlink_metadata().is_ok(), "{place}");
+    }
 }
 
 #[test]

@@ -44,7 +44,14 @@ impl DeadLetters {
             serde_json::to_writer(&mut lines, &letter)?;
             lines.push(b'\n');
         }
-        let mut file = platform::private_file(&self.file)?;
+        let mut file = match platform::private_file(&self.file) {
+            // Somebody removed the state folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.file.parent().map_or(Ok(()), platform::private_folder)?;
+                platform::private_file(&self.file)?
+            }
+            opened => opened?,
+        };
         file.write_all(&lines)?;
         file.sync_data()
     }

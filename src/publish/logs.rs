@@ -2,25 +2,35 @@
 //!
 //! One task a lane. The first batch of a target goes alone, because group and stream may have to be made for it; after that
 //! [`IN_FLIGHT`] are on their way at once. Batches may finish in any order: positions move over the contiguous prefix only.
+//! A group that is made here gets its retention; where that fails, it is tried again beside the batches, which never wait for it.
 //! At the stop a batch gets the attempt it is in; what fails then stays unacknowledged in its source and is read again.
-use super::{Backoff, DeadLetters, Next, Put, PutError, Rejected, report::Report};
+use super::{Backoff, DeadLetters, Next, Put, PutError, Rejected, Retention, report::Report, retention::Debt};
 use crate::{
     model::{Cover, LogBatch, Outgoing, Target},
     telemetry::counters,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
+    convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex as StdMutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
-use tokio::sync::{Mutex, mpsc};
+use tokio::{
+    sync::{Mutex, Notify, mpsc},
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Batches of one target on their way at once: hides the round trip. The service orders events by time, not by arrival.
 const IN_FLIGHT: usize = 4;
+
+/// How long the first batch of a new group may wait for the group's retention.
+const FIRST_TRY: Duration = Duration::from_secs(5);
+/// How long after a CreateLogGroup without an answer it is looked whether the group is there after all.
+const LOST_ANSWER: Duration = Duration::from_secs(10);
 
 /// Called with what has been delivered.
 pub type Acknowledge = Arc<dyn Fn(&[Cover]) + Send + Sync>;
@@ -32,6 +42,7 @@ pub struct LogPublisher {
     pub acknowledge: Acknowledge,
     pub report: Arc<Report>,
     pub dead_letters: Arc<DeadLetters>,
+    pub retention: Arc<Retention>,
     /// Cancelled at the stop: from then on nothing is tried again.
     pub stopping: CancellationToken,
 }
@@ -44,6 +55,14 @@ enum Mended {
     Later(PutError, Duration),
 }
 
+/// What one batch has been through.
+#[derive(Default)]
+struct Troubles {
+    backoff: Backoff,
+    /// What was mended last, unless another kind of trouble came since.
+    mended: Option<Next>,
+}
+
 /// Why a batch was given up for this run.
 #[derive(Debug)]
 struct Stopped;
@@ -51,7 +70,8 @@ struct Stopped;
 impl LogPublisher {
     /// Send everything that comes until the stage is gone, then finish what is on its way.
     pub async fn run(self, target: Arc<Target>, mut batches: mpsc::Receiver<Outgoing>) {
-        let lane = Sender { publisher: self, known: AtomicBool::new(false), made: Mutex::new(0), target };
+        let lane = Sender::new(self, target);
+        let mut paying = std::pin::pin!(lane.pay());
         let mut on_their_way = FuturesUnordered::new();
         let mut open = true;
         while open || !on_their_way.is_empty() {
@@ -62,7 +82,11 @@ impl LogPublisher {
                     None => open = false,
                 },
                 Some(()) = on_their_way.next() => {}
+                never = &mut paying => match never {},
             }
+        }
+        if lane.debt().due.is_some() {
+            lane.publisher.retention.release(&lane.target.group);
         }
     }
 }
@@ -75,9 +99,23 @@ struct Sender {
     known: AtomicBool,
     /// How often group or stream were made: of several batches that find them missing, one makes them.
     made: Mutex<u64>,
+    debt: StdMutex<Debt>,
+    /// The debt is new.
+    owing: Notify,
 }
 
 impl Sender {
+    fn new(publisher: LogPublisher, target: Arc<Target>) -> Self {
+        let (known, made, owing) = (AtomicBool::new(false), Mutex::new(0), Notify::new());
+        let mut debt = Debt::default();
+        // Left by a lane before, perhaps of an earlier run.
+        match target.retention_in_days {
+            Some(_) => debt.due = publisher.retention.claim(&target.group).then(Instant::now),
+            None => publisher.retention.settle(&target.group),
+        }
+        Self { publisher, target, known, made, debt: StdMutex::new(debt), owing }
+    }
+
     /// Until the service has the batch, or the stop.
     async fn deliver(&self, outgoing: Outgoing) {
         let batch = &outgoing.batch;
@@ -102,7 +140,7 @@ impl Sender {
     /// Try until it is accepted (`None`) or refused for good (the reason).
     async fn put_one(&self, batch: &LogBatch) -> Result<Option<String>, Stopped> {
         let LogPublisher { put, report, .. } = &self.publisher;
-        let mut backoff = Backoff::default();
+        let mut troubles = Troubles::default();
         let mut waiting = Waiting { report, counted: false };
         loop {
             let made = *self.made.lock().await;
@@ -116,7 +154,7 @@ impl Sender {
             if let PutError::Refused { reason, .. } = error {
                 return Ok(Some(reason));
             }
-            if let Mended::Later(error, wait) = self.mend(error, made, &mut backoff).await {
+            if let Mended::Later(error, wait) = self.mend(error, made, &mut troubles).await {
                 report.failure(&error);
                 waiting.count();
                 self.pause(wait).await?;
@@ -125,18 +163,22 @@ impl Sender {
     }
 
     /// Do what the error asks for before the next attempt.
-    async fn mend(&self, error: PutError, made: u64, backoff: &mut Backoff) -> Mended {
-        let mended = match error.next() {
+    async fn mend(&self, error: PutError, made: u64, troubles: &mut Troubles) -> Mended {
+        let Troubles { backoff, mended: last } = troubles;
+        let next = error.next();
+        let mended = match next {
             Next::RenewThenRetry => self.publisher.put.renew().await,
             Next::CreateThenRetry => self.make_target(made).await,
-            next @ (Next::Retry(_) | Next::RetrySeldom | Next::SetAside) => {
+            Next::Retry(_) | Next::RetrySeldom | Next::SetAside => {
+                *last = None;
                 return Mended::Later(error, backoff.after(next));
             }
         };
         match mended {
-            // A mend that does not help must not become a busy loop: at once only the first time.
-            Ok(()) if backoff.is_fresh() => {
-                backoff.after(Next::Retry(None));
+            // A mend that does not help must not become a busy loop: at once only the first time in a row. However long the
+            // outage before it was, its waits are over.
+            Ok(()) if last.replace(next) != Some(next) => {
+                backoff.reset();
                 Mended::Now
             }
             Ok(()) => Mended::Later(error, backoff.after(Next::Retry(None))),
@@ -157,14 +199,7 @@ impl Sender {
         let (put, target) = (&self.publisher.put, &*self.target);
         match put.create_stream(target).await {
             Err(PutError::Missing { .. }) => {
-                put.create_group(target).await?;
-                tracing::info!(group = target.group, "created the log group");
-                if target.retention_in_days.is_some()
-                    && let Err(error) = put.set_retention(target).await
-                {
-                    let why = super::report::chain(&error);
-                    tracing::warn!(group = target.group, "the new log group keeps its events for ever: {why}");
-                }
+                self.make_group().await?;
                 put.create_stream(target).await?;
             }
             other => other?,
@@ -172,6 +207,69 @@ impl Sender {
         tracing::info!(group = target.group, stream = target.stream, "created the log stream");
         *made += 1;
         Ok(())
+    }
+
+    async fn make_group(&self) -> Result<(), PutError> {
+        let (LogPublisher { put, retention, .. }, target) = (&self.publisher, &*self.target);
+        let wants_retention = target.retention_in_days.is_some();
+        let news = wants_retention && retention.owe(&target.group);
+        match put.create_group(target).await {
+            Ok(()) => {}
+            // Perhaps it is made and only the answer was lost. If not, setting its retention will say so.
+            Err(error @ (PutError::Unreachable { .. } | PutError::Failed { .. })) => {
+                if wants_retention {
+                    self.debt().due = Some(Instant::now() + LOST_ANSWER);
+                    self.owing.notify_one();
+                }
+                return Err(error);
+            }
+            Err(error) => {
+                if news {
+                    retention.settle(&target.group);
+                }
+                return Err(error);
+            }
+        }
+        tracing::info!(group = target.group, "created the log group");
+        // At once, so that even a short run sets it, but the lines do not wait for long.
+        if wants_retention && timeout(FIRST_TRY, self.set_retention()).await.is_err() {
+            self.debt().due = Some(Instant::now());
+            self.owing.notify_one();
+        }
+        Ok(())
+    }
+
+    /// One attempt; the debt knows when the next one is due.
+    async fn set_retention(&self) {
+        let LogPublisher { put, retention, .. } = &self.publisher;
+        let outcome = put.set_retention(&self.target).await;
+        if self.debt().tried(outcome, &self.target.group) {
+            self.owing.notify_one();
+        } else {
+            retention.settle(&self.target.group);
+        }
+    }
+
+    /// Pays what the lane owes its group, for as long as the lane lives.
+    async fn pay(&self) -> Infallible {
+        loop {
+            let due = self.debt().due;
+            match due {
+                None => self.owing.notified().await,
+                Some(at) if Instant::now() < at => {
+                    tokio::select! {
+                        () = sleep_until(at) => {}
+                        () = self.owing.notified() => {}
+                    }
+                }
+                Some(_) => self.set_retention().await,
+            }
+        }
+    }
+
+    fn debt(&self) -> MutexGuard<'_, Debt> {
+        // Nothing panics while it is held.
+        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn accepted(&self, batch: &LogBatch, rejected: Rejected) {

@@ -1,23 +1,33 @@
 //! Sends metric batches; what cannot be sent now goes to the spool and is replayed with its first timestamps.
 //!
-//! One task. While sending works a batch never touches the disk. After a failure every batch goes to the spool at once, and
-//! the oldest one is the next to be tried, after a back-off; when it arrives the others follow, oldest first, and fresh
-//! batches go between them. At the stop a call that does not end in time is given up and its batch spooled.
+//! One task, one call at a time; batches are received while it is on its way. While sending works a batch never touches the
+//! disk. A call that takes long ([`SLOW`]) is a failure in the making: from then on everything in memory is written to the
+//! spool, the batch on its way included, so that neither a full channel nor a crash costs anything; when it arrives after all
+//! its file goes. After a failure every batch goes to the spool at once, and the oldest one is the next to be tried, after a
+//! back-off; when it arrives the others follow, oldest first, and fresh batches go between them.
+//!
+//! When the spool does not take a batch either (a full disk, too many open files), it stays in memory, up to [`IN_MEMORY`]
+//! points, and is offered to the spool again before each further attempt; beyond that the oldest batch is given up, counted
+//! and said. At the stop everything in memory is spooled first, then the call on its way has [`LAST_CALL`] to end.
 use super::{Backoff, Next, Put, PutError, Report};
 use crate::{
     model::MetricBatch,
-    spool::{Spool, SpoolError},
+    spool::{Spool, SpoolError, Ticket},
     telemetry::counters,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Batches kept in memory when even the spool cannot take them; beyond that the oldest is given up, counted.
-const IN_MEMORY: usize = 60;
+/// How long a call may take before what is in memory goes to the disk. A usual one takes less than a second.
+const SLOW: Duration = Duration::from_secs(3);
+/// How long a call may still take when the stop has no more time. Its batch is spooled by then.
+const LAST_CALL: Duration = Duration::from_secs(1);
+/// Points kept in memory while even the spool cannot take them: about two megabytes, or a day of readings each minute.
+const IN_MEMORY: usize = 20_000;
 
 /// What the publishing task works with.
 pub struct MetricPublisher {
@@ -31,179 +41,302 @@ pub struct MetricPublisher {
 impl MetricPublisher {
     /// Send everything that comes until the stage is gone. Nothing is lost at the stop: what was not sent is spooled.
     pub async fn run(self, mut batches: mpsc::Receiver<MetricBatch>) {
-        let mut state =
-            Sending { publisher: self, backoff: Backoff::default(), next_try: None, homeless: VecDeque::new() };
-        if state.spooled().await > 0 {
-            state.next_try = Some(Instant::now());
-        }
+        let hurry = self.hurry.clone();
+        let mut sending = Sending::new(self).await;
+        let (mut open, mut hurried) = (true, None);
         loop {
-            let next_try = state.next_try;
-            let due = async {
-                match next_try {
-                    Some(at) => sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
+            if hurried.is_none() {
+                sending.launch(open).await;
+            }
+            if !open && sending.flying.is_none() {
+                break;
+            }
+            let alarm = if hurried.is_none() { sending.alarm() } else { None };
             tokio::select! {
-                // Fresh batches first: alarms look at the present.
+                // The stop before all, then fresh batches: alarms look at the present.
                 biased;
-                batch = batches.recv() => match batch {
-                    Some(batch) => state.take(batch).await,
-                    None => break,
+                () = hurry.cancelled(), if hurried.is_none() => {
+                    hurried = Some(Instant::now() + LAST_CALL);
+                    sending.secure().await;
+                }
+                () = until(hurried), if sending.flying.is_some() => sending.flying = None,
+                batch = batches.recv(), if open => match batch {
+                    Some(batch) => sending.take(batch, hurried.is_some()).await,
+                    None => open = false,
                 },
-                () = due => state.replay().await,
+                outcome = landed(&mut sending.flying) => sending.settle(outcome).await,
+                () = until(alarm) => sending.secure_if_slow().await,
             }
         }
-        state.rescue().await;
+        sending.secure().await;
     }
 }
 
-/// Why a batch was not sent now.
-enum Unsent {
-    Failed(PutError),
-    /// The stop has no time left.
-    Hurry,
+/// One call on its way.
+struct Flying {
+    call: Pin<Box<dyn Future<Output = Result<(), PutError>> + Send>>,
+    batch: Arc<MetricBatch>,
+    /// Where the batch stands in the spool, once it does.
+    ticket: Option<Ticket>,
+    from_spool: bool,
+    /// Whether the spool has had its say: the batch is in it, or can never be.
+    settled: bool,
+    /// When it counts as slow, or its batch is offered to the spool again.
+    slow_at: Instant,
 }
 
 struct Sending {
     publisher: MetricPublisher,
     backoff: Backoff,
+    /// For a spool that cannot be read.
+    disk_backoff: Backoff,
     /// When the spool's oldest batch is tried. `None`: nothing is waiting.
     next_try: Option<Instant>,
-    /// Batches that neither the service nor the spool took.
-    homeless: VecDeque<MetricBatch>,
+    /// Oldest first: on their way to the service while sending works, otherwise what the spool did not take.
+    memory: VecDeque<Arc<MetricBatch>>,
+    points: usize,
+    dropping: bool,
+    flying: Option<Flying>,
 }
 
 impl Sending {
-    async fn take(&mut self, batch: MetricBatch) {
-        // While it fails there is no point in trying each batch: the oldest one is the probe.
-        if self.backoff.is_fresh() {
-            match self.send(&batch).await {
-                Ok(()) => return,
-                Err(unsent) => self.failed(unsent),
-            }
+    async fn new(publisher: MetricPublisher) -> Self {
+        let mut sending = Self {
+            publisher,
+            backoff: Backoff::default(),
+            disk_backoff: Backoff::default(),
+            next_try: None,
+            memory: VecDeque::new(),
+            points: 0,
+            dropping: false,
+            flying: None,
+        };
+        if sending.spooled().await > 0 {
+            sending.next_try = Some(Instant::now());
         }
-        self.keep(batch).await;
+        sending
     }
 
-    /// Try what has waited longest.
-    async fn replay(&mut self) {
-        self.rescue().await;
-        if let Some(spooled) = self.on_spool(|spool| spool.oldest()).await {
-            match self.send(&spooled.batch).await {
-                Ok(()) => self.on_spool(move |spool| spool.remove(&spooled)).await,
-                Err(unsent) => return self.failed(unsent),
-            }
-        } else if let Some(batch) = self.homeless.pop_front() {
-            if let Err(unsent) = self.send(&batch).await {
-                self.homeless.push_front(batch);
-                return self.failed(unsent);
-            }
-        } else {
-            self.next_try = None;
+    /// Start the next call, if one is due. Once the input has ended only what is fresh is tried.
+    async fn launch(&mut self, open: bool) {
+        if self.flying.is_some() {
             return;
         }
-        counters::BATCHES_REPLAYED.add(1);
-        self.next_try = Some(Instant::now());
-        self.show_waiting().await;
-    }
-
-    fn failed(&mut self, unsent: Unsent) {
-        let next = match &unsent {
-            Unsent::Failed(error) => {
-                self.publisher.report.failure(error);
-                error.next()
+        if self.backoff.is_fresh()
+            && let Some(batch) = self.recall()
+        {
+            return self.fly(batch, None);
+        }
+        if !open || self.next_try.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        // What lives in memory has another chance on the disk.
+        self.secure().await;
+        match self.on_spool(|spool| spool.oldest()).await {
+            Ok(Some(spooled)) => {
+                self.disk_backoff.reset();
+                return self.fly(Arc::new(spooled.batch), Some(spooled.ticket));
             }
-            Unsent::Hurry => Next::RetrySeldom,
-        };
-        self.next_try = Some(Instant::now() + self.backoff.after(next));
+            Ok(None) => self.next_try = (!self.memory.is_empty()).then(Instant::now),
+            Err(error) => {
+                self.publisher.report.failure(&error);
+                self.next_try = Some(Instant::now() + self.disk_backoff.after(Next::Retry(None)));
+            }
+        }
+        if let Some(batch) = self.recall() {
+            self.fly(batch, None);
+        } else {
+            self.show_waiting().await;
+        }
     }
 
     /// One attempt, with what the error asks for done once.
-    async fn send(&mut self, batch: &MetricBatch) -> Result<(), Unsent> {
-        let MetricPublisher { put, hurry, .. } = &self.publisher;
-        let attempt = async {
-            match put_points(&**put, batch).await {
+    fn fly(&mut self, batch: Arc<MetricBatch>, ticket: Option<Ticket>) {
+        let (put, sent) = (self.publisher.put.clone(), batch.clone());
+        let call = Box::pin(async move {
+            match put_points(&*put, &sent).await {
                 Err(error) if error.next() == Next::RenewThenRetry => {
                     put.renew().await?;
-                    put_points(&**put, batch).await
+                    put_points(&*put, &sent).await
                 }
                 other => other,
             }
-        };
-        match hurry.run_until_cancelled(attempt).await {
-            None => return Err(Unsent::Hurry),
-            Some(Err(error)) => return Err(Unsent::Failed(error)),
-            Some(Ok(())) => {}
-        }
-        self.backoff.reset();
-        self.publisher.report.success();
-        Ok(())
+        });
+        let slow_at = Instant::now() + SLOW;
+        let from_spool = ticket.is_some();
+        self.flying = Some(Flying { call, batch, ticket, from_spool, settled: from_spool, slow_at });
     }
 
-    /// To the spool; to memory when the disk does not take it.
-    async fn keep(&mut self, batch: MetricBatch) {
-        if let Some(batch) = self.spool(batch).await {
-            if self.homeless.len() == IN_MEMORY {
-                self.homeless.pop_front();
-                counters::SPOOL_DROPPED.add(1);
+    /// A batch from the stage.
+    async fn take(&mut self, batch: MetricBatch, hurried: bool) {
+        self.remember(Arc::new(batch));
+        let slow = self.flying.as_ref().is_some_and(|flying| Instant::now() >= flying.slow_at);
+        let crowded = self.points > IN_MEMORY / 2;
+        // While it fails there is no point in trying each batch: the oldest one is the probe.
+        if hurried || slow || crowded || !self.backoff.is_fresh() {
+            self.secure().await;
+        }
+    }
+
+    /// The call has come to its end.
+    async fn settle(&mut self, outcome: Result<(), PutError>) {
+        let Some(Flying { batch, ticket, from_spool, settled, .. }) = self.flying.take() else { return };
+        match outcome {
+            Ok(()) => {
+                self.backoff.reset();
+                self.publisher.report.success();
+                if from_spool {
+                    counters::BATCHES_REPLAYED.add(1);
+                }
+                if let Some(ticket) = ticket {
+                    self.on_spool(move |spool| spool.remove(ticket)).await;
+                }
+                if self.next_try.is_some() {
+                    self.next_try = Some(Instant::now());
+                    self.show_waiting().await;
+                }
             }
-            self.homeless.push_back(batch);
+            Err(error) => {
+                self.publisher.report.failure(&error);
+                self.next_try = Some(Instant::now() + self.backoff.after(error.next()));
+                if !settled {
+                    self.points += batch.points.len();
+                    self.memory.push_front(batch);
+                }
+                self.secure().await;
+            }
         }
-        self.next_try.get_or_insert_with(Instant::now);
-        self.show_waiting().await;
     }
 
-    /// Gives the batch back when the disk does not take it now.
-    async fn spool(&self, batch: MetricBatch) -> Option<MetricBatch> {
-        let (batch, pushed) = self
-            .on_spool(move |spool| {
-                let pushed = spool.push(&batch);
-                (batch, pushed)
-            })
-            .await;
-        let error = match pushed {
-            Ok(()) => return None,
+    /// When to look whether the call is slow, or when the next one is due.
+    fn alarm(&self) -> Option<Instant> {
+        match &self.flying {
+            Some(flying) => (!flying.settled).then_some(flying.slow_at),
+            None => self.next_try,
+        }
+    }
+
+    /// The alarm rang: a call on its way is slow. Without one there is nothing to do here, the next call is due.
+    async fn secure_if_slow(&mut self) {
+        if self.flying.is_some() {
+            self.secure().await;
+        }
+    }
+
+    /// Everything in memory to the disk, also what is on its way. What the disk does not take stays in memory.
+    async fn secure(&mut self) {
+        let mut refused = false;
+        if let Some(batch) = self.flying.as_ref().filter(|flying| !flying.settled).map(|flying| flying.batch.clone()) {
+            let kept = self.spool(&batch).await;
+            if let Some(flying) = &mut self.flying {
+                match kept {
+                    Kept::Spooled(ticket) => (flying.ticket, flying.settled) = (ticket, true),
+                    Kept::Hopeless => flying.settled = true,
+                    Kept::Refused => (flying.slow_at, refused) = (Instant::now() + SLOW, true),
+                }
+            }
+        }
+        while !refused && let Some(batch) = self.recall() {
+            if matches!(self.spool(&batch).await, Kept::Refused) {
+                self.points += batch.points.len();
+                self.memory.push_front(batch);
+                refused = true;
+            }
+        }
+        if !refused {
+            self.dropping = false;
+        }
+        let waiting = self.show_waiting().await;
+        if waiting > 0 {
+            self.next_try.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Into memory, within its bound.
+    fn remember(&mut self, batch: Arc<MetricBatch>) {
+        self.points += batch.points.len();
+        self.memory.push_back(batch);
+        while self.points > IN_MEMORY && self.memory.len() > 1 && self.recall().is_some() {
+            counters::SPOOL_DROPPED.add(1);
+            if !std::mem::replace(&mut self.dropping, true) {
+                tracing::error!(
+                    "neither CloudWatch nor the spool takes metrics, and the memory for them is full: the oldest are given up"
+                );
+            }
+        }
+    }
+
+    fn recall(&mut self) -> Option<Arc<MetricBatch>> {
+        let batch = self.memory.pop_front()?;
+        self.points -= batch.points.len();
+        Some(batch)
+    }
+
+    async fn spool(&mut self, batch: &Arc<MetricBatch>) -> Kept {
+        let spooling = batch.clone();
+        let error = match self.on_spool(move |spool| spool.push(&spooling)).await {
+            Ok(ticket) => return Kept::Spooled(ticket),
             Err(error) => error,
         };
         let why = super::chain(&error);
         match error {
-            SpoolError::Folder { .. } | SpoolError::Write { .. } | SpoolError::NoRoom { .. } => {
+            SpoolError::Folder { .. }
+            | SpoolError::Write { .. }
+            | SpoolError::Read { .. }
+            | SpoolError::NoRoom { .. } => {
                 self.publisher.report.failure(&error);
-                Some(batch)
+                Kept::Refused
             }
             SpoolError::TooLarge { .. } | SpoolError::TooOld | SpoolError::Encode { .. } => {
                 tracing::warn!(points = batch.points.len(), "a metric batch is given up: {why}");
-                None
+                Kept::Hopeless
             }
         }
     }
 
-    /// Give the batches that live in memory another chance on the disk.
-    async fn rescue(&mut self) {
-        while let Some(batch) = self.homeless.pop_front() {
-            if let Some(batch) = self.spool(batch).await {
-                self.homeless.push_front(batch);
-                return;
-            }
-        }
-    }
-
-    async fn show_waiting(&self) {
-        let waiting = self.spooled().await + self.homeless.len();
+    /// How many batches wait; the board shows it.
+    async fn show_waiting(&mut self) -> usize {
+        let waiting = self.spooled().await + self.memory.len();
         self.publisher.report.set_waiting(waiting as u64);
+        waiting
     }
 
-    async fn spooled(&self) -> usize {
+    async fn spooled(&mut self) -> usize {
         self.on_spool(|spool| spool.len()).await
     }
 
     /// The spool writes and syncs files: not on the thread that everything else runs on.
-    async fn on_spool<T: Send + 'static>(&self, work: impl FnOnce(&Spool) -> T + Send + 'static) -> T {
+    /// `&mut`, here and above: a call on its way cannot be shared between threads, only handed over.
+    async fn on_spool<T: Send + 'static>(&mut self, work: impl FnOnce(&Spool) -> T + Send + 'static) -> T {
         let spool = self.publisher.spool.clone();
         tokio::task::spawn_blocking(move || work(&spool))
             .await
             .expect("the spool does not panic, and the runtime outlives its tasks")
+    }
+}
+
+/// What the spool made of a batch.
+enum Kept {
+    Spooled(Option<Ticket>),
+    /// Not now.
+    Refused,
+    /// Never; said and counted.
+    Hopeless,
+}
+
+/// Waits for ever without a time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of the call; waits for ever without one.
+async fn landed(flying: &mut Option<Flying>) -> Result<(), PutError> {
+    match flying {
+        Some(flying) => flying.call.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,13 +1,15 @@
 //! Take a batch, put it, acknowledge it: everything between a cut batch and a moved position.
 //!
 //! Owns retrying: [`PutError::next`] says what an error asks for, `logs` and `metrics` do it. Log batches wait for as long
-//! as it takes, since their lines stand safely in their sources; metric batches that cannot be sent go to the spool.
+//! as it takes, since their lines stand safely in their sources; a group that was made gets its `retention` beside them.
+//! Metric batches that cannot be sent go to the spool.
 mod backoff;
 mod dead_letter;
 mod logs;
 mod metrics;
 mod put;
 mod report;
+mod retention;
 #[cfg(test)]
 mod scripted;
 
@@ -17,3 +19,4 @@ pub use logs::LogPublisher;
 pub use metrics::MetricPublisher;
 pub use put::{BoxError, Next, Put, PutError, PutFuture, Rejected, Service};
 pub use report::{Report, chain};
+pub use retention::Retention;

@@ -65,7 +65,10 @@ pub enum PutError {
     Unreachable { service: Service, source: BoxError },
     #[error("{service} failed on its side")]
     Failed { service: Service, source: BoxError },
-    /// Expired, unknown or wrongly signed keys; or none could be had at all.
+    /// There is nothing to sign a request with, so none was sent. Signing in has its own pauses: trying again costs nothing.
+    #[error("not signed in to AWS")]
+    SignIn { source: BoxError },
+    /// Expired, unknown or wrongly signed keys.
     #[error("{service} refused our credentials")]
     Credentials { service: Service, source: BoxError },
     /// The keys are good but the policy does not allow `action`.
@@ -97,7 +100,7 @@ impl PutError {
     pub fn next(&self) -> Next {
         match self {
             Self::Throttled { after, .. } => Next::Retry(*after),
-            Self::Unreachable { .. } | Self::Failed { .. } => Next::Retry(None),
+            Self::Unreachable { .. } | Self::Failed { .. } | Self::SignIn { .. } => Next::Retry(None),
             Self::Credentials { .. } => Next::RenewThenRetry,
             Self::Denied { .. } => Next::RetrySeldom,
             Self::Missing { .. } => Next::CreateThenRetry,

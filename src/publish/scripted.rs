@@ -4,7 +4,9 @@ use crate::model::{LogBatch, MetricBatch, Target};
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// Answers each call with the next scripted error, then accepts everything.
 #[derive(Default)]
@@ -14,8 +16,12 @@ pub struct Scripted {
     pub poison: Option<&'static str>,
     /// Metric calls never answer.
     pub hang: bool,
+    /// Metric calls take this long.
+    pub slow: Duration,
     /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
     pub calls: Mutex<Vec<String>>,
+    /// When each of these was said.
+    pub times: Mutex<Vec<Instant>>,
     /// Answers to the calls that are not Put calls, one by one; success after that.
     pub making: Mutex<VecDeque<Option<PutError>>>,
 }
@@ -43,6 +49,7 @@ impl Scripted {
 
     fn say(&self, call: impl Into<String>) {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call.into());
+        self.times.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
     }
 
     fn answer(&self) -> Result<(), PutError> {
@@ -62,6 +69,7 @@ impl Put for Scripted {
             if self.hang {
                 std::future::pending::<()>().await;
             }
+            tokio::time::sleep(self.slow).await;
             self.answer()?;
             if let Some(poison) = self.poison
                 && batch.points.iter().any(|p| p.name == poison)

@@ -11,6 +11,9 @@ const MAGIC: &[u8; 8] = b"ACPBATCH";
 /// The version that this program writes.
 const VERSION: u32 = 1;
 const HEADER: usize = 16;
+/// No batch comes near this: a thousand points of the longest names and dimensions that one PutMetricData takes have
+/// about a megabyte on the wire, and JSON with every character escaped has six times that.
+pub(super) const MOST: u64 = 16 << 20;
 const EXTENSION: &str = ".batch";
 const LEFTOVER: &str = ".batch.new";
 
@@ -44,6 +47,12 @@ pub(super) enum Unusable {
     Corrupt,
     #[error("it was written by a newer version of this program (format {0}): start that version to send it")]
     Newer(u32),
+    #[error("it is gone")]
+    Gone,
+    /// A link, a FIFO or a device, or far larger than a batch can be.
+    #[error("it is no spooled batch: {0}")]
+    Foreign(io::Error),
+    /// May pass: too many open files, say, or a disk that stumbled.
     #[error("it cannot be read: {0}")]
     Io(io::Error),
     #[error("it is not a batch: {0}")]
@@ -83,7 +92,12 @@ pub(super) fn decode(mut bytes: Vec<u8>) -> Result<Vec<u8>, Unusable> {
 
 /// Read a file's payload.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
-    decode(fs::read(path).map_err(Unusable::Io)?)
+    let bytes = disk::read_regular(path, MOST).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Unusable::Gone,
+        io::ErrorKind::InvalidData => Unusable::Foreign(error),
+        _ => Unusable::Io(error),
+    })?;
+    decode(bytes)
 }
 
 /// Write a whole file under its name, and wait until both are on the disk. On failure there is no such file.

@@ -6,7 +6,9 @@
 //! timestamps. The ring is bounded by bytes, by age and by the free space of its file system; when a bound is reached the
 //! oldest batch goes first, counted by `SPOOL_DROPPED` and told by one warning until that state ends. When nothing helps any more
 //! (the disk is full although the ring is empty) `push` fails, and the caller keeps the batch in memory for as long as it can.
-//! A torn or corrupt file costs itself alone. A crash costs at most the batch that was being written.
+//! A torn or corrupt file costs itself alone. A file that cannot be read now (too many open files, a disk that stumbles) stays
+//! in the ring and is tried again after all others. A crash costs at most the batch that was being written. A folder that
+//! somebody removes is made again; what was in it is counted as given up.
 //!
 //! All calls block on the disk: from async code, call them on the blocking pool.
 //!
@@ -23,7 +25,7 @@ use crate::{
 };
 use file::{Name, Unusable};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -34,8 +36,13 @@ use std::{
 /// (`Timestamp` of <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>).
 const OLDEST_TAKEN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
+/// Files that one look for the oldest batch may fail to read: on a broken disk each can take seconds.
+const STUMBLES: usize = 8;
+
 /// Bytes free on the file system of a folder.
 type Measure = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
+/// The payload of one file.
+type Read = Box<dyn Fn(&Path) -> Result<Vec<u8>, Unusable> + Send + Sync>;
 
 /// Why a batch is not in the spool.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +51,8 @@ pub enum SpoolError {
     Folder { folder: PathBuf, source: io::Error },
     #[error("the spool cannot write to {}", folder.display())]
     Write { folder: PathBuf, source: io::Error },
+    #[error("no batch in {} can be read now: they stay there and are tried again", folder.display())]
+    Read { folder: PathBuf, source: io::Error },
     #[error(
         "the disk of {} has {free} bytes free, and agent.spool.min_free_bytes leaves {min_free} alone: make room there, or lower it",
         folder.display()
@@ -57,10 +66,14 @@ pub enum SpoolError {
     Encode { source: serde_json::Error },
 }
 
+/// Names one batch in the spool, for [`Spool::remove`].
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket(Name);
+
 /// One batch out of the spool. It stays there until [`Spool::remove`].
 #[derive(Debug)]
 pub struct Spooled {
-    name: Name,
+    pub ticket: Ticket,
     /// Its points, without those that have become too old to be taken.
     pub batch: MetricBatch,
 }
@@ -71,6 +84,7 @@ pub struct Spool {
     bounds: settings::Spool,
     ring: Mutex<Ring>,
     free: Measure,
+    read: Read,
 }
 
 #[derive(Default)]
@@ -79,6 +93,8 @@ struct Ring {
     files: BTreeMap<Name, u64>,
     bytes: u64,
     sequence: u32,
+    /// Could not be read a moment ago: tried again when nothing else is left.
+    stuck: BTreeSet<Name>,
     /// What was last warned about, until it ends.
     dropping: Option<Why>,
     failing: bool,
@@ -91,6 +107,8 @@ enum Why {
     Bytes,
     FreeSpace,
     Unreadable,
+    /// Somebody removed its file.
+    Gone,
 }
 
 impl Spool {
@@ -119,6 +137,10 @@ impl Spool {
             if let Some(name) = Name::parse(text) {
                 // A file that vanishes between listing and looking is no file.
                 let Ok(metadata) = entry.metadata() else { continue };
+                if !metadata.is_file() || metadata.len() > file::MOST {
+                    tracing::warn!(file = %entry.path().display(), "this is no spooled batch of ours: it is left alone");
+                    continue;
+                }
                 ring.sequence = ring.sequence.max(name.sequence.wrapping_add(1));
                 ring.bytes += metadata.len();
                 ring.files.insert(name, metadata.len());
@@ -127,43 +149,44 @@ impl Spool {
                 let _ = fs::remove_file(entry.path());
             }
         }
-        let spool = Self { folder: folder.to_owned(), bounds, ring: Mutex::new(ring), free };
+        let spool =
+            Self { folder: folder.to_owned(), bounds, ring: Mutex::new(ring), free, read: Box::new(file::read) };
         spool.trim(&mut spool.ring(), 0, now);
         Ok(spool)
     }
 
-    /// Put a batch on the disk. When this returns it survives a power cut.
+    /// Put a batch on the disk. When this returns it survives a power cut. `None`: it holds nothing that could ever be sent.
     ///
     /// Points that are no finite number are left out: CloudWatch takes none
     /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
     ///
     /// # Errors
     /// The batch is not in the spool. `Write` and `NoRoom` may pass; the other causes stay.
-    pub fn push(&self, batch: &MetricBatch) -> Result<(), SpoolError> {
+    pub fn push(&self, batch: &MetricBatch) -> Result<Option<Ticket>, SpoolError> {
         self.push_at(batch, Timestamp::now())
     }
 
-    fn push_at(&self, batch: &MetricBatch, now: Timestamp) -> Result<(), SpoolError> {
+    fn push_at(&self, batch: &MetricBatch, now: Timestamp) -> Result<Option<Ticket>, SpoolError> {
         let mut batch = batch.clone();
         let before = batch.points.len();
         batch.points.retain(|point| point.value.is_finite());
         counters::POINTS_REFUSED.add((before - batch.points.len()) as u64);
-        let Some(newest) = batch.points.iter().map(|point| point.at).max() else { return Ok(()) };
+        let Some(newest) = batch.points.iter().map(|point| point.at).max() else { return Ok(None) };
         if now.since(newest) > self.bounds.max_age {
             counters::SPOOL_DROPPED.add(1);
             return Err(SpoolError::TooOld);
         }
         let json = serde_json::to_vec(&batch).map_err(|source| SpoolError::Encode { source })?;
         let bytes = file::encode(&json);
-        let size = bytes.len() as u64;
-        if size > self.bounds.max_bytes {
+        let (size, max) = (bytes.len() as u64, self.bounds.max_bytes.min(file::MOST));
+        if size > max {
             counters::SPOOL_DROPPED.add(1);
-            return Err(SpoolError::TooLarge { bytes: size, max: self.bounds.max_bytes });
+            return Err(SpoolError::TooLarge { bytes: size, max });
         }
         let mut ring = self.ring();
         let stored = self.trim_for(&mut ring, size, now).and_then(|()| self.store(&mut ring, newest, &bytes));
         match &stored {
-            Ok(()) => {
+            Ok(_) => {
                 counters::BATCHES_SPOOLED.add(1);
                 if std::mem::take(&mut ring.failing) {
                     tracing::info!(folder = %self.folder.display(), "batches are spooled again");
@@ -176,24 +199,21 @@ impl Spool {
                 }
             }
         }
-        stored
+        stored.map(|name| Some(Ticket(name)))
     }
 
-    /// The batch with the oldest points, for replay; unreadable and outdated ones on the way are dropped and counted.
-    pub fn oldest(&self) -> Option<Spooled> {
-        self.take_a_look(Timestamp::now(), |ring| ring.files.keys().next().copied())
-    }
-
-    /// The batch with the newest points: what people want to see first after a long outage.
-    #[cfg(test)]
-    pub fn newest(&self) -> Option<Spooled> {
-        self.take_a_look(Timestamp::now(), |ring| ring.files.keys().next_back().copied())
+    /// The batch with the oldest points, for replay; corrupt and outdated ones on the way are dropped and counted.
+    ///
+    /// # Errors
+    /// There are batches, but none can be read now. They stay.
+    pub fn oldest(&self) -> Result<Option<Spooled>, SpoolError> {
+        self.oldest_at(Timestamp::now())
     }
 
     /// The batch is delivered, or refused for good: its file goes.
-    pub fn remove(&self, spooled: &Spooled) {
+    pub fn remove(&self, Ticket(name): Ticket) {
         let mut ring = self.ring();
-        self.delete(&mut ring, spooled.name);
+        self.delete(&mut ring, name);
         if ring.files.is_empty() {
             ring.dropping = None;
         }
@@ -216,13 +236,16 @@ impl Spool {
         self.ring().bytes
     }
 
-    fn take_a_look(&self, now: Timestamp, pick: impl Fn(&Ring) -> Option<Name>) -> Option<Spooled> {
+    fn oldest_at(&self, now: Timestamp) -> Result<Option<Spooled>, SpoolError> {
         let mut ring = self.ring();
         self.drop_outdated(&mut ring, now);
-        loop {
-            let name = pick(&ring)?;
-            let read = file::read(&self.path(name));
-            match read.and_then(|json| serde_json::from_slice::<MetricBatch>(&json).map_err(Unusable::Json)) {
+        let mut stumbles = 0;
+        while !ring.files.is_empty() {
+            let Some(name) = ring.files.keys().copied().find(|name| !ring.stuck.contains(name)) else {
+                ring.stuck.clear();
+                continue;
+            };
+            match self.batch(name) {
                 Ok(mut batch) => {
                     let before = batch.points.len();
                     batch.points.retain(|point| now.since(point.at) <= self.bounds.max_age);
@@ -232,25 +255,37 @@ impl Spool {
                         continue;
                     }
                     counters::SPOOLED_POINTS_EXPIRED.add((before - batch.points.len()) as u64);
-                    return Some(Spooled { name, batch });
+                    return Ok(Some(Spooled { ticket: Ticket(name), batch }));
+                }
+                Err(Unusable::Io(source)) => {
+                    ring.stuck.insert(name);
+                    stumbles += 1;
+                    if stumbles == STUMBLES.min(ring.files.len()) {
+                        return Err(SpoolError::Read { folder: self.folder.clone(), source });
+                    }
                 }
                 Err(why) => self.give_up(&mut ring, name, &why),
             }
         }
+        Ok(None)
     }
 
-    /// Let go of a file that cannot be replayed. Only what nobody can ever read is deleted.
+    fn batch(&self, name: Name) -> Result<MetricBatch, Unusable> {
+        serde_json::from_slice(&(self.read)(&self.path(name))?).map_err(Unusable::Json)
+    }
+
+    /// Let go of a file that can never be replayed. Only what nobody can ever read is deleted.
     fn give_up(&self, ring: &mut Ring, name: Name, why: &Unusable) {
-        let file = self.path(name);
         match why {
             Unusable::Corrupt | Unusable::Json(_) => self.drop_one(ring, name, Why::Unreadable),
-            // A later start with the newer version, or with a mended disk, finds it again.
-            Unusable::Newer(_) | Unusable::Io(_) => {
+            Unusable::Gone => return self.drop_one(ring, name, Why::Gone),
+            // A later start with the newer version finds it again. `Io` never comes here.
+            Unusable::Newer(_) | Unusable::Foreign(_) | Unusable::Io(_) => {
                 self.untrack(ring, name);
                 counters::SPOOL_DROPPED.add(1);
             }
         }
-        tracing::warn!(file = %file.display(), %why, "a spooled batch cannot be read");
+        tracing::warn!(file = %self.path(name).display(), %why, "a spooled batch cannot be read");
     }
 
     /// Make room for `size` more bytes, or say that there is none.
@@ -297,14 +332,20 @@ impl Spool {
         }
     }
 
-    fn store(&self, ring: &mut Ring, newest: Timestamp, bytes: &[u8]) -> Result<(), SpoolError> {
+    fn store(&self, ring: &mut Ring, newest: Timestamp, bytes: &[u8]) -> Result<Name, SpoolError> {
         let name = Name { at: newest, sequence: ring.sequence };
-        let written = file::write(&self.folder, name, bytes);
+        let mut written = file::write(&self.folder, name, bytes);
+        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            written = disk::create_private_folder(&self.folder).and_then(|()| {
+                tracing::warn!(folder = %self.folder.display(), "somebody removed the spool: it is made again");
+                file::write(&self.folder, name, bytes)
+            });
+        }
         written.map_err(|source| SpoolError::Write { folder: self.folder.clone(), source })?;
         ring.sequence = ring.sequence.wrapping_add(1);
         ring.bytes += bytes.len() as u64;
         ring.files.insert(name, bytes.len() as u64);
-        Ok(())
+        Ok(name)
     }
 
     fn delete(&self, ring: &mut Ring, name: Name) {
@@ -319,6 +360,7 @@ impl Spool {
     }
 
     fn untrack(&self, ring: &mut Ring, name: Name) {
+        ring.stuck.remove(&name);
         if let Some(size) = ring.files.remove(&name) {
             ring.bytes -= size;
         }

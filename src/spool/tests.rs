@@ -33,12 +33,16 @@ fn spool(folder: &Path, bounds: settings::Spool) -> Spool {
     Spool::open(folder, bounds).expect("opens")
 }
 
+fn oldest(spool: &Spool) -> Spooled {
+    spool.oldest().expect("readable").expect("there")
+}
+
 /// The values that replaying from the oldest on gives.
 fn drain(spool: &Spool) -> Vec<f64> {
     let mut values = Vec::new();
-    while let Some(spooled) = spool.oldest() {
+    while let Some(spooled) = spool.oldest().expect("readable") {
         values.extend(spooled.batch.points.iter().map(|point| point.value));
-        spool.remove(&spooled);
+        spool.remove(spooled.ticket);
     }
     values
 }
@@ -70,8 +74,7 @@ fn batches_come_back_oldest_first_with_their_first_timestamps_after_a_restart() 
     drop(before);
     let after = spool(folder.path(), BOUNDS);
     assert_eq!((after.len(), after.bytes()), (3, bytes));
-    assert_eq!(after.oldest().expect("there").batch, older);
-    assert_eq!(after.newest().expect("there").batch.points[0].value, 3.0);
+    assert_eq!(oldest(&after).batch, older);
     after.push(&batch(4.0, at)).expect("its name is new though the time is not");
     assert_eq!(drain(&after), [1.0, 2.0, 3.0, 4.0]);
     assert_eq!((after.len(), after.bytes(), files(folder.path()).len()), (0, 0, 0));
@@ -82,7 +85,8 @@ fn a_batch_stays_until_it_is_removed() {
     let folder = folder();
     let spool = spool(folder.path(), BOUNDS);
     spool.push(&batch(1.0, now())).expect("spooled");
-    assert!(spool.oldest().is_some() && spool.oldest().is_some() && !spool.is_empty());
+    assert_eq!(oldest(&spool).batch, oldest(&spool).batch);
+    assert!(!spool.is_empty());
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn batches_whose_newest_point_is_too_old_are_dropped_and_old_points_left_out() {
     spool.push(&batch(0.0, at.minus(hours(23)))).expect("spooled");
     spool.push(&mixed).expect("spooled");
     let later = at.plus(hours(2));
-    let found = spool.take_a_look(later, |ring| ring.files.keys().next().copied()).expect("there");
+    let found = spool.oldest_at(later).expect("readable").expect("there");
     assert_eq!(found.batch.points.iter().map(|p| p.value).collect::<Vec<_>>(), [2.0]);
     assert_eq!(spool.len(), 1);
     assert!(matches!(spool.push_at(&batch(1.0, at), at.plus(hours(25))), Err(SpoolError::TooOld)));
@@ -224,7 +228,7 @@ fn a_batch_of_a_newer_version_is_passed_over_and_kept() {
     let mut bytes = fs::read(&path).expect("readable");
     bytes[8] = 2;
     fs::write(&path, bytes).expect("written");
-    assert!(spool.oldest().is_none());
+    assert!(spool.oldest().expect("readable").is_none());
     assert!(path.exists());
 }
 
@@ -258,4 +262,74 @@ fn a_folder_that_cannot_be_made_is_an_error_that_names_it() {
     fs::write(&path, "a file").expect("written");
     let error = Spool::open(&path, BOUNDS).expect_err("refused").to_string();
     assert!(error.contains("taken"), "{error}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_now_stays_and_holds_up_no_other() {
+    let folder = folder();
+    let at = now();
+    let mut spool = spool(folder.path(), BOUNDS);
+    for (value, ago) in [(1.0, 3), (2.0, 2), (3.0, 1)] {
+        spool.push(&batch(value, at.minus(hours(ago)))).expect("spooled");
+    }
+    let broken = files(folder.path()).remove(0);
+    spool.read = Box::new(move |path| match path == broken {
+        true => Err(Unusable::Io(io::Error::other("the disk stumbles"))),
+        false => file::read(path),
+    });
+    let found = [oldest(&spool), oldest(&spool)];
+    assert_eq!(found.each_ref().map(|spooled| spooled.batch.points[0].value), [2.0, 2.0]);
+    spool.remove(found[0].ticket);
+    spool.remove(oldest(&spool).ticket);
+    assert!(matches!(spool.oldest(), Err(SpoolError::Read { .. })));
+    assert_eq!(spool.len(), 1);
+    spool.read = Box::new(file::read);
+    assert_eq!(drain(&spool), [1.0]);
+}
+
+#[test]
+fn while_nothing_can_be_read_nothing_is_given_up() {
+    let folder = folder();
+    let mut spool = spool(folder.path(), BOUNDS);
+    for _ in 0..STUMBLES * 2 {
+        spool.push(&batch(1.0, now())).expect("spooled");
+    }
+    spool.read = Box::new(|_| Err(Unusable::Io(io::Error::other("too many open files"))));
+    for _ in 0..5 {
+        assert!(matches!(spool.oldest(), Err(SpoolError::Read { .. })));
+    }
+    spool.read = Box::new(file::read);
+    assert_eq!(drain(&spool).len(), STUMBLES * 2);
+}
+
+#[test]
+fn a_spool_that_somebody_removes_is_made_again() {
+    let parent = folder();
+    let folder = parent.path().join("state/spool");
+    let spool = spool(&folder, BOUNDS);
+    spool.push(&batch(1.0, now())).expect("spooled");
+    fs::remove_dir_all(parent.path().join("state")).expect("removed");
+    let dropped = counters::SPOOL_DROPPED.get();
+    spool.push(&batch(2.0, now())).expect("spooled");
+    assert_eq!(drain(&spool), [2.0]);
+    assert!(counters::SPOOL_DROPPED.get() > dropped);
+    assert_eq!((spool.len(), spool.bytes()), (0, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_of_a_sane_size_is_left_alone_and_not_counted_as_room() {
+    let folder = folder();
+    let path = |sequence| folder.path().join(Name { at: now(), sequence }.to_string());
+    std::os::unix::fs::symlink("/dev/zero", path(1)).expect("linked");
+    let large = path(2);
+    fs::File::create(&large).and_then(|file| file.set_len(file::MOST + 1)).expect("sparse");
+    let spool = spool(folder.path(), BOUNDS);
+    assert_eq!((spool.len(), spool.bytes()), (0, 0));
+    spool.push(&batch(1.0, now())).expect("spooled");
+    let ours = folder.path().join(spool.ring().files.keys().next().expect("one").to_string());
+    fs::remove_file(&ours).expect("removed");
+    std::os::unix::fs::symlink("/dev/zero", &ours).expect("linked");
+    assert!(spool.oldest().expect("none is left").is_none());
+    assert!(ours.is_symlink() && large.exists());
 }

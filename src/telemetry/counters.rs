@@ -45,7 +45,7 @@ counters! {
     POLLS_HUNG, "polls_hung", "readings skipped because the one before has not come back";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
-    SPOOL_DROPPED, "spooled_batches_dropped", "spooled batches given up: too old, over the size limit, or unreadable";
+    SPOOL_DROPPED, "spooled_batches_dropped", "metric batches given up: too old, over a limit of the spool or of memory, unreadable, or removed";
     SPOOLED_POINTS_EXPIRED, "spooled_points_expired", "points of spooled batches given up because they had become too old";
     EVENTS_DELIVERED, "events_delivered", "log events that CloudWatch Logs accepted";
     EVENTS_FILTERED, "events_filtered", "log lines that the filters kept back";

@@ -148,3 +148,37 @@ async fn metrics_of_an_outage_survive_a_restart() {
     assert!(daemon.terminate().await.success());
     assert_replayed(&aws, end);
 }
+
+#[tokio::test]
+async fn metrics_of_a_call_that_never_answers_survive_a_crash() {
+    let aws = FakeAws::start();
+    let host = TestHost::against(&aws.url()).measuring(1);
+    aws.fail(&[Op::PutMetricData], Fault::Hang);
+    let mut daemon = host.start();
+    daemon.until("readings on the disk", |status| status.counter("metric_batches_spooled") >= 3).await;
+    assert_eq!(aws.calls(Op::PutMetricData), 1);
+    daemon.kill().await;
+    let end = now();
+    aws.heal();
+    let mut daemon = host.start();
+    daemon.until("an empty spool", |status| status.counter("metric_batches_replayed") >= 3).await;
+    assert!(daemon.terminate().await.success());
+    assert_replayed(&aws, end);
+}
+
+#[tokio::test]
+async fn the_stop_keeps_its_time_when_every_call_hangs() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]).measuring(1).with("agent.shutdown_seconds", 2.into());
+    aws.fail(&Op::ALL, Fault::Hang);
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    let both = |seen: &Seen| seen.calls(Op::PutLogEvents) > 0 && seen.calls(Op::PutMetricData) > 0;
+    daemon.until_cloud(&aws, "a call of each kind", both).await;
+    let start = std::time::Instant::now();
+    assert!(daemon.terminate().await.success());
+    assert!(start.elapsed().as_secs_f64() < 4.0, "{:?}", start.elapsed());
+    aws.heal();
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one") && !seen.metric("CPUCount").is_empty()).await;
+}

@@ -26,9 +26,7 @@ impl Source for Chain {
     fn fetch(&self) -> BoxFuture<'_, Result<Credentials, SignInError>> {
         Box::pin(async move {
             let config = self.base.with_chain().await?;
-            let chain = config
-                .credentials_provider()
-                .ok_or_else(|| SignInError::NoCredentials { source: Cause::new("the chain is empty") })?;
+            let chain = config.credentials_provider().ok_or(SignInError::NoCredentials)?;
             chain.provide_credentials().await.map_err(|e| explain(&e))
         })
     }
@@ -37,7 +35,8 @@ impl Source for Chain {
 fn explain(error: &CredentialsError) -> SignInError {
     let source = Cause::of(error);
     match error {
-        CredentialsError::CredentialsNotLoaded(_) => SignInError::NoCredentials { source },
+        // What each link of the chain says about not being set up helps nobody.
+        CredentialsError::CredentialsNotLoaded(_) => SignInError::NoCredentials,
         CredentialsError::ProviderTimedOut(_) => SignInError::Unreachable { who: WHO, source },
         CredentialsError::InvalidConfiguration(_) => SignInError::Refused {
             advice: "the AWS profile or environment cannot be used to sign in: correct it".to_owned(),
@@ -96,9 +95,12 @@ mod tests {
         }
         let name = "aws::auth::chain::tests::the_default_chain_reads_its_files_at_each_login_and_says_what_is_missing";
         let quiet = ("AWS_EC2_METADATA_DISABLED", "true");
-        assert!(in_child(name, &[quiet]).starts_with("no AWS region is known: set agent.region"));
+        assert!(
+            in_child(name, &[quiet]).starts_with("no AWS region is set, so AWS was not contacted: set agent.region")
+        );
         let region = ("AWS_REGION", "eu-west-1");
-        assert!(in_child(name, &[quiet, region]).starts_with("no AWS credentials were found"));
+        let nothing = in_child(name, &[quiet, region]);
+        assert!(nothing.starts_with("no AWS credentials were found") && !nothing.contains("provider"), "{nothing}");
         let keys = [quiet, region, ("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
         assert_eq!(in_child(name, &keys), "AKIDENV,AKIDENV");
         let file = tempfile::NamedTempFile::new().expect("temporary");

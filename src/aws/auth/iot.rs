@@ -8,7 +8,7 @@ use crate::{
     aws::{
         ConnectError,
         base::CONNECT,
-        errors::{Cause, one_line},
+        errors::{Cause, find, one_line},
         proxies::Proxies,
         trust::Trust,
     },
@@ -34,7 +34,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use serde::Deserialize;
-use std::{error::Error, io, path::Path, sync::Arc, time::SystemTime};
+use std::{error::Error, path::Path, sync::Arc, time::SystemTime};
 
 const WHO: &str = "the AWS IoT credentials provider";
 const THING: &str = "x-amzn-iot-thingname";
@@ -239,18 +239,7 @@ fn parse(body: &[u8]) -> Result<Credentials, SignInError> {
 
 /// The TLS alert that the other side sent, however deep it lies.
 fn alert<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(tls @ rustls::Error::AlertReceived(_)) = error.downcast_ref::<rustls::Error>() {
-            return Some(tls);
-        }
-        // `source` of an I/O error skips what it holds.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(held) => Some(held as &(dyn Error + 'static)),
-            None => error.source(),
-        };
-    }
-    None
+    find(error).filter(|tls| matches!(tls, rustls::Error::AlertReceived(_)))
 }
 
 #[cfg(test)]

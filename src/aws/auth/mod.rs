@@ -34,6 +34,16 @@ impl Shared {
     pub(super) fn passes(&self) -> bool {
         self.0.passes()
     }
+
+    /// For those who wait for the login: without the advice that the login's own line gives.
+    pub(super) fn brief(&self) -> Cause {
+        match &*self.0 {
+            SignInError::NoRegion => Cause::new("no AWS region is set"),
+            SignInError::NoCredentials => Cause::new("no AWS credentials were found"),
+            SignInError::Login(under) => under.brief(),
+            _ => Cause::of(self),
+        }
+    }
 }
 
 impl fmt::Display for Shared {
@@ -57,13 +67,17 @@ impl From<SignInError> for Shared {
 /// Why there are no fresh credentials.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SignInError {
-    #[error("no AWS region is known: set agent.region in the configuration, AWS_REGION, or region in the AWS profile")]
+    #[error(
+        "no AWS region is set, so AWS was not contacted: set agent.region in the configuration, AWS_REGION, or region in \
+         the AWS profile"
+    )]
     NoRegion,
     #[error(
-        "no AWS credentials were found: set agent.authentication in the configuration, AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, or an AWS profile, or give this instance a role"
+        "no AWS credentials were found, not in the environment, the AWS profile files, nor the metadata of a container or an \
+         EC2 instance: set agent.authentication in the configuration, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or an AWS \
+         profile, or give this instance a role"
     )]
-    NoCredentials { source: Cause },
+    NoCredentials,
     #[error("{who} could not be reached")]
     Unreachable { who: &'static str, source: Cause },
     /// Its own fault, or it is busy.
@@ -94,7 +108,7 @@ impl SignInError {
             Self::Unreachable { .. } | Self::Failed { .. } | Self::TooSlow { .. } => true,
             Self::Login(under) => under.passes(),
             Self::NoRegion
-            | Self::NoCredentials { .. }
+            | Self::NoCredentials
             | Self::Refused { .. }
             | Self::Stale { .. }
             | Self::Unusable { .. }

@@ -23,6 +23,7 @@ fn kind(status: u16, code: &str) -> &'static str {
         PutError::Throttled { .. } => "throttled",
         PutError::Unreachable { .. } => "unreachable",
         PutError::Failed { .. } => "failed",
+        PutError::SignIn { .. } => "not signed in",
         PutError::Credentials { .. } => "credentials",
         PutError::Denied { .. } => "denied",
         PutError::Missing { .. } => "missing",
@@ -158,4 +159,29 @@ fn a_chain_says_nothing_twice() {
     #[error("outer: inner")]
     struct Outer(#[source] std::io::Error);
     assert_eq!(Cause::of(&Outer(std::io::Error::other("inner"))).to_string(), "outer: inner");
+}
+
+#[test]
+fn a_connection_that_failed_is_explained_plainly_before_the_libraries_words() {
+    for (words, plain) in [
+        ("tcp connect error: Connection refused (os error 111)", "the connection was refused"),
+        ("dns error: failed to lookup address information: Name or service not known", "cannot be resolved"),
+        ("invalid peer certificate: UnknownIssuer", "AWS_CA_BUNDLE"),
+        ("tunnel error: unsuccessful", "HTTPS_PROXY"),
+        ("tcp open error: Too many open files (os error 24)", "LimitNOFILE"),
+        ("HTTP connect timeout occurred after 10s", "nobody answered"),
+    ] {
+        let text = Cause::of(&std::io::Error::other(words)).to_string();
+        assert!(text.contains(plain) && text.ends_with(&format!("({words})")), "{text}");
+        // What was explained once is not explained again on its way up.
+        assert_eq!(Cause::of(&Cause::new(&text)).to_string(), text);
+    }
+}
+
+#[test]
+fn who_waits_for_a_login_hears_in_short_why_there_is_none() {
+    use crate::aws::auth::{Shared, SignInError};
+    let brief = |error| Shared::from(error).brief().to_string();
+    assert_eq!(brief(SignInError::NoCredentials), "no AWS credentials were found");
+    assert_eq!(brief(SignInError::Login(SignInError::NoRegion.into())), "no AWS region is set");
 }

@@ -275,7 +275,7 @@ async fn nobody_there_and_no_credentials_are_told_apart() {
     let fake = Fake::plain(|_| self::error(400, "NotAuthorizedException", "Incorrect username or password.")).await;
     let connection = connected(&settings(&fake.url, by_password()));
     let error = connection.put.logs(&log_batch()).await.expect_err("no login");
-    assert_eq!(error.next(), Next::RenewThenRetry);
+    assert!(matches!(error, PutError::SignIn { .. }), "{error:?}");
     assert!(printed(&error).contains("systems.txt"), "{}", printed(&error));
     assert_no_secret(&printed(&error));
     // Neither the next call nor a renewal knocks again before the back-off is over.
@@ -285,7 +285,7 @@ async fn nobody_there_and_no_credentials_are_told_apart() {
 
     let error =
         connected(&settings("http://127.0.0.1:1", by_password())).put.logs(&log_batch()).await.expect_err("no network");
-    assert_eq!(error.next(), Next::Retry(None));
+    assert!(matches!(error, PutError::SignIn { .. }), "nobody asked CloudWatch Logs: {error:?}");
 }
 
 #[tokio::test]
@@ -339,14 +339,19 @@ async fn a_renewal_asked_for_right_after_a_login_shares_it() {
     assert_eq!(fake.actions().iter().filter(|action| *action == "InitiateAuth").count(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_server_that_hangs_does_not_hold_us_and_a_slow_line_has_its_time() {
+/// One that has no reason to call anybody.
+fn idle() -> Aws {
     let settings = settings("http://localhost:1", by_password());
     let base =
         Arc::new(Base::new(&settings, crate::aws::http::client(crate::aws::trust::Trust::System, Default::default())));
     let clock: Clock = Arc::new(SystemTime::now);
     let keys = Renewing::new(crate::aws::auth::chain::Chain::new(Arc::clone(&base)), Arc::clone(&clock), None);
-    let aws = Aws::new(base, clock, Arc::clone(&keys), keys);
+    Aws::new(base, clock, Arc::clone(&keys), keys)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_does_not_hold_us_and_a_slow_line_has_its_time() {
+    let aws = idle();
     for (bytes, seconds) in [(0, 60), (1 << 20, 188)] {
         let hanging = std::future::pending::<Result<(), SdkError<PutLogEventsError, HttpResponse>>>();
         let start = Instant::now();
@@ -360,4 +365,35 @@ async fn a_server_that_hangs_does_not_hold_us_and_a_slow_line_has_its_time() {
 fn debug_of_a_connection_shows_no_secret() {
     let connection = connected(&settings("http://localhost:1", by_password()));
     assert_no_secret(&format!("{connection:?}"));
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_given_up_early_and_said() {
+    let endless = || reply(200, "application/x-amz-json-1.1", vec![b'{'; 8 << 20]);
+    for answer in [endless, || reply(500, "text/plain", vec![b'z'; 8 << 20])] {
+        let (_fake, connection) = aws(move |_| answer()).await;
+        let error = connection.put.logs(&log_batch()).await.expect_err("too long");
+        assert_eq!(error.next(), Next::Retry(None));
+        assert!(printed(&error).contains("longer than 1048576 bytes"), "{}", printed(&error));
+        let error = connection.put.metrics(&metric_batch(&[1.0])).await.expect_err("too long");
+        assert!(printed(&error).contains("longer than 1048576 bytes"), "{}", printed(&error));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_streams_share_a_few_connections() {
+    let aws = idle();
+    let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let calls = (0..100).map(|_| {
+        let sending = async {
+            most.fetch_max(now.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            now.fetch_sub(1, Ordering::Relaxed);
+            Ok::<(), SdkError<PutLogEventsError, HttpResponse>>(())
+        };
+        aws.call(Service::CloudWatchLogs, "logs:PutLogEvents", 0, sending)
+    });
+    let outcomes = futures_util::future::join_all(calls).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    assert_eq!(most.into_inner(), LOG_CALLS);
 }

@@ -54,6 +54,7 @@ impl Bench {
             }),
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.folder.path())),
+            retention: Arc::new(Retention::in_folder(self.folder.path())),
             stopping: self.stopping.clone(),
         }
     }
@@ -163,6 +164,14 @@ async fn the_one_bad_event_is_set_aside_and_the_rest_arrives_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_state_folder_that_is_gone_is_made_again_for_a_refused_event() {
+    let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
+    std::fs::remove_dir(bench.folder.path()).expect("removed");
+    assert_eq!(bench.send(&["bad"]).await, [(0, 1)]);
+    assert!(bench.folder.path().join("dead-letter.jsonl").exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_set_aside_is_not_acknowledged() {
     let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
     std::fs::create_dir(bench.folder.path().join("dead-letter.jsonl")).expect("in the way");
@@ -216,4 +225,76 @@ async fn of_many_batches_that_miss_their_stream_one_makes_it() {
     assert_eq!(bench.put.accepted().len(), 9);
     let made = bench.put.calls().iter().filter(|c| *c == "create_stream").count();
     assert!((1..=4).contains(&made), "{made}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_outage_a_missing_stream_is_made_and_written_to_without_a_further_wait() {
+    let outage = (0..30).map(|_| unreachable());
+    let bench = Bench::against(Scripted::failing(outage.chain([missing(), unreachable()])));
+    bench.send(&["a"]).await;
+    let (calls, times) = (bench.put.calls(), bench.put.times.lock().expect("whole").clone());
+    let made = calls.iter().position(|call| call == "create_stream").expect("made");
+    assert_eq!(times[made], times[made + 1], "{calls:?}");
+    assert!(times[made + 2] - times[made + 1] <= Duration::from_millis(200), "the next trouble starts small again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_stays_missing_although_it_was_made_is_not_hammered() {
+    let bench = Bench::against(Scripted::failing((0..10).map(|_| missing())));
+    let start = tokio::time::Instant::now();
+    bench.send(&["a"]).await;
+    assert!(start.elapsed() > Duration::from_secs(1));
+}
+
+/// A lane whose first batch finds its group missing and whose source then stays quiet for an hour.
+async fn an_hour_with_a_new_group(bench: &Bench) -> Vec<String> {
+    let (to, batches) = mpsc::channel(1);
+    to.send(batch(SourceId::unique(), 0, &["a"])).await.expect("open");
+    let run = tokio::spawn(bench.publisher().run(target(), batches));
+    tokio::time::sleep(Duration::from_mins(59)).await;
+    drop(to);
+    run.await.expect("ends");
+    bench.put.calls()
+}
+
+fn count(calls: &[String], call: &str) -> usize {
+    calls.iter().filter(|c| *c == call).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn retention_that_failed_is_set_later_without_another_batch() {
+    let slow_down = || Some(PutError::Throttled { service: LOGS, after: None });
+    let answers = [Some(missing()), None, slow_down(), None, slow_down(), slow_down()];
+    let bench = Bench::against(Scripted { making: StdMutex::new(answers.into()), ..Scripted::failing([missing()]) });
+    let calls = an_hour_with_a_new_group(&bench).await;
+    assert_eq!((count(&calls, "set_retention"), bench.put.accepted().len()), (4, 1), "{calls:?}");
+    assert!(!Retention::in_folder(bench.folder.path()).claim("g"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retention_that_is_not_allowed_is_asked_for_seldom_and_again_after_a_restart() {
+    let answers = [Some(missing()), None, Some(denied("logs:PutRetentionPolicy"))];
+    let bench = Bench::against(Scripted { making: StdMutex::new(answers.into()), ..Scripted::failing([missing()]) });
+    let calls = an_hour_with_a_new_group(&bench).await;
+    assert_eq!(count(&calls, "set_retention"), 1, "{calls:?}");
+    let calls = an_hour_with_a_new_group(&bench).await;
+    assert_eq!(count(&calls, "set_retention"), 2, "{calls:?}");
+    assert!(!Retention::in_folder(bench.folder.path()).claim("g"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_making_got_no_answer_still_gets_its_retention() {
+    let answers = [Some(missing()), Some(unreachable())];
+    let bench =
+        Bench::against(Scripted { making: StdMutex::new(answers.into()), ..Scripted::failing([missing(), missing()]) });
+    let calls = an_hour_with_a_new_group(&bench).await;
+    assert_eq!((count(&calls, "create_group"), count(&calls, "set_retention")), (1, 1), "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_could_not_be_made_is_owed_nothing() {
+    let answers = [Some(missing()), Some(denied("logs:CreateLogGroup"))];
+    let bench = Bench::against(Scripted { making: StdMutex::new(answers.into()), ..Scripted::failing([missing()]) });
+    let calls = an_hour_with_a_new_group(&bench).await;
+    assert_eq!(count(&calls, "set_retention"), 0, "{calls:?}");
 }

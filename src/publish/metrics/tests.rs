@@ -149,16 +149,94 @@ async fn at_the_stop_a_hanging_call_is_given_up_and_its_batch_kept() {
     assert_eq!(bench.spool().len(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn without_a_disk_the_batches_wait_in_memory() {
-    let bench = Bench::against(Scripted::failing(unreachable(3)));
+/// A publisher whose spool takes nothing, as on a full disk.
+fn start_without_a_disk(bench: &Bench) -> mpsc::Sender<MetricBatch> {
     let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: u64::MAX };
     let spool = Arc::new(Spool::open(bench.folder.path(), bounds).expect("opened"));
     let report = Arc::new(Report::new(bench.board.clone(), "metrics"));
     let publisher = MetricPublisher { put: bench.put.clone(), report, spool, hurry: bench.hurry.clone() };
     let (to, batches) = mpsc::channel(16);
-    let _run = tokio::spawn(publisher.run(batches));
+    tokio::spawn(publisher.run(batches));
+    to
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_disk_the_batches_wait_in_memory() {
+    let bench = Bench::against(Scripted::failing(unreachable(3)));
+    let to = start_without_a_disk(&bench);
     to.send(batch(&["a"])).await.expect("runs");
     to.send(batch(&["b"])).await.expect("runs");
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_that_is_full_gives_the_oldest_up_and_counts_them() {
+    let bench = Bench::against(Scripted::failing(unreachable(3)));
+    let to = start_without_a_disk(&bench);
+    let dropped = counters::SPOOL_DROPPED.get();
+    let names = ["a"; IN_MEMORY / 20];
+    to.send(batch(&["first"])).await.expect("runs");
+    for _ in 0..25 {
+        to.send(batch(&names)).await.expect("runs");
+    }
+    to.send(batch(&["last"])).await.expect("runs");
+    while !bench.put.accepted().iter().any(|point| point.starts_with("point:last@")) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(bench.put.accepted().len() <= IN_MEMORY + 1);
+    assert!(counters::SPOOL_DROPPED.get() >= dropped + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_call_hangs_everything_is_received_and_soon_on_the_disk() {
+    let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
+    let (to, run) = bench.start();
+    for _ in 0..50 {
+        to.try_send(batch(&["a"])).expect("there is room");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    run.abort();
+    assert!(run.await.is_err_and(|end| end.is_cancelled()));
+    assert_eq!((bench.spool().len(), bench.put.calls().len()), (50, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_call_that_arrives_after_all_is_not_sent_again() {
+    let bench = Bench::against(Scripted { slow: SLOW * 3, ..Scripted::default() });
+    let (to, _run) = bench.start();
+    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["b"])).await.expect("runs");
+    tokio::time::sleep(SLOW * 2).await;
+    assert_eq!(bench.spool().len(), 2);
+    assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(bench.put.accepted().len(), 2);
+    assert!(bench.spool().is_empty());
+    assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_that_come_while_a_usual_call_is_on_its_way_stay_off_the_disk() {
+    let bench = Bench::against(Scripted { slow: Duration::from_millis(500), ..Scripted::default() });
+    let (to, _run) = bench.start();
+    for name in ["a", "b", "c"] {
+        to.send(batch(&[name])).await.expect("runs");
+    }
+    while bench.put.accepted().len() < 3 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(bench.spool().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_still_ends_during_the_stop_leaves_nothing_behind() {
+    let bench = Bench::against(Scripted { slow: LAST_CALL / 2, ..Scripted::default() });
+    let (to, run) = bench.start();
+    to.send(batch(&["a"])).await.expect("runs");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    bench.hurry.cancel();
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(names(&bench.put.accepted()), ["a"]);
+    assert!(bench.spool().is_empty());
 }
