@@ -263,6 +263,9 @@ impl Cause {
             Self::Syntax(_) if rest.starts_with('\'') => {
                 "not JSON: keys and texts stand in double quotes (\"), not in single ones".into()
             }
+            Self::Syntax(why) if why.starts_with("EOF") => {
+                "not JSON: the file ends too early; a closing quote or bracket is missing before this place".into()
+            }
             Self::Syntax(why) => format!("not JSON: {why}"),
         }
     }

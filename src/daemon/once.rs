@@ -1,0 +1,144 @@
+//! `--once`: when the one round is done, and when there is no use in waiting for it any longer.
+use super::DaemonError;
+use crate::telemetry::{
+    board::{Board, Page},
+    counters,
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The longest time that a round waits without any progress. Longer than the back-off after a call or two that failed, and short
+/// enough for a timer or a script that runs one round after the other.
+pub const STALLED: Duration = Duration::from_secs(30);
+
+/// How often to look; the first look comes late enough for the sources to have opened what is there.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Looks in a row that must find nothing left to do.
+const QUIET: u32 = 2;
+
+/// Ends when the first reading is delivered and nothing that the sources hold is unsent.
+///
+/// # Errors
+/// When nothing is delivered any more for [`STALLED`] although something is left.
+pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
+    let mut round = Round { metrics, quiet: 0, progress: 0, since: Instant::now() };
+    loop {
+        sleep(LOOK).await;
+        if let Some(end) = round.look(&board.read(), Sent::so_far()) {
+            return end;
+        }
+    }
+}
+
+/// Calls that worked.
+#[derive(Clone, Copy)]
+struct Sent {
+    metrics: u64,
+    logs: u64,
+}
+
+impl Sent {
+    fn so_far() -> Self {
+        Self { metrics: counters::METRIC_REQUESTS.get(), logs: counters::LOG_REQUESTS.get() }
+    }
+}
+
+/// What the last looks saw.
+struct Round {
+    /// Whether metrics are expected.
+    metrics: bool,
+    quiet: u32,
+    /// A number that changes whenever something was delivered.
+    progress: u64,
+    since: Instant,
+}
+
+impl Round {
+    fn look(&mut self, page: &Page, sent: Sent) -> Option<Result<(), DaemonError>> {
+        let delivered: u64 = page.sources.values().map(|source| source.acknowledged).sum();
+        let progress = sent.metrics.wrapping_add(sent.logs).wrapping_add(delivered);
+        if progress != self.progress {
+            (self.progress, self.since) = (progress, Instant::now());
+        }
+        let lag = page.sources.values().any(|s| s.size.unwrap_or(s.read) > s.acknowledged);
+        let failing = page.destinations.values().any(|d| d.failures_in_a_row > 0 || d.waiting_batches > 0);
+        let busy = lag || failing || (self.metrics && sent.metrics == 0);
+        self.quiet = if busy { 0 } else { self.quiet + 1 };
+        if self.quiet >= QUIET {
+            return Some(Ok(()));
+        }
+        (busy && self.since.elapsed() >= STALLED).then(|| Err(DaemonError::Undelivered { why: reason(page) }))
+    }
+}
+
+/// What the destinations complain of; when none does, which sources are behind.
+fn reason(page: &Page) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for (name, state) in page.destinations.iter().filter(|(_, state)| state.failures_in_a_row > 0) {
+        let Some(why) = &state.last_error else { continue };
+        // Metrics and logs often fail for the one reason that the credentials failed for.
+        if !reasons.iter().any(|said| said.ends_with(why.as_str())) {
+            reasons.push(format!("{name}: {why}"));
+        }
+    }
+    let behind = page.sources.values().filter(|s| s.size.unwrap_or(s.read) > s.acknowledged);
+    let complaints = behind.filter_map(|s| s.last_error.as_ref().map(|why| format!("{}: {why}", s.name)));
+    reasons.extend(complaints);
+    if reasons.is_empty() { "there was no answer".to_owned() } else { reasons.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SourceId;
+
+    const NOTHING: Sent = Sent { metrics: 0, logs: 0 };
+
+    fn round(metrics: bool) -> Round {
+        Round { metrics, quiet: 0, progress: 0, since: Instant::now() }
+    }
+
+    fn page(size: u64, acknowledged: u64) -> Page {
+        let board = Board::default();
+        board.source(SourceId::unique(), |s| (s.size, s.acknowledged) = (Some(size), acknowledged));
+        board.read()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_is_done_when_metrics_and_lines_are_delivered() {
+        let mut round = round(true);
+        assert!(round.look(&page(10, 10), NOTHING).is_none(), "no metrics yet");
+        let sent = Sent { metrics: 1, logs: 1 };
+        assert!(round.look(&page(10, 5), sent).is_none(), "lines are left");
+        assert!(round.look(&page(10, 10), sent).is_none(), "one look is not enough");
+        assert!(matches!(round.look(&page(10, 10), sent), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_without_progress_is_given_up_with_the_reason() {
+        let board = Board::default();
+        board.failed("credentials", "no route".into());
+        board.failed("metrics", "no route".into());
+        let begun = Instant::now();
+        let error = finished(&board, false).await.expect_err("nothing works");
+        assert!(begun.elapsed() >= STALLED && begun.elapsed() < STALLED + Duration::from_secs(2));
+        assert!(error.to_string().ends_with("next run: credentials: no route"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_the_spool_is_not_delivered() {
+        let board = Board::default();
+        board.destination("metrics", |d| d.waiting_batches = 1);
+        assert!(finished(&board, false).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_round_that_goes_on_is_not_given_up() {
+        let mut round = round(false);
+        for delivered in 0..100 {
+            tokio::time::advance(STALLED / 2).await;
+            assert!(round.look(&page(100, delivered), NOTHING).is_none());
+        }
+    }
+}
