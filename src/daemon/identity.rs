@@ -35,7 +35,9 @@ pub enum IdentityError {
     TooSlow { command: String },
     #[error("agent.instance.command failed ({status}): `{command}` {said}")]
     Failed { command: String, status: std::process::ExitStatus, said: String },
-    #[error("agent.instance.command printed nothing: `{command}`; it must print this system's serial number")]
+    #[error(
+        "agent.instance.command printed nothing: `{command}`; it must print this system's serial number, or agent.instance.serial must name one"
+    )]
     Empty { command: String },
     #[error(
         "agent.instance.command must print one word of ASCII characters, at most 200, to be part of a name: `{command}` printed `{said}`"
