@@ -23,6 +23,8 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
     let root = Section::root(file, &findings);
     let agent = root.child("agent");
     let signs_in = sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
+    // The other ways name their region, or that was reported.
+    let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
     command_is_ours(settings, file, &agent);
     authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
     for mut finding in login.into_sorted() {
@@ -31,7 +33,7 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
         }
         findings.push(finding);
     }
-    if signs_in && !agent.has("region") && !agent.has("authentication") && !surroundings.region {
+    if signs_in && !agent.has("region") && by_chain && !surroundings.region {
         agent.child("region").warning("no region is set here, in AWS_REGION, or in the AWS profile; name it here");
     }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {

@@ -1,10 +1,13 @@
 //! `--once`: when the one round is done, and when there is no use in waiting for it any longer.
 use super::DaemonError;
-use crate::telemetry::{
-    board::{Board, Page},
-    counters,
+use crate::{
+    model::SourceId,
+    telemetry::{
+        board::{Board, Page},
+        counters,
+    },
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// The longest time that a round waits without any progress. Longer than the back-off after a call or two that failed, and short
@@ -17,12 +20,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Looks in a row that must find nothing left to do.
 const QUIET: u32 = 2;
 
-/// Ends when the first reading is delivered and nothing that the sources hold is unsent.
+/// Ends when the first reading is delivered, and what the sources held when they were first seen. What is written meanwhile is for
+/// the next round: a log that never pauses must not keep this one from ending.
 ///
 /// # Errors
 /// When nothing is delivered any more for [`STALLED`] although something is left.
 pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
-    let mut round = Round { metrics, quiet: 0, progress: 0, since: Instant::now() };
+    let mut round = Round::new(metrics);
     loop {
         sleep(LOOK).await;
         if let Some(end) = round.look(&board.read(), Sent::so_far()) {
@@ -52,23 +56,47 @@ struct Round {
     /// A number that changes whenever something was delivered.
     progress: u64,
     since: Instant,
+    /// Up to where each source is to be delivered.
+    goals: BTreeMap<SourceId, u64>,
 }
 
 impl Round {
+    fn new(metrics: bool) -> Self {
+        Self { metrics, quiet: 0, progress: 0, since: Instant::now(), goals: BTreeMap::new() }
+    }
+
     fn look(&mut self, page: &Page, sent: Sent) -> Option<Result<(), DaemonError>> {
         let delivered: u64 = page.sources.values().map(|source| source.acknowledged).sum();
         let progress = sent.metrics.wrapping_add(sent.logs).wrapping_add(delivered);
         if progress != self.progress {
             (self.progress, self.since) = (progress, Instant::now());
         }
-        let lag = page.sources.values().any(|s| s.size.unwrap_or(s.read) > s.acknowledged);
+        let behind = self.behind(page);
         let failing = page.destinations.values().any(|d| d.failures_in_a_row > 0 || d.waiting_batches > 0);
-        let busy = lag || failing || (self.metrics && sent.metrics == 0);
+        let busy = behind || failing || (self.metrics && sent.metrics == 0);
         self.quiet = if busy { 0 } else { self.quiet + 1 };
         if self.quiet >= QUIET {
             return Some(Ok(()));
         }
         (busy && self.since.elapsed() >= STALLED).then(|| Err(DaemonError::Undelivered { why: reason(page) }))
+    }
+
+    /// Whether a source has not come to its goal.
+    fn behind(&mut self, page: &Page) -> bool {
+        let mut behind = false;
+        for (id, source) in &page.sources {
+            // A journal has no size: its goal is the place where everything that was read is delivered for the first time.
+            let goal = match (source.size, self.goals.get(id)) {
+                (_, Some(goal)) => *goal,
+                (Some(size), None) => *self.goals.entry(*id).or_insert(size),
+                (None, None) if source.read > 0 && source.acknowledged >= source.read => {
+                    *self.goals.entry(*id).or_insert(source.read)
+                }
+                (None, None) => source.read,
+            };
+            behind |= source.acknowledged < goal;
+        }
+        behind
     }
 }
 
@@ -91,28 +119,41 @@ fn reason(page: &Page) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SourceId;
 
     const NOTHING: Sent = Sent { metrics: 0, logs: 0 };
 
-    fn round(metrics: bool) -> Round {
-        Round { metrics, quiet: 0, progress: 0, since: Instant::now() }
-    }
-
-    fn page(size: u64, acknowledged: u64) -> Page {
+    fn page(id: SourceId, size: Option<u64>, read: u64, acknowledged: u64) -> Page {
         let board = Board::default();
-        board.source(SourceId::unique(), |s| (s.size, s.acknowledged) = (Some(size), acknowledged));
+        board.source(id, |s| (s.size, s.read, s.acknowledged) = (size, read, acknowledged));
         board.read()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_round_is_done_when_metrics_and_lines_are_delivered() {
-        let mut round = round(true);
-        assert!(round.look(&page(10, 10), NOTHING).is_none(), "no metrics yet");
+        let (mut round, id) = (Round::new(true), SourceId::unique());
+        let file = |acknowledged| page(id, Some(10), acknowledged, acknowledged);
+        assert!(round.look(&file(10), NOTHING).is_none(), "no metrics yet");
         let sent = Sent { metrics: 1, logs: 1 };
-        assert!(round.look(&page(10, 5), sent).is_none(), "lines are left");
-        assert!(round.look(&page(10, 10), sent).is_none(), "one look is not enough");
-        assert!(matches!(round.look(&page(10, 10), sent), Some(Ok(()))));
+        assert!(round.look(&file(5), sent).is_none(), "lines are left");
+        assert!(round.look(&file(10), sent).is_none(), "one look is not enough");
+        assert!(matches!(round.look(&file(10), sent), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_written_meanwhile_is_for_the_next_round() {
+        let (mut round, id) = (Round::new(false), SourceId::unique());
+        assert!(round.look(&page(id, Some(10), 0, 0), NOTHING).is_none());
+        assert!(round.look(&page(id, Some(20), 15, 10), NOTHING).is_none());
+        assert!(matches!(round.look(&page(id, Some(30), 25, 20), NOTHING), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_journal_is_done_when_all_that_was_read_was_delivered_once() {
+        let (mut round, id) = (Round::new(false), SourceId::unique());
+        for (read, acknowledged) in [(5, 0), (8, 5), (8, 8)] {
+            assert!(round.look(&page(id, None, read, acknowledged), NOTHING).is_none());
+        }
+        assert!(matches!(round.look(&page(id, None, 12, 8), NOTHING), Some(Ok(()))));
     }
 
     #[tokio::test(start_paused = true)]
@@ -135,10 +176,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_round_that_goes_on_is_not_given_up() {
-        let mut round = round(false);
+        let (mut round, id) = (Round::new(false), SourceId::unique());
         for delivered in 0..100 {
             tokio::time::advance(STALLED / 2).await;
-            assert!(round.look(&page(100, delivered), NOTHING).is_none());
+            assert!(round.look(&page(id, Some(100), delivered, delivered), NOTHING).is_none());
         }
     }
 }

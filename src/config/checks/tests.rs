@@ -240,6 +240,7 @@ fn a_key_must_belong_to_its_certificate() {
 fn a_region_that_nobody_names_is_warned_of() {
     let missing = |text: &str, sends, region| all(text, sends, Surroundings { password: false, region }).len();
     assert_eq!(missing("{}", Sends::AsConfigured, false), 1);
+    assert_eq!(missing(r#"{ "agent": { "authentication": {} } }"#, Sends::AsConfigured, false), 1);
     assert_eq!(missing("{}", Sends::AsConfigured, true), 0);
     assert_eq!(missing("{}", Sends::Nowhere, false), 0);
     assert_eq!(missing(r#"{ "agent": { "region": "us-east-1" } }"#, Sends::AsConfigured, false), 0);
