@@ -35,16 +35,19 @@ pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
     }
 }
 
-/// Calls that worked.
+/// Calls that worked, and what they sent.
 #[derive(Clone, Copy)]
 struct Sent {
-    metrics: u64,
-    logs: u64,
+    calls: u64,
+    /// Batches of metrics of this run that were sent or spooled; what the spool still had of earlier runs is no reading of this one.
+    readings: u64,
 }
 
 impl Sent {
     fn so_far() -> Self {
-        Self { metrics: counters::METRIC_REQUESTS.get(), logs: counters::LOG_REQUESTS.get() }
+        let metrics = counters::METRIC_REQUESTS.get();
+        let readings = (metrics + counters::BATCHES_SPOOLED.get()).saturating_sub(counters::BATCHES_REPLAYED.get());
+        Self { calls: metrics + counters::LOG_REQUESTS.get(), readings }
     }
 }
 
@@ -67,13 +70,13 @@ impl Round {
 
     fn look(&mut self, page: &Page, sent: Sent) -> Option<Result<(), DaemonError>> {
         let delivered: u64 = page.sources.values().map(|source| source.acknowledged).sum();
-        let progress = sent.metrics.wrapping_add(sent.logs).wrapping_add(delivered);
+        let progress = sent.calls.wrapping_add(delivered);
         if progress != self.progress {
             (self.progress, self.since) = (progress, Instant::now());
         }
         let behind = self.behind(page);
         let failing = page.destinations.values().any(|d| d.failures_in_a_row > 0 || d.waiting_batches > 0);
-        let busy = behind || failing || (self.metrics && sent.metrics == 0);
+        let busy = behind || failing || (self.metrics && sent.readings == 0);
         self.quiet = if busy { 0 } else { self.quiet + 1 };
         if self.quiet >= QUIET {
             return Some(Ok(()));
@@ -120,7 +123,7 @@ fn reason(page: &Page) -> String {
 mod tests {
     use super::*;
 
-    const NOTHING: Sent = Sent { metrics: 0, logs: 0 };
+    const NOTHING: Sent = Sent { calls: 0, readings: 0 };
 
     fn page(id: SourceId, size: Option<u64>, read: u64, acknowledged: u64) -> Page {
         let board = Board::default();
@@ -133,7 +136,9 @@ mod tests {
         let (mut round, id) = (Round::new(true), SourceId::unique());
         let file = |acknowledged| page(id, Some(10), acknowledged, acknowledged);
         assert!(round.look(&file(10), NOTHING).is_none(), "no metrics yet");
-        let sent = Sent { metrics: 1, logs: 1 };
+        let replayed = Sent { calls: 1, readings: 0 };
+        assert!(round.look(&file(10), replayed).is_none(), "only what an earlier run left");
+        let sent = Sent { calls: 2, readings: 1 };
         assert!(round.look(&file(5), sent).is_none(), "lines are left");
         assert!(round.look(&file(10), sent).is_none(), "one look is not enough");
         assert!(matches!(round.look(&file(10), sent), Some(Ok(()))));
