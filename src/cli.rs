@@ -1,6 +1,10 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
 use clap::{Args, Parser, Subcommand};
-use std::{path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Publishes this machine's metrics and logs to Amazon CloudWatch.
 #[derive(Debug, Parser)]
@@ -60,6 +64,9 @@ pub struct Validate {
 pub struct Status {
     /// The configuration of the daemon [default: the installed daemon's]
     pub config: Option<PathBuf>,
+    /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub local: Option<Option<PathBuf>>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -128,13 +135,38 @@ fn parse_since(text: &str) -> Result<Duration, String> {
         return Err(wrong());
     }
     let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
+    if number == Some(0) {
+        return Err("nothing lies within no time: look back at least 1s".to_owned());
+    }
     number.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is longer than can be counted"))
+}
+
+/// What to say when `--local DIR` is written for `--local=DIR`.
+pub fn local_tip(arguments: &[OsString]) -> Option<String> {
+    let at = arguments.iter().position(|argument| argument == "--local")?;
+    let folder = Path::new(arguments.get(at + 1)?);
+    // A configuration may stand behind a plain `--local`.
+    let is_config = folder.is_file() || folder.extension().is_some_and(|extension| extension == "json");
+    (!is_config && !folder.to_string_lossy().starts_with('-'))
+        .then(|| format!("the folder of --local stands behind an equals sign: --local={}", folder.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_folder_behind_local_without_an_equals_sign_gets_a_tip() {
+        let tip = |words: &[&str]| local_tip(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(
+            tip(&["run", "--local", "/tmp/store", "my.json"]).is_some_and(|tip| tip.ends_with("--local=/tmp/store"))
+        );
+        assert_eq!(tip(&["run", "--local", "my.json"]), None);
+        assert_eq!(tip(&["run", "my.json", "--local"]), None);
+        assert_eq!(tip(&["run", "--local", "--once"]), None);
+        assert_eq!(tip(&["run", "--local=/tmp/store", "my.json"]), None);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -169,6 +201,7 @@ mod tests {
             let why = seconds(wrong).expect_err(wrong);
             assert!(why.contains("like 90s, 30m, 1h or 2d"), "{why}");
         }
+        assert!(seconds("0s").is_err_and(|why| why.contains("at least 1s")));
         assert!(seconds("99999999999999999999s").is_err());
         assert!(seconds("9999999999999999999w").is_err());
     }

@@ -36,7 +36,12 @@ use std::process::ExitCode;
 
 /// The whole program: parse, call, print the error chain, exit code.
 pub fn main() -> ExitCode {
-    match commands::dispatch(cli::Cli::parse()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(tip) = cli::local_tip(&arguments) {
+        eprintln!("error: {tip}");
+        return ExitCode::from(commands::EXIT_USAGE);
+    }
+    match commands::dispatch(cli::Cli::parse_from(arguments)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

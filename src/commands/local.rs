@@ -3,9 +3,11 @@
 //! For people: aligned columns, times in UTC, no control characters from the logs. For programs (`--json`): one
 //! document a line with exact values. Long answers are read and written page by page, and a reader that closes the pipe
 //! ends them quietly.
+use super::{EXIT_CONFIG, settings_of, table::table};
 use crate::{
     cli::{Local, Store},
-    config, daemon,
+    config,
+    daemon::{self, Home, Override},
     local::{Cursor, EventQuery, Page, Reader, Series, StoredPoint, Stream},
     model::{Dimension, Timestamp},
 };
@@ -23,36 +25,33 @@ use std::{
 #[cfg(test)]
 mod tests;
 
-/// The store's folder inside the state folder.
-const FOLDER: &str = "local";
 /// Rows read at a time: small beside the program itself, large beside the cost of a query.
 const ROWS: usize = 1_000;
 
 /// Read the embedded store as the command line says.
 pub fn run(arguments: Local) -> anyhow::Result<ExitCode> {
+    let (Local::Metrics { store, .. } | Local::Logs { store, .. }) = &arguments;
+    let Some(folder) = folder(store) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
     match arguments {
-        Local::Metrics { name, since, json, store } => metrics(&folder(&store)?, name.as_deref(), since, json)?,
-        Local::Logs { group, stream, since, json, store } => {
-            logs(&folder(&store)?, group.as_deref(), stream.as_deref(), since, json)?;
+        Local::Metrics { name, since, json, .. } => metrics(&folder, name.as_deref(), since, json)?,
+        Local::Logs { group, stream, since, json, .. } => {
+            logs(&folder, group.as_deref(), stream.as_deref(), since, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the store is: named, or the configuration's, or that of a daemon whose configuration names none.
-fn folder(store: &Store) -> anyhow::Result<PathBuf> {
+/// Where the store is: named, or the configuration's, or that of a daemon whose configuration names none. `None`: the configuration
+/// is invalid, and that was said.
+fn folder(store: &Store) -> Option<PathBuf> {
     let installed = Path::new(config::DEFAULT_PATH);
     let config = match (&store.folder, &store.config) {
-        (Some(folder), _) => return Ok(folder.clone()),
+        (Some(folder), _) => return Some(folder.clone()),
         (None, Some(config)) => config,
         (None, None) if installed.exists() => installed,
-        (None, None) => return Ok(daemon::default_folder().join(FOLDER)),
+        (None, None) => return Some(daemon::default_store()),
     };
-    let loaded = config::load(config);
-    let Some(settings) = loaded.settings else {
-        bail!("{}", loaded.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
-    };
-    Ok(settings.local.folder.unwrap_or_else(|| daemon::locate(&settings.agent).join(FOLDER)))
+    Home::of(&settings_of(config)?, &Override::Local(None)).store
 }
 
 /// `local metrics [NAME] [--since T] [--json]`: every metric with its statistics since then, or the points of one.
@@ -129,7 +128,7 @@ fn write_metrics(reader: &Reader, from: Timestamp, json: bool, out: &mut dyn Wri
             pairs(&series.dimensions),
         ]
     };
-    table(out, headings, [2, 3, 4, 5, 6], all.iter().map(row).collect())
+    Ok(table(out, headings, [2, 3, 4, 5, 6], all.iter().map(row).collect())?)
 }
 
 fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -190,7 +189,7 @@ fn write_groups(reader: &Reader, from: Timestamp, json: bool, out: &mut dyn Writ
     match (json, rows.is_empty()) {
         (true, _) => Ok(()),
         (false, true) => Ok(writeln!(out, "The store holds no logs yet.")?),
-        (false, false) => table(out, ["GROUP", "STREAM", "EVENTS", "LAST EVENT", "RETENTION"], [2], rows),
+        (false, false) => Ok(table(out, ["GROUP", "STREAM", "EVENTS", "LAST EVENT", "RETENTION"], [2], rows)?),
     }
 }
 
@@ -257,29 +256,6 @@ fn suggestion(reader: &Reader, name: &str) -> anyhow::Result<String> {
         Some(best) => format!(": did you mean {best:?}?"),
         None => ": `local metrics` lists all".into(),
     })
-}
-
-/// Columns as wide as their widest cell, two spaces between; `numbers` are set to the right.
-fn table<const N: usize, const M: usize>(
-    out: &mut dyn Write,
-    headings: [&str; N],
-    numbers: [usize; M],
-    rows: Vec<[String; N]>,
-) -> anyhow::Result<()> {
-    let mut widths = headings.map(|heading| heading.chars().count());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let headings = headings.map(String::from);
-    for row in std::iter::once(&headings).chain(&rows) {
-        let cells = row.iter().zip(widths).enumerate().map(|(i, (cell, width))| {
-            if numbers.contains(&i) { format!("{cell:>width$}") } else { format!("{cell:width$}") }
-        });
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
 }
 
 /// A value for people: three decimals at most, very small and very large ones with an exponent.

@@ -5,12 +5,14 @@
 pub mod local;
 pub mod run;
 pub mod status;
+mod table;
 pub mod validate;
 
 use crate::{
     cli::{Cli, Command},
-    config,
+    config::{self, Settings},
 };
+use clap::CommandFactory;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -19,22 +21,69 @@ use std::{
 /// The configuration is invalid.
 pub const EXIT_CONFIG: u8 = 78;
 
+/// The command line is wrong: the code that clap uses.
+pub const EXIT_USAGE: u8 = 2;
+
 /// Do what the command line says.
 ///
 /// # Errors
 /// Whatever went wrong, as a chain for people.
 pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        None => run::run(&cli.run),
+        None => match cli.run.config.as_deref().and_then(unknown_command) {
+            Some(why) => {
+                eprintln!("error: {why}");
+                Ok(ExitCode::from(EXIT_USAGE))
+            }
+            None => run::run(&cli.run),
+        },
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Validate(arguments)) => validate::run(&arguments.configs, arguments.strict, arguments.json),
-        Some(Command::Status(arguments)) => {
-            status::run(&config_or_default(arguments.config.as_deref()), arguments.json)
-        }
+        Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Local(arguments)) => local::run(arguments),
     }
 }
 
+/// What to say about a bare word that is no file: whoever writes `staus` means a command.
+fn unknown_command(word: &Path) -> Option<String> {
+    let text = word.to_str()?;
+    let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    if !is_word || word.exists() {
+        return None;
+    }
+    let cli = Cli::command();
+    let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    let near = names.iter().max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
+    Some(match near.filter(|near| strsim::jaro_winkler(near, text) > 0.7) {
+        Some(near) => format!("there is no command and no file `{text}`; did you mean `{near}`?"),
+        None => format!("there is no command and no file `{text}`; the commands are {}", names.join(", ")),
+    })
+}
+
 fn config_or_default(given: Option<&Path>) -> PathBuf {
     given.unwrap_or(Path::new(config::DEFAULT_PATH)).to_path_buf()
+}
+
+/// The settings of a configuration; `None` after saying on standard error why there are none.
+fn settings_of(config: &Path) -> Option<Settings> {
+    let loaded = config::load(config);
+    if loaded.settings.is_none() {
+        loaded.findings.iter().for_each(|finding| eprintln!("{finding}"));
+    }
+    loaded.settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_file_is_taken_for_a_command() {
+        let said = |word: &str| unknown_command(Path::new(word));
+        assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
+        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local")));
+        for path in ["my.json", "./staus", "src", "configs/local.json"] {
+            assert_eq!(said(path), None);
+        }
+    }
 }

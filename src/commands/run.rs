@@ -3,13 +3,20 @@ use super::{EXIT_CONFIG, config_or_default};
 use crate::{
     aws,
     cli::Run,
-    config::{self, Settings},
-    daemon::{self, Ended, Options, Override, Signals},
+    config::{self, Sends, Settings},
+    daemon::{self, Options, Override, Signals},
     local::Printer,
+    platform::descriptors::{self, Raised},
     telemetry::log::{self, LogOptions},
 };
 use anyhow::Context;
-use std::{io, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 /// What the runtime waits for blocking calls at the end: one that hangs on a dead mount must not keep us.
 const BLOCKED: Duration = Duration::from_millis(200);
@@ -19,40 +26,45 @@ const BLOCKED: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the daemon cannot start or go on.
 pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
-    let path = config_or_default(arguments.config.as_deref());
-    let Some(mut settings) = load(&path, &mut |line| eprintln!("{line}")) else {
-        return Ok(ExitCode::from(EXIT_CONFIG));
-    };
-    start_log(&settings)?;
-    log_panics();
-    let options = Options { destination: destination(arguments), once: arguments.once };
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
         .build()
         .context("the asynchronous runtime could not be started")?;
-    let ended = runtime.block_on(async {
-        let mut signals = Signals::listen().context("signals could not be listened to")?;
-        let reload = || load(&path, &mut |line| tracing::error!("{line}"));
-        loop {
-            match daemon::run(&settings, &options, &mut signals, &reload).await? {
-                Ended::Stopped => return anyhow::Ok(ExitCode::SUCCESS),
-                Ended::Reload(new) => settings = *new,
-            }
+    // Before anything that takes time: a signal that comes early is heard later, and SIGHUP ends nobody.
+    let listening = runtime.block_on(async { Signals::listen() });
+    let mut signals = listening.context("signals could not be listened to")?;
+    let path = config_or_default(arguments.config.as_deref());
+    let host = if arguments.local.is_some() || arguments.dry_run { Sends::Nowhere } else { Sends::AsConfigured };
+    let Some(settings) = load(&path, host, &mut |line| eprintln!("{line}")) else {
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    };
+    let log = start_log(&settings)?;
+    log_panics(log.is_some());
+    raise_descriptor_limit();
+    let own_log = settings.agent.own_log.clone();
+    let reload = || {
+        let new = load(&path, host, &mut |line| tracing::error!("{line}"))?;
+        if new.agent.own_log != own_log {
+            tracing::warn!("agent.logfile, agent.debug and agent.quiet take effect at the next start");
         }
-    });
+        Some(new)
+    };
+    let options = Options { destination: destination(arguments), once: arguments.once };
+    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload));
     runtime.shutdown_timeout(BLOCKED);
-    if let Err(error) = &ended {
-        // The chain also goes to standard error; a service's own log is where it will be looked for.
+    let ended = ended.map_err(anyhow::Error::from);
+    if let (Err(error), Some(_)) = (&ended, &log) {
+        // The chain goes to standard error too; a service's own log is where it will be looked for.
         tracing::error!("{error:#}");
     }
-    ended
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// The settings, or `None` after saying what is wrong with the file. Warnings are said too.
-fn load(path: &Path, say: &mut dyn FnMut(String)) -> Option<Settings> {
-    let loaded = config::load_checked(path);
+fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(String)) -> Option<Settings> {
+    let loaded = config::load_checked(path, sends);
     for finding in &loaded.findings {
         say(finding.to_string());
     }
@@ -67,19 +79,37 @@ fn destination(arguments: &Run) -> Override {
     }
 }
 
-fn start_log(settings: &Settings) -> anyhow::Result<()> {
+/// Start the own log. Where it goes; `None`: to standard error.
+fn start_log(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
     let own = &settings.agent.own_log;
     let rust_log = std::env::var("RUST_LOG").ok();
     let (file, capped) = (own.file.clone(), aws::QUIET_TARGETS);
     let options = LogOptions { file, named: own.named, debug: own.debug, quiet: own.quiet, rust_log, capped };
-    log::init(&options).context("the own log could not be opened")
+    let log = log::init(&options)?;
+    if let Some(file) = &log {
+        // Whoever started it by hand would look at an empty screen.
+        eprintln!("the log goes to {}", file.display());
+    }
+    Ok(log)
 }
 
-/// A panic is a fault of ours: it belongs into the log before the process ends.
-fn log_panics() {
+fn raise_descriptor_limit() {
+    match descriptors::raise_limit() {
+        Ok(Some(Raised { from, to })) => tracing::debug!(from, to, "raised the limit of open files"),
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "the limit of open files could not be raised"),
+    }
+}
+
+/// A panic is a fault of ours: it belongs into the log before the process ends. The usual message goes to standard error.
+fn log_panics(in_a_file: bool) {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        tracing::error!("fault in this program, please report it: {panic}");
+        if in_a_file {
+            tracing::error!("fault in this program, please report it: {panic}");
+        } else {
+            eprintln!("fault in this program, please report it:");
+        }
         before(panic);
     }));
 }

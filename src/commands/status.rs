@@ -1,11 +1,17 @@
 //! `status`: what the running daemon says about itself.
-use super::EXIT_CONFIG;
-use crate::{config, daemon, telemetry::counters};
+use super::{EXIT_CONFIG, config_or_default, settings_of, table::table};
+use crate::{
+    cli::Status,
+    config::Settings,
+    daemon::{self, Home, Override},
+    telemetry::counters,
+};
 use anyhow::{Context, bail};
 use serde_json::Value;
 use std::{
+    fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -13,66 +19,125 @@ use std::{
 ///
 /// # Errors
 /// When no daemon answers.
-pub fn run(config: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let loaded = config::load(config);
-    let Some(settings) = loaded.settings else {
-        for finding in loaded.findings {
-            eprintln!("{finding}");
-        }
-        return Ok(ExitCode::from(EXIT_CONFIG));
-    };
-    let socket = daemon::socket_path(&daemon::locate(&settings.agent));
-    let document = daemon::ask(&socket).with_context(|| {
-        let (socket, config) = (socket.display(), config.display());
-        format!("the daemon is not running, or not for this user: nobody answers at {socket}; start it with `amazon-cloudwatch-publisher {config}`")
-    })?;
-    let mut out = io::stdout().lock();
-    if json {
-        out.write_all(&document)?;
-        writeln!(out)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
+    let config = config_or_default(arguments.config.as_deref());
+    let Some(settings) = settings_of(&config) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let document = ask(&sockets(&settings, arguments), &config)?;
     let status: Value = serde_json::from_slice(&document).context("the daemon's answer is cut short; ask again")?;
     if !status.is_object() {
         bail!("the daemon's answer is not understood; is it of another version?");
     }
-    print(&status, &mut out)?;
+    if let Some(other) = other_config(&status, &config) {
+        eprintln!("note: the daemon that answers runs with {other}, not with {}", config.display());
+    }
+    let mut out = io::stdout().lock();
+    let printed = if arguments.json { as_json(&document, &mut out) } else { print(&status, &mut out) };
+    match printed {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        printed => printed?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the daemon may answer: each destination has a state folder of its own.
+fn sockets(settings: &Settings, arguments: &Status) -> Vec<PathBuf> {
+    let destinations = match &arguments.local {
+        Some(folder) => vec![Override::Local(folder.clone())],
+        None => vec![Override::AsConfigured, Override::Local(None)],
+    };
+    let mut sockets: Vec<_> =
+        destinations.iter().map(|to| daemon::socket_path(&Home::of(settings, to).state)).collect();
+    sockets.dedup();
+    sockets
+}
+
+fn ask(sockets: &[PathBuf], config: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut first = None;
+    for socket in sockets {
+        match daemon::ask(socket) {
+            Ok(document) => return Ok(document),
+            Err(error) => first = first.or(Some((error, socket))),
+        }
+    }
+    let (error, socket) = first.context("there is nobody to ask")?;
+    let (socket, config) = (socket.display(), config.display());
+    Err(error).with_context(|| {
+        format!("the daemon is not running, or not for this user: nobody answers at {socket}; start it with `amazon-cloudwatch-publisher {config}`")
+    })
+}
+
+/// The daemon's configuration, if it is another file than the one that was named: a state folder may be shared by mistake.
+fn other_config<'a>(status: &'a Value, config: &Path) -> Option<&'a str> {
+    let theirs = status["config"].as_str()?;
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    (real(Path::new(theirs)) != real(config)).then_some(theirs)
+}
+
+fn as_json(document: &[u8], out: &mut dyn Write) -> io::Result<()> {
+    out.write_all(document)?;
+    writeln!(out)
 }
 
 /// The document for people: what it is, where things go, what comes from where, what was counted.
 fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    for key in ["version", "process", "config", "state_folder", "instance_id", "destination"] {
-        writeln!(out, "{key:>14}  {}", text(&status[key]))?;
+    for key in ["version", "process", "config", "state_folder", "store", "instance_id", "destination"] {
+        if !status[key].is_null() {
+            writeln!(out, "{key:>14}  {}", text(&status[key]))?;
+        }
     }
     writeln!(out, "{:>14}  {}", "started", time(&status["started"]))?;
-    writeln!(out, "\nDESTINATION   LAST SUCCESS              WAITING  LAST ERROR")?;
-    for (name, state) in status["destinations"].as_object().into_iter().flatten() {
-        let error = match (&state["last_error"], state["failures_in_a_row"].as_u64()) {
-            (Value::Null, _) => "-".to_owned(),
-            (error, Some(0) | None) => format!("(over) {}", text(error)),
-            (error, Some(times)) => format!("{} ({times} times in a row)", text(error)),
-        };
-        writeln!(out, "{name:<12}  {:<24}  {:>7}  {error}", time(&state["last_success"]), state["waiting_batches"])?;
+    writeln!(out)?;
+    let destinations = status["destinations"].as_object().into_iter().flatten();
+    let rows = destinations.map(|(name, state)| destination(name, state)).collect();
+    table(out, ["DESTINATION", "LAST SUCCESS", "WAITING", "LAST ERROR"], [2], rows)?;
+    writeln!(out)?;
+    let sources = status["sources"].as_array().into_iter().flatten();
+    let rows: Vec<_> = sources.filter(|source| source["name"] != "").map(source).collect();
+    if rows.is_empty() {
+        writeln!(out, "No log sources.")?;
+    } else {
+        table(out, ["SOURCE", "GROUP", "STREAM", "DELIVERED", "BEHIND", "STATE"], [3, 4], rows)?;
     }
-    writeln!(out, "\nSOURCE")?;
-    for source in status["sources"].as_array().into_iter().flatten() {
-        let lag = source["lag"].as_u64().map_or("lag unknown".into(), |lag| format!("{lag} behind"));
-        let (group, stream) = (text(&source["group"]), text(&source["stream"]));
-        writeln!(out, "{} -> {group} {stream}: {} delivered, {lag}", text(&source["name"]), source["acknowledged"])?;
-        if let Value::String(error) = &source["last_error"] {
-            writeln!(out, "    {error}")?;
-        }
-    }
-    writeln!(out, "\nCOUNTER")?;
-    for (name, value) in status["counters"].as_object().into_iter().flatten() {
-        if value.as_u64() != Some(0) {
+    let counters = status["counters"].as_object().into_iter().flatten().filter(|(_, value)| value.as_u64() != Some(0));
+    let rows: Vec<_> = counters
+        .map(|(name, value)| {
             let summary = counters::ALL.iter().find(|c| c.name == name).map_or("", |c| c.summary);
-            writeln!(out, "{value:>14}  {name:<28}  {summary}")?;
-        }
+            [value.to_string(), name.clone(), summary.to_owned()]
+        })
+        .collect();
+    if !rows.is_empty() {
+        writeln!(out)?;
+        table(out, ["COUNT", "COUNTER", "MEANING"], [0], rows)?;
     }
     Ok(())
+}
+
+fn destination(name: &str, state: &Value) -> [String; 4] {
+    let error = match (&state["last_error"], state["failures_in_a_row"].as_u64()) {
+        (Value::Null, _) => "-".to_owned(),
+        (error, Some(0) | None) => format!("(over) {}", text(error)),
+        (error, Some(1)) => text(error),
+        (error, Some(times)) => format!("{} ({times} times in a row)", text(error)),
+    };
+    [name.to_owned(), time(&state["last_success"]), text(&state["waiting_batches"]), error]
+}
+
+fn source(source: &Value) -> [String; 6] {
+    let behind = source["lag"].as_u64().map_or("?".into(), |lag| lag.to_string());
+    let state = match (&source["last_error"], &source["state"]) {
+        (Value::String(error), _) => error.clone(),
+        (_, Value::String(state)) if !state.is_empty() => state.clone(),
+        _ => "-".to_owned(),
+    };
+    let cell = |key: &str| text(&source[key]);
+    [cell("name"), cell("group"), cell("stream"), cell("acknowledged"), behind, state]
+}
+
+/// One line, whatever is in it.
+fn text(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn time(value: &Value) -> String {
@@ -84,23 +149,57 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn printed(status: &Value) -> String {
+        let mut out = vec![];
+        print(status, &mut out).expect("memory takes all");
+        String::from_utf8(out).expect("UTF-8")
+    }
+
     #[test]
     fn people_see_what_waits_and_why() {
-        let status = json!({
+        let out = printed(&json!({
             "version": "1", "process": 7, "config": "/c.json", "state_folder": "/s", "instance_id": "sys-1", "destination": "aws",
             "started": 0,
             "destinations": {"logs": {"last_success": null, "last_error": "no route", "failures_in_a_row": 3, "waiting_batches": 2}},
-            "sources": [{"name": "/var/log/x", "group": "g", "stream": "x", "acknowledged": 10, "lag": 5, "last_error": "gone"}],
+            "sources": [
+                {"name": "/var/log/x", "group": "g", "stream": "x", "acknowledged": 10, "lag": 5, "last_error": "gone"},
+                {"name": "journal", "group": "g", "stream": "j", "acknowledged": 7, "lag": null, "state": "no journalctl here"},
+                {"name": "", "group": "", "stream": "", "acknowledged": 0, "lag": null},
+            ],
             "counters": {"retries": 3, "polls_failed": 0},
-        });
-        let mut out = vec![];
-        print(&status, &mut out).expect("memory takes all");
-        let out = String::from_utf8(out).expect("UTF-8");
-        for part in
-            ["no route (3 times in a row)", "never", "/var/log/x -> g x: 10 delivered, 5 behind", "gone", "3  retries "]
-        {
-            assert!(out.contains(part), "{part} in\n{out}");
+        }));
+        let lines: Vec<String> =
+            out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        for line in [
+            "logs never 2 no route (3 times in a row)",
+            "/var/log/x g x 10 5 gone",
+            "journal g j 7 ? no journalctl here",
+            "3 retries calls that were tried again",
+        ] {
+            assert!(lines.iter().any(|l| l == line), "{line} in\n{out}");
         }
-        assert!(!out.contains("polls_failed"));
+        assert!(!out.contains("polls_failed") && !out.contains("store"));
+        assert_eq!(lines.iter().filter(|line| line.contains("0 ?")).count(), 0, "{out}");
+    }
+
+    #[test]
+    fn columns_stand_below_their_headings() {
+        let source = |name: &str| json!({"name": name, "group": "/group", "stream": "s", "acknowledged": 1, "lag": 0});
+        let out = printed(&json!({"sources": [source("/a"), source("/a/much/longer/name.log")]}));
+        let at = |begins: &str, part: &str| {
+            let line = out.lines().find(|line| line.starts_with(begins)).expect("a line");
+            line.find(part).expect("a column")
+        };
+        assert_eq!(at("SOURCE", "GROUP"), at("/a ", "/group"));
+        assert_eq!(at("SOURCE", "GROUP"), at("/a/much", "/group"));
+    }
+
+    #[test]
+    fn a_daemon_with_another_configuration_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (ours, theirs) = (folder.path().join("a.json"), folder.path().join("b.json"));
+        let status = json!({ "config": &theirs });
+        assert_eq!(other_config(&status, &ours), theirs.to_str());
+        assert_eq!(other_config(&status, &theirs), None);
     }
 }

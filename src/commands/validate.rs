@@ -3,7 +3,7 @@
 //! Exit codes: 0 when they can, 78 when one cannot (`EXIT_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
 use super::EXIT_CONFIG;
-use crate::config::{self, Finding};
+use crate::config::{self, Finding, Sends};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -26,7 +26,7 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
 }
 
 fn findings(file: &Path) -> Vec<Finding> {
-    config::load_checked(file).findings
+    config::load_checked(file, Sends::AsConfigured).findings
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_clean_file_exits_with_0_and_warnings_only_count_when_strict() {
-        let (_folder, clean) = written("{}");
+        let (_folder, clean) = written(r#"{ "agent": { "region": "us-east-1" } }"#);
         assert_eq!(exit_code(&findings(&clean), true), 0);
         let (_folder, warned) = written(r#"{ "typo": 1 }"#);
         assert_eq!(exit_code(&findings(&warned), false), 0);
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn machines_get_one_array() {
-        let (_folder, path) = written(r#"{ "agent": { "debug": 1, "regoin": "x" } }"#);
+        let (_folder, path) = written(r#"{ "agent": { "region": "us-east-1", "debug": 1, "regoin": "x" } }"#);
         let mut out = Vec::new();
         as_json(&mut out, &findings(&path)).expect("memory");
         let read: serde_json::Value = serde_json::from_slice(&out).expect("JSON");

@@ -2,6 +2,8 @@
 use super::{
     authentication,
     dialect::Dialect,
+    finding::Severity,
+    placeholder,
     section::Section,
     settings::{Agent, Destination, Endpoints, Instance, OwnLog, Serial, Spool},
 };
@@ -24,14 +26,14 @@ const SPOOL_FREE: u64 = 64 * 1024 * 1024;
 /// Everything but metrics, logs and the embedded store.
 pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
     let agent = root.child("agent");
-    let region = agent.child("region").text().map(str::to_owned);
+    let region = region(&agent.child("region"));
     Agent {
         destination: match agent.child("destination").text() {
             Some("local") => Destination::Local,
             _ => Destination::Aws,
         },
         instance: instance(&agent.child("instance"), dialect),
-        authentication: authentication::read(&agent.child("authentication"), region.is_some()),
+        authentication: authentication::read(&agent.child("authentication"), agent.has("region")),
         role_arn: role(&agent),
         region,
         own_log: own_log(&agent),
@@ -40,6 +42,38 @@ pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
         endpoints: endpoints(root, &agent),
         spool: spool(&agent.child("spool")),
     }
+}
+
+/// A region's name is part of host names: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`.
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
+fn region(section: &Section<'_>) -> Option<String> {
+    let name = section.text().filter(|name| !name.is_empty())?;
+    let parts: Vec<&str> = name.split('-').collect();
+    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let (last, before) = parts.split_last()?;
+    let usual = before.len() >= 2 && before.iter().all(word) && last.parse::<u8>().is_ok();
+    if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        let better = name.trim().to_lowercase().replace(['_', ' '], "-");
+        let why = "no AWS region is called so: small letters, digits and hyphens, like us-east-1";
+        section.report(Severity::Error, why.into(), (better != name).then_some(better));
+    } else if !usual {
+        section.warning("does not look like the name of an AWS region, like us-east-1 or eu-central-1");
+    }
+    Some(name.to_owned())
+}
+
+/// What stands in the instance id is the value of a dimension, and part of the names of groups and streams.
+fn named(section: Section<'_>) -> Option<String> {
+    let text = section.text()?;
+    let wrong = |fits: fn(char) -> bool| text.chars().find(|c| !fits(*c)).map(char::escape_debug);
+    // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+    if let Some(wrong) = wrong(|c| c == ' ' || c.is_ascii_graphic()) {
+        section.error(format!("CloudWatch takes ASCII characters only in the instance id, found `{wrong}`"));
+    } else if let Some(wrong) = wrong(|c| placeholder::fits_group(c) && placeholder::fits_stream(c)) {
+        section
+            .warning(format!("`{wrong}` cannot stand in the name of every log group and stream; there it becomes `_`"));
+    }
+    Some(text.to_owned())
 }
 
 /// `credentials.role_arn` of a section.
@@ -53,7 +87,7 @@ pub fn folder(section: &Section<'_>) -> Option<PathBuf> {
 }
 
 fn instance(section: &Section<'_>, dialect: &Dialect) -> Instance {
-    let text = |key: &str| section.child(key).text().map(str::to_owned);
+    let text = |key: &str| named(section.child(key));
     let serial = match (text("serial"), section.child("command").verbatim()) {
         (Some(serial), _) => Serial::Fixed(serial),
         (None, Some(command)) => Serial::Command(command.to_owned()),

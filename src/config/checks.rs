@@ -1,29 +1,46 @@
 //! What a configuration points to on this host: can it be read, and is it safe. Decoding never looks; this does, for `validate` and at start.
 use super::{
-    File, Finding,
+    File, Finding, Sends, Severity,
+    authentication::{self, Way},
     section::{Findings, Section},
-    settings::{Authentication, Certificate, PASSWORD_VARIABLE, Password, Serial, Settings},
+    settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
+    surroundings::Surroundings,
 };
-use crate::platform::permissions::{self, Owner};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use crate::platform::{
+    host,
+    permissions::{self, Owner},
+};
+use rustls::{
+    crypto,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
 use std::{collections::HashMap, fs, io, path::Path};
 
 /// Everything that this host does not grant. Reads small files; does no network.
-pub fn check_host(settings: &Settings, file: &File) -> Vec<Finding> {
-    let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
-    check(settings, file, password)
-}
-
-fn check(settings: &Settings, file: &File, password_in_environment: bool) -> Vec<Finding> {
-    let findings = Findings::default();
+pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surroundings) -> Vec<Finding> {
+    let (findings, login) = (Findings::default(), Findings::default());
     let root = Section::root(file, &findings);
     let agent = root.child("agent");
+    let signs_in = sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
+    // The other ways name their region, or that was reported.
+    let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
     command_is_ours(settings, file, &agent);
-    authentication(settings, file, &agent.child("authentication"), password_in_environment);
+    authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
+    for mut finding in login.into_sorted() {
+        if !signs_in {
+            finding.severity = Severity::Warning;
+        }
+        findings.push(finding);
+    }
+    if signs_in && !agent.has("region") && by_chain && !surroundings.region {
+        agent.child("region").warning("no region is set here, in AWS_REGION, or in the AWS profile; name it here");
+    }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
         certificates(&agent.child("ca_bundle"), bundle);
     }
     relative_paths(settings, &root);
+    folders(settings, &root);
     findings.into_sorted()
 }
 
@@ -46,27 +63,30 @@ fn command_is_ours(settings: &Settings, file: &File, agent: &Section<'_>) {
     }
 }
 
-fn authentication(settings: &Settings, file: &File, section: &Section<'_>, password_in_environment: bool) {
+/// Looks at what is named, also beside other mistakes of the section.
+fn authentication(file: &File, section: &Section<'_>, surroundings: &Surroundings) {
     if section.has("password") && file.rights.is_some_and(|rights| rights.all_may_read) {
         section.child("password").warning(
             "every user of this host may read this file and the password in it; \
              take the right away (chmod o-r) or use `passwordFile`",
         );
     }
-    match &settings.agent.authentication {
-        Authentication::Chain => {}
-        Authentication::Cognito(cognito) => match &cognito.password {
+    match authentication::way(section) {
+        Way::Chain | Way::Unclear => {}
+        Way::Cognito => match authentication::password(section) {
             Password::Inline(_) => {}
-            Password::File(path) => password_file(&section.child("passwordFile"), path),
-            Password::Environment => {
-                if !password_in_environment {
-                    section.error(format!(
-                        "has neither `password` nor `passwordFile`, and the environment variable {PASSWORD_VARIABLE} is not set"
-                    ));
-                }
-            }
+            Password::File(path) => password_file(&section.child("passwordFile"), &path),
+            Password::Environment if surroundings.password || authentication::tries_a_password(section) => {}
+            Password::Environment => section.error(format!(
+                "has neither `password` nor `passwordFile`, and the environment variable {PASSWORD_VARIABLE} is not set"
+            )),
         },
-        Authentication::Iot(iot) => certificate(&section.child("certificate"), &iot.certificate),
+        Way::Iot => {
+            let section = section.child("certificate");
+            if let Some(named) = authentication::certificate(&section) {
+                certificate(&section, &named);
+            }
+        }
     }
 }
 
@@ -79,44 +99,51 @@ fn password_file(section: &Section<'_>, path: &Path) {
 }
 
 fn certificate(section: &Section<'_>, certificate: &Certificate) {
-    match certificate {
+    let (chain, key) = match certificate {
         Certificate::Bundle(path) => {
-            certificates(section, path);
-            private_key(section, path);
+            let Some(pem) = contents(section, path) else { return };
+            (certificates_in(section, path, &pem), private_key(section, path, &pem))
         }
         Certificate::Pair { certificate, key } => {
             let items = section.items();
             let [first, second] = items.as_slice() else { return };
-            certificates(first, certificate);
-            private_key(second, key);
+            let pem = contents(second, key);
+            (certificates(first, certificate), pem.and_then(|pem| private_key(second, key, &pem)))
         }
+    };
+    let (Some(chain), Some(key)) = (chain, key) else { return };
+    match CertifiedKey::from_der(chain, key, &crypto::ring::default_provider()) {
+        Ok(_) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            section.error("the private key does not belong to the certificate; name the two of one device");
+        }
+        Err(error) => section.error(format!("certificate and key cannot be used: {error}")),
     }
 }
 
-/// Reports a file without a certificate in it.
-fn certificates(section: &Section<'_>, path: &Path) {
-    let Some(pem) = contents(section, path) else { return };
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+/// The certificates in a file; reports one without any.
+fn certificates(section: &Section<'_>, path: &Path) -> Option<Vec<CertificateDer<'static>>> {
+    certificates_in(section, path, &contents(section, path)?)
+}
+
+fn certificates_in(section: &Section<'_>, path: &Path, pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match found {
-        Ok(certificates) if !certificates.is_empty() => {}
+        Ok(certificates) if !certificates.is_empty() => return Some(certificates),
         Ok(_) => section.error(format!("there is no PEM certificate (BEGIN CERTIFICATE) in {}", path.display())),
         Err(error) => section.error(format!("{} is no PEM file: {error}", path.display())),
     }
+    None
 }
 
-/// Reports a file without a private key in it, or with one that everybody may read.
-fn private_key(section: &Section<'_>, path: &Path) {
-    // An unreadable bundle was reported when its certificates were looked for.
-    let pem = match section.items().is_empty() && section.at.ends_with("certificate") {
-        true => fs::read(path).ok(),
-        false => contents(section, path),
-    };
-    let Some(pem) = pem else { return };
-    if PrivateKeyDer::from_pem_slice(&pem).is_err() {
-        section.error(format!("there is no PEM private key (BEGIN PRIVATE KEY) in {}", path.display()));
-    } else {
-        private(section, path, "the private key in it");
+/// The private key in a file; reports one without any, and one that everybody may read.
+fn private_key(section: &Section<'_>, path: &Path, pem: &[u8]) -> Option<PrivateKeyDer<'static>> {
+    let key = PrivateKeyDer::from_pem_slice(pem).ok();
+    match &key {
+        Some(_) => private(section, path, "the private key in it"),
+        None => section.error(format!("there is no PEM private key (BEGIN PRIVATE KEY) in {}", path.display())),
     }
+    key
 }
 
 fn private(section: &Section<'_>, path: &Path, what: &str) {
@@ -157,6 +184,33 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
 fn absolute(section: &Section<'_>, path: &Path) {
     if !path.is_absolute() {
         section.warning("not an absolute path on this system: it leads from the folder in which the daemon is started");
+    }
+}
+
+/// Folders that are named and cannot be there.
+fn folders(settings: &Settings, root: &Section<'_>) {
+    let agent = root.child("agent");
+    if let Some(path) = &settings.agent.state_folder {
+        can_be_written(&agent.child("state_folder"), path);
+    }
+    if let Some(path) = &settings.local.folder {
+        can_be_written(&root.path(&["local", "folder"]), path);
+    }
+    if let (true, Some(folder)) =
+        (settings.agent.own_log.named, settings.agent.own_log.file.as_deref().and_then(Path::parent))
+    {
+        can_be_written(&agent.child("logfile"), folder);
+    }
+}
+
+fn can_be_written(section: &Section<'_>, folder: &Path) {
+    let Err(error) = host::check_writable(folder) else { return };
+    let folder = folder.display();
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        // The daemon may well run as another user than whoever validates.
+        section.warning(format!("this user may not write to {folder}; the daemon's user must be allowed to"));
+    } else {
+        section.error(format!("the folder {folder} cannot be made or written: {error}"));
     }
 }
 

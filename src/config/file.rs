@@ -3,6 +3,9 @@
 //! serde_json reads the text; this file only asks it for one level after the other as slices of the text (`RawValue`), so that
 //! a part's address tells its line. Whatever is wrong with the text itself becomes a [`Finding`] here: no file, a folder, not UTF-8,
 //! not JSON, nested too deep, one key twice. What the parts mean is not known here.
+mod broken;
+
+use self::broken::{Broken, Cause, broken, floor};
 use super::{finding::Finding, section::join};
 use crate::platform::permissions::{self, Rights};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -235,39 +238,6 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Finding {
     Finding { line: Some(line), column: Some(column), ..Finding::of_file(path, why) }
 }
 
-/// Why the text is no tree, and where.
-struct Broken {
-    at: usize,
-    why: Cause,
-}
-
-enum Cause {
-    Empty,
-    ByteOrderMark,
-    TrailingComma,
-    TooDeep,
-    Syntax(String),
-}
-
-impl Cause {
-    fn in_words(&self, text: &str, at: usize) -> String {
-        let rest = &text[at..];
-        match self {
-            Self::Empty => "is empty; the least configuration is {}".into(),
-            Self::ByteOrderMark => "begins with a byte-order mark; save it as UTF-8 without one".into(),
-            Self::TrailingComma => "not JSON: nothing follows this comma; remove it".into(),
-            Self::TooDeep => format!("nested more than {DEEPEST} levels deep; this is not a configuration"),
-            Self::Syntax(_) if rest.starts_with("//") || rest.starts_with("/*") || rest.starts_with('#') => {
-                "not JSON: comments are not part of it; remove this one".into()
-            }
-            Self::Syntax(_) if rest.starts_with('\'') => {
-                "not JSON: keys and texts stand in double quotes (\"), not in single ones".into()
-            }
-            Self::Syntax(why) => format!("not JSON: {why}"),
-        }
-    }
-}
-
 /// A key that stands twice in one object: its path and its two places.
 struct Twice {
     path: String,
@@ -283,22 +253,6 @@ fn top(text: &str) -> Result<&RawValue, Broken> {
         return Err(Broken { at: 0, why: Cause::Empty });
     }
     serde_json::from_str(text).map_err(|error| broken(text, 0, &error))
-}
-
-/// Where and why serde_json gave up on `text[base..]`.
-fn broken(text: &str, base: usize, error: &serde_json::Error) -> Broken {
-    let part = &text[base..];
-    let line = error.line().max(1) - 1;
-    let start = if line == 0 { 0 } else { part.match_indices('\n').nth(line - 1).map_or(part.len(), |(at, _)| at + 1) };
-    let at = (base + start + error.column().saturating_sub(1)).min(text.len());
-    let full = error.to_string();
-    let why = full.rfind(" at line ").map_or(full.as_str(), |end| &full[..end]);
-    Broken { at, why: Cause::Syntax(why.to_owned()) }
-}
-
-/// The last character boundary at or before `at`.
-fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// One value and, by recursion of at most [`DEEPEST`] levels, all in it. Each level is scanned once more than the one above it.

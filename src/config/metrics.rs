@@ -50,6 +50,12 @@ fn dimensions(section: &Section<'_>, dialect: &Dialect) -> Vec<Dimension> {
             section.key(entry).warning("each metric has a dimension of this name already; ignored");
         } else if entry.key.is_empty() || text.trim().is_empty() {
             value.error("neither name nor value of a dimension may be empty");
+        } else if let Some(wrong) = entry.key.chars().chain(text.chars()).find(|c| *c != ' ' && !c.is_ascii_graphic()) {
+            // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+            value.error(format!(
+                "CloudWatch takes ASCII characters only in a dimension, found `{}`",
+                wrong.escape_debug()
+            ));
         } else {
             dimensions.push(Dimension::new(entry.key.as_str(), text));
         }

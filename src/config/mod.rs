@@ -23,8 +23,8 @@ mod retention;
 mod section;
 pub mod settings;
 mod shape;
+mod surroundings;
 
-pub use checks::check_host;
 pub use file::File;
 pub use finding::{Finding, Severity};
 pub use settings::Settings;
@@ -33,6 +33,7 @@ use dialect::Dialect;
 use section::{Findings, Section};
 use settings::Local;
 use std::{path::Path, time::Duration};
+use surroundings::Surroundings;
 
 /// Where the configuration is when nobody names another.
 pub const DEFAULT_PATH: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
@@ -57,24 +58,33 @@ impl Loaded {
     }
 }
 
+/// Whether AWS will be reached, and the login therefore needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sends {
+    /// When the configuration's destination is AWS.
+    AsConfigured,
+    /// Never: a dry run, or one into the embedded CloudWatch. What only the login lacks is a warning.
+    Nowhere,
+}
+
 /// Reads a configuration, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
-    finish(File::read(path), false)
+    finish(File::read(path), None)
 }
 
 /// Reads a configuration and checks what it points to on this host: what `validate` and the start of the daemon want.
-pub fn load_checked(path: &Path) -> Loaded {
-    finish(File::read(path), true)
+pub fn load_checked(path: &Path, sends: Sends) -> Loaded {
+    finish(File::read(path), Some((sends, &Surroundings::of_this_process())))
 }
 
-fn finish(file: Result<File, Box<Finding>>, checked: bool) -> Loaded {
+fn finish(file: Result<File, Box<Finding>>, checked: Option<(Sends, &Surroundings)>) -> Loaded {
     let file = match file {
         Ok(file) => file,
         Err(finding) => return Loaded { settings: None, findings: vec![*finding] },
     };
     let (settings, mut findings) = decode(&file);
-    if checked {
-        findings.extend(check_host(&settings, &file));
+    if let Some((sends, surroundings)) = checked {
+        findings.extend(checks::check(&settings, &file, sends, surroundings));
         findings.sort_by_key(|finding| (finding.line, finding.column));
     }
     let runs = !findings.iter().any(Finding::is_error);

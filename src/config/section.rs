@@ -4,7 +4,7 @@
 //! the table of keys before anything is decoded (see `shape`). So decoding only reports what a table cannot say.
 use super::{
     file::{Entry, File, Node, Value},
-    finding::{Finding, Severity},
+    finding::{Finding, Severity, nearest},
 };
 use std::cell::RefCell;
 
@@ -69,6 +69,15 @@ impl<'a> Section<'a> {
     /// Whether a key is there.
     pub fn has(&self, key: &str) -> bool {
         self.child(key).exists()
+    }
+
+    /// Whether a key is there, or one that is not `known` and was most likely meant to be it: that one is reported as unknown, and
+    /// one finding for one mistake is enough.
+    pub fn means(&self, key: &str, known: &[&str]) -> bool {
+        let slip = |entry: &Entry| {
+            !known.contains(&entry.key.as_str()) && nearest(&entry.key, known.iter().copied()).as_deref() == Some(key)
+        };
+        self.has(key) || self.entries().iter().any(slip)
     }
 
     /// The items of a list.

@@ -14,6 +14,8 @@ use std::collections::HashMap;
 #[derive(Clone, Copy)]
 pub enum Shape {
     Any,
+    /// For keys that may be there and say nothing.
+    Null,
     Bool,
     /// Text of so many characters. An environment variable in it is reported as not run.
     Text(usize, usize),
@@ -116,7 +118,7 @@ impl Walk<'_> {
     fn check(&self, shape: &Shape, section: &Section<'_>, later: bool) {
         let Some(node) = section.node() else { return };
         match (shape, &node.value) {
-            (Shape::Any, _) | (Shape::Bool, Value::Bool(_)) => {}
+            (Shape::Any, _) | (Shape::Null, Value::Null) | (Shape::Bool, Value::Bool(_)) => {}
             (Shape::Text(min, max), Value::Text(text)) => {
                 if let Some(name) = variable(text) {
                     if !later {
@@ -149,7 +151,8 @@ impl Walk<'_> {
                 };
             }
             (
-                Shape::Bool
+                Shape::Null
+                | Shape::Bool
                 | Shape::Text(..)
                 | Shape::Verbatim(..)
                 | Shape::Secret
@@ -185,10 +188,11 @@ impl Walk<'_> {
     }
 
     fn table(&self, table: &Table, section: &Section<'_>, later: bool) {
-        for needed in table.needs.iter().filter(|needed| !section.has(needed)) {
+        let names: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        for needed in table.needs.iter().filter(|needed| !section.means(needed, &names)) {
             section.error(format!("`{needed}` is missing"));
         }
-        if !table.needs_any.is_empty() && !table.needs_any.iter().any(|needed| section.has(needed)) {
+        if !table.needs_any.is_empty() && !table.needs_any.iter().any(|needed| section.means(needed, &names)) {
             section.error(format!("needs one of {}", quoted(table.needs_any)));
         }
         let entries = section.entries();
@@ -240,6 +244,7 @@ impl Shape {
     fn takes(&self, value: &Value) -> bool {
         match self {
             Self::Any => true,
+            Self::Null => matches!(value, Value::Null),
             Self::Bool => matches!(value, Value::Bool(_)),
             Self::Text(..) | Self::Verbatim(..) | Self::Secret | Self::Word(_) => matches!(value, Value::Text(_)),
             Self::Int(..) | Self::Retention => matches!(value, Value::Number(_)),
@@ -252,6 +257,7 @@ impl Shape {
     fn in_words(&self) -> String {
         match self {
             Self::Any => "anything".into(),
+            Self::Null => "null".into(),
             Self::Bool => "true or false".into(),
             Self::Text(..) | Self::Verbatim(..) | Self::Secret => "text".into(),
             Self::Word(words) => format!("one of {}", quoted(words)),

@@ -13,7 +13,7 @@ mod publisher_dialect;
 mod signing_in;
 
 fn loaded(text: &str) -> Loaded {
-    finish(File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None), false)
+    finish(File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None), None)
 }
 
 #[track_caller]
@@ -133,12 +133,12 @@ fn arbitrary_json() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #[test]
     fn no_bytes_make_the_loader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        finish(File::parse(Path::new("c.json"), bytes, None), false);
+        finish(File::parse(Path::new("c.json"), bytes, None), None);
     }
 
     #[test]
     fn no_text_of_json_characters_makes_the_loader_panic(text in r#"[\[\]{}",:\\\n a0-9.eE+/ud#'ä-]{0,120}"#) {
-        finish(File::parse(Path::new("c.json"), text.clone().into_bytes(), None), false);
+        finish(File::parse(Path::new("c.json"), text.clone().into_bytes(), None), None);
         // What serde_json calls JSON is a tree here, and nothing else is.
         let ours = File::parse(Path::new("c.json"), text.clone().into_bytes(), None).is_ok();
         if let Ok(value) = serde_json::from_str::<serde_json::Value>(&text) {

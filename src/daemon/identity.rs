@@ -33,12 +33,14 @@ pub enum IdentityError {
     Spawn { command: String, source: io::Error },
     #[error("agent.instance.command did not end within {} seconds: `{command}`", COMMAND_LIMIT.as_secs())]
     TooSlow { command: String },
-    #[error("agent.instance.command failed ({status}): `{command}` said `{said}`")]
+    #[error("agent.instance.command failed ({status}): `{command}` {said}")]
     Failed { command: String, status: std::process::ExitStatus, said: String },
-    #[error("agent.instance.command printed nothing: `{command}`; it must print this system's serial number")]
+    #[error(
+        "agent.instance.command printed nothing: `{command}`; it must print this system's serial number, or agent.instance.serial must name one"
+    )]
     Empty { command: String },
     #[error(
-        "agent.instance.command printed more than one word, so that it cannot be part of a name: `{command}` printed `{said}`"
+        "agent.instance.command must print one word of ASCII characters, at most 200, to be part of a name: `{command}` printed `{said}`"
     )]
     NotAName { command: String, said: String },
 }
@@ -82,14 +84,19 @@ async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityE
         Ok(output) => output.map_err(|source| IdentityError::Spawn { command: name(), source })?,
     };
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).trim().chars().take(200).collect();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let said = match stderr.trim() {
+            "" => "said nothing about it".to_owned(),
+            words => format!("said `{}`", words.chars().take(200).collect::<String>()),
+        };
         return Err(IdentityError::Failed { command: name(), status: output.status, said });
     }
     let serial = String::from_utf8_lossy(&output.stdout).trim().to_lowercase();
     if serial.is_empty() {
         return Err(IdentityError::Empty { command: name() });
     }
-    if serial.contains(|c: char| c.is_whitespace() || c.is_control()) || serial.len() > 200 {
+    // A dimension's value is ASCII: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+    if !serial.bytes().all(|byte| byte.is_ascii_graphic()) || serial.len() > 200 {
         return Err(IdentityError::NotAName { command: name(), said: serial.chars().take(200).collect() });
     }
     Ok(serial)
@@ -127,7 +134,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_fails_or_says_nothing_is_an_error_that_names_it() {
-        for (command, part) in [("echo sorry >&2; exit 3", "sorry"), ("true", "nothing"), ("echo a b", "a b")] {
+        for (command, part) in [
+            ("echo sorry >&2; exit 3", "sorry"),
+            ("true", "nothing"),
+            ("exit 3", "said nothing about it"),
+            ("echo a b", "a b"),
+            ("echo ü", "ü"),
+        ] {
             let error = id(Serial::Command(command.into())).await.expect_err("must fail").to_string();
             assert!(error.contains(command) && error.contains(part), "{error}");
         }

@@ -10,6 +10,8 @@
 //! is not acknowledged by then is read again, what is not sent by then is spooled.
 mod identity;
 mod lanes;
+mod once;
+mod scratch;
 mod signals;
 mod state;
 mod status;
@@ -18,17 +20,17 @@ mod wiring;
 
 pub use identity::{Identity, IdentityError};
 pub use signals::{Request, Signals};
-pub use state::{StateError, StateFolder, default_folder, locate};
+pub use state::{Home, StateError, StateFolder, default_store};
 pub use status::{ask, socket_path};
 
 use crate::{
     config::Settings,
-    publish::Put,
-    telemetry::{board::Board, counters},
+    publish::{Put, chain},
 };
 use std::{
     io,
     path::PathBuf,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,14 +55,6 @@ pub struct Options {
     pub once: bool,
 }
 
-/// Why it runs no more.
-pub enum Ended {
-    /// It was asked to, or had only one round to do.
-    Stopped,
-    /// It is to go on with these settings.
-    Reload(Box<Settings>),
-}
-
 /// Why the daemon could not start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -82,37 +76,105 @@ pub enum DaemonError {
     Thread { what: &'static str, source: io::Error },
     #[error("the task `{0}` ended by itself; that is a fault in this program, please report it")]
     TaskEnded(&'static str),
+    #[error("nothing could be delivered for {} seconds; what is left is kept for the next run: {why}", once::STALLED.as_secs())]
+    Undelivered { why: String },
     #[error("stopped at once by a second signal; what was not delivered will be sent at the next start")]
     Interrupted,
 }
 
 /// Run until asked to stop. `reload` reads the configuration again; it says itself what is wrong with it.
 ///
+/// A new configuration that cannot be started changes nothing: the old one goes on.
+///
 /// # Errors
 /// When it cannot start, or cannot go on.
 pub async fn run(
+    mut settings: Settings,
+    options: &Options,
+    signals: &mut Signals,
+    reload: &dyn Fn() -> Option<Settings>,
+) -> Result<(), DaemonError> {
+    let Some(mut running) = start(&settings, options, signals).await? else { return Ok(()) };
+    loop {
+        let ended = attend(&mut running, &settings, options, signals, reload).await;
+        stop(running, &settings, signals).await?;
+        let Ended::Reload(new) = ended? else { return Ok(()) };
+        let started = match start(&new, options, signals).await {
+            Ok(started) => {
+                settings = *new;
+                started
+            }
+            Err(error) => {
+                tracing::error!("the new configuration cannot be started, so the old one goes on: {}", chain(&error));
+                start(&settings, options, signals).await?
+            }
+        };
+        match started {
+            Some(again) => running = again,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Why it runs no more.
+enum Ended {
+    /// It was asked to, or had only one round to do.
+    Stopped,
+    /// It is to go on with these settings.
+    Reload(Box<Settings>),
+}
+
+/// Start everything; `None` when a request to stop came first: the command that names this machine may take its time.
+async fn start(settings: &Settings, options: &Options, signals: &mut Signals) -> Result<Option<Running>, DaemonError> {
+    let mut starting = pin!(Running::start(settings, options));
+    let mut reload = false;
+    let started = loop {
+        tokio::select! {
+            started = &mut starting => break started,
+            request = signals.next() => match request {
+                Request::Stop => return Ok(None),
+                Request::Reload => reload = true,
+            },
+        }
+    };
+    if reload {
+        signals.put_back(Request::Reload);
+    }
+    started.map(Some)
+}
+
+/// Wait for the end, or for a reason to end.
+async fn attend(
+    running: &mut Running,
     settings: &Settings,
     options: &Options,
     signals: &mut Signals,
     reload: &dyn Fn() -> Option<Settings>,
 ) -> Result<Ended, DaemonError> {
-    let mut running = Running::start(settings, options).await?;
-    let ended = loop {
+    let Running { tasks, board, state, .. } = running;
+    let mut round = pin!(once::finished(board, settings.metrics.is_some()));
+    let mut taken = pin!(state.taken());
+    loop {
         tokio::select! {
             request = signals.next() => match request {
-                Request::Stop => break Ok(Ended::Stopped),
+                Request::Stop => return Ok(Ended::Stopped),
                 Request::Reload => match reload() {
-                    Some(settings) => break Ok(Ended::Reload(Box::new(settings))),
+                    Some(settings) => return Ok(Ended::Reload(Box::new(settings))),
                     None => tracing::error!("the configuration was not reloaded; the old one stays in force"),
                 },
             },
-            name = running.tasks.next_end() => break Err(DaemonError::TaskEnded(name)),
-            () = caught_up(&running.board, settings.metrics.is_some()), if options.once => break Ok(Ended::Stopped),
+            name = tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
+            by = &mut taken => return Err(by.into()),
+            done = &mut round, if options.once => return done.map(|()| Ended::Stopped),
         }
-    };
+    }
+}
+
+/// Take everything down in order, or at once when it is asked for a second time.
+async fn stop(running: Running, settings: &Settings, signals: &mut Signals) -> Result<(), DaemonError> {
     tracing::info!(seconds = settings.agent.shutdown.as_secs(), "stopping");
     tokio::select! {
-        () = running.stop(settings.agent.shutdown) => ended,
+        () = running.stop(settings.agent.shutdown) => Ok(()),
         () = second_stop(signals) => Err(DaemonError::Interrupted),
     }
 }
@@ -123,17 +185,4 @@ async fn second_stop(signals: &mut Signals) {
     const SAME: Duration = Duration::from_millis(500);
     let first = Instant::now();
     while signals.next().await != Request::Stop || first.elapsed() < SAME {}
-}
-
-/// Ends when the first reading is on its way and nothing that the sources hold is unsent, twice in a row.
-async fn caught_up(board: &Board, metrics: bool) {
-    /// How often to look; the first look comes late enough for the sources to have opened what is there.
-    const LOOK: Duration = Duration::from_millis(500);
-    let mut quiet = 0;
-    while quiet < 2 {
-        tokio::time::sleep(LOOK).await;
-        let sent = counters::METRIC_REQUESTS.get() + counters::BATCHES_SPOOLED.get() > 0;
-        let lag = board.read().sources.values().any(|s| s.size.is_some_and(|size| size > s.acknowledged));
-        quiet = if lag || (metrics && !sent) { 0 } else { quiet + 1 };
-    }
 }

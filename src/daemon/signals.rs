@@ -72,19 +72,31 @@ mod imp {
 }
 
 /// Listens for as long as it lives; what comes before it is made has the system's default effect.
-pub struct Signals(imp::Signals);
+pub struct Signals {
+    system: imp::Signals,
+    /// Handed out before anything new.
+    kept: Option<Request>,
+}
 
 impl Signals {
-    /// Start to listen.
+    /// Start to listen. Must be called inside of the runtime; requests from then on are remembered until they are asked for.
     ///
     /// # Errors
     /// When the operating system does not let us.
     pub fn listen() -> io::Result<Self> {
-        imp::Signals::listen().map(Self)
+        Ok(Self { system: imp::Signals::listen()?, kept: None })
     }
 
     /// The next request.
     pub async fn next(&mut self) -> Request {
-        self.0.next().await
+        match self.kept.take() {
+            Some(request) => request,
+            None => self.system.next().await,
+        }
+    }
+
+    /// Hand this request out again, when there is time for it.
+    pub fn put_back(&mut self, request: Request) {
+        self.kept = Some(request);
     }
 }

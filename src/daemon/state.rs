@@ -1,16 +1,71 @@
 //! The state folder: where it is, that it is ours, and that it is ours alone.
-use crate::{config::settings::Agent, platform};
+//!
+//! Positions and unsent metrics belong to one destination: what the embedded CloudWatch has, AWS has not. So the state of a run into
+//! the embedded store lies in the store's own folder. A folder that somebody removes while the daemon runs is made again.
+use super::Override;
+use crate::{
+    config::{Settings, settings::Destination},
+    platform::{self, files},
+};
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
 };
+
+/// The embedded store inside the state folder, where nobody names another.
+const STORE: &str = "local";
+/// The state inside the store's folder.
+const STATE: &str = "state";
+/// How often to look whether the lock is still where we put it.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Where a daemon keeps what it keeps.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Home {
+    pub state: PathBuf,
+    /// The embedded store, when that is the destination.
+    pub store: Option<PathBuf>,
+}
+
+impl Home {
+    /// Of a daemon with these settings that sends there.
+    pub fn of(settings: &Settings, destination: &Override) -> Self {
+        let named = match (destination, settings.agent.destination) {
+            (Override::Local(named), _) => named.clone(),
+            (Override::AsConfigured | Override::DryRun(_), Destination::Local) => None,
+            (Override::AsConfigured | Override::DryRun(_), Destination::Aws) => {
+                return Self { state: configured(settings), store: None };
+            }
+        };
+        let store = named.or_else(|| settings.local.folder.clone()).unwrap_or_else(|| configured(settings).join(STORE));
+        Self { state: store.join(STATE), store: Some(store) }
+    }
+}
+
+/// The configured state folder, else the installed daemon's if it can be written, else the user's own.
+fn configured(settings: &Settings) -> PathBuf {
+    settings.agent.state_folder.clone().unwrap_or_else(default_folder)
+}
+
+/// The folder of a daemon whose configuration names none.
+fn default_folder() -> PathBuf {
+    // Without a home there is only the working folder left, where somebody will see it.
+    platform::host::default_state_folder().unwrap_or_else(|| "amazon-cloudwatch-publisher-state".into())
+}
+
+/// The embedded store of a daemon whose configuration names neither it nor a state folder.
+pub fn default_store() -> PathBuf {
+    default_folder().join(STORE)
+}
 
 /// The state folder, locked for as long as this lives.
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
-    _lock: File,
+    lock: Mutex<File>,
 }
 
 /// Why there is no state folder to work in.
@@ -18,6 +73,8 @@ pub struct StateFolder {
 pub enum StateError {
     #[error("the state folder {} cannot be made or written; name another one in agent.state_folder", path.display())]
     Unusable { path: PathBuf, source: io::Error },
+    #[error("no folder for a dry run can be made in {}; name another one in the environment variable TMPDIR", path.display())]
+    Scratch { path: PathBuf, source: io::Error },
     #[error("another daemon ({holder}) uses the state folder {}; stop it, or give this one its own agent.state_folder", path.display())]
     InUse { path: PathBuf, holder: String },
 }
@@ -28,42 +85,72 @@ impl StateFolder {
     /// # Errors
     /// When the folder cannot be used, or another daemon uses it.
     pub fn claim(path: PathBuf) -> Result<Self, StateError> {
-        let unusable = |source| StateError::Unusable { path: path.clone(), source };
-        platform::private_folder(&path).map_err(unusable)?;
-        let name = path.join("lock");
-        let mut lock =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(name).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let _ = lock.read_to_string(&mut holder);
-                let holder = holder.trim().to_owned();
-                return Err(StateError::InUse { path, holder });
-            }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
-        }
-        // For the message of the next one only: failing to write it harms nothing.
-        let _ = lock.set_len(0).and_then(|()| write!(lock, "process {}", std::process::id()));
-        Ok(Self { path, _lock: lock })
+        let lock = Mutex::new(locked(&path)?);
+        Ok(Self { path, lock })
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Watches over the lock, and takes it again when somebody removes it. Ends only when another daemon was quicker.
+    pub async fn taken(&self) -> StateError {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            match self.keep() {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::warn!(folder = %self.path.display(), "the state folder was removed; it is made again")
+                }
+                Err(taken @ StateError::InUse { .. }) => return taken,
+                // A full or read-only disk may get better; whoever writes the state says what is wrong with it.
+                Err(StateError::Unusable { .. } | StateError::Scratch { .. }) => {}
+            }
+        }
+    }
+
+    /// Whether the lock had to be made again.
+    fn keep(&self) -> Result<bool, StateError> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where that cannot be told, nothing is known to be wrong.
+        let Ok(ours) = files::stat_open(&lock) else { return Ok(false) };
+        match files::stat(&self.path.join(LOCK)) {
+            Ok(there) if there.id == ours.id => Ok(false),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(false),
+            Ok(_) | Err(_) => {
+                *lock = locked(&self.path)?;
+                Ok(true)
+            }
+        }
+    }
 }
 
-/// The folder that these settings mean: the configured one, else the installed daemon's if it can be written, else the
-/// user's own.
-pub fn locate(agent: &Agent) -> PathBuf {
-    agent.state_folder.clone().unwrap_or_else(default_folder)
-}
+const LOCK: &str = "lock";
 
-/// The folder of a daemon whose configuration names none.
-pub fn default_folder() -> PathBuf {
-    // Without a home there is only the working folder left, where somebody will see it.
-    platform::host::default_state_folder().unwrap_or_else(|| "amazon-cloudwatch-publisher-state".into())
+fn locked(path: &Path) -> Result<File, StateError> {
+    let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
+    platform::private_folder(path).map_err(unusable)?;
+    let mut lock = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path.join(LOCK))
+        .map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _ = lock.read_to_string(&mut holder);
+            let holder = holder.trim().to_owned();
+            return Err(StateError::InUse { path: path.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(unusable(source)),
+    }
+    // For the message of the next one only: failing to write it harms nothing.
+    let _ = lock.set_len(0).and_then(|()| write!(lock, "process {}", std::process::id()));
+    Ok(lock)
 }
 
 #[cfg(test)]
@@ -88,5 +175,47 @@ mod tests {
         std::fs::write(&path, "").expect("written");
         let error = StateFolder::claim(path.clone()).expect_err("a file").to_string();
         assert!(error.contains(path.to_str().expect("UTF-8")) && error.contains("agent.state_folder"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_that_is_removed_is_made_and_locked_again() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("var");
+        let state = StateFolder::claim(path.clone()).expect("free");
+        assert!(!state.keep().expect("ours"), "nothing happened");
+        std::fs::remove_dir_all(&path).expect("removed");
+        assert!(state.keep().expect("ours again"));
+        assert!(!state.keep().expect("ours"));
+        assert!(matches!(StateFolder::claim(path), Err(StateError::InUse { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_took_a_removed_folder_keeps_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("var");
+        let first = StateFolder::claim(path.clone()).expect("free");
+        std::fs::remove_dir_all(&path).expect("removed");
+        let _second = StateFolder::claim(path).expect("free again");
+        assert!(matches!(first.taken().await, StateError::InUse { .. }));
+    }
+
+    fn home(text: &str, destination: &Override) -> Home {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("written");
+        Home::of(&crate::config::load(file.path()).settings.expect("valid"), destination)
+    }
+
+    #[test]
+    fn each_destination_has_a_state_of_its_own() {
+        let both = r#"{ "agent": { "state_folder": "/s" } }"#;
+        let aws = home(both, &Override::AsConfigured);
+        assert_eq!(aws, Home { state: "/s".into(), store: None });
+        let local = home(both, &Override::Local(None));
+        assert_eq!(local, Home { state: "/s/local/state".into(), store: Some("/s/local".into()) });
+        let named = home(both, &Override::Local(Some("/d".into())));
+        assert_eq!(named, Home { state: "/d/state".into(), store: Some("/d".into()) });
+        let configured =
+            r#"{ "agent": { "state_folder": "/s", "destination": "local" }, "local": { "folder": "/f" } }"#;
+        assert_eq!(home(configured, &Override::AsConfigured).state, PathBuf::from("/f/state"));
     }
 }

@@ -1,6 +1,7 @@
 //! The status socket: whoever connects gets one JSON document about the running daemon, and the end of the stream.
 //!
-//! It lies in the state folder, readable by its owner and group. A daemon that cannot open it runs without it and says so.
+//! It lies in the state folder, readable by its owner and group, and goes with the daemon. One that somebody removes is made
+//! again. A daemon that cannot open it runs without it and says so.
 use crate::{
     model::Timestamp,
     telemetry::{
@@ -41,6 +42,8 @@ struct Source {
 pub struct About {
     pub config: PathBuf,
     pub state_folder: PathBuf,
+    /// The folder of the embedded store, when that is the destination.
+    pub store: Option<PathBuf>,
     pub instance_id: String,
     /// `aws`, `local` or `dry-run`.
     pub destination: &'static str,
@@ -54,7 +57,10 @@ pub fn socket_path(state: &Path) -> PathBuf {
 
 fn snapshot(about: &About, board: &Board) -> Vec<u8> {
     let Page { sources, destinations } = board.read();
-    let sources = sources.into_values().map(|state| {
+    // A line without a name belongs to a source that has not been found yet: there is nothing to tell of it.
+    let mut sources: Vec<_> = sources.into_values().filter(|state| !state.name.is_empty()).collect();
+    sources.sort_by(|a, b| (&a.group, &a.stream, &a.name).cmp(&(&b.group, &b.stream, &b.name)));
+    let sources = sources.into_iter().map(|state| {
         let lag = state.size.map(|size| size.saturating_sub(state.acknowledged));
         Source { state, lag }
     });
@@ -66,7 +72,7 @@ fn snapshot(about: &About, board: &Board) -> Vec<u8> {
 
 #[cfg(unix)]
 mod imp {
-    use super::{About, Arc, Board, Path, snapshot};
+    use super::{About, Arc, Board, Path, PathBuf, snapshot};
     use std::{
         io::{self, Read},
         os::unix::{fs::PermissionsExt, net::UnixStream as StdStream},
@@ -75,30 +81,59 @@ mod imp {
     use tokio::{
         io::AsyncWriteExt,
         net::{UnixListener, UnixStream},
-        time::timeout,
+        time::{interval, timeout},
     };
+
+    /// How often to look whether the socket is still there.
+    const LOOK: Duration = Duration::from_secs(5);
 
     /// Longest time a reader may take for its document.
     const PATIENCE: Duration = Duration::from_secs(5);
 
+    /// An open socket. Its file goes with it.
+    pub struct Listener {
+        socket: UnixListener,
+        path: PathBuf,
+    }
+
+    impl Drop for Listener {
+        fn drop(&mut self) {
+            // What is left behind harms nobody: the next daemon takes it away.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
     /// Open the socket. The folder's lock is ours, so a socket file that is there is a dead daemon's.
-    pub fn listen(path: &Path) -> io::Result<UnixListener> {
+    pub fn listen(path: &Path) -> io::Result<Listener> {
+        Ok(Listener { socket: bind(path)?, path: path.to_owned() })
+    }
+
+    fn bind(path: &Path) -> io::Result<UnixListener> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
+        let socket = UnixListener::bind(path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-        Ok(listener)
+        Ok(socket)
     }
 
     /// Answer until dropped, one reader after the other.
-    pub async fn serve(listener: UnixListener, about: About, board: Arc<Board>) {
+    pub async fn serve(mut listener: Listener, about: About, board: Arc<Board>) {
+        let mut look = interval(LOOK);
         loop {
-            match listener.accept().await {
-                Ok((reader, _)) => answer(reader, &about, &board).await,
-                // Out of descriptors, most likely: others may give some back.
-                Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+            tokio::select! {
+                accepted = listener.socket.accept() => match accepted {
+                    Ok((reader, _)) => answer(reader, &about, &board).await,
+                    // Out of descriptors, most likely: others may give some back.
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                },
+                _ = look.tick() => if !listener.path.exists()
+                    // The folder may be gone with it: whoever keeps the lock makes that again.
+                    && let Ok(again) = bind(&listener.path)
+                {
+                    listener.socket = again;
+                },
             }
         }
     }
@@ -144,6 +179,44 @@ pub use imp::{ask, listen, serve};
 mod tests {
     use super::*;
     use crate::model::SourceId;
+    use std::time::Duration;
+
+    fn about(folder: &Path) -> About {
+        About {
+            config: "/c.json".into(),
+            state_folder: folder.into(),
+            store: None,
+            instance_id: "sys-1".into(),
+            destination: "aws",
+            started: Timestamp::now(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_is_removed_is_made_again_and_goes_with_the_daemon() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = socket_path(folder.path());
+        let listener = listen(&path).expect("bound");
+        std::fs::remove_file(&path).expect("it is there");
+        let serving = tokio::spawn(serve(listener, about(folder.path()), Arc::default()));
+        while !path.exists() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        serving.abort();
+        assert!(serving.await.is_err_and(|end| end.is_cancelled()));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn sources_come_in_the_order_of_their_targets_and_have_names() {
+        let board = Board::default();
+        for name in ["/b", "", "/a"] {
+            board.source(SourceId::unique(), |s| (s.name, s.stream) = (name.into(), format!("stream of {name}")));
+        }
+        let json: serde_json::Value = serde_json::from_slice(&snapshot(&about(Path::new("/s")), &board)).expect("JSON");
+        let names: Vec<_> = json["sources"].as_array().expect("a list").iter().map(|s| &s["name"]).collect();
+        assert_eq!(names, ["/a", "/b"]);
+    }
 
     #[tokio::test]
     async fn a_reader_gets_the_counters_and_each_sources_lag() {
@@ -155,14 +228,7 @@ mod tests {
             s.name = "/var/log/x".into();
             (s.acknowledged, s.size) = (10, Some(25));
         });
-        let about = About {
-            config: "/c.json".into(),
-            state_folder: folder.path().into(),
-            instance_id: "sys-1".into(),
-            destination: "aws",
-            started: Timestamp::now(),
-        };
-        tokio::spawn(serve(listen(&path).expect("bound"), about, board));
+        tokio::spawn(serve(listen(&path).expect("bound"), about(folder.path()), board));
         let document = tokio::task::spawn_blocking(move || ask(&path)).await.expect("ran").expect("answered");
         let json: serde_json::Value = serde_json::from_slice(&document).expect("JSON");
         assert_eq!(json["sources"][0]["lag"], 15);

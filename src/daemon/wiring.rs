@@ -1,12 +1,12 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Identity, Options, Override, StateError, StateFolder, lanes::Lanes, locate, status, tasks::Tasks,
+    DaemonError, Home, Identity, Options, Override, StateFolder, lanes::Lanes, scratch::Scratch, status, tasks::Tasks,
 };
 use crate::{
     aws,
     config::{
         Settings, placeholder,
-        settings::{Destination, FileItem, TargetTemplate},
+        settings::{FileItem, TargetTemplate},
     },
     local,
     logs::{files, journald},
@@ -20,11 +20,10 @@ use crate::{
 };
 use std::{
     borrow::Cow,
-    path::PathBuf,
+    path::Path,
     sync::{Arc, mpsc as std_mpsc},
     time::Duration,
 };
-use tempfile::TempDir;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -50,20 +49,20 @@ pub struct Running {
     hurry: CancellationToken,
     wake: std_mpsc::Sender<files::Wake>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
-    state: StateFolder,
+    pub state: StateFolder,
     /// A throw-away copy of the state, in a dry run.
-    _scratch: Option<TempDir>,
+    _scratch: Option<Scratch>,
 }
 
 impl Running {
     /// Claim the state, name the machine, build and start everything.
     pub async fn start(settings: &Settings, options: &Options) -> Result<Self, DaemonError> {
+        let home = Home::of(settings, &options.destination);
         let scratch = match options.destination {
-            Override::DryRun(_) => Some(scratch_of(locate(&settings.agent))?),
+            Override::DryRun(_) => Some(Scratch::of(&home.state)?),
             Override::AsConfigured | Override::Local(_) => None,
         };
-        let folder = scratch.as_ref().map_or_else(|| locate(&settings.agent), |s| s.path().join("var"));
-        let state = StateFolder::claim(folder)?;
+        let state = StateFolder::claim(scratch.as_ref().map_or_else(|| home.state.clone(), Scratch::state))?;
         let identity = Identity::find(&settings.agent.instance).await?;
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
@@ -80,13 +79,32 @@ impl Running {
             state,
             _scratch: scratch,
         };
-        let (put, destination) = running.destination(settings, options, &identity)?;
-        running.open_status(settings, &identity, destination);
-        running.start_metrics(settings, &identity, put.clone())?;
-        running.start_logs(settings, options, &identity, put, wakes)?;
-        let (config, folder) = (settings.file.display(), running.state.path().display());
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), %config, destination, instance = identity.instance_id, state = %folder, "started");
+        let built = running.build(settings, options, &identity, home.store.as_deref(), wakes);
+        if let Err(error) = built {
+            // What has been spawned may hold what the next start needs.
+            running.tasks.abort().await;
+            return Err(error);
+        }
         Ok(running)
+    }
+
+    fn build(
+        &mut self,
+        settings: &Settings,
+        options: &Options,
+        identity: &Identity,
+        store: Option<&Path>,
+        wakes: std_mpsc::Receiver<files::Wake>,
+    ) -> Result<(), DaemonError> {
+        let (put, destination) = self.destination(settings, options, identity, store)?;
+        self.open_status(settings, identity, destination, store);
+        self.start_metrics(settings, identity, put.clone())?;
+        self.start_logs(settings, options, identity, put, wakes)?;
+        let (config, state) = (settings.file.display(), self.state.path().display());
+        let store = store.map(|store| tracing::field::display(store.display()));
+        let (version, instance) = (env!("CARGO_PKG_VERSION"), &identity.instance_id);
+        tracing::info!(version, %config, destination, instance, %state, store, "started");
+        Ok(())
     }
 
     fn destination(
@@ -94,29 +112,34 @@ impl Running {
         settings: &Settings,
         options: &Options,
         identity: &Identity,
+        store: Option<&Path>,
     ) -> Result<(Arc<dyn Put>, &'static str), DaemonError> {
-        let folder = match (&options.destination, settings.agent.destination) {
-            (Override::DryRun(put), _) => return Ok((put.clone(), "dry-run")),
-            (Override::AsConfigured, Destination::Aws) => {
+        match (&options.destination, store) {
+            (Override::DryRun(put), _) => Ok((put.clone(), "dry-run")),
+            (Override::AsConfigured | Override::Local(_), Some(folder)) => {
+                Ok((Arc::new(local::Store::open(folder, settings.local.retention)?), "local"))
+            }
+            (Override::AsConfigured | Override::Local(_), None) => {
                 let connection = aws::connect(settings, &identity.instance_id, self.board.clone())?;
-                let put = connection.put.clone();
+                self.board.destination("credentials", |_| {});
                 self.tasks.spawn("credentials", connection.renewal.run(self.stopping.clone()));
-                return Ok((put, "aws"));
+                Ok((connection.put, "aws"))
             }
-            (Override::Local(Some(folder)), _) => folder.clone(),
-            (Override::Local(None), _) | (Override::AsConfigured, Destination::Local) => {
-                settings.local.folder.clone().unwrap_or_else(|| self.state.path().join("local"))
-            }
-        };
-        let store = local::Store::open(&folder, settings.local.retention)?;
-        Ok((Arc::new(store), "local"))
+        }
     }
 
-    fn open_status(&mut self, settings: &Settings, identity: &Identity, destination: &'static str) {
+    fn open_status(
+        &mut self,
+        settings: &Settings,
+        identity: &Identity,
+        destination: &'static str,
+        store: Option<&Path>,
+    ) {
         let path = status::socket_path(self.state.path());
         let about = status::About {
-            config: settings.file.clone(),
+            config: std::path::absolute(&settings.file).unwrap_or_else(|_| settings.file.clone()),
             state_folder: self.state.path().to_path_buf(),
+            store: store.map(Path::to_path_buf),
             instance_id: identity.instance_id.clone(),
             destination,
             started: Timestamp::now(),
@@ -153,6 +176,8 @@ impl Running {
             });
             return Ok(());
         };
+        // A line for what has not been tried yet, too.
+        self.board.destination("metrics", |_| {});
         let (readings, to_stage) = mpsc::channel(READINGS);
         self.tasks.spawn("metric stage", batch_metrics(metrics.namespace.clone(), to_stage, batches));
         let site = metrics::Site::new(&identity.instance_id, &identity.hostname, &metrics.append_dimensions);
@@ -183,6 +208,9 @@ impl Running {
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { settings.logs.interval };
+        if settings.logs.journal.is_some() || !settings.logs.files.is_empty() {
+            self.board.destination("logs", |_| {});
+        }
         let outlet: Arc<dyn Outlet> = Arc::new(Lanes::new(publisher, interval, self.lanes.clone()));
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.hurry.clone()));
@@ -288,15 +316,4 @@ fn watch(item: &FileItem, identity: &Identity) -> Result<files::Watch, DaemonErr
     let target = target(&item.target, &item.at, identity)?;
     let (path, filter) = (item.path.clone(), item.filter.clone());
     Ok(files::Watch { path, target, filter, from_beginning: item.from_beginning })
-}
-
-/// A folder with a copy of the saved positions, for a run that must not move them. Removed when it is dropped.
-fn scratch_of(state: PathBuf) -> Result<TempDir, DaemonError> {
-    let made = tempfile::Builder::new().prefix("amazon-cloudwatch-publisher-").tempdir();
-    let scratch = made.map_err(|source| StateError::Unusable { path: std::env::temp_dir(), source })?;
-    let folder = scratch.path().join("var");
-    // Without saved positions everything is new, as it would be in a real run.
-    let _ = crate::platform::private_folder(&folder)
-        .and_then(|()| std::fs::copy(state.join("positions.json"), folder.join("positions.json")));
-    Ok(scratch)
 }

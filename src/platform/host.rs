@@ -3,8 +3,7 @@
 //! Nothing is cached: callers ask at the start and on reload.
 use std::{
     ffi::OsString,
-    fs::{self, OpenOptions},
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
 };
@@ -107,13 +106,14 @@ fn state_folder_of(family: Family, variable: impl Fn(&str) -> Option<OsString>) 
     Some(base.join(OWN_FOLDER))
 }
 
-/// Whether files can be made in this folder: makes the folder when it is missing, and one empty file that is removed again.
-/// Asking is the only answer that holds on every system, with access lists, read-only mounts and full disks.
+/// Whether files can be made in this folder, or the folder in the nearest one above it that exists. For a moment there is an empty
+/// folder in it, and then everything is as before. Asking is the only answer that holds on every system, with access lists,
+/// read-only mounts and full disks.
 pub fn check_writable(folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let probe = folder.join(format!(".writable-{}", std::process::id()));
-    OpenOptions::new().write(true).create(true).truncate(true).open(&probe)?;
-    fs::remove_file(&probe)
+    let exists = |folder: &&Path| fs::symlink_metadata(folder).is_ok();
+    // A relative path ends above itself with the empty one, which means the working folder.
+    let nearest = folder.ancestors().find(exists).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".writable-").tempdir_in(nearest)?.close()
 }
 
 #[cfg(test)]
@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn a_folder_is_writable_when_a_file_can_be_made_in_it() {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let deep = folder.path().join("a/b");
-        check_writable(&deep).expect("it is made");
-        assert_eq!(fs::read_dir(&deep).expect("made").count(), 0);
+        check_writable(&folder.path().join("a/b")).expect("it could be made");
+        assert_eq!(fs::read_dir(folder.path()).expect("there").count(), 0, "asking makes nothing");
         fs::write(folder.path().join("file"), "").expect("written");
         assert!(check_writable(&folder.path().join("file")).is_err());
+        assert!(check_writable(&folder.path().join("file/inner")).is_err());
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
+pub mod descriptors;
 pub mod disk;
 pub mod files;
 pub mod host;

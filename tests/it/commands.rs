@@ -86,6 +86,13 @@ async fn a_missing_or_broken_file_is_named() {
 async fn wrong_usage_has_its_own_exit_code() {
     let host = lonely();
     assert_eq!(host.run(["run", "--no-such-option"]).await.status.code(), Some(2));
+    let misspelt = host.run(["staus"]).await;
+    assert_eq!(misspelt.status.code(), Some(2));
+    assert!(said(&misspelt).contains("did you mean `status`?"), "{}", said(&misspelt));
+    let spaced = host.run(["run", "--local", "store", "my.json"]).await;
+    assert_eq!(spaced.status.code(), Some(2));
+    assert!(said(&spaced).contains("--local=store"), "{}", said(&spaced));
+    assert_eq!(host.run(["local", "metrics", "--since", "0s"]).await.status.code(), Some(2));
     assert_eq!(host.run(["--help"]).await.status.code(), Some(0));
     let version = host.run(["--version"]).await;
     assert_eq!(text(&version.stdout).trim(), concat!("amazon-cloudwatch-publisher ", env!("CARGO_PKG_VERSION")));

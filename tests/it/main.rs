@@ -12,6 +12,7 @@ mod groups;
 mod iot;
 mod journal;
 mod launcher;
+mod lifecycle;
 mod moto;
 mod outage;
 mod permissions;

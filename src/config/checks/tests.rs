@@ -13,10 +13,16 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
     let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), rights).expect("JSON");
     let (settings, findings) = decode(&file);
     assert!(findings.is_empty(), "{findings:#?}");
-    check(&settings, &file, password_in_environment)
-        .iter()
-        .map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why))
-        .collect()
+    said(&check(
+        &settings,
+        &file,
+        Sends::AsConfigured,
+        &Surroundings { password: password_in_environment, region: true },
+    ))
+}
+
+fn said(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why)).collect()
 }
 
 #[track_caller]
@@ -67,7 +73,7 @@ fn json(path: &Path) -> String {
     serde_json::to_string(path).expect("UTF-8")
 }
 
-const COMMAND: &str = r#"{ "agent": { "instance": { "command": "id" } } }"#;
+const COMMAND: &str = r#"{ "agent": { "region": "us-east-1", "instance": { "command": "id" } } }"#;
 const AT_COMMAND: &str = "error agent.instance.command: refused";
 
 #[test]
@@ -102,12 +108,12 @@ fn a_world_writable_file_with_a_command_is_refused_when_it_is_loaded() {
     if !permissions::set_mode(&path, 0o666) {
         return; // No modes on this system, so nothing to refuse.
     }
-    let loaded = crate::config::load_checked(&path);
+    let loaded = crate::config::load_checked(&path, Sends::AsConfigured);
     assert!(loaded.settings.is_none());
     assert_eq!(loaded.findings[0].at, "agent.instance.command");
     assert!(crate::config::load(&path).settings.is_some(), "decoding does not look");
     assert!(permissions::set_mode(&path, 0o644));
-    assert!(crate::config::load_checked(&path).settings.is_some());
+    assert!(crate::config::load_checked(&path, Sends::AsConfigured).settings.is_some());
 }
 
 fn cognito(more: &str) -> String {
@@ -191,4 +197,66 @@ fn relative_paths_are_warned_of() {
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("warning agent.logfile:"));
     assert!(found[1].starts_with("warning logs.logs_collected.files.collect_list[0].file_path:"));
+}
+
+/// Everything that `validate` says, decoding included.
+fn all(text: &str, sends: Sends, surroundings: Surroundings) -> Vec<String> {
+    let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None).expect("JSON");
+    let loaded = crate::config::finish(Ok(file), Some((sends, &surroundings)));
+    said(&loaded.findings)
+}
+
+#[test]
+fn a_certificate_is_looked_at_beside_other_mistakes_of_its_section() {
+    let text = r#"{ "agent": { "region": "us-east-1", "authentication": { "thingName": "t", "roleAlias": 5,
+                    "certificate": "/nowhere/b.pem" } } }"#;
+    let all = all(text, Sends::AsConfigured, Surroundings::default());
+    assert_eq!(all.len(), 3, "{all:#?}");
+    assert!(all.iter().any(|f| f.contains("`iotUrl` is missing")), "{all:#?}");
+    assert!(all.iter().any(|f| f.contains("roleAlias: expected text")), "{all:#?}");
+    assert!(all.iter().any(|f| f.contains("/nowhere/b.pem cannot be read")), "{all:#?}");
+}
+
+#[test]
+fn what_only_the_login_lacks_is_a_warning_where_nobody_signs_in() {
+    let text = with_certificate(r#""/nowhere/b.pem""#);
+    let refused = all(&text, Sends::AsConfigured, Surroundings::default());
+    assert!(refused[0].starts_with("error agent.authentication.certificate:"), "{refused:#?}");
+    let local = text.replace(r#""agent": {"#, r#""agent": { "destination": "local","#);
+    for (text, sends) in [(&text, Sends::Nowhere), (&local, Sends::AsConfigured)] {
+        let found = all(text, sends, Surroundings::default());
+        assert!(found.len() == 1 && found[0].starts_with("warning agent.authentication.certificate:"), "{found:#?}");
+    }
+}
+
+#[test]
+fn a_key_must_belong_to_its_certificate() {
+    let (one, other) = (identity(), identity());
+    let mixed = errors(&format!("[{}, {}]", json(&one.certificate), json(&other.key)));
+    assert!(mixed.len() == 1 && mixed[0].contains("does not belong"), "{mixed:#?}");
+}
+
+#[test]
+fn a_region_that_nobody_names_is_warned_of() {
+    let missing = |text: &str, sends, region| all(text, sends, Surroundings { password: false, region }).len();
+    assert_eq!(missing("{}", Sends::AsConfigured, false), 1);
+    assert_eq!(missing(r#"{ "agent": { "authentication": {} } }"#, Sends::AsConfigured, false), 1);
+    assert_eq!(missing("{}", Sends::AsConfigured, true), 0);
+    assert_eq!(missing("{}", Sends::Nowhere, false), 0);
+    assert_eq!(missing(r#"{ "agent": { "region": "us-east-1" } }"#, Sends::AsConfigured, false), 0);
+    assert_eq!(missing(r#"{ "agent": { "destination": "local" } }"#, Sends::AsConfigured, false), 0);
+    let found = all("{}", Sends::AsConfigured, Surroundings::default());
+    assert!(found[0].starts_with("warning agent.region: no region is set"), "{found:#?}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("our folder");
+    let text = |key: &str, path: &Path| format!(r#"{{ "agent": {{ "{key}": {} }} }}"#, json(path));
+    check_one(&text("state_folder", &file.join("var")), None, "error agent.state_folder:", "cannot be made");
+    check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "cannot be made");
+    assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
+    assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
 }

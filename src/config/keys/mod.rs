@@ -59,7 +59,7 @@ const AGENT: Shape = Shape::Table(&table(
         key("debug", Bool),
         // The publisher's.
         key("instance", INSTANCE),
-        key("authentication", AUTHENTICATION),
+        key("authentication", Either(&[AUTHENTICATION, Shape::Null])),
         key("logs_collection_interval", INTERVAL),
         // The agent's.
         key("quiet", Bool),

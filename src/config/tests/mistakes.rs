@@ -161,3 +161,31 @@ fn a_key_that_stands_twice_is_an_error() {
     let text = items(r#"{ "file_path": "/a", "file_path": "/b" }"#);
     check_error(&text, &format!("{ITEM}[0].file_path"), "line 1", None);
 }
+
+#[test]
+fn a_key_that_is_missing_because_it_is_misspelt_is_one_finding() {
+    let text = items(r#"{ "file_pth": "/a" }"#);
+    check_error(&text, &format!("{ITEM}[0].file_pth"), "unknown key", Some("file_path"));
+}
+
+#[test]
+fn a_region_has_the_form_of_one() {
+    let region = |name: &str| format!(r#"{{ "agent": {{ "region": "{name}" }} }}"#);
+    for name in ["us-east-1", "us-gov-west-1", "eusc-de-east-1", "ap-southeast-7"] {
+        assert_eq!(settings(&region(name)).agent.region.as_deref(), Some(name));
+        assert!(loaded(&region(name)).findings.is_empty());
+    }
+    check_error(&region("US_East_1"), "agent.region", "no AWS region", Some("us-east-1"));
+    check_error(&region("us-east-1/x"), "agent.region", "no AWS region", None);
+    check_warning(&region("frankfurt"), "agent.region", "does not look like");
+}
+
+#[test]
+fn an_instance_id_is_what_dimensions_and_names_can_hold() {
+    let instance = |key: &str, value: &str| format!(r#"{{ "agent": {{ "instance": {{ "{key}": "{value}" }} }} }}"#);
+    check_error(&instance("prefix", "büro"), "agent.instance.prefix", "found `ü`", None);
+    check_error(&instance("serial", "a\\nb"), "agent.instance.serial", "found `\\n`", None);
+    check_warning(&instance("serial", "a:b"), "agent.instance.serial", "becomes `_`");
+    let dimension = r#"{ "metrics": { "append_dimensions": { "Site": "Zürich" } } }"#;
+    check_error(dimension, "metrics.append_dimensions.Site", "found `ü`", None);
+}

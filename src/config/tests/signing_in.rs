@@ -39,7 +39,30 @@ fn a_certificate_is_one_file_or_two() {
 
 #[test]
 fn neither_password_nor_certificate_is_no_way_to_sign_in() {
-    check_error(&authentication(""), "agent.authentication", "neither a `password`", None);
+    let text = authentication(r#""accountID": "1""#);
+    assert!(found(&text, Severity::Error).iter().all(|error| !error.contains("neither")), "that is Cognito");
+    let text = authentication(r#""xyzzy": "1""#);
+    assert!(found(&text, Severity::Error).iter().any(|error| error.contains("neither a `password`")));
+}
+
+#[test]
+fn an_authentication_that_says_nothing_is_the_default_chain() {
+    for nothing in ["{}", "null"] {
+        let s = settings(&format!(r#"{{ "agent": {{ "authentication": {nothing} }} }}"#));
+        assert!(matches!(s.agent.authentication, Authentication::Chain));
+    }
+}
+
+#[test]
+fn one_mistake_is_one_finding() {
+    let text = authentication(&format!(r#"{COGNITO}, "pasword": "p""#));
+    check_error(&text, "agent.authentication.pasword", "unknown key", Some("password"));
+    let text = authentication(&format!(r#"{COGNITO}, "password": "p""#).replace("accountId", "acountId"));
+    check_error(&text, "agent.authentication.acountId", "unknown key", Some("accountId"));
+    let text = authentication(&format!(r#"{IOT}, "certificat": "/b""#));
+    check_error(&text, "agent.authentication.certificat", "unknown key", Some("certificate"));
+    let text = authentication(&format!(r#"{COGNITO}, "password": "p""#)).replace(r#""us-east-1""#, "1");
+    check_error(&text, "agent.region", "expected text", Some("\"1\""));
 }
 
 #[test]

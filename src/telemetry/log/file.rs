@@ -31,9 +31,6 @@ impl RotatingFile {
     }
 
     fn open_with(path: PathBuf, most: u64) -> io::Result<Self> {
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder)?;
-        }
         let (file, size) = append(&path)?;
         Ok(Self { path, file, size, most, lost: 0 })
     }
@@ -94,7 +91,11 @@ fn rename(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes the folder too: at the start, and when somebody has removed it.
 fn append(path: &Path) -> io::Result<(File, u64)> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder)?;
+    }
     let file = platform::private_file(path)?;
     let size = file.metadata()?.len();
     Ok((file, size))
@@ -147,6 +148,9 @@ mod tests {
         fs::remove_file(&path).expect("removed");
         log.write_line(b"two\n").expect("written");
         assert_eq!(read(&path), "two\n");
+        fs::remove_dir_all(path.parent().expect("a folder")).expect("removed");
+        log.write_line(b"again\n").expect("written");
+        assert_eq!(read(&path), "again\n");
         fs::write(&path, "").expect("emptied");
         log.write_line(b"three\n").expect("written");
         assert_eq!(read(&path), "three\n");

@@ -56,15 +56,15 @@ pub enum LogError {
     Twice,
 }
 
-/// Start the own log for the whole process.
+/// Start the own log for the whole process, and tell to which file it goes; `None`: to standard error.
 ///
 /// # Errors
 /// When the file that the user named cannot be written.
-pub fn init(options: &LogOptions) -> Result<(), LogError> {
+pub fn init(options: &LogOptions) -> Result<Option<PathBuf>, LogError> {
     let (sink, note) = open(options)?;
     let (levels, bad_levels) = levels(options);
-    let colours =
-        matches!(sink, Sink::Standard) && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let file = if matches!(sink, Sink::Standard) { None } else { options.file.clone() };
+    let colours = file.is_none() && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let subscriber = subscriber(Shared::new(sink), levels, options.capped, colours, Timestamp::now);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
     if let Some(note) = note {
@@ -76,7 +76,7 @@ pub fn init(options: &LogOptions) -> Result<(), LogError> {
             "not understood: write a level like debug, or TARGET=LEVEL, separated by commas"
         );
     }
-    Ok(())
+    Ok(file)
 }
 
 fn open(options: &LogOptions) -> Result<(Sink, Option<String>), LogError> {

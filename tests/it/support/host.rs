@@ -123,6 +123,16 @@ impl TestHost {
         path
     }
 
+    /// Wait until a file is there.
+    pub async fn until_there(&self, file: &str) {
+        let there = async {
+            while !self.path(file).exists() {
+                tokio::time::sleep(BETWEEN_QUESTIONS).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, there).await.expect("the file appears");
+    }
+
     /// What all daemons of this machine have said on standard error.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.path("stderr")).unwrap_or_default()).into_owned()
@@ -218,10 +228,19 @@ impl Daemon<'_> {
 
     /// Ask it to stop, as a service manager does, and wait until it has.
     pub async fn terminate(mut self) -> ExitStatus {
-        let id = self.child.id().expect("it has not ended yet").to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status().await.expect("there is a kill command");
-        assert!(told.success(), "the daemon had ended before it was told to");
+        self.signal("-TERM").await;
         self.ended().await
+    }
+
+    /// Ask it to read its configuration again.
+    pub async fn hang_up(&mut self) {
+        self.signal("-HUP").await;
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("it has not ended yet").to_string();
+        let told = Command::new("kill").args([signal, &id]).status().await.expect("there is a kill command");
+        assert!(told.success(), "the daemon had ended before it was told to");
     }
 
     /// End it at once, as a power cut does.

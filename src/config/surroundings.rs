@@ -1,0 +1,92 @@
+//! What a configuration may leave to its surroundings: environment variables and the AWS profile. Read, never changed.
+use super::settings::PASSWORD_VARIABLE;
+use crate::platform;
+use std::{fs, path::PathBuf};
+
+/// What this process was given beside the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// The Cognito password is in the environment.
+    pub password: bool,
+    /// The default AWS chain knows a region.
+    pub region: bool,
+}
+
+impl Surroundings {
+    /// As they are now. Reads the AWS profile files; asks nothing of the network.
+    pub fn of_this_process() -> Self {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
+        Self { password, region: region_is_known(variable, &|path| fs::read_to_string(path).ok()) }
+    }
+}
+
+/// Looks where the SDK looks: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
+fn region_is_known(variable: impl Fn(&str) -> Option<String>, read: &dyn Fn(&PathBuf) -> Option<String>) -> bool {
+    if variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).is_some() {
+        return true;
+    }
+    let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".into());
+    let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+    let file = |named: &str, usual: &str| {
+        variable(named).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".aws").join(usual)))
+    };
+    let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+    if files.iter().flatten().filter_map(read).any(|text| profile_has_region(&text, &profile)) {
+        return true;
+    }
+    // Instance metadata knows it; whether it answers only the network could tell.
+    let asks_metadata = !variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    asks_metadata && platform::host::ec2_instance_id().is_some()
+}
+
+/// Whether a profile file names a region for this profile: `[default]`, `[profile NAME]`, or in the credentials file `[NAME]`.
+fn profile_has_region(text: &str, profile: &str) -> bool {
+    let mut inside = false;
+    for line in text.lines() {
+        // What is set in belongs to the key above it.
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            let name = name.trim();
+            inside = name.strip_prefix("profile ").unwrap_or(name).trim() == profile;
+        } else if inside
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim_end() == "region"
+            && !value.trim().is_empty()
+        {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_found_where_the_sdk_finds_it() {
+        let known = |variables: &[(&str, &str)]| {
+            let variable =
+                |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            let read = |path: &PathBuf| {
+                (path == &PathBuf::from("/h").join(".aws").join("config"))
+                    .then(|| "[default]\noutput = json\n[profile work]\nregion = eu-west-1\n".to_owned())
+            };
+            region_is_known(variable, &read)
+        };
+        const QUIET: (&str, &str) = ("AWS_EC2_METADATA_DISABLED", "true");
+        assert!(!known(&[QUIET]));
+        assert!(known(&[("AWS_REGION", "us-east-1")]) && known(&[("AWS_DEFAULT_REGION", "us-east-1")]));
+        assert!(!known(&[QUIET, ("HOME", "/h")]));
+        assert!(known(&[QUIET, ("HOME", "/h"), ("AWS_PROFILE", "work")]));
+        assert!(!known(&[QUIET, ("HOME", "/elsewhere"), ("AWS_PROFILE", "work")]));
+    }
+
+    #[test]
+    fn a_profile_has_only_its_own_lines() {
+        let text = "[default]\nregion=\n s3 =\n  region = x\n[other]\nregion = eu-west-1\n";
+        assert!(!profile_has_region(text, "default"));
+        assert!(profile_has_region(text, "other"));
+        assert!(!profile_has_region(text, "third"));
+    }
+}

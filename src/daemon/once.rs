@@ -1,0 +1,190 @@
+//! `--once`: when the one round is done, and when there is no use in waiting for it any longer.
+use super::DaemonError;
+use crate::{
+    model::SourceId,
+    telemetry::{
+        board::{Board, Page},
+        counters,
+    },
+};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::{Instant, sleep};
+
+/// The longest time that a round waits without any progress. Longer than the back-off after a call or two that failed, and short
+/// enough for a timer or a script that runs one round after the other.
+pub const STALLED: Duration = Duration::from_secs(30);
+
+/// How often to look; the first look comes late enough for the sources to have opened what is there.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Looks in a row that must find nothing left to do.
+const QUIET: u32 = 2;
+
+/// Ends when the first reading is delivered, and what the sources held when they were first seen. What is written meanwhile is for
+/// the next round: a log that never pauses must not keep this one from ending.
+///
+/// # Errors
+/// When nothing is delivered any more for [`STALLED`] although something is left.
+pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
+    let mut round = Round::new(metrics);
+    loop {
+        sleep(LOOK).await;
+        if let Some(end) = round.look(&board.read(), Sent::so_far()) {
+            return end;
+        }
+    }
+}
+
+/// Calls that worked, and what they sent.
+#[derive(Clone, Copy)]
+struct Sent {
+    calls: u64,
+    /// Batches of metrics of this run that were sent or spooled; what the spool still had of earlier runs is no reading of this one.
+    readings: u64,
+}
+
+impl Sent {
+    fn so_far() -> Self {
+        let metrics = counters::METRIC_REQUESTS.get();
+        let readings = (metrics + counters::BATCHES_SPOOLED.get()).saturating_sub(counters::BATCHES_REPLAYED.get());
+        Self { calls: metrics + counters::LOG_REQUESTS.get(), readings }
+    }
+}
+
+/// What the last looks saw.
+struct Round {
+    /// Whether metrics are expected.
+    metrics: bool,
+    quiet: u32,
+    /// A number that changes whenever something was delivered.
+    progress: u64,
+    since: Instant,
+    /// Up to where each source is to be delivered.
+    goals: BTreeMap<SourceId, u64>,
+}
+
+impl Round {
+    fn new(metrics: bool) -> Self {
+        Self { metrics, quiet: 0, progress: 0, since: Instant::now(), goals: BTreeMap::new() }
+    }
+
+    fn look(&mut self, page: &Page, sent: Sent) -> Option<Result<(), DaemonError>> {
+        let delivered: u64 = page.sources.values().map(|source| source.acknowledged).sum();
+        let progress = sent.calls.wrapping_add(delivered);
+        if progress != self.progress {
+            (self.progress, self.since) = (progress, Instant::now());
+        }
+        let behind = self.behind(page);
+        let failing = page.destinations.values().any(|d| d.failures_in_a_row > 0 || d.waiting_batches > 0);
+        let busy = behind || failing || (self.metrics && sent.readings == 0);
+        self.quiet = if busy { 0 } else { self.quiet + 1 };
+        if self.quiet >= QUIET {
+            return Some(Ok(()));
+        }
+        (busy && self.since.elapsed() >= STALLED).then(|| Err(DaemonError::Undelivered { why: reason(page) }))
+    }
+
+    /// Whether a source has not come to its goal.
+    fn behind(&mut self, page: &Page) -> bool {
+        let mut behind = false;
+        for (id, source) in &page.sources {
+            // A journal has no size: its goal is the place where everything that was read is delivered for the first time.
+            let goal = match (source.size, self.goals.get(id)) {
+                (_, Some(goal)) => *goal,
+                (Some(size), None) => *self.goals.entry(*id).or_insert(size),
+                (None, None) if source.read > 0 && source.acknowledged >= source.read => {
+                    *self.goals.entry(*id).or_insert(source.read)
+                }
+                (None, None) => source.read,
+            };
+            behind |= source.acknowledged < goal;
+        }
+        behind
+    }
+}
+
+/// What the destinations complain of; when none does, which sources are behind.
+fn reason(page: &Page) -> String {
+    let mut reasons: Vec<String> = Vec::new();
+    for (name, state) in page.destinations.iter().filter(|(_, state)| state.failures_in_a_row > 0) {
+        let Some(why) = &state.last_error else { continue };
+        // Metrics and logs often fail for the one reason that the credentials failed for.
+        if !reasons.iter().any(|said| said.ends_with(why.as_str())) {
+            reasons.push(format!("{name}: {why}"));
+        }
+    }
+    let behind = page.sources.values().filter(|s| s.size.unwrap_or(s.read) > s.acknowledged);
+    let complaints = behind.filter_map(|s| s.last_error.as_ref().map(|why| format!("{}: {why}", s.name)));
+    reasons.extend(complaints);
+    if reasons.is_empty() { "there was no answer".to_owned() } else { reasons.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: Sent = Sent { calls: 0, readings: 0 };
+
+    fn page(id: SourceId, size: Option<u64>, read: u64, acknowledged: u64) -> Page {
+        let board = Board::default();
+        board.source(id, |s| (s.size, s.read, s.acknowledged) = (size, read, acknowledged));
+        board.read()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_is_done_when_metrics_and_lines_are_delivered() {
+        let (mut round, id) = (Round::new(true), SourceId::unique());
+        let file = |acknowledged| page(id, Some(10), acknowledged, acknowledged);
+        assert!(round.look(&file(10), NOTHING).is_none(), "no metrics yet");
+        let replayed = Sent { calls: 1, readings: 0 };
+        assert!(round.look(&file(10), replayed).is_none(), "only what an earlier run left");
+        let sent = Sent { calls: 2, readings: 1 };
+        assert!(round.look(&file(5), sent).is_none(), "lines are left");
+        assert!(round.look(&file(10), sent).is_none(), "one look is not enough");
+        assert!(matches!(round.look(&file(10), sent), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_written_meanwhile_is_for_the_next_round() {
+        let (mut round, id) = (Round::new(false), SourceId::unique());
+        assert!(round.look(&page(id, Some(10), 0, 0), NOTHING).is_none());
+        assert!(round.look(&page(id, Some(20), 15, 10), NOTHING).is_none());
+        assert!(matches!(round.look(&page(id, Some(30), 25, 20), NOTHING), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_journal_is_done_when_all_that_was_read_was_delivered_once() {
+        let (mut round, id) = (Round::new(false), SourceId::unique());
+        for (read, acknowledged) in [(5, 0), (8, 5), (8, 8)] {
+            assert!(round.look(&page(id, None, read, acknowledged), NOTHING).is_none());
+        }
+        assert!(matches!(round.look(&page(id, None, 12, 8), NOTHING), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_without_progress_is_given_up_with_the_reason() {
+        let board = Board::default();
+        board.failed("credentials", "no route".into());
+        board.failed("metrics", "no route".into());
+        let begun = Instant::now();
+        let error = finished(&board, false).await.expect_err("nothing works");
+        assert!(begun.elapsed() >= STALLED && begun.elapsed() < STALLED + Duration::from_secs(2));
+        assert!(error.to_string().ends_with("next run: credentials: no route"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_the_spool_is_not_delivered() {
+        let board = Board::default();
+        board.destination("metrics", |d| d.waiting_batches = 1);
+        assert!(finished(&board, false).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_round_that_goes_on_is_not_given_up() {
+        let (mut round, id) = (Round::new(false), SourceId::unique());
+        for delivered in 0..100 {
+            tokio::time::advance(STALLED / 2).await;
+            assert!(round.look(&page(id, Some(100), delivered, delivered), NOTHING).is_none());
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Starting, starting anew, one round, and what somebody removes meanwhile.
+use crate::support::{
+    fake::{FakeAws, Op},
+    host::{Daemon, TestHost},
+};
+use serde_json::{Value, json};
+use std::{fs, path::Path, time::Duration};
+
+/// Change the configuration behind the back of the running daemon.
+fn rewrite(config: &Path, change: impl FnOnce(&mut Value)) {
+    let mut value: Value = serde_json::from_slice(&fs::read(config).expect("it was written")).expect("JSON");
+    change(&mut value);
+    fs::write(config, value.to_string()).expect("it is ours");
+}
+
+async fn until_said(host: &TestHost, daemon: &mut Daemon<'_>, words: &str) {
+    daemon.until(words, |_| host.said().contains(words)).await;
+}
+
+#[tokio::test]
+async fn lines_that_the_embedded_store_has_still_go_to_aws() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    host.append("app.log", "one\ntwo\n");
+    let config = host.write_config();
+    for local in ["--local".to_owned(), format!("--local={}", host.path("store").display())] {
+        let output = host.run([Path::new("run"), &config, Path::new("--once"), Path::new(&local)]).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(aws.calls(Op::PutLogEvents), 0);
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "both lines", |seen| seen.has("two")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages("app.log"), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_new_configuration_that_cannot_start_leaves_the_old_one_in_force() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    let mut daemon = host.start();
+    daemon.until_it_runs().await;
+    let config = host.path("publisher.json");
+    rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "command": "exit 3" }));
+    daemon.hang_up().await;
+    until_said(&host, &mut daemon, "the old one goes on").await;
+    host.append("app.log", "one\n");
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "serial": "other" }));
+    daemon.hang_up().await;
+    daemon.until("the new name", |status| status.0["instance_id"] == "sys-other").await;
+    assert!(daemon.terminate().await.success());
+    aws.assert_no_violations();
+}
+
+#[tokio::test]
+async fn one_round_without_a_cloud_ends_with_the_reason_and_keeps_what_it_has() {
+    let mut aws = FakeAws::unplugged();
+    let host = TestHost::tailing(&aws, &["app.log"]).measuring(60);
+    host.append("app.log", "one\n");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let last = said.lines().last().expect("it said why");
+    assert!(last.starts_with("error: nothing could be delivered for 30 seconds"), "{said}");
+    assert!(last.contains("could not be reached"), "{last}");
+    assert_eq!(said.matches("nothing could be delivered").count(), 1, "{said}");
+    aws.plug_in();
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(aws.messages("app.log"), ["one"]);
+    // One of this round, and at least the one that was kept.
+    assert!(aws.look(|seen| seen.metric("CPUCount").len()) >= 2);
+}
+
+#[tokio::test]
+async fn a_stop_or_a_reload_during_a_slow_start_is_heard() {
+    let host = TestHost::against("http://127.0.0.1:9")
+        .with("agent.instance", json!({ "prefix": "sys", "command": "touch started; sleep 600" }));
+    let mut daemon = host.start();
+    host.until_there("started").await;
+    daemon.hang_up().await;
+    let told = std::time::Instant::now();
+    assert_eq!(daemon.terminate().await.code(), Some(0), "{}", host.said());
+    assert!(told.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_state_folder_that_is_removed_is_made_again() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    let mut daemon = host.start();
+    daemon.until_it_runs().await;
+    fs::remove_dir_all(host.state("")).expect("it is ours");
+    daemon.until_it_runs().await;
+    let there = |file: &str| host.state(file).exists();
+    daemon.until("the lock", |_| there("lock")).await;
+    assert!(there("status.sock"));
+    assert!(daemon.terminate().await.success());
+    assert!(!there("status.sock"), "it goes with the daemon");
+}
+
+#[tokio::test]
+async fn an_error_at_the_start_is_said_once() {
+    let command = json!({ "prefix": "sys", "command": "exit 3" });
+    for in_a_file in [false, true] {
+        let host = TestHost::against("http://127.0.0.1:9").with("agent.instance", command.clone());
+        let log = if in_a_file { json!(host.path("own.log")) } else { json!("") };
+        let host = host.with("agent.logfile", log);
+        let output = host.run([Path::new("run"), &host.write_config()]).await;
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.matches("agent.instance.command failed").count(), 1, "{said}");
+        assert!(said.contains("said nothing about it"), "{said}");
+        let told = said.contains(&format!("the log goes to {}", host.path("own.log").display()));
+        assert_eq!(told, in_a_file, "{said}");
+    }
+}
