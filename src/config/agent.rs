@@ -3,10 +3,10 @@ use super::{
     authentication,
     dialect::Dialect,
     finding::Severity,
-    placeholder,
     section::Section,
     settings::{Agent, Destination, Endpoints, Instance, OwnLog, Serial, Spool},
 };
+use crate::model::limits;
 use std::{path::PathBuf, time::Duration};
 
 /// Where the publisher has always kept its own log.
@@ -17,9 +17,6 @@ const SHUTDOWN: u64 = 10;
 
 /// Two weeks of the thirteen metrics each five minutes take about a tenth of it.
 const SPOOL_BYTES: u64 = 64 * 1024 * 1024;
-/// Two weeks: PutMetricData takes nothing older:
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
-const SPOOL_AGE: u64 = 14 * 24 * 3600;
 /// What the spool leaves free for everybody else.
 const SPOOL_FREE: u64 = 64 * 1024 * 1024;
 
@@ -69,7 +66,7 @@ fn named(section: Section<'_>) -> Option<String> {
     // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
     if let Some(wrong) = wrong(|c| c == ' ' || c.is_ascii_graphic()) {
         section.error(format!("CloudWatch takes ASCII characters only in the instance id, found `{wrong}`"));
-    } else if let Some(wrong) = wrong(|c| placeholder::fits_group(c) && placeholder::fits_stream(c)) {
+    } else if let Some(wrong) = wrong(|c| limits::fits_group(c) && limits::fits_stream(c)) {
         section
             .warning(format!("`{wrong}` cannot stand in the name of every log group and stream; there it becomes `_`"));
     }
@@ -132,7 +129,7 @@ fn spool(section: &Section<'_>) -> Spool {
     let number = |key: &str, default: u64| section.child(key).unsigned().unwrap_or(default);
     Spool {
         max_bytes: number("max_bytes", SPOOL_BYTES),
-        max_age: Duration::from_secs(number("max_age_seconds", SPOOL_AGE)),
+        max_age: Duration::from_secs(number("max_age_seconds", limits::OLDEST.as_secs())),
         min_free_bytes: number("min_free_bytes", SPOOL_FREE),
     }
 }

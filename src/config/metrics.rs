@@ -1,6 +1,6 @@
 //! Section `metrics`: the thirteen metrics of the publisher.
 use super::{agent, dialect::Dialect, section::Section, settings::Metrics};
-use crate::model::Dimension;
+use crate::model::{Dimension, limits::DIMENSIONS};
 use std::time::Duration;
 
 /// Of the publisher, where the file does not say otherwise.
@@ -9,8 +9,6 @@ const INTERVAL: u64 = 300;
 
 /// The dimensions that each of the thirteen has already.
 const OWN: [&str; 2] = ["InstanceId", "Hostname"];
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
-const MOST_DIMENSIONS: usize = 30;
 
 /// `None`: the file is the agent's, whose own plugins are not run yet.
 pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> Option<Metrics> {
@@ -60,8 +58,8 @@ fn dimensions(section: &Section<'_>, dialect: &Dialect) -> Vec<Dimension> {
             dimensions.push(Dimension::new(entry.key.as_str(), text));
         }
     }
-    if !dialect.agent && dimensions.len() > MOST_DIMENSIONS - OWN.len() {
-        let most = MOST_DIMENSIONS - OWN.len();
+    if !dialect.agent && dimensions.len() > DIMENSIONS - OWN.len() {
+        let most = DIMENSIONS - OWN.len();
         section.error(format!("at most {most} fit beside the two that each metric has, found {}", dimensions.len()));
     }
     dimensions

@@ -4,13 +4,11 @@ use super::{
     placeholder::{self, Piece, pieces},
     section::Section,
 };
+use crate::model::limits::{self, LOG_NAME};
 use std::{
     collections::HashSet,
     path::{Component, Path},
 };
-
-/// Both names hold at most so many characters; see [`placeholder::fits_group`] for the pages.
-const LONGEST: usize = 512;
 
 /// Which of the two names is meant.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,13 +53,13 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
             }
         }
     }
-    (usable && !template.is_empty() && template.chars().count() <= LONGEST).then_some(template)
+    (usable && !template.is_empty() && template.chars().count() <= LOG_NAME).then_some(template)
 }
 
 fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
     let (fits, what): (fn(char) -> bool, _) = match name {
-        Name::Group => (placeholder::fits_group, "a log group's name takes letters, digits and . - _ / #"),
-        Name::Stream => (placeholder::fits_stream, "a log stream's name takes no : and no *"),
+        Name::Group => (limits::fits_group, "a log group's name takes letters, digits and . - _ / #"),
+        Name::Stream => (limits::fits_stream, "a log stream's name takes no : and no *"),
     };
     let wrong = literal.chars().find(|c| !fits(*c));
     if let Some(wrong) = wrong {
@@ -95,7 +93,7 @@ impl Streams {
         // Two paths may still read the same once `/` is `_`.
         let numbered = (2..).map(|n| format!("{}_{n}", names.join("_")));
         for (index, stream) in longer.chain(numbered).enumerate() {
-            let stream: String = stream.chars().take(LONGEST).collect();
+            let stream: String = stream.chars().take(LOG_NAME).collect();
             if self.0.insert(stream.clone()) {
                 return Some((stream, index > 0));
             }
@@ -111,7 +109,7 @@ impl Streams {
 pub fn group_of(path: &str) -> String {
     let base = path.rfind(['/', '\\']).map_or(0, |at| at + 1);
     let end = path[base..].rfind('.').map_or(path.len(), |at| base + at);
-    placeholder::group_value(&path[..end].replace('\\', "/")).chars().take(LONGEST).collect()
+    placeholder::group_value(&path[..end].replace('\\', "/")).chars().take(LOG_NAME).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //!
 //! Whoever knows the values gives them to [`fill`]; a value is taken as it is and never searched for further placeholders.
 //! `{aws_region}` is filled while decoding, from `agent.region`, and no template has it afterwards.
+use crate::model::limits;
 use std::borrow::Cow;
 
 /// What a template may name once it is decoded.
@@ -64,26 +65,14 @@ pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<St
     Ok(filled)
 }
 
-/// Whether a log group's name may hold this character:
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
-pub fn fits_group(c: char) -> bool {
-    c.is_ascii_alphanumeric() || ".-_/#".contains(c)
-}
-
-/// Whether a log stream's name may hold this character:
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>
-pub fn fits_stream(c: char) -> bool {
-    c != ':' && c != '*'
-}
-
 /// A value as it may stand in a group's name: what does not fit becomes `_`.
 pub fn group_value(value: &str) -> Cow<'_, str> {
-    sanitised(value, fits_group)
+    sanitised(value, limits::fits_group)
 }
 
 /// A value as it may stand in a stream's name: what does not fit becomes `_`.
 pub fn stream_value(value: &str) -> Cow<'_, str> {
-    sanitised(value, fits_stream)
+    sanitised(value, limits::fits_stream)
 }
 
 fn sanitised(value: &str, fits: fn(char) -> bool) -> Cow<'_, str> {

@@ -1,10 +1,6 @@
 //! How long CloudWatch Logs keeps a group's events.
 use super::{finding::Severity, section::Section};
-
-/// The days on offer, ascending:
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
-pub const OFFERED: [u16; 22] =
-    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+use crate::model::limits::RETENTION_DAYS;
 
 /// The agent's word for "leave the group as it is".
 const LEAVE: i64 = -1;
@@ -51,11 +47,11 @@ pub(super) fn check(section: &Section<'_>, days: i64) {
     if days == LEAVE || offered(days).is_some() {
         return;
     }
-    let nearest = OFFERED.iter().min_by_key(|offered| days.abs_diff(i64::from(**offered)));
+    let nearest = RETENTION_DAYS.iter().min_by_key(|offered| days.abs_diff(i64::from(**offered)));
     let why = format!("CloudWatch Logs does not offer to keep events for {days} days");
     section.report(Severity::Error, why, nearest.map(u16::to_string));
 }
 
 fn offered(days: i64) -> Option<u16> {
-    u16::try_from(days).ok().filter(|days| OFFERED.binary_search(days).is_ok())
+    u16::try_from(days).ok().filter(|days| RETENTION_DAYS.binary_search(days).is_ok())
 }

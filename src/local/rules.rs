@@ -2,35 +2,17 @@
 //!
 //! Judged here from the request alone, without looking at how it was cut, so that a mistake shows on a desk before it
 //! shows in an account. Reasons are for people; they name the first thing that is wrong.
-use crate::{
-    model::{Dimension, LogEvent, MetricBatch, Point, Target, Timestamp},
-    pipeline::limits::{
-        DIMENSIONS, EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN, METRIC_BATCH_POINTS,
+use crate::model::{
+    Dimension, LogEvent, MetricBatch, Point, Target, Timestamp,
+    limits::{
+        AHEAD, DIMENSION_VALUE, DIMENSIONS, EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN,
+        LOG_NAME, METRIC_BATCH_POINTS, NAME, OLDEST, RETENTION_DAYS, VALUE, fits_group, fits_stream,
     },
 };
 use std::{collections::HashSet, time::Duration};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
-/// Both APIs take nothing older, and nothing further ahead than [`AHEAD`]:
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>,
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
-const OLDEST: Duration = Duration::from_hours(14 * 24);
-const AHEAD: Duration = Duration::from_hours(2);
-
-/// Namespace, metric name and dimension name (API_PutMetricData, API_MetricDatum, API_Dimension).
-const NAME: usize = 255;
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-const DIMENSION_VALUE: usize = 1_024;
-/// Values lie between -2^360 and 2^360 (API_MetricDatum).
-const VALUE_EXPONENT: i32 = 360;
-
-/// Group and stream (API_CreateLogGroup, API_CreateLogStream).
-const LOG_NAME: usize = 512;
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
-const RETENTION_DAYS: [u16; 22] =
-    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
-
 /// What becomes of one log event of an accepted request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
@@ -75,7 +57,7 @@ pub(super) fn metrics(batch: &MetricBatch, now: Timestamp) -> Result<(), String>
 
 fn datum(point: &Point, now: Timestamp) -> Result<(), String> {
     name("metric name", &point.name, NAME)?;
-    if !point.value.is_finite() || point.value.abs() > 2f64.powi(VALUE_EXPONENT) {
+    if !point.value.is_finite() || point.value.abs() > VALUE {
         return Err(format!("value {} is not a number between -2^360 and 2^360", point.value));
     }
     if point.at < now.minus(OLDEST) {
@@ -152,8 +134,7 @@ pub(super) fn events(events: &[LogEvent<'_>]) -> Result<(), String> {
 /// The rules for a group's name.
 pub(super) fn group(target: &Target) -> Result<(), String> {
     let name = &target.group;
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/#".contains(&byte);
-    if name.is_empty() || !name.bytes().all(allowed) {
+    if name.is_empty() || !name.chars().all(fits_group) {
         return Err(format!("log group {name:?} may have letters, digits and . _ - / # only, and at least one"));
     }
     if name.len() > LOG_NAME {
@@ -168,7 +149,7 @@ pub(super) fn group(target: &Target) -> Result<(), String> {
 /// The rules for a stream's name.
 pub(super) fn stream(target: &Target) -> Result<(), String> {
     let name = &target.stream;
-    if name.is_empty() || name.contains([':', '*']) {
+    if name.is_empty() || !name.chars().all(fits_stream) {
         return Err(format!("log stream {name:?} may have any character but : and *, and at least one"));
     }
     match name.chars().count() {

@@ -1,5 +1,5 @@
 //! Log text on its way: read into one buffer, escaped from there straight into a request body, once.
-use super::{Anchor, Cover, Position, SourceId, Timestamp};
+use super::{Anchor, Cover, Position, SourceId, Timestamp, limits::EVENT_OVERHEAD};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::{
@@ -130,7 +130,8 @@ impl LogBatch {
         let index: Vec<_> = self.index[from..to].iter().map(|&(at, start)| (at, start - moved)).collect();
         let mut part =
             Self { body: body.into(), index: index.into(), counted_bytes: 0, covers: vec![], ..self.clone() };
-        part.counted_bytes = part.events().map_or(0, |events| events.iter().map(|e| e.message.len() + 26).sum());
+        part.counted_bytes =
+            part.events().map_or(0, |events| events.iter().map(|e| e.message.len() + EVENT_OVERHEAD).sum());
         part
     }
 

@@ -6,6 +6,7 @@
 //! collector -> Point -> MetricBatch -> Put            (failed: spool, replayed with its first timestamps)
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
+pub mod limits;
 mod log;
 mod metric;
 mod position;

@@ -1,9 +1,7 @@
 //! A log batch in the making: one request body that grows by one event at a time and can never break a limit.
-use super::{
-    escape::escape,
-    limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
-};
+use super::escape::escape;
 use crate::{
+    model::limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
     model::{Cover, LogBatch, REQUEST_END, Target, Timestamp},
     telemetry::counters,
 };

@@ -4,11 +4,10 @@
 //! the sources are gone. While the publisher is busy `send` waits, nothing is taken from the sources, and they stand still.
 use super::{
     draft::{Draft, SMALL_BODY, Text},
-    limits::MESSAGE_BYTES,
     places::{Place, Places},
 };
 use crate::{
-    model::{Chunk, Cover, Outgoing, Position, Room, Target, Timestamp},
+    model::{Chunk, Cover, Outgoing, Position, Room, Target, Timestamp, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 use std::{

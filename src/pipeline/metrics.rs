@@ -1,5 +1,5 @@
 //! The metric stage: what one reading gave, cut to what one PutMetricData takes.
-use super::limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS};
+use crate::model::limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS};
 use crate::{
     model::{MetricBatch, Point, Points},
     telemetry::counters,

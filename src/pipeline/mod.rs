@@ -1,11 +1,10 @@
 //! From points and chunks to batches that the service accepts.
 //!
-//! Owns the limits of the two Put calls and cuts by them, so that nothing is ever re-cut later. Knows nothing of
+//! Cuts by the limits of the two Put calls, so that nothing is ever re-cut later. Knows nothing of
 //! retrying or of where batches go. A slow publisher makes `send` wait here, the channel in front of us fills, and each
 //! source does what its own docs promise.
 mod draft;
 mod escape;
-pub mod limits;
 mod logs;
 mod metrics;
 mod places;

@@ -19,7 +19,7 @@ mod tests;
 
 use crate::{
     config::settings,
-    model::{MetricBatch, Timestamp},
+    model::{MetricBatch, Timestamp, limits},
     platform::disk,
     telemetry::counters,
 };
@@ -29,12 +29,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
-
-/// PutMetricData takes no point older than two weeks
-/// (`Timestamp` of <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>).
-const OLDEST_TAKEN: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// Files that one look for the oldest batch may fail to read: on a broken disk each can take seconds.
 const STUMBLES: usize = 8;
@@ -126,7 +121,7 @@ impl Spool {
         free: Measure,
         now: Timestamp,
     ) -> Result<Self, SpoolError> {
-        bounds.max_age = bounds.max_age.min(OLDEST_TAKEN);
+        bounds.max_age = bounds.max_age.min(limits::OLDEST);
         let unusable = |source| SpoolError::Folder { folder: folder.to_owned(), source };
         disk::create_private_folder(folder).map_err(unusable)?;
         let mut ring = Ring::default();

@@ -7,6 +7,7 @@ mod metrics;
 mod unowned;
 
 use super::shape::{List, Others, Shape, Table, key, later, list, table};
+use crate::model::limits;
 use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
 
 /// Seconds of an interval: up to two days.
@@ -28,8 +29,8 @@ pub(super) const CREDENTIALS: Shape =
     Shape::Table(&Table { keys: &[key("role_arn", Text(20, 2048))], ..table(&[], Others::Error) });
 
 /// Dimensions that the user chooses.
-/// At most 30, values of at most 1,024 characters: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-const DIMENSIONS: Shape = Shape::Table(&Table { max: 30, ..table(&[], Others::Each(Verbatim(1, 1024))) });
+const DIMENSIONS: Shape =
+    Shape::Table(&Table { max: limits::DIMENSIONS, ..table(&[], Others::Each(Verbatim(1, limits::DIMENSION_VALUE))) });
 
 /// The whole file.
 pub const ROOT: Shape = Shape::Table(&table(
@@ -122,9 +123,7 @@ const AUTHENTICATION: Shape = Shape::Table(&table(
 const SPOOL: Shape = Shape::Table(&table(
     &[
         key("max_bytes", POSITIVE),
-        // PutMetricData takes nothing older than two weeks:
-        // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
-        key("max_age_seconds", Int(1, 1_209_600)),
+        key("max_age_seconds", Int(1, limits::OLDEST.as_secs().cast_signed())),
         key("min_free_bytes", Int(0, i64::MAX)),
     ],
     Others::Error,

@@ -6,15 +6,11 @@
 use crate::{
     config::settings::Filter,
     logs::filter,
-    model::{Event, Timestamp},
+    model::{Event, Timestamp, limits::MESSAGE_BYTES},
 };
 
-/// The longest message, in bytes: PutLogEvents takes 1,048,576 bytes in one request and counts 26 more for each event.
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
-pub(super) const LONGEST: usize = 1_048_576 - 26;
-
 /// A buffer of this size either holds the end of its first line, CR and LF included, or proves that it is too long.
-pub(super) const ENOUGH: usize = LONGEST + 2;
+pub(super) const ENOUGH: usize = MESSAGE_BYTES + 2;
 
 /// The byte order mark that some editors put before UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -91,7 +87,7 @@ impl Cutter<'_> {
             return self.cut.begun.unwrap_or(true);
         }
         let passed = self.judge(start, end);
-        while end - start > LONGEST {
+        while end - start > MESSAGE_BYTES {
             start = self.part(start, passed);
         }
         self.event(start, end, passed);
@@ -103,7 +99,7 @@ impl Cutter<'_> {
         let first = self.after_hole(start, self.text.len());
         let rest = self.text.len() - first;
         if rest >= ENOUGH {
-            let passed = self.judge(first, first + LONGEST);
+            let passed = self.judge(first, first + MESSAGE_BYTES);
             let next = self.part(first, passed);
             self.cut.begun = Some(passed);
             self.reached(next);
@@ -119,7 +115,7 @@ impl Cutter<'_> {
             self.cut.split += 1;
             self.cut.begun = Some(passed);
         }
-        let end = between_characters(self.text, start + LONGEST);
+        let end = between_characters(self.text, start + MESSAGE_BYTES);
         self.event(start, end, passed);
         end
     }
@@ -236,18 +232,18 @@ mod tests {
 
     #[test]
     fn a_line_of_exactly_the_limit_goes_whole_also_with_crlf() {
-        let text = [vec![b'x'; LONGEST], b"\r\n".to_vec()].concat();
+        let text = [vec![b'x'; MESSAGE_BYTES], b"\r\n".to_vec()].concat();
         let cut = plain(&text, Tail::Growing);
         assert_eq!((cut.events.len(), cut.split, cut.used), (1, 0, text.len()));
-        assert_eq!(plain(&text[..LONGEST + 1], Tail::Growing).used, 0, "its end may be the next byte");
+        assert_eq!(plain(&text[..MESSAGE_BYTES + 1], Tail::Growing).used, 0, "its end may be the next byte");
     }
 
     #[test]
     fn a_line_over_the_limit_goes_in_parts_cut_between_characters() {
-        let text = [vec![b'x'; LONGEST - 1], "é".repeat(4).into_bytes(), b"\n".to_vec()].concat();
+        let text = [vec![b'x'; MESSAGE_BYTES - 1], "é".repeat(4).into_bytes(), b"\n".to_vec()].concat();
         let cut = plain(&text, Tail::Growing);
         assert_eq!((cut.events.len(), cut.split), (2, 1));
-        assert_eq!(cut.events[0].end as usize, LONGEST - 1);
+        assert_eq!(cut.events[0].end as usize, MESSAGE_BYTES - 1);
         assert_eq!(messages(&text, &cut)[1], "éééé".as_bytes());
     }
 
@@ -255,9 +251,9 @@ mod tests {
     fn an_endless_line_goes_in_parts_as_it_grows_and_is_counted_once() {
         let text = vec![b'x'; ENOUGH + 100];
         let first = plain(&text, Tail::Growing);
-        assert_eq!((first.events.len(), first.split, first.used), (1, 1, LONGEST));
+        assert_eq!((first.events.len(), first.split, first.used), (1, 1, MESSAGE_BYTES));
         let second = cut(&text, 5, Timestamp::default(), &Filter::default(), first.begun, Tail::Growing);
-        assert_eq!((second.events.len(), second.split, second.used), (1, 0, LONGEST));
+        assert_eq!((second.events.len(), second.split, second.used), (1, 0, MESSAGE_BYTES));
         let end = cut(b"end\nnext\n", 5, Timestamp::default(), &Filter::default(), second.begun, Tail::Growing);
         assert_eq!((end.events.len(), end.begun), (2, None));
     }
@@ -267,7 +263,7 @@ mod tests {
         let filter = excluding("^secret");
         let text = [b"secret".to_vec(), vec![b'x'; ENOUGH]].concat();
         let first = cut(&text, 0, Timestamp::default(), &filter, None, Tail::Growing);
-        assert_eq!((first.events.len(), first.begun, first.used), (0, Some(false), LONGEST));
+        assert_eq!((first.events.len(), first.begun, first.used), (0, Some(false), MESSAGE_BYTES));
         let end = cut(b"end\nnext\n", 5, Timestamp::default(), &filter, first.begun, Tail::Growing);
         assert_eq!(end.events.len(), 1);
         assert_eq!(end.events[0].start, 4);

@@ -3,7 +3,7 @@ use super::entry::Entry;
 use crate::{
     config::settings::Filter,
     logs::filter,
-    model::{Anchor, Chunk, Event, JournalPosition, Position, SourceId, Timestamp},
+    model::{Anchor, Chunk, Event, JournalPosition, Position, SourceId, Timestamp, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 
@@ -11,9 +11,6 @@ use crate::{
 const FULL_BYTES: usize = 256 * 1024;
 /// So does one with this many events: each carries a cursor of some 130 bytes beside its text.
 const FULL_EVENTS: usize = 2_000;
-/// One event may count 1,048,576 bytes, 26 of them overhead
-/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>).
-const LONGEST_EVENT: usize = 1_048_576 - 26;
 
 /// Gathers entries of one journal. A unit is one entry that was read in this process, sent or not.
 pub(super) struct Gatherer {
@@ -69,10 +66,10 @@ impl Gatherer {
             return;
         };
         counters::EVENTS_MENDED.add(u64::from(entry.mended));
-        counters::EVENTS_SPLIT.add(u64::from(text.len() > LONGEST_EVENT));
+        counters::EVENTS_SPLIT.add(u64::from(text.len() > MESSAGE_BYTES));
         let mut rest = text.as_str();
         while !rest.is_empty() {
-            let (part, more) = rest.split_at(rest.floor_char_boundary(LONGEST_EVENT));
+            let (part, more) = rest.split_at(rest.floor_char_boundary(MESSAGE_BYTES));
             rest = more;
             // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is empty and moves nothing.
             let (next, position) = if rest.is_empty() {
@@ -186,14 +183,14 @@ mod tests {
     fn a_message_over_the_limit_is_cut_between_characters_and_only_its_last_part_delivers_it() {
         let mut gatherer = gatherer(Filter::default());
         gatherer.take(entry(1, Some("before")));
-        let long = format!("x{}", "\u{20ac}".repeat(LONGEST_EVENT / 3 + 10));
+        let long = format!("x{}", "\u{20ac}".repeat(MESSAGE_BYTES / 3 + 10));
         gatherer.take(entry(2, Some(&long)));
         assert!(gatherer.is_full());
         let chunk = gatherer.chunk().expect("gathered");
         let found = texts(&chunk);
         assert_eq!(found.len(), 3);
         assert_eq!(found[1..].concat(), long);
-        assert!(found.iter().all(|text| text.len() <= LONGEST_EVENT));
+        assert!(found.iter().all(|text| text.len() <= MESSAGE_BYTES));
         assert_eq!(chunk.events.iter().map(|event| event.next).collect::<Vec<_>>(), [1, 1, 2]);
         assert_eq!(chunk.position_after(1), Some(Position::Journal(position(1))));
         assert_eq!(chunk.position_after(2), Some(Position::Journal(position(2))));

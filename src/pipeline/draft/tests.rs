@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     model::SourceId,
-    pipeline::limits::{LOG_BATCH_SPAN, MESSAGE_BYTES},
+    model::limits::{LOG_BATCH_SPAN, MESSAGE_BYTES},
 };
 use proptest::prelude::*;
 
