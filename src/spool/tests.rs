@@ -1,8 +1,11 @@
 use super::*;
 use crate::model::{Dimension, Point, Resolution, Unit};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 const BOUNDS: settings::Spool =
