@@ -14,6 +14,7 @@ fn at(offset: u64) -> Position {
         before: Fingerprint::of(b"x\n"),
         target: "g:s".into(),
         modified: Timestamp::from_millis(7),
+        home: None,
     })
 }
 

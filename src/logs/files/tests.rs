@@ -4,4 +4,5 @@ mod model;
 mod reading;
 mod restarts;
 mod rotation;
+mod storm;
 mod thread;
