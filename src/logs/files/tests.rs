@@ -1,5 +1,7 @@
 //! The rules of the tailer, on real files, with a clock that only the test moves.
 pub(in crate::logs::files) mod bench;
+#[cfg(unix)]
+mod links;
 mod model;
 mod reading;
 mod restarts;

@@ -252,33 +252,6 @@ fn a_path_that_cannot_be_looked_at_is_tried_again_with_growing_patience() {
     assert_eq!(errors(&bench), 0);
 }
 
-#[cfg(unix)]
-#[test]
-fn a_link_that_leads_nowhere_is_a_file_that_does_not_exist_yet() {
-    let mut bench = Bench::with(8, |bench| {
-        std::os::unix::fs::symlink(bench.path("real.log"), bench.path("app.log")).expect("linked");
-    });
-    bench.settle();
-    assert_eq!(bench.board.read().sources.len(), 0);
-    bench.append("real.log", "one\n");
-    assert_eq!(bench.lines(), ["one"]);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_link_that_leads_elsewhere_now_is_followed_there() {
-    let mut bench = Bench::with(8, |bench| {
-        bench.append("real-1", "one\n");
-        std::os::unix::fs::symlink(bench.path("real-1"), bench.path("app.log")).expect("linked");
-    });
-    assert_eq!(bench.lines(), ["one"]);
-    bench.append("real-1", "two\n");
-    bench.append("real-2", "three\n");
-    bench.delete("app.log");
-    std::os::unix::fs::symlink(bench.path("real-2"), bench.path("app.log")).expect("linked");
-    assert_eq!(bench.lines(), ["two", "three"]);
-}
-
 #[test]
 fn the_board_shows_how_far_each_file_was_read() {
     let mut bench = Bench::new();
