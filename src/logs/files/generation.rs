@@ -202,7 +202,7 @@ impl Generation {
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
         if changed {
-            if !self.is_same(stat.size)? {
+            if !self.is_same(stat.size, true)? {
                 return Ok(Found::Truncated);
             }
             self.refresh_head()?;
@@ -218,7 +218,8 @@ impl Generation {
     /// Reads the next slice. An error leaves everything as it was, for another try.
     pub fn read(&mut self, filter: &Filter, now: Instant, wall: Timestamp) -> io::Result<Found> {
         let stat = files::stat_open(&self.file)?;
-        if (stat.size, stat.modified) != (self.seen.size, self.seen.modified) {
+        let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
+        if changed {
             self.changed = now;
         }
         if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
@@ -230,7 +231,7 @@ impl Generation {
         if text.len() as u64 == SLICE && memchr::memrchr(b'\n', &text).is_none() {
             text = content::bytes(&self.file, self.offset, there.min(ENOUGH as u64))?;
         }
-        if !self.is_same(stat.size)? {
+        if !self.is_same(stat.size, changed)? {
             return Ok(Found::Truncated);
         }
         let all = text.len() as u64 == there;
@@ -306,8 +307,10 @@ impl Generation {
         Chunk { source: self.id, text, events: cut.events, from, to, anchor, end: Position::File(self.position()) }
     }
 
-    /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`.
-    fn is_same(&self, size: u64) -> io::Result<bool> {
+    /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`. Lines of one
+    /// length may well say the same there: the head is asked too when the file has `changed` since the last look, or when
+    /// hardly anything was read yet.
+    fn is_same(&self, size: u64, changed: bool) -> io::Result<bool> {
         if size < self.offset {
             return Ok(false);
         }
@@ -315,8 +318,7 @@ impl Generation {
         if content::bytes(&self.file, self.offset - length, length)? != self.before {
             return Ok(false);
         }
-        // Hardly anything was read yet: then only the head can tell.
-        Ok(length == content::BEFORE || content::begins(&self.file, self.identity.head)?)
+        Ok(length == content::BEFORE && !changed || content::begins(&self.file, self.identity.head)?)
     }
 
     /// The head grows with a young file. It has been found to be the same file.

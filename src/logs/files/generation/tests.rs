@@ -76,3 +76,37 @@ fn the_head_grows_with_a_young_file_and_then_stays() {
     assert_eq!(generation.position().identity.head.length, 1024);
     assert_eq!(generation.position().before.length, 64);
 }
+
+/// Numbered lines of one length that end alike, far longer than what is remembered before a position.
+fn alike(from: usize) -> String {
+    (from..from + 20).map(|n| format!("{n:09} {}\n", "x".repeat(80))).collect()
+}
+
+#[test]
+fn a_file_that_was_cut_short_and_grew_to_the_same_length_is_noticed_although_it_ends_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    for by_look in [true, false] {
+        fs::write(&path, alike(0)).expect("written");
+        let mut generation = open(&path, Start::At(20 * 91));
+        // The same inode, the same bytes before the position, and more after it.
+        fs::write(&path, alike(100) + &alike(200)).expect("written");
+        let found = match by_look {
+            true => generation.look(None, Instant::now()),
+            false => generation.read(&Filter::default(), Instant::now(), Timestamp::default()),
+        };
+        assert!(matches!(found, Ok(Found::Truncated)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_file_that_only_grew_is_still_the_same_however_alike_its_lines_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, alike(0)).expect("written");
+    let mut generation = open(&path, Start::At(20 * 91));
+    fs::write(&path, alike(0) + &alike(20)).expect("written");
+    assert!(matches!(generation.look(None, Instant::now()), Ok(Found::Nothing)));
+    let found = generation.read(&Filter::default(), Instant::now(), Timestamp::default());
+    assert!(matches!(found, Ok(Found::Chunk(_))), "{found:?}");
+}
