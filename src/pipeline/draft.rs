@@ -1,7 +1,7 @@
 //! A log batch in the making: one request body that grows by one event at a time and can never break a limit.
 use super::{
     escape::escape,
-    limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
+    limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_JSON, LOG_BATCH_SPAN},
 };
 use crate::{
     model::{Cover, LogBatch, REQUEST_END, Target, Timestamp},
@@ -54,11 +54,12 @@ impl Draft {
         self.body = buffer;
     }
 
-    /// Whether an event of `length` bytes at `at` keeps the batch inside all limits of PutLogEvents.
+    /// Whether an event of `length` bytes at `at` keeps the batch inside all limits of PutLogEvents, and of our memory.
     pub fn fits(&self, at: Timestamp, length: usize) -> bool {
         self.is_empty()
             || (self.counted_bytes + length + EVENT_OVERHEAD <= LOG_BATCH_BYTES
                 && self.index.len() < LOG_BATCH_EVENTS
+                && self.body.len() + length <= LOG_BATCH_JSON
                 && self.latest.max(at).since(self.earliest.min(at)) <= LOG_BATCH_SPAN)
     }
 

@@ -10,6 +10,9 @@ pub const EVENT_OVERHEAD: usize = 26;
 pub const LOG_BATCH_EVENTS: usize = 10_000;
 /// PutLogEvents: the time from the first to the last event of a batch (same page).
 pub const LOG_BATCH_SPAN: Duration = Duration::from_hours(24);
+/// Our own: a body of more JSON than this takes no further event. The service counts text, not JSON, and a control character is
+/// one byte of text and six of JSON; without a bound of ours such a log would cost six times the memory.
+pub const LOG_BATCH_JSON: usize = 2 * 1024 * 1024;
 /// The longest message that fits a batch of its own.
 pub const MESSAGE_BYTES: usize = LOG_BATCH_BYTES - EVENT_OVERHEAD;
 
