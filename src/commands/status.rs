@@ -61,8 +61,10 @@ fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
         let lag = source["lag"].as_u64().map_or("lag unknown".into(), |lag| format!("{lag} behind"));
         let (group, stream) = (text(&source["group"]), text(&source["stream"]));
         writeln!(out, "{} -> {group} {stream}: {} delivered, {lag}", text(&source["name"]), source["acknowledged"])?;
-        if let Value::String(error) = &source["last_error"] {
-            writeln!(out, "    {error}")?;
+        for key in ["state", "last_error"] {
+            if let Value::String(why) = &source[key] {
+                writeln!(out, "    {why}")?;
+            }
         }
     }
     writeln!(out, "\nCOUNTER")?;

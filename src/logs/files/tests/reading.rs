@@ -264,6 +264,41 @@ fn the_board_shows_how_far_each_file_was_read() {
 }
 
 #[test]
+fn the_board_shows_a_file_that_does_not_exist_with_its_name_until_it_comes() {
+    let mut bench = Bench::new();
+    bench.settle();
+    let line = |bench: &Bench| {
+        let sources: Vec<_> = bench.board.read().sources.into_values().collect();
+        let [line] = &sources[..] else { panic!("one line: {sources:?}") };
+        assert!(line.name.ends_with("app.log") && line.group == "g" && line.stream == "s", "{line:?}");
+        (line.state.clone(), line.last_error.clone(), line.read)
+    };
+    assert_eq!(line(&bench), (Some("does not exist yet".into()), None, 0));
+    fs::create_dir(bench.path("app.log")).expect("made");
+    bench.settle();
+    let refused = line(&bench);
+    assert!(refused.0.is_none() && refused.1.is_some_and(|error| error.contains("folder")));
+    fs::remove_dir(bench.path("app.log")).expect("gone");
+    bench.settle();
+    assert_eq!(line(&bench), (Some("does not exist yet".into()), None, 0));
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    assert_eq!(line(&bench), (None, None, 4));
+    bench.restart();
+    bench.settle();
+    assert_eq!(line(&bench), (None, None, 4));
+}
+
+#[test]
+fn the_name_of_a_file_is_taken_as_it_is() {
+    let mut bench = Bench::with(8, |bench| bench.watches[0].path = bench.path("app[1] *?{x}.log"));
+    bench.settle();
+    bench.append("app1  x.log", "strange\n");
+    bench.append("app[1] *?{x}.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+}
+
+#[test]
 fn a_hole_that_a_truncation_left_is_skipped() {
     let mut bench = Bench::new();
     bench.append("app.log", "one\n");

@@ -1,6 +1,9 @@
 //! What keeps a path from being read: told once, shown until it is over, and looked at again with growing patience.
-use super::{Context, Trail};
-use crate::{model::SourceId, platform::files::FileKind};
+use super::{Context, Trail, name};
+use crate::{
+    model::SourceId,
+    platform::files::{self, FileKind},
+};
 use std::{
     io::{self, ErrorKind},
     time::{Duration, Instant},
@@ -8,6 +11,9 @@ use std::{
 
 /// The first and the longest wait after a path could not be looked at or opened.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// The state of a file that nobody has made yet.
+const ABSENT: &str = "does not exist yet";
 
 /// Something that keeps the path from being read; told once.
 #[derive(Debug)]
@@ -32,32 +38,57 @@ impl Trail {
         }
     }
 
+    /// Nothing is at the path, but the folder may not be mounted yet: what is saved stays.
+    pub(super) fn miss_folder(&mut self, cx: &Context<'_>) {
+        self.complain(cx, "its folder is not there: its saved position waits for it", &ErrorKind::InvalidInput.into());
+        if let Some(complaint) = &mut self.complaint {
+            complaint.retry = cx.now;
+        }
+    }
+
     pub(super) fn complain(&mut self, cx: &Context<'_>, what: &str, error: &io::Error) {
+        let crowded = files::is_out_of_handles(error);
         let text = match error.kind() {
             ErrorKind::InvalidInput => what.to_owned(),
+            _ if crowded => {
+                format!("{what}: {error}; raise the limit of open files (LimitNOFILE= in the unit, ulimit -n)")
+            }
             _ => format!("{what}: {error}"),
         };
-        let path = self.watch.path.display().to_string();
         let before = self.complaint.take();
-        let (board, failures) = before.as_ref().map_or((SourceId::unique(), 0), |c| (c.board, c.failures + 1));
+        let ours = || self.awaited.or(self.line.back().map(|last| last.id)).unwrap_or_else(SourceId::unique);
+        let (board, failures) = before.as_ref().map_or_else(|| (ours(), 0), |c| (c.board, c.failures + 1));
         if before.is_none_or(|c| c.text != text) {
-            tracing::warn!(path, "{text}");
+            tracing::warn!(path = %self.watch.path.display(), "{text}");
             cx.board.source(board, |line| {
-                line.name.clone_from(&path);
-                line.group.clone_from(&self.watch.target.group);
-                line.stream.clone_from(&self.watch.target.stream);
-                line.last_error = Some(text.clone());
+                name(line, &self.watch);
+                (line.state, line.last_error) = (None, Some(text.clone()));
             });
         }
-        let wait = PATIENCE.0.saturating_mul(1 << failures.min(10)).min(PATIENCE.1);
+        // Others give files back any moment.
+        let longest = if crowded { PATIENCE.0 * 4 } else { PATIENCE.1 };
+        let wait = PATIENCE.0.saturating_mul(1 << failures.min(10)).min(longest);
         self.complaint = Some(Complaint { board, text, failures, retry: cx.now + wait });
     }
 
     /// The path is as it should be.
     pub(super) fn content(&mut self, cx: &Context<'_>) {
-        if let Some(complaint) = self.complaint.take() {
-            cx.board.forget(complaint.board);
-            tracing::info!(path = %self.watch.path.display(), "the log file's path is readable again");
+        let Some(Complaint { board, .. }) = self.complaint.take() else { return };
+        tracing::info!(path = %self.watch.path.display(), "the log file's path is readable again");
+        if self.awaited == Some(board) {
+            self.note_absence(cx, board);
+        } else if self.line.iter().chain(&self.late).any(|generation| generation.id == board) {
+            cx.board.source(board, |line| line.last_error = None);
+        } else {
+            cx.board.forget(board);
         }
+    }
+
+    /// The line of a file that does not exist yet.
+    pub(super) fn note_absence(&self, cx: &Context<'_>, id: SourceId) {
+        cx.board.source(id, |line| {
+            name(line, &self.watch);
+            (line.state, line.last_error) = (Some(ABSENT.to_owned()), None);
+        });
     }
 }
