@@ -248,6 +248,10 @@ impl Generation {
         if self.offset < HEAD {
             self.refresh_head()?;
         }
+        if self.offset == 0 && lines::is_utf16(&text) {
+            tracing::warn!(path = %self.names.path.display(),
+                "this file begins as UTF-16, which is not built yet: its lines are sent with replacement characters; write it as UTF-8");
+        }
         Ok(Found::Chunk(self.advance(text, cut)))
     }
 

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     model::{Checkpoints, Chunk, FilePosition, Room, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
-    telemetry::board::Board,
+    telemetry::board::{Board, SourceState},
 };
 use between::{Again, Ask};
 use complaint::Complaint;
@@ -395,13 +395,18 @@ fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
 
 fn note(board: &Board, watch: &Watch, generation: &Generation) {
     board.source(generation.id, |line| {
-        if line.name.is_empty() {
-            line.name = watch.path.display().to_string();
-            line.group.clone_from(&watch.target.group);
-            line.stream.clone_from(&watch.target.stream);
-        }
+        name(line, watch);
         line.read = generation.offset;
         line.size = Some(generation.seen.size);
-        line.last_error = None;
+        (line.state, line.last_error) = (None, None);
     });
+}
+
+/// Says on the board what a line is about.
+fn name(line: &mut SourceState, watch: &Watch) {
+    if line.name.is_empty() {
+        line.name = watch.path.display().to_string();
+        line.group.clone_from(&watch.target.group);
+        line.stream.clone_from(&watch.target.stream);
+    }
 }

@@ -37,7 +37,8 @@ impl Trail {
             let trouble = |e| ("cannot find out where reading stopped in an earlier run", e);
             self.resume(cx).map_err(trouble)?;
         } else {
-            return Ok(()); // The disk may not be mounted yet: the positions stay.
+            self.miss_folder(cx);
+            return Ok(());
         }
         self.started = true;
         self.first_seen = None;

@@ -229,12 +229,14 @@ impl Trail {
         };
         let id = *self.awaited.get_or_insert_with(SourceId::unique);
         cx.checkpoints.open(id, 0, Position::File(position));
+        self.note_absence(cx, id);
     }
 
     /// Something else than the awaited file took its place.
     pub(super) fn forget_awaited(&mut self, cx: &Context<'_>) {
         if let Some(id) = self.awaited.take() {
             cx.checkpoints.finish(id, 0);
+            cx.board.forget(id);
         }
     }
 }
