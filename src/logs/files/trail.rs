@@ -24,10 +24,10 @@ use super::{
 use crate::{
     model::{Checkpoints, Chunk, FilePosition, Room, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
-    telemetry::board::{Board, SourceState},
+    telemetry::board::Board,
 };
 use between::{Again, Ask};
-use complaint::Complaint;
+use complaint::{Complaint, note, works};
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
@@ -384,29 +384,4 @@ fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, room: &Room) -> Option<mpsc::Permi
         room.wait();
         lane.try_reserve().ok()
     })
-}
-
-fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
-    if generation.works() {
-        tracing::info!(path = %watch.path.display(), offset = generation.offset, "the log file can be read again");
-        note(board, watch, generation);
-    }
-}
-
-fn note(board: &Board, watch: &Watch, generation: &Generation) {
-    board.source(generation.id, |line| {
-        name(line, watch);
-        line.read = generation.offset;
-        line.size = Some(generation.seen.size);
-        (line.state, line.last_error) = (None, None);
-    });
-}
-
-/// Says on the board what a line is about.
-fn name(line: &mut SourceState, watch: &Watch) {
-    if line.name.is_empty() {
-        line.name = watch.path.display().to_string();
-        line.group.clone_from(&watch.target.group);
-        line.stream.clone_from(&watch.target.stream);
-    }
 }

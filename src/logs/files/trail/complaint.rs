@@ -1,8 +1,11 @@
-//! What keeps a path from being read: told once, shown until it is over, and looked at again with growing patience.
-use super::{Context, Trail, name};
+//! What the board shows of a path, and what keeps it from being read: told once, shown until it is over, and looked at again
+//! with growing patience.
+use super::{Context, Trail};
 use crate::{
+    logs::files::{Watch, generation::Generation},
     model::SourceId,
     platform::files::{self, FileKind},
+    telemetry::board::{Board, SourceState},
 };
 use std::{
     io::{self, ErrorKind},
@@ -90,5 +93,30 @@ impl Trail {
             name(line, &self.watch);
             (line.state, line.last_error) = (Some(ABSENT.to_owned()), None);
         });
+    }
+}
+
+pub(super) fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
+    if generation.works() {
+        tracing::info!(path = %watch.path.display(), offset = generation.offset, "the log file can be read again");
+        note(board, watch, generation);
+    }
+}
+
+pub(super) fn note(board: &Board, watch: &Watch, generation: &Generation) {
+    board.source(generation.id, |line| {
+        name(line, watch);
+        line.read = generation.offset;
+        line.size = Some(generation.seen.size);
+        (line.state, line.last_error) = (None, None);
+    });
+}
+
+/// Says on the board what a line is about.
+fn name(line: &mut SourceState, watch: &Watch) {
+    if line.name.is_empty() {
+        line.name = watch.path.display().to_string();
+        line.group.clone_from(&watch.target.group);
+        line.stream.clone_from(&watch.target.stream);
     }
 }

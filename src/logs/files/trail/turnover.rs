@@ -1,7 +1,7 @@
 //! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
 //!
 //! Old before new: whatever is found takes its place in the line before the file that is at the path now.
-use super::{Context, Place, Trail, between::Ask, note};
+use super::{Context, Place, Trail, between::Ask, complaint::note};
 use crate::{
     logs::files::{
         content,
