@@ -26,7 +26,7 @@ use crate::{
     platform::files::{self, FileId, FileKind, Stat},
     telemetry::board::Board,
 };
-use between::{Again, Ask};
+use between::{Again, Ask, Seen};
 use complaint::{Complaint, note, works};
 use std::{
     collections::{HashSet, VecDeque},
@@ -85,6 +85,8 @@ pub(super) struct Trail {
     /// When the newest known generation had last been written to when it was last seen at the path: a rotated file that
     /// was never seen here is younger.
     newest: Timestamp,
+    /// What was beside the path before the first look, and young enough to be taken for new.
+    strangers: Vec<Seen>,
     /// The first look found this file, so long, but it could not be opened.
     first_seen: Option<(FileId, u64)>,
     /// The file at the path is read by another trail with the same target.
@@ -122,6 +124,7 @@ impl Trail {
             started: false,
             awaited: None,
             newest: Timestamp::default(),
+            strangers: Vec::new(),
             first_seen: None,
             shadowed: None,
             searched: Vec::new(),

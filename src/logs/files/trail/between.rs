@@ -11,7 +11,7 @@ use crate::{
     logs::files::{
         content,
         generation::{Generation, Start},
-        search::{Opened, Search},
+        search::{self, Opened, Search},
         siblings,
     },
     model::{SourceId, Timestamp},
@@ -27,6 +27,8 @@ use std::{
 
 /// The coarsest clock by which a file system dates a folder (FAT: two seconds).
 const TICK: Duration = Duration::from_secs(2);
+/// The least difference of two times.
+const MOMENT: Duration = Duration::from_millis(1);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
 const WORTH_COMPARING: u64 = 256;
 /// So long after a rotation it is over, and its folder is searched once more.
@@ -65,7 +67,14 @@ pub(super) struct Again {
     /// A rotation came after that: since when its generations are.
     then: Option<Timestamp>,
     /// Found to hold nothing new, as they were.
-    judged: Vec<(FileId, u64, SystemTime)>,
+    judged: Vec<Seen>,
+}
+
+/// A file as it was: which one, how long, and when it had been written to.
+pub(super) type Seen = (FileId, u64, SystemTime);
+
+fn seen(stat: &Stat) -> Seen {
+    (stat.id, stat.size, stat.modified)
 }
 
 impl Trail {
@@ -125,6 +134,23 @@ impl Trail {
         }
     }
 
+    /// Whatever is beside the path now was there before us. New is what is written from now on, by the clock of the file system,
+    /// which lags behind ours.
+    pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
+        self.newest = cx.wall.minus(TICK);
+        let (places, newest) = (self.places(), self.newest);
+        let search = Search { places: &places, any_name: false, anyway: true };
+        let there = search.list(&|sibling| Timestamp::from(sibling.stat.modified) >= newest);
+        // What cannot be listed now is judged by its time alone.
+        self.strangers = there.unwrap_or_default().iter().map(|sibling| seen(&sibling.stat)).collect();
+    }
+
+    /// What a later run is to take for new, if nothing comes before.
+    pub(super) fn new_since(&self, wall: Timestamp) -> Timestamp {
+        let strangers = self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(MOMENT)).max();
+        self.newest.max(strangers.map_or(self.newest, |after| after.min(wall)))
+    }
+
     /// Nothing is at the path. What was there since the last look may lie beside it.
     pub(super) fn search_behind(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.detach(cx.now) {
@@ -134,14 +160,15 @@ impl Trail {
         let dates: Vec<_> = folders.map(|folder| folder.modified).collect();
         // A change in the last moments may not have moved the folder's time, which ticks.
         let unsure = dates.iter().any(|date| cx.wall < Timestamp::from(*date).plus(TICK));
-        if !dates.is_empty() && (unsure || self.searched != dates) {
-            match self.room(cx) {
-                0 => self.hold_back(cx),
-                at_most if self.take_up_between(cx, Ask { since: self.newest, at_most, again: false })? => {
-                    self.hold_back(cx);
-                }
-                _ => self.searched = dates,
-            }
+        if dates.is_empty() || !unsure && self.searched == dates {
+            return Ok(());
+        }
+        let at_most = self.room(cx);
+        let ask = Ask { since: self.newest, at_most, again: false };
+        if at_most == 0 || self.take_up_between(cx, ask)? {
+            self.hold_back(cx);
+        } else {
+            self.searched = dates;
         }
         Ok(())
     }
@@ -177,19 +204,31 @@ impl Trail {
     /// may be opened now.
     pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
         let (found, more) = self.between(cx, ask, &mut |_| {})?;
-        for unread in found {
-            let generation = self.rotated(cx, SourceId::unique(), unread)?;
-            self.take_up(cx, generation);
-        }
-        Ok(more)
+        self.put_in_line(cx, found).map(|()| more)
     }
 
     /// As [`Self::take_up_between`], before the file that is at the path.
     pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
-        let last = if self.attached { self.line.pop_back() } else { None };
-        let taken = self.take_up_between(cx, ask);
-        self.line.extend(last);
+        let attached = self.attached;
+        let Some(last) = self.line.pop_back_if(|_| attached) else { return self.take_up_between(cx, ask) };
+        let found = self.between(cx, ask, &mut |_| {});
+        let is_there = files::stat(&self.watch.path).is_ok_and(|stat| stat.id == last.file_id());
+        let taken = match found {
+            // What was found may be younger than the last one: that was rotated away itself, and is asked for again.
+            Ok((found, _)) if !found.is_empty() && !is_there => Err(search::still_changing()),
+            Ok((found, more)) => self.put_in_line(cx, found).map(|()| more),
+            Err(error) => Err(error),
+        };
+        self.line.push_back(last);
         taken
+    }
+
+    fn put_in_line(&mut self, cx: &mut Context<'_>, found: Vec<Unread>) -> io::Result<()> {
+        for unread in found {
+            let generation = self.rotated(cx, SourceId::unique(), unread)?;
+            self.take_up(cx, generation);
+        }
+        Ok(())
     }
 
     /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than may be
@@ -203,10 +242,11 @@ impl Trail {
         let (places, anyway) = (self.places(), self.is_impatient(cx.now));
         let search = Search { places: &places, any_name: false, anyway };
         let found = search.open(ask.at_most, &|sibling| {
-            let Stat { id, size, modified, .. } = sibling.stat;
-            cx.ledger.holder(&self.names.target, id).is_none()
-                && Timestamp::from(modified) >= ask.since
-                && !(ask.again && self.again.judged.contains(&(id, size, modified)))
+            let as_it_is = seen(&sibling.stat);
+            cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
+                && Timestamp::from(sibling.stat.modified) >= ask.since
+                && !self.strangers.contains(&as_it_is)
+                && !(ask.again && self.again.judged.contains(&as_it_is))
                 && !self.is_watched(cx, &sibling.path)
         })?;
         if anyway {
@@ -222,7 +262,7 @@ impl Trail {
             }
             let start = known.map_or(0, |known| known.up_to);
             if known.is_some() && start >= stat.size {
-                self.again.judged.push((stat.id, stat.size, stat.modified));
+                self.again.judged.push(seen(&stat));
                 continue;
             }
             if self.holds_all_of(&file, stat.size)? {

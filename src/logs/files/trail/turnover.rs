@@ -210,7 +210,7 @@ impl Trail {
 
     /// The first look found no file: whatever comes is new.
     pub(super) fn await_first(&mut self, cx: &Context<'_>) {
-        self.newest = cx.wall;
+        self.begin_here(cx);
         self.started = true;
         self.await_next(cx);
     }
@@ -224,7 +224,7 @@ impl Trail {
             offset: 0,
             before: Fingerprint::default(),
             target: self.names.target.to_string(),
-            modified: self.newest,
+            modified: self.new_since(cx.wall),
             home: self.homes.first().cloned(),
         };
         let id = *self.awaited.get_or_insert_with(SourceId::unique);
