@@ -126,8 +126,9 @@ fn path<'a>(section: &Section<'a>) -> Option<&'a str> {
         return None;
     }
     if path.contains(['*', '?', '[', '{']) {
-        section.warning("not yet: patterns of file names are not run by this version; this item is not run");
-        return None;
+        section.warning(
+            "not yet: patterns of file names are not run by this version; only a file of exactly this name is followed",
+        );
     }
     Some(path)
 }

@@ -62,7 +62,7 @@ impl Chunk {
         }
         match &self.anchor {
             Anchor::Journal(positions) => positions.get(index).cloned().map(Position::Journal),
-            Anchor::File { path, identity, target, modified } => {
+            Anchor::File { path, identity, target, modified, home } => {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;
                 Some(Position::File(super::FilePosition {
@@ -72,6 +72,7 @@ impl Chunk {
                     before: super::Fingerprint::of(before),
                     target: target.to_string(),
                     modified: *modified,
+                    home: home.as_deref().map(std::path::Path::to_path_buf),
                 }))
             }
         }

@@ -7,7 +7,7 @@ use super::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -73,6 +73,9 @@ pub struct FilePosition {
     /// When the file had last been written to as this was taken: what is younger may hold lines that nobody read yet.
     #[serde(default)]
     pub modified: Timestamp,
+    /// What the path led to, where it was a link: rotated generations lie there, not beside the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PathBuf>,
 }
 
 /// How far the journal has been delivered.
@@ -96,8 +99,14 @@ pub enum Position {
 #[derive(Clone, Debug)]
 pub enum Anchor {
     /// The chunk's text is the file's bytes from the chunk's `from` on.
-    /// `target` and `modified` are those of [`FilePosition`].
-    File { path: Arc<std::path::Path>, identity: Arc<FileIdentity>, target: Arc<str>, modified: Timestamp },
+    /// `target`, `modified` and `home` are those of [`FilePosition`].
+    File {
+        path: Arc<Path>,
+        identity: Arc<FileIdentity>,
+        target: Arc<str>,
+        modified: Timestamp,
+        home: Option<Arc<Path>>,
+    },
     /// One position per event, in the chunk's order.
     Journal(Vec<JournalPosition>),
 }

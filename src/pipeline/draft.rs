@@ -11,6 +11,10 @@ use std::{borrow::Cow, sync::Arc};
 /// A body smaller than this is not worth a place among the large ones.
 pub const SMALL_BODY: usize = 64 * 1024;
 
+/// A body of more JSON than this takes no further event. The service counts text, not JSON, and a control character is one byte
+/// of text and six of JSON: without a bound of ours such a log would cost six times the memory.
+const LOG_BATCH_JSON: usize = 2 * 1024 * 1024;
+
 /// The open batch of one target.
 pub struct Draft {
     target: Arc<Target>,
@@ -52,11 +56,12 @@ impl Draft {
         self.body = buffer;
     }
 
-    /// Whether an event of `length` bytes at `at` keeps the batch inside all limits of PutLogEvents.
+    /// Whether an event of `length` bytes at `at` keeps the batch inside all limits of PutLogEvents, and of our memory.
     pub fn fits(&self, at: Timestamp, length: usize) -> bool {
         self.is_empty()
             || (self.counted_bytes + length + EVENT_OVERHEAD <= LOG_BATCH_BYTES
                 && self.index.len() < LOG_BATCH_EVENTS
+                && self.body.len() + length <= LOG_BATCH_JSON
                 && self.latest.max(at).since(self.earliest.min(at)) <= LOG_BATCH_SPAN)
     }
 

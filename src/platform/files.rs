@@ -52,6 +52,16 @@ pub fn open(path: &Path) -> io::Result<File> {
     imp::open(path)
 }
 
+/// Whether an open failed because this process, or the whole system, may hold no more files open.
+pub fn is_out_of_handles(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| imp::OUT_OF_HANDLES.contains(&code))
+}
+
+/// How many files this process may hold open now; `None` where the system sets no limit worth counting.
+pub fn most_open() -> Option<u64> {
+    imp::most_open()
+}
+
 /// Fills `buffer` from `offset` on as far as the file goes, and says how far that was.
 pub fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
@@ -73,6 +83,13 @@ mod imp {
         fs::{Metadata, OpenOptions},
         os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     };
+
+    /// This process's limit, and the system's.
+    pub const OUT_OF_HANDLES: &[i32] = &[libc::EMFILE, libc::ENFILE];
+
+    pub fn most_open() -> Option<u64> {
+        rustix::process::getrlimit(rustix::process::Resource::Nofile).current
+    }
 
     pub fn stat(path: &Path) -> io::Result<Stat> {
         Ok(of(&std::fs::metadata(path)?))
@@ -118,6 +135,13 @@ mod imp {
     /// `FILE_FLAG_BACKUP_SEMANTICS`: without it a directory cannot be opened
     /// (<https://learn.microsoft.com/windows/win32/api/fileapi/nf-fileapi-createfilew>).
     const BACKUP_SEMANTICS: u32 = 0x0200_0000;
+
+    /// `ERROR_TOO_MANY_OPEN_FILES`.
+    pub const OUT_OF_HANDLES: &[i32] = &[4];
+
+    pub fn most_open() -> Option<u64> {
+        None
+    }
 
     pub fn stat(path: &Path) -> io::Result<Stat> {
         // Access 0 asks for metadata only, which is granted even where the content is locked.

@@ -24,7 +24,7 @@ pub use saver::run;
 
 use crate::{
     model::{Checkpoints, Cover, Position, SourceId, Timestamp},
-    telemetry::board::Board,
+    telemetry::board::{Board, SourceState},
 };
 use file::{Disk, Entry};
 use progress::Progress;
@@ -120,7 +120,7 @@ impl Store {
                 self.forget(&mut known, id);
             } else {
                 // The lines of finished sources are wiped under the same lock, so none comes back.
-                self.board.source(id, |line| line.acknowledged = reached);
+                self.board.known_source(id, |line| line.acknowledged = reached);
             }
         }
         drop(known);
@@ -161,9 +161,12 @@ impl Checkpoints for Store {
 
     fn open(&self, id: SourceId, start: u64, position: Position) {
         let mut known = self.known();
+        self.board.source(id, |line| {
+            line.acknowledged = start;
+            name(line, &position);
+        });
         let source = Source { progress: Progress::at(start, position), opened: true, seen: Timestamp::now() };
         known.insert(id, source);
-        self.board.source(id, |line| line.acknowledged = start);
         drop(known);
         self.changed.notify_one();
     }
@@ -177,6 +180,17 @@ impl Checkpoints for Store {
             drop(known);
             self.changed.notify_one();
         }
+    }
+}
+
+/// A line of the board that its source has not written to yet says at least what it is about.
+fn name(line: &mut SourceState, position: &Position) {
+    if let Position::File(file) = position
+        && line.name.is_empty()
+    {
+        line.name = file.path.display().to_string();
+        let (group, stream) = file.target.split_once(':').unwrap_or_default();
+        (line.group, line.stream) = (group.to_owned(), stream.to_owned());
     }
 }
 

@@ -14,6 +14,7 @@ fn at(offset: u64) -> Position {
         before: Fingerprint::of(b"x\n"),
         target: "g:s".into(),
         modified: Timestamp::from_millis(7),
+        home: None,
     })
 }
 
@@ -95,6 +96,21 @@ fn a_gap_holds_the_position_back_until_it_is_filled() {
     store.acknowledge(&[cover(id, 0, 10)]);
     assert_eq!(offset(&store.snapshot(Timestamp::now())[0].position), 30);
     assert_eq!(board.read().sources[&id].acknowledged, 30);
+}
+
+#[test]
+fn no_line_of_the_board_is_without_a_name() {
+    let folder = folder();
+    let board = Arc::new(Board::default());
+    let store = Store::open(folder.path(), Arc::clone(&board)).expect("opens");
+    let id = SourceId::unique();
+    store.open(id, 0, at(0));
+    let line = board.read().sources[&id].clone();
+    assert_eq!((line.name.as_str(), line.group.as_str(), line.stream.as_str()), ("/var/log/app.log", "g", "s"));
+    // Its source has let go of it before all was acknowledged.
+    board.forget(id);
+    store.acknowledge(&[cover(id, 0, 10)]);
+    assert!(board.read().sources.is_empty());
 }
 
 #[test]

@@ -21,6 +21,8 @@ pub struct SourceState {
     pub acknowledged: u64,
     /// Units that exist as far as is known; `None` where that cannot be known.
     pub size: Option<u64>,
+    /// Why nothing is read, where that is no error: `does not exist yet`.
+    pub state: Option<String>,
     pub last_error: Option<String>,
 }
 
@@ -57,6 +59,13 @@ impl Board {
     /// Change the line of one source; it is made when it is not there.
     pub fn source(&self, id: SourceId, change: impl FnOnce(&mut SourceState)) {
         change(self.page().sources.entry(id).or_default());
+    }
+
+    /// Change the line of one source that has one: whoever comes late makes none without a name.
+    pub fn known_source(&self, id: SourceId, change: impl FnOnce(&mut SourceState)) {
+        if let Some(line) = self.page().sources.get_mut(&id) {
+            change(line);
+        }
     }
 
     /// The source is gone: wipe its line.

@@ -137,7 +137,8 @@ async fn a_rotation_by_renaming_loses_and_repeats_nothing() {
     let aws = FakeAws::start();
     let host = TestHost::tailing(&aws, &["app.log"]);
     let mut daemon = host.start();
-    daemon.until_it_runs().await;
+    // A generation that came and went before anybody looked would be none of ours.
+    daemon.until("the first look", |status| status.0["sources"][0]["state"] == "does not exist yet").await;
     let mut log = NumberedLog::open(&host.path("app.log"), Rotation::Rename { every: 700, keep: 9 });
     for _ in 0..5_000 {
         log.write_line();

@@ -14,6 +14,7 @@ use std::{
     collections::{HashMap, VecDeque},
     fs::File,
     io,
+    path::Path,
     sync::Arc,
 };
 
@@ -27,10 +28,14 @@ pub(super) struct Known {
     pub up_to: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ledger {
     held: HashMap<(Arc<str>, FileId), usize>,
     done: VecDeque<Finished>,
+    /// How many files may be held open.
+    most: usize,
+    /// That there are too many was said.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -42,6 +47,25 @@ struct Finished {
 }
 
 impl Ledger {
+    /// Nobody reads anything yet; `most` files may be held open.
+    pub fn new(most: usize) -> Self {
+        Self { held: HashMap::new(), done: VecDeque::new(), most, told: false }
+    }
+
+    /// How many more files may be held open.
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(self.held.len())
+    }
+
+    /// Not all generations of `path` can be held open: said once, and again when it comes back.
+    pub fn crowded(&mut self, path: &Path) {
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(path = %path.display(), open = self.held.len(),
+                "more rotated log files wait than may be held open: the younger ones are found by their names when their turn comes; \
+                raise the limit of open files (LimitNOFILE= in the unit, ulimit -n) if rotated files are soon removed or compressed");
+        }
+    }
+
     /// The path number `trail` reads this file for this target.
     pub fn hold(&mut self, target: &Arc<str>, file: FileId, trail: usize) {
         self.held.insert((target.clone(), file), trail);
@@ -55,6 +79,7 @@ impl Ledger {
     /// Nobody reads this file for this target any more.
     pub fn release(&mut self, target: &Arc<str>, file: FileId) {
         self.held.remove(&(target.clone(), file));
+        self.told &= self.held.len() > self.most / 2;
     }
 
     /// A generation was read to its end and its file is still there.

@@ -15,6 +15,9 @@ pub(super) const ENOUGH: usize = MESSAGE_BYTES + 2;
 /// The byte order mark that some editors put before UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The same mark in UTF-16, in both byte orders.
+const WIDE_MARKS: &[&[u8]] = &[b"\xff\xfe", b"\xfe\xff"];
+
 /// Room for this many bytes a line is a good first guess.
 const USUAL_LINE: usize = 96;
 
@@ -67,6 +70,11 @@ pub(super) fn cut(text: &[u8], from: u64, at: Timestamp, filter: &Filter, begun:
         }
     }
     cutter.cut
+}
+
+/// Whether the beginning of a file says that it is UTF-16.
+pub(super) fn is_utf16(text: &[u8]) -> bool {
+    WIDE_MARKS.iter().any(|mark| text.starts_with(mark))
 }
 
 struct Cutter<'a> {
@@ -208,6 +216,12 @@ mod tests {
         let later = cut(text, 9, Timestamp::default(), &Filter::default(), None, Tail::Growing);
         assert_eq!(later.events[0].start, 0);
         assert_eq!(plain(b"\xef\xbb\xbf", Tail::Growing).used, 0);
+    }
+
+    #[test]
+    fn utf16_is_known_by_its_mark() {
+        assert!(is_utf16(b"\xff\xfeo\0n\0e\0") && is_utf16(b"\xfe\xff\0o\0n\0e"));
+        assert!(!is_utf16(b"\xef\xbb\xbfone") && !is_utf16(b"one"));
     }
 
     #[test]

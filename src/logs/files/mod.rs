@@ -6,8 +6,8 @@
 //! trail       one path: its generations, oldest first
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
 //! generation  one file: an open handle and an offset    lines           bytes to events
-//! ledger      who reads which file, what was read       siblings        rotated files beside a log
-//! content     knowing a file again by what it says
+//! ledger      who reads which file, what was read       search          rotated files beside a log, in the middle of a rotation
+//! content     knowing a file again by what it says      siblings        what rotated files are called
 //! ```
 //!
 //! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions (`model::Checkpoints`).
@@ -20,6 +20,7 @@ mod generation;
 mod ledger;
 mod lines;
 mod run;
+mod search;
 mod siblings;
 mod tailer;
 #[cfg(test)]

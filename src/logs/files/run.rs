@@ -2,14 +2,16 @@
 //! speaks up, or the poll is due.
 //!
 //! The watcher's word is only a hint: an event that is lost, or a folder that appears later, costs a few seconds, never a
-//! line. Hints are gathered by name, and both this thread and the watcher's rest after each gathering, so that a file that
-//! is written to ten thousand times a second costs some ten wakes a second and not ten thousand.
+//! line. Hints are gathered by name. This thread rests after each gathering, so that a file that is written to ten thousand
+//! times a second costs some ten wakes a second and not ten thousand; the watcher's thread rests now and then, and in between
+//! takes whatever its queue holds.
 use super::tailer::{Tailer, Turn};
 use crate::model::Timestamp;
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use std::{
     collections::HashSet,
     ffi::OsString,
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -20,6 +22,8 @@ use std::{
 
 /// The shortest time between two gatherings of hints.
 const REST: Duration = Duration::from_millis(100);
+/// How long the watcher takes whatever comes before it rests again: enough for thousands of names.
+const OPEN: Duration = Duration::from_millis(20);
 /// More different names than this are not worth telling apart.
 const MANY: usize = 1024;
 
@@ -46,6 +50,8 @@ struct Hints {
 struct Gathering {
     names: HashSet<OsString>,
     everything: bool,
+    /// Until then the watcher does not rest.
+    open_until: Option<Instant>,
 }
 
 /// Follows the files until [`Wake::Stop`]; blocks its thread. `wakes` is a sender to `wake`: the watcher uses it.
@@ -53,7 +59,7 @@ struct Gathering {
 /// Whatever was not handed on when it returns stays in the files, and dropping the tailer ends its lanes.
 pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
     let hints = Arc::new(Hints::default());
-    let _watcher = watch(&mut tailer, &hints, wakes);
+    let mut watching = Watching::new(&hints, wakes, &mut tailer);
     // The first hints of a rest are kept for its end.
     let mut changed = false;
     let mut rested = Instant::now();
@@ -64,6 +70,9 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
             (changed, rested) = (false, now + REST);
         }
         let Turn { progressed, next_look } = tailer.turn(now, Timestamp::now());
+        if tailer.moved() {
+            watching.follow(&mut tailer);
+        }
         let heard = match () {
             () if progressed => wake.try_recv().map_err(|error| error == TryRecvError::Disconnected),
             () => {
@@ -80,42 +89,64 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
     }
 }
 
-/// Watches every folder that exists now. What cannot be watched is polled.
-fn watch(tailer: &mut Tailer, hints: &Arc<Hints>, wakes: Sender<Wake>) -> Option<RecommendedWatcher> {
-    let handler = {
-        let hints = hints.clone();
-        move |event: notify::Result<Event>| hints.take(event, &wakes)
-    };
-    let mut watcher = match notify::recommended_watcher(handler) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!(%error, "changes of log files cannot be watched: they are looked at each second instead");
+/// The watcher and what it watches. What cannot be watched is polled.
+struct Watching {
+    watcher: Option<RecommendedWatcher>,
+    folders: HashSet<PathBuf>,
+}
+
+impl Watching {
+    /// Watches every folder that exists now.
+    fn new(hints: &Arc<Hints>, wakes: Sender<Wake>, tailer: &mut Tailer) -> Self {
+        let handler = {
+            let hints = hints.clone();
+            move |event: notify::Result<Event>| hints.take(event, &wakes)
+        };
+        let watcher = notify::recommended_watcher(handler)
+            .inspect_err(|error| {
+                tracing::warn!(%error, "changes of log files cannot be watched: they are looked at each second instead");
+                tailer.without_hints();
+            })
+            .ok();
+        let mut watching = Self { watcher, folders: HashSet::new() };
+        watching.follow(tailer);
+        hints.may_rest.store(true, Ordering::Release);
+        watching
+    }
+
+    /// Watches the tailer's folders, and no others any more.
+    fn follow(&mut self, tailer: &mut Tailer) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let folders = tailer.folders();
+        for folder in self.folders.difference(&folders) {
+            // What is gone is not watched any more anyway.
+            let _ = watcher.unwatch(folder);
+        }
+        let mut unwatched = 0;
+        let mut last = None;
+        for folder in folders.difference(&self.folders) {
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {}
+                // It may come later; the poll will see.
+                Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) || !folder.exists() => {}
+                Err(error) => (unwatched, last) = (unwatched + 1, Some(error)),
+            }
+        }
+        if let Some(error) = last {
+            tracing::warn!(folders = unwatched, %error, "some folders of log files cannot be watched: looking each second instead");
             tailer.without_hints();
-            return None;
         }
-    };
-    let mut unwatched = 0;
-    let mut last = None;
-    for folder in tailer.folders() {
-        match watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Ok(()) => {}
-            // It may come later; the poll will see.
-            Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) || !folder.exists() => {}
-            Err(error) => (unwatched, last) = (unwatched + 1, Some(error)),
-        }
+        self.folders = folders;
     }
-    if let Some(error) = last {
-        tracing::warn!(folders = unwatched, %error, "some folders of log files cannot be watched: looking each second instead");
-        tailer.without_hints();
-    }
-    hints.may_rest.store(true, Ordering::Release);
-    Some(watcher)
 }
 
 impl Hints {
     /// On the watcher's thread: notes what happened, and wakes the tail thread for the first note of a gathering.
+    ///
+    /// Then it rests, so that what happens again and again adds up in the system's queue, but only once in a while: one event
+    /// a rest would let other files wait for a busy one.
     fn take(&self, event: notify::Result<Event>, wakes: &Sender<Wake>) {
-        let first = {
+        let (first, closed) = {
             let mut gathering = self.lock();
             let before = gathering.everything || !gathering.names.is_empty();
             match event {
@@ -128,17 +159,25 @@ impl Hints {
                 // Too much happened for its queue, or it lost track.
                 Ok(_) | Err(_) => gathering.everything = true,
             }
-            !before && (gathering.everything || !gathering.names.is_empty())
+            let first = !before && (gathering.everything || !gathering.names.is_empty());
+            (first, gathering.open_until.is_none_or(|until| Instant::now() >= until))
         };
         // The thread that is woken may be gone already: then there is nobody to tell.
-        if first && wakes.send(Wake::Changed).is_ok() && self.may_rest.load(Ordering::Acquire) {
+        if first && wakes.send(Wake::Changed).is_err() {
+            return;
+        }
+        if closed && self.may_rest.load(Ordering::Acquire) {
             std::thread::sleep(REST);
+            self.lock().open_until = Some(Instant::now() + OPEN);
         }
     }
 
     /// Passes on what was gathered and begins anew.
     fn tell(&self, tailer: &mut Tailer) {
-        let Gathering { names, everything } = std::mem::take(&mut *self.lock());
+        let (names, everything) = {
+            let mut gathering = self.lock();
+            (std::mem::take(&mut gathering.names), std::mem::take(&mut gathering.everything))
+        };
         if everything {
             tailer.changed_somewhere();
         }
@@ -173,6 +212,32 @@ mod tests {
         assert_eq!(std::mem::take(&mut *hints.lock()).names.len(), 2);
         hints.take(event(EventKind::Modify(ModifyKind::Any), "/var/log/0.log"), &tx);
         assert_eq!(rx.try_iter().count(), 1, "a new gathering wakes again");
+    }
+
+    #[test]
+    fn a_busy_file_does_not_keep_the_names_of_others_back() {
+        let (hints, (tx, rx)) = (Arc::new(Hints::default()), channel());
+        hints.may_rest.store(true, Ordering::Release);
+        let started = Instant::now();
+        // Gathered at once after each wake, as by a tail thread that has nothing else to do.
+        let gatherer = {
+            let hints = hints.clone();
+            std::thread::spawn(move || {
+                let mut names = HashSet::new();
+                while names.len() < 501 && rx.recv().is_ok() {
+                    names.extend(std::mem::take(&mut hints.lock().names));
+                }
+                names.len()
+            })
+        };
+        for n in 0..500 {
+            for name in ["busy".to_owned(), n.to_string()] {
+                hints.take(event(EventKind::Modify(ModifyKind::Any), &format!("/var/log/{name}")), &tx);
+            }
+        }
+        drop(tx);
+        assert_eq!(gatherer.join().expect("no panic"), 501);
+        assert!(started.elapsed() < REST * 100, "one name a rest takes five hundred rests");
     }
 
     #[test]

@@ -1,36 +1,29 @@
-//! Files beside a log: where its rotated generations are looked for.
-use crate::platform::files::{self, FileKind, Stat};
-use std::{
-    cmp::Ordering,
-    io,
-    path::{Path, PathBuf},
-};
+//! What files beside a log are called: which of them may be its rotated generations, and in which order they were made.
+use std::path::{Path, PathBuf};
 
 /// Endings of files whose bytes are not lines any more.
 const COMPRESSED: &[&str] = &[".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".z"];
-
-/// A regular, uncompressed file in the same folder.
-#[derive(Clone, Debug)]
-pub(super) struct Sibling {
-    pub path: PathBuf,
-    pub name: String,
-    pub stat: Stat,
-}
 
 /// The folder that holds `path`.
 pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Everything beside `path` that could hold lines, oldest first.
-pub(super) fn all(path: &Path) -> io::Result<Vec<Sibling>> {
-    list(path, |_| true)
+/// The last part of a path, for comparing.
+pub(super) fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// What is named like a rotated generation of `path`, oldest first.
-pub(super) fn rotations(path: &Path) -> io::Result<Vec<Sibling>> {
-    let base = name(path);
-    list(path, |name| is_rotation(&base, name))
+/// Where a link at `path` leads: the rotated generations of a linked log lie there, not beside the link.
+pub(super) fn home(path: &Path) -> Option<PathBuf> {
+    std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_symlink)?;
+    std::fs::canonicalize(path).ok()
+}
+
+/// Whether the name says that the bytes are not lines any more.
+pub(super) fn is_compressed(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    COMPRESSED.iter().any(|end| lower.ends_with(end))
 }
 
 /// Whether `other` is named as rotation tools name earlier generations of `base`: `app.log.1`, `app.log-20260131`,
@@ -58,47 +51,26 @@ fn is_number_or_date(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b':' | b'+' | b'T' | b'Z'))
 }
 
-fn list(path: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<Sibling>> {
-    let base = name(path);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder(path))? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let lower = name.to_ascii_lowercase();
-        if name == base || !wanted(&name) || COMPRESSED.iter().any(|end| lower.ends_with(end)) {
-            continue;
-        }
-        // What vanished meanwhile, or leads nowhere, holds no lines for us.
-        if let Ok(stat) = files::stat(&entry.path())
-            && stat.kind == FileKind::Regular
-        {
-            found.push(Sibling { path: entry.path(), name, stat });
-        }
-    }
-    found.sort_by(|a, b| older(&base, (a.stat, &a.name), (b.stat, &b.name)));
-    Ok(found)
-}
-
-/// By time of the last change; files of the same moment by name: `.2` is older than `.1`, but a lower date is older.
-fn older(base: &str, a: (Stat, &str), b: (Stat, &str)) -> Ordering {
-    let by_name = || match (generation_number(base, a.1), generation_number(base, b.1)) {
-        (Some(a), Some(b)) => b.cmp(&a),
-        _ => a.1.cmp(b.1),
-    };
-    a.0.modified.cmp(&b.0.modified).then_with(by_name)
+/// Whether `other` is `base` with another date or serial number: `app-20260131.log` and `app-20260201.log`. So are the files
+/// named that a link such as `app-current.log` leads to one after the other. At least four digits must speak for it.
+pub(super) fn is_sister(base: &str, other: &str) -> bool {
+    let dated = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | '+' | 'T' | 'Z');
+    let start: usize = base.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
+    // What is alike may end within the date: its beginning belongs to it.
+    let start = base[..start].trim_end_matches(dated).len();
+    let (base, other) = (&base[start..], &other[start..]);
+    let part = |text: &str| text.find(|c| !dated(c)).unwrap_or(text.len());
+    let ((a, end), (b, other_end)) = (base.split_at(part(base)), other.split_at(part(other)));
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    a != b && end == other_end && digits(a) >= 4 && digits(b) >= 4
 }
 
 /// The number that rotation counts up: at most four digits, so that no date is taken for one.
-fn generation_number(base: &str, name: &str) -> Option<u16> {
+pub(super) fn generation_number(base: &str, name: &str) -> Option<u16> {
     let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
     let rest = name.strip_prefix(base).or_else(|| name.strip_prefix(stem))?;
     let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
     (digits.len() <= 4).then(|| digits.parse().ok())?
-}
-
-/// The last part of a path, for comparing.
-pub(super) fn name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -154,18 +126,27 @@ mod tests {
     }
 
     #[test]
-    fn rotations_come_oldest_first_and_compressed_ones_not_at_all() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("app.log");
-        let at = |seconds| std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        for (name, time) in [("app.log", 9), ("app.log.1", 5), ("app.log.2", 5), ("app.log.3", 7), ("app.log.4.gz", 1)]
-        {
-            let file = std::fs::File::create(folder.path().join(name)).expect("writable");
-            file.set_modified(at(time)).expect("settable");
+    fn names_that_differ_by_a_date_or_a_long_number_are_sisters() {
+        for (base, other) in [
+            ("app-2026-11-21.log", "app-2026-11-22.log"),
+            ("app-2026-11-21.log", "app-2025-01-01.log"),
+            ("gen.0007.log", "gen.0012.log"),
+            ("app.20260131", "app.20260201"),
+            ("prog.INFO.20260131-120000.12345", "prog.INFO.20260131-130000.999"),
+        ] {
+            assert!(is_sister(base, other), "{base} {other}");
         }
-        std::fs::create_dir(folder.path().join("app.log.5")).expect("writable");
-        let names: Vec<_> = rotations(&path).expect("listed").into_iter().map(|s| s.name).collect();
-        assert_eq!(names, ["app.log.2", "app.log.1", "app.log.3"]);
+        for (base, other) in [
+            ("app-2026-11-21.log", "app-2026-11-21.log"),
+            ("app-2026-11-21.log", "web-2026-11-22.log"),
+            ("app-2026-11-21.log", "app-2026-11-22.txt"),
+            ("app-2026-11-21.log", "app.log"),
+            ("worker-1.log", "worker-2.log"),
+            ("app.log", "app.log.1"),
+            ("app.log", "other"),
+        ] {
+            assert!(!is_sister(base, other), "{base} {other}");
+        }
     }
 
     #[test]

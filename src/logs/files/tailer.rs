@@ -10,12 +10,13 @@ use super::{
 };
 use crate::{
     model::{Checkpoints, FilePosition, Outlet, Position, Room, SourceId, Timestamp},
+    platform,
     telemetry::board::Board,
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     ffi::{OsStr, OsString},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -24,6 +25,10 @@ use std::{
 const POLL: Duration = Duration::from_secs(3);
 /// How often when no hints can be had.
 const POLL_UNHINTED: Duration = Duration::from_secs(1);
+/// How soon a path is looked at again whose files are being renamed.
+const SOON: Duration = Duration::from_millis(20);
+/// The most files that are held open, however many the system allows: each costs about two kilobytes of ours.
+const MOST_OPEN: u64 = 4096;
 /// Slices in one turn: at most 16 MiB, a few milliseconds, so that a stop is heard soon.
 const SLICES: usize = 64;
 
@@ -41,6 +46,8 @@ pub struct Tailer {
     trails: Vec<Trail>,
     /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
     by_name: HashMap<OsString, Vec<usize>>,
+    /// A link leads elsewhere.
+    moved: bool,
     watched: HashSet<PathBuf>,
     /// Trails with something to read, in the order of their turns, each once.
     queue: VecDeque<usize>,
@@ -83,31 +90,36 @@ impl Tailer {
         trails.sort_by_key(|(_, _, saved)| saved.is_empty());
         let numbered = trails.into_iter().enumerate();
         let trails: Vec<_> = numbered.map(|(n, (watch, lane, saved))| Trail::new(n, watch, lane, saved)).collect();
-        let mut by_name: HashMap<OsString, Vec<usize>> = HashMap::new();
-        for (number, trail) in trails.iter().enumerate() {
-            let name = trail.watch.path.file_name().unwrap_or_default();
-            by_name.entry(name.to_owned()).or_default().push(number);
-        }
-        Self {
+        // The other half is for everybody else in the process.
+        let most = platform::files::most_open().map_or(MOST_OPEN, |most| (most / 2).min(MOST_OPEN));
+        let mut tailer = Self {
             queued: vec![false; trails.len()],
             queue: VecDeque::with_capacity(trails.len()),
             trails,
-            by_name,
+            by_name: HashMap::new(),
+            moved: false,
             watched,
             blocked: Vec::new(),
             hinted: Vec::new(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(usize::try_from(most).unwrap_or(usize::MAX)),
             checkpoints,
             room,
             board,
             poll: POLL,
             next_poll: None,
-        }
+        };
+        tailer.name_all();
+        tailer
     }
 
     /// The folders in which something may happen that concerns us, each once.
-    pub fn folders(&self) -> HashSet<&Path> {
-        self.trails.iter().map(|trail| super::siblings::folder(&trail.watch.path)).collect()
+    pub fn folders(&self) -> HashSet<PathBuf> {
+        self.trails.iter().flat_map(Trail::places).map(|place| super::siblings::folder(&place).to_owned()).collect()
+    }
+
+    /// Whether [`Self::folders`] are others than when this was last asked: a link leads elsewhere.
+    pub fn moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
     }
 
     /// Something happened to a file of this name. Cheap, and harmless where it is no name of ours.
@@ -167,15 +179,42 @@ impl Tailer {
                 Step::Idle => {}
             }
         }
-        let next_look = self.next_poll.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+        let mut next_look = self.next_poll.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
+        for (number, trail) in self.trails.iter_mut().enumerate() {
+            if std::mem::take(&mut trail.soon) {
+                self.hinted.push(number);
+                next_look = next_look.min(SOON);
+            }
+        }
         Turn { progressed: progressed || !self.queue.is_empty(), next_look }
     }
 
     fn look(&mut self, number: usize, now: Instant, wall: Timestamp) {
         self.with(number, now, wall, Trail::look);
+        if std::mem::take(&mut self.trails[number].moved) {
+            self.moved = true;
+            self.name_all();
+        }
         if self.trails[number].ready(now) && !self.blocked.contains(&number) {
             self.enqueue(number);
         }
+    }
+
+    /// Notes under which names each trail's file may be hinted at.
+    fn name_all(&mut self) {
+        self.by_name.clear();
+        for (number, trail) in self.trails.iter().enumerate() {
+            for place in trail.places() {
+                let name = place.file_name().unwrap_or_default();
+                self.by_name.entry(name.to_owned()).or_default().push(number);
+            }
+        }
+    }
+
+    /// As where no more than so many files may be held open.
+    #[cfg(test)]
+    pub(super) fn hold_at_most(&mut self, most: usize) {
+        self.ledger = Ledger::new(most);
     }
 
     fn enqueue(&mut self, number: usize) {

@@ -7,7 +7,9 @@
 //!
 //! A generation is never let go while it has unread bytes. The newest one is not let go before it has a successor or was
 //! deleted; what is kept of a deleted one is the promise that the next file at this path begins at its beginning.
+mod between;
 mod claims;
+mod complaint;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -15,14 +17,17 @@ mod turnover;
 
 use super::{
     Watch, content,
-    generation::{Found, Generation, Names, open_regular},
+    generation::{Found, Generation, Names, QUIET, open_regular},
     ledger::Ledger,
+    search,
 };
 use crate::{
     model::{Checkpoints, Chunk, FilePosition, Room, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
     telemetry::board::Board,
 };
+use between::{Again, Ask, Seen};
+use complaint::{Complaint, note, works};
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
@@ -34,9 +39,6 @@ use tokio::sync::mpsc;
 
 /// A rotated or deleted file that was read to its end is looked at until it was quiet for so long.
 pub(super) const LATE: Duration = Duration::from_secs(60);
-/// The first and the longest wait after a path could not be looked at or opened.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-
 /// What all trails share, and the moment.
 pub(super) struct Context<'a> {
     pub checkpoints: &'a dyn Checkpoints,
@@ -65,15 +67,6 @@ enum Place {
     Late(usize),
 }
 
-/// Something that keeps the path from being read; told once.
-#[derive(Debug)]
-struct Complaint {
-    board: SourceId,
-    text: String,
-    failures: u32,
-    retry: Instant,
-}
-
 #[derive(Debug)]
 pub(super) struct Trail {
     number: usize,
@@ -92,19 +85,33 @@ pub(super) struct Trail {
     /// When the newest known generation had last been written to when it was last seen at the path: a rotated file that
     /// was never seen here is younger.
     newest: Timestamp,
+    /// What was beside the path before the first look, and young enough to be taken for new.
+    strangers: Vec<Seen>,
     /// The first look found this file, so long, but it could not be opened.
     first_seen: Option<(FileId, u64)>,
     /// The file at the path is read by another trail with the same target.
     shadowed: Option<FileId>,
-    /// The time of the folder when it was last searched while nothing was at the path.
-    searched: Option<SystemTime>,
+    /// The times of the folders when they were last searched while nothing was at the path.
+    searched: Vec<SystemTime>,
+    /// What the path led to while it is a link, the last one first.
+    homes: Vec<PathBuf>,
+    /// `homes` changed.
+    pub(super) moved: bool,
+    /// One more search after a rotation.
+    again: Again,
+    /// Since when searches fail because files are being renamed.
+    changing: Option<Instant>,
+    /// Some generations wait until others were read.
+    held_back: bool,
+    /// It is worth a look very soon.
+    pub(super) soon: bool,
     complaint: Option<Complaint>,
 }
 
 impl Trail {
     pub fn new(number: usize, watch: Watch, lane: mpsc::Sender<Chunk>, saved: Vec<(SourceId, FilePosition)>) -> Self {
         let target = Arc::from(target_key(&watch));
-        let names = Names { path: Arc::from(watch.path.as_path()), target };
+        let names = Names { path: Arc::from(watch.path.as_path()), target, home: None };
         Self {
             number,
             watch,
@@ -117,9 +124,16 @@ impl Trail {
             started: false,
             awaited: None,
             newest: Timestamp::default(),
+            strangers: Vec::new(),
             first_seen: None,
             shadowed: None,
-            searched: None,
+            searched: Vec::new(),
+            homes: Vec::new(),
+            moved: false,
+            again: Again::default(),
+            changing: None,
+            held_back: false,
+            soon: false,
             complaint: None,
         }
     }
@@ -130,7 +144,10 @@ impl Trail {
         if !self.complaint.as_ref().is_some_and(early)
             && let Err((what, error)) = self.look_at_path(cx)
         {
-            self.complain(cx, what, &error);
+            match search::is_still_changing(&error) {
+                true => self.wait_for_calm(cx.now),
+                false => self.complain(cx, what, &error),
+            }
         }
         self.let_go(cx);
     }
@@ -151,7 +168,9 @@ impl Trail {
         if self.line.front().is_some_and(ready) {
             step = step.max(self.slice(cx, Place::Line(0)));
         }
-        step.max(self.advance(cx))
+        let step = step.max(self.advance(cx));
+        self.soon |= step == Step::Progressed && self.held_back && self.line.iter().all(Generation::drained);
+        step
     }
 
     fn look_at_path(&mut self, cx: &mut Context<'_>) -> Result<(), (&'static str, io::Error)> {
@@ -185,14 +204,17 @@ impl Trail {
         match stat {
             Some(stat) if self.attached && self.line.back().is_some_and(|g| g.file_id() == stat.id) => {
                 if empty.is_some_and(|modified| modified != stat.modified) {
-                    self.take_up_before_last(cx).map_err(searching)?;
+                    let ask = Ask { since: self.newest, at_most: cx.ledger.room(), again: false };
+                    self.take_up_before_last(cx, ask).map_err(searching)?;
                 }
+                self.look_again(cx).map_err(searching)?;
                 self.newest = stat.modified.into();
             }
             Some(stat) => return self.arrive(cx, stat),
             None => {
                 self.shadowed = None;
                 self.search_behind(cx).map_err(searching)?;
+                self.look_again(cx).map_err(searching)?;
             }
         }
         self.content(cx);
@@ -234,8 +256,15 @@ impl Trail {
     }
 
     fn truncated(&mut self, cx: &mut Context<'_>, place: Place) {
-        if let Err(error) = self.begin_anew(cx, place) {
-            self.failed(cx, place, &error);
+        match self.begin_anew(cx, place) {
+            Err(error) if search::is_still_changing(&error) => {
+                self.wait_for_calm(cx.now);
+                if let Some(generation) = self.at(place) {
+                    generation.wait(cx.now);
+                }
+            }
+            Err(error) => self.failed(cx, place, &error),
+            Ok(()) => {}
         }
     }
 
@@ -303,7 +332,8 @@ impl Trail {
     /// Finishes what was rotated away or deleted, read to its end, and quiet for long enough.
     fn let_go(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
-        let over = |g: &Generation| g.drained() && g.quiet_for(LATE, now);
+        let patience = if cx.ledger.room() == 0 { QUIET } else { LATE };
+        let over = |g: &Generation| g.drained() && g.quiet_for(patience, now);
         let (over_now, late) = std::mem::take(&mut self.late).into_iter().partition::<Vec<_>, _>(over);
         self.late = late;
         for generation in over_now {
@@ -344,48 +374,6 @@ impl Trail {
     fn is_attached(&self, place: Place) -> bool {
         matches!(place, Place::Line(index) if self.attached && index + 1 == self.line.len())
     }
-
-    fn refuse(&mut self, cx: &Context<'_>, kind: FileKind) {
-        let what = match kind {
-            FileKind::Directory => "this is a folder: name a file",
-            FileKind::Special | FileKind::Regular => {
-                "this is a FIFO, socket or device, which cannot be read again: name a file"
-            }
-        };
-        self.complain(cx, what, &io::Error::from(ErrorKind::InvalidInput));
-        if let Some(complaint) = &mut self.complaint {
-            complaint.retry = cx.now;
-        }
-    }
-
-    fn complain(&mut self, cx: &Context<'_>, what: &str, error: &io::Error) {
-        let text = match error.kind() {
-            ErrorKind::InvalidInput => what.to_owned(),
-            _ => format!("{what}: {error}"),
-        };
-        let path = self.watch.path.display().to_string();
-        let before = self.complaint.take();
-        let (board, failures) = before.as_ref().map_or((SourceId::unique(), 0), |c| (c.board, c.failures + 1));
-        if before.is_none_or(|c| c.text != text) {
-            tracing::warn!(path, "{text}");
-            cx.board.source(board, |line| {
-                line.name.clone_from(&path);
-                line.group.clone_from(&self.watch.target.group);
-                line.stream.clone_from(&self.watch.target.stream);
-                line.last_error = Some(text.clone());
-            });
-        }
-        let wait = PATIENCE.0.saturating_mul(1 << failures.min(10)).min(PATIENCE.1);
-        self.complaint = Some(Complaint { board, text, failures, retry: cx.now + wait });
-    }
-
-    /// The path is as it should be.
-    fn content(&mut self, cx: &Context<'_>) {
-        if let Some(complaint) = self.complaint.take() {
-            cx.board.forget(complaint.board);
-            tracing::info!(path = %self.watch.path.display(), "the log file's path is readable again");
-        }
-    }
 }
 
 /// What stands for a target in a saved position. No group's name holds a colon.
@@ -399,24 +387,4 @@ fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, room: &Room) -> Option<mpsc::Permi
         room.wait();
         lane.try_reserve().ok()
     })
-}
-
-fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
-    if generation.works() {
-        tracing::info!(path = %watch.path.display(), offset = generation.offset, "the log file can be read again");
-        note(board, watch, generation);
-    }
-}
-
-fn note(board: &Board, watch: &Watch, generation: &Generation) {
-    board.source(generation.id, |line| {
-        if line.name.is_empty() {
-            line.name = watch.path.display().to_string();
-            line.group.clone_from(&watch.target.group);
-            line.stream.clone_from(&watch.target.stream);
-        }
-        line.read = generation.offset;
-        line.size = Some(generation.seen.size);
-        line.last_error = None;
-    });
 }

@@ -57,6 +57,18 @@ fn a_batch_is_full_at_exactly_the_byte_limit() {
 }
 
 #[test]
+fn a_batch_of_control_characters_is_full_when_its_json_is_large() {
+    let mut draft = Draft::new(target());
+    let line = "\u{1}".repeat(100);
+    while draft.fits(at(0), line.len()) {
+        draft.push(at(0), Text::Valid(&line));
+    }
+    assert!(draft.len() > LOG_BATCH_JSON - 1000 && draft.len() <= LOG_BATCH_JSON + 1000, "{}", draft.len());
+    // What is alone is taken all the same: it must leave somehow.
+    assert!(Draft::new(target()).fits(at(0), MESSAGE_BYTES));
+}
+
+#[test]
 fn the_longest_message_fits_a_batch_of_its_own() {
     let mut draft = Draft::new(target());
     assert!(draft.fits(at(0), MESSAGE_BYTES));

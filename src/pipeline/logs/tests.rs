@@ -30,6 +30,7 @@ impl Bench {
             before: Fingerprint::default(),
             target: "g:s".into(),
             modified: Timestamp::from_millis(7),
+            home: None,
         })
     }
 
@@ -51,6 +52,7 @@ impl Bench {
             identity,
             target: "g:s".into(),
             modified: Timestamp::from_millis(7),
+            home: None,
         };
         Chunk { source: self.source, text, events, from, to: self.offset, anchor, end: self.position(self.offset) }
     }

@@ -252,33 +252,6 @@ fn a_path_that_cannot_be_looked_at_is_tried_again_with_growing_patience() {
     assert_eq!(errors(&bench), 0);
 }
 
-#[cfg(unix)]
-#[test]
-fn a_link_that_leads_nowhere_is_a_file_that_does_not_exist_yet() {
-    let mut bench = Bench::with(8, |bench| {
-        std::os::unix::fs::symlink(bench.path("real.log"), bench.path("app.log")).expect("linked");
-    });
-    bench.settle();
-    assert_eq!(bench.board.read().sources.len(), 0);
-    bench.append("real.log", "one\n");
-    assert_eq!(bench.lines(), ["one"]);
-}
-
-#[cfg(unix)]
-#[test]
-fn a_link_that_leads_elsewhere_now_is_followed_there() {
-    let mut bench = Bench::with(8, |bench| {
-        bench.append("real-1", "one\n");
-        std::os::unix::fs::symlink(bench.path("real-1"), bench.path("app.log")).expect("linked");
-    });
-    assert_eq!(bench.lines(), ["one"]);
-    bench.append("real-1", "two\n");
-    bench.append("real-2", "three\n");
-    bench.delete("app.log");
-    std::os::unix::fs::symlink(bench.path("real-2"), bench.path("app.log")).expect("linked");
-    assert_eq!(bench.lines(), ["two", "three"]);
-}
-
 #[test]
 fn the_board_shows_how_far_each_file_was_read() {
     let mut bench = Bench::new();
@@ -288,6 +261,41 @@ fn the_board_shows_how_far_each_file_was_read() {
     let line = page.sources.values().next().expect("a line");
     assert_eq!((line.group.as_str(), line.stream.as_str(), line.read, line.size), ("g", "s", 4, Some(6)));
     assert!(line.name.ends_with("app.log"));
+}
+
+#[test]
+fn the_board_shows_a_file_that_does_not_exist_with_its_name_until_it_comes() {
+    let mut bench = Bench::new();
+    bench.settle();
+    let line = |bench: &Bench| {
+        let sources: Vec<_> = bench.board.read().sources.into_values().collect();
+        let [line] = &sources[..] else { panic!("one line: {sources:?}") };
+        assert!(line.name.ends_with("app.log") && line.group == "g" && line.stream == "s", "{line:?}");
+        (line.state.clone(), line.last_error.clone(), line.read)
+    };
+    assert_eq!(line(&bench), (Some("does not exist yet".into()), None, 0));
+    fs::create_dir(bench.path("app.log")).expect("made");
+    bench.settle();
+    let refused = line(&bench);
+    assert!(refused.0.is_none() && refused.1.is_some_and(|error| error.contains("folder")));
+    fs::remove_dir(bench.path("app.log")).expect("gone");
+    bench.settle();
+    assert_eq!(line(&bench), (Some("does not exist yet".into()), None, 0));
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    assert_eq!(line(&bench), (None, None, 4));
+    bench.restart();
+    bench.settle();
+    assert_eq!(line(&bench), (None, None, 4));
+}
+
+#[test]
+fn the_name_of_a_file_is_taken_as_it_is() {
+    let mut bench = Bench::with(8, |bench| bench.watches[0].path = bench.path("app[1] *?{x}.log"));
+    bench.settle();
+    bench.append("app1  x.log", "strange\n");
+    bench.append("app[1] *?{x}.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
 }
 
 #[test]

@@ -4,18 +4,12 @@
 use crate::{
     logs::files::{
         content,
-        generation::open_regular,
-        siblings::{self, Sibling},
+        search::{Opened, Search, Sibling, is_still_changing},
     },
     model::{FilePosition, SourceId},
     platform::files::Stat,
 };
-use std::{
-    cmp::Reverse,
-    fs::File,
-    io::{self, ErrorKind},
-    path::{Path, PathBuf},
-};
+use std::{cmp::Reverse, fs::File, io, path::PathBuf};
 
 pub(super) type Saved = (SourceId, FilePosition);
 
@@ -57,50 +51,50 @@ impl Claims {
     }
 
     /// Files that have another name now. The device may have been numbered anew since; the content is asked anyway.
-    pub fn renamed(&mut self, path: &Path, held: &dyn Fn(&Stat) -> bool) -> io::Result<Vec<Claim>> {
-        let mut claims = Vec::new();
+    pub fn renamed(&mut self, search: &Search<'_>, held: &dyn Fn(&Stat) -> bool) -> io::Result<Vec<Claim>> {
         if self.open.iter().all(|(_, p)| is_promise(p)) {
-            return Ok(claims);
+            return Ok(Vec::new());
         }
-        let base = siblings::name(path);
-        for Sibling { path, name, stat } in siblings::all(path)? {
-            let fits = |p: &FilePosition| {
-                // Without a head there must be a name that speaks for it.
-                let named = p.identity.device == stat.id.device && siblings::is_rotation(&base, &name);
-                p.identity.inode == stat.id.inode && !is_promise(p) && (is_proven(p) || named)
-            };
-            if held(&stat) || !self.open.iter().any(|(_, p)| fits(p)) {
-                continue;
-            }
-            let (file, stat) = match open_regular(&path) {
-                Ok(opened) => opened,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            if let Some((id, offset)) = self.take(&file, &stat, fits)? {
-                claims.push(Claim { id, offset, path, file, stat });
-            }
-        }
-        Ok(claims)
+        let fits = |p: &FilePosition, sibling: &Sibling| {
+            // Without a head there must be a name that speaks for it.
+            let named = p.identity.device == sibling.stat.id.device && sibling.named;
+            p.identity.inode == sibling.stat.id.inode && !is_promise(p) && (is_proven(p) || named)
+        };
+        let open = &self.open;
+        let wanted = |s: &Sibling| !held(&s.stat) && open.iter().any(|(_, p)| fits(p, s));
+        let siblings = search.list(&wanted)?;
+        self.claim(search, siblings, |claims, sibling, file, stat| claims.take(file, stat, |p| fits(p, sibling)))
     }
 
     /// Files that were cut short, or are gone, but say on in a copy that is named like a rotated generation.
-    pub fn copies(&mut self, path: &Path, taken: &dyn Fn(&Path, &Stat) -> bool) -> io::Result<Vec<Claim>> {
-        let mut claims = Vec::new();
+    pub fn copies(&mut self, search: &Search<'_>, taken: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Claim>> {
         if !self.open.iter().any(|(_, p)| is_proven(p)) {
-            return Ok(claims);
+            return Ok(Vec::new());
         }
-        let mut siblings = siblings::rotations(path)?;
-        siblings.retain(|s| !taken(&s.path, &s.stat));
+        let mut siblings = search.list(&|s| s.named && !taken(s))?;
         // The longest copy says the most.
         siblings.sort_by_key(|s| Reverse(s.stat.size));
-        for Sibling { path, .. } in siblings {
-            let Ok((file, stat)) = open_regular(&path) else { continue };
-            let found = match self.take(&file, &stat, is_proven)? {
-                Some(found) => Some(found),
-                None => self.take_behind(&file, &stat)?,
+        self.claim(search, siblings, |claims, _, file, stat| match claims.take(file, stat, is_proven)? {
+            Some(found) => Ok(Some(found)),
+            None => claims.take_behind(file, stat),
+        })
+    }
+
+    /// Opens one after the other, and keeps those that `take` finds a position for.
+    fn claim(
+        &mut self,
+        search: &Search<'_>,
+        siblings: Vec<Sibling>,
+        take: impl Fn(&mut Self, &Sibling, &File, &Stat) -> io::Result<Option<(SourceId, u64)>>,
+    ) -> io::Result<Vec<Claim>> {
+        let mut claims = Vec::new();
+        for sibling in siblings {
+            let Opened { path, file, stat } = match Opened::new(sibling.clone()) {
+                Ok(opened) => opened,
+                Err(error) if is_still_changing(&error) && search.anyway => continue,
+                Err(error) => return Err(error),
             };
-            if let Some((id, offset)) = found {
+            if let Some((id, offset)) = take(self, &sibling, &file, &stat)? {
                 claims.push(Claim { id, offset, path, file, stat });
             }
         }

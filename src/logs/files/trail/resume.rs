@@ -6,12 +6,13 @@
 //! that nobody saw at all, then the file at the path.
 use super::{
     Context, Trail,
+    between::{Ask, Unread},
     claims::{Claim, Claims, Saved, is_promise},
-    turnover::Unread,
 };
 use crate::{
     logs::files::{
         generation::{Generation, Start, open_regular},
+        search::{self, Search},
         siblings,
     },
     model::SourceId,
@@ -29,13 +30,15 @@ type Trouble = (&'static str, io::Error);
 impl Trail {
     /// The first look. Leaves everything as it is when it is too early to tell; then it is done again.
     pub(super) fn start(&mut self, cx: &mut Context<'_>, at_path: Option<Stat>) -> Result<(), Trouble> {
+        self.meet_home();
         if self.saved.is_empty() {
             self.start_afresh(cx, at_path)?;
-        } else if at_path.is_some() || self.folder_is_there() {
+        } else if at_path.is_some() || self.a_folder_is_there() {
             let trouble = |e| ("cannot find out where reading stopped in an earlier run", e);
             self.resume(cx).map_err(trouble)?;
         } else {
-            return Ok(()); // The disk may not be mounted yet: the positions stay.
+            self.miss_folder(cx);
+            return Ok(());
         }
         self.started = true;
         self.first_seen = None;
@@ -63,10 +66,12 @@ impl Trail {
     }
 
     /// An empty mount point looks like a folder from which everything was deleted, but it lies on another device.
-    fn folder_is_there(&self) -> bool {
+    fn a_folder_is_there(&self) -> bool {
         let devices = || self.saved.iter().map(|(_, p)| p.identity.device).filter(|device| *device != 0);
-        files::stat(siblings::folder(&self.watch.path))
-            .is_ok_and(|folder| devices().any(|device| device == folder.id.device) || devices().next().is_none())
+        let folders = self.places().into_iter().filter_map(|place| files::stat(siblings::folder(&place)).ok());
+        folders
+            .into_iter()
+            .any(|folder| devices().any(|device| device == folder.id.device) || devices().next().is_none())
     }
 
     fn resume(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
@@ -77,15 +82,18 @@ impl Trail {
         };
         let here = here.filter(|(_, stat)| cx.ledger.holder(&self.names.target, stat.id).is_none());
         let mut claims = Claims::new(&self.saved);
-        let held = |stat: &Stat| cx.ledger.holder(&self.names.target, stat.id).is_some();
+        let is_here = |stat: &Stat| here.as_ref().is_some_and(|(_, here)| here.id == stat.id);
+        let held = |stat: &Stat| is_here(stat) || cx.ledger.holder(&self.names.target, stat.id).is_some();
+        let places = self.places();
+        let search = Search { places: &places, any_name: true, anyway: self.is_impatient(cx.now) };
         let mut at_path = claims.at_path(here.as_ref())?;
-        let mut elsewhere = claims.renamed(&self.watch.path, &held)?;
+        let mut elsewhere = claims.renamed(&search, &held)?;
         if at_path.is_none() {
             at_path = claims.replaced(here.as_ref())?;
         }
         let taken = |stat: &Stat| held(stat) || elsewhere.iter().any(|claim| claim.stat.id == stat.id);
-        let copies = claims.copies(&self.watch.path, &|path, stat| taken(stat) || cx.watched.contains(path))?;
-        elsewhere.extend(copies);
+        let search = Search { any_name: false, ..search };
+        elsewhere.extend(claims.copies(&search, &|s| taken(&s.stat) || self.is_watched(cx, &s.path))?);
         elsewhere.sort_by_key(|claim| claim.stat.modified);
         let Claims { open, merged } = claims;
 
@@ -97,11 +105,12 @@ impl Trail {
         let at_path = at_path.unwrap_or_else(|| (SourceId::unique(), 0));
         // A file at the path of which nothing was read yet proves nothing about what came before it.
         let search = nowhere.is_some() || at_path.1 == 0;
+        let (since, here_id) = (self.newest, here.as_ref().map(|(_, stat)| stat.id));
         let prepared = self.line_up(cx, elsewhere, here, at_path, search);
         if let Err(error) = prepared {
             // Nothing was told to anybody yet: the next look begins again.
-            for generation in std::mem::take(&mut self.line) {
-                cx.ledger.release(&self.names.target, generation.file_id());
+            for id in self.line.drain(..).map(|generation| generation.file_id()).chain(here_id) {
+                cx.ledger.release(&self.names.target, id);
             }
             self.attached = false;
             return Err(error);
@@ -112,6 +121,9 @@ impl Trail {
         if self.line.is_empty() {
             self.awaited = open.iter().find(|(_, p)| is_promise(p)).map(|(id, _)| *id);
             self.await_next(cx);
+        }
+        if search {
+            self.look_again_later(cx.now, since);
         }
         for (id, position) in merged {
             cx.checkpoints.finish(id, position.offset);
@@ -143,13 +155,26 @@ impl Trail {
             cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         }
         if search {
-            for unread in self.between(cx, &mut |_| {})? {
+            let ask = Ask { since: self.newest, at_most: cx.ledger.room(), again: false };
+            let (unread, more) = self.between(cx, ask, &mut |_| {})?;
+            for unread in unread {
                 let generation = self.rotated(cx, SourceId::unique(), unread)?;
                 cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
                 self.line.push_back(generation);
             }
+            if let Some(unread) = here.as_ref().filter(|here| more && here.offset == 0) {
+                // There is no room for all that came before it: the file at the path waits until those were read.
+                cx.ledger.release(&self.names.target, unread.file_id());
+                self.awaited = Some(unread.id);
+                self.newest = self.line.back().map_or(self.newest, |last| last.modified().max(self.newest));
+                return Ok(());
+            }
         }
         if let Some(here) = here {
+            let is_there = || files::stat(&self.watch.path).is_ok_and(|stat| stat.id == here.file_id());
+            if search && !self.is_impatient(cx.now) && !is_there() {
+                return Err(search::still_changing()); // What was found may be younger than it.
+            }
             self.newest = here.modified();
             self.line.push_back(here);
             self.attached = true;

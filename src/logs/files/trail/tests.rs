@@ -32,7 +32,7 @@ fn scene() -> Scene {
         lane,
         keeper: Keeper::default(),
         board: Board::default(),
-        ledger: Ledger::default(),
+        ledger: Ledger::new(1000),
         now: Instant::now(),
     }
 }

@@ -1,39 +1,17 @@
 //! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
 //!
 //! Old before new: whatever is found takes its place in the line before the file that is at the path now.
-use super::{Context, Place, Trail, note};
+use super::{Context, Place, Trail, between::Ask, complaint::note};
 use crate::{
     logs::files::{
         content,
         generation::{Generation, Start, open_regular},
-        siblings::{self, Sibling},
     },
-    model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
+    model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId},
     platform::files::{self, FileId, Stat},
     telemetry::counters,
 };
-use std::{
-    fs::File,
-    io::{self, ErrorKind},
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
-const TICK: Duration = Duration::from_secs(2);
-/// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
-const WORTH_COMPARING: u64 = 256;
-
-/// A file that nobody read yet, and where its unread part begins.
-pub(super) struct Unread {
-    /// Whose content it begins with, if that was read.
-    pub known: Option<SourceId>,
-    pub path: PathBuf,
-    pub file: File,
-    pub stat: Stat,
-    pub start: u64,
-}
+use std::{io, sync::Arc, time::Instant};
 
 impl Trail {
     /// Another file than before stands at the path.
@@ -49,6 +27,14 @@ impl Trail {
             return Ok(());
         }
         self.shadowed = None;
+        self.meet_home();
+        let room = self.room(cx);
+        if room == 0 {
+            self.detach(cx.now);
+            self.hold_back(cx);
+            self.content(cx);
+            return Ok(());
+        }
         // First the handle, then the search: whatever was rotated away before this moment is found by it.
         let opened = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
         let (file, stat) = opened;
@@ -56,22 +42,34 @@ impl Trail {
             return Ok(()); // It was replaced between the two looks; the next one sees to it.
         }
         self.detach(cx.now);
-        cx.ledger.hold(&self.names.target, stat.id, self.number);
-        let taken = self.take_up_between(cx).and_then(|()| {
+        let since = self.newest;
+        let taken = self.take_up_between(cx, Ask { since, at_most: room, again: false }).and_then(|more| {
+            let moved_on = cx.ledger.holder(&self.names.target, stat.id).is_some();
+            if more || moved_on {
+                // It was rotated away itself meanwhile, and found in its turn; or others come first, and it will be found.
+                return Ok(None);
+            }
             let known = cx.ledger.known(&self.names, &file, &stat)?;
             let start = known.map_or(0, |known| known.up_to);
             let id = self.awaited.filter(|_| start == 0).unwrap_or_else(SourceId::unique);
-            Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)
+            Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now).map(Some)
         });
+        self.look_again_later(cx.now, since);
         match taken {
-            Ok(generation) => {
+            Ok(Some(generation)) => {
                 self.awaited = self.awaited.filter(|id| *id != generation.id);
                 self.take_up(cx, generation);
             }
-            Err(error) => {
-                cx.ledger.release(&self.names.target, stat.id);
-                return Err(("cannot read the log file", error));
+            Ok(None) => {
+                self.newest = self.line.back().map_or(since, |last| last.modified().max(since));
+                match cx.ledger.room() {
+                    0 => self.hold_back(cx),
+                    _ => self.soon = true,
+                }
+                self.content(cx);
+                return Ok(());
             }
+            Err(error) => return Err(("cannot read the log file", error)),
         }
         self.attached = true;
         self.newest = stat.modified.into();
@@ -118,92 +116,6 @@ impl Trail {
         was
     }
 
-    /// Nothing is at the path. What was there since the last look may lie beside it.
-    pub(super) fn search_behind(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.detach(cx.now) {
-            self.searched = None;
-        }
-        let Ok(folder) = files::stat(siblings::folder(&self.watch.path)) else { return Ok(()) };
-        // A change in the last moments may not have moved the folder's time, which ticks.
-        let unsure = cx.wall < Timestamp::from(folder.modified).plus(TICK);
-        if unsure || self.searched != Some(folder.modified) {
-            self.take_up_between(cx)?;
-            self.searched = Some(folder.modified);
-        }
-        Ok(())
-    }
-
-    /// Rotated generations that came and went between two looks take their place in the line.
-    fn take_up_between(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        for unread in self.between(cx, &mut |_| {})? {
-            let generation = self.rotated(cx, SourceId::unique(), unread)?;
-            self.take_up(cx, generation);
-        }
-        Ok(())
-    }
-
-    /// The file at the path was empty and is not any more: was it cut short in between, then the copies come first.
-    pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let Some(last) = self.line.pop_back() else { return Ok(()) };
-        let taken = self.take_up_between(cx);
-        self.line.push_back(last);
-        taken
-    }
-
-    /// Files named like rotated generations that hold what nobody read, oldest first. `copies` hears of whom each known
-    /// one is a copy.
-    pub(super) fn between(&self, cx: &mut Context<'_>, copies: &mut dyn FnMut(SourceId)) -> io::Result<Vec<Unread>> {
-        let mut found = Vec::new();
-        for Sibling { path, stat, .. } in siblings::rotations(&self.watch.path)? {
-            let held = cx.ledger.holder(&self.names.target, stat.id).is_some();
-            if held || Timestamp::from(stat.modified) < self.newest || cx.watched.contains(&path) {
-                continue;
-            }
-            let (file, stat) = match open_regular(&path) {
-                Ok(opened) => opened,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                    tracing::warn!(path = %path.display(), "this may be a rotated log file, but it may not be read: let us read it");
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let known = cx.ledger.known(&self.names, &file, &stat)?;
-            if let Some(known) = known {
-                copies(known.of);
-            }
-            let start = known.map_or(0, |known| known.up_to);
-            if (known.is_some() && start >= stat.size) || self.holds_all_of(&file, stat.size)? {
-                continue;
-            }
-            found.push(Unread { known: known.map(|known| known.of), path, file, stat, start });
-        }
-        Ok(found)
-    }
-
-    /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).
-    fn holds_all_of(&self, file: &File, size: u64) -> io::Result<bool> {
-        for generation in self.line.iter().chain(&self.late) {
-            if size >= WORTH_COMPARING
-                && size <= generation.seen.size
-                && content::is_part_of(file, size, generation.file())?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A generation that is not at the path.
-    pub(super) fn rotated(&self, cx: &Context<'_>, id: SourceId, unread: Unread) -> io::Result<Generation> {
-        let Unread { path: found, file, stat, start, .. } = unread;
-        let mut generation = Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now)?;
-        generation.detached = Some(cx.now);
-        let (path, found) = (self.watch.path.display(), found.display());
-        tracing::info!(%path, %found, offset = start, "reading a rotated log file first");
-        Ok(generation)
-    }
-
     /// A generation becomes the last in line, and whoever keeps positions hears of it.
     pub(super) fn take_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
         cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
@@ -229,8 +141,15 @@ impl Trail {
         if let Some(old) = self.at_ref(place) {
             cx.ledger.truncated(old);
         }
-        let mut copied = false;
-        let older = if attached { self.between(cx, &mut |of| copied |= of == id)? } else { Vec::new() };
+        let (mut copied, since) = (false, self.newest);
+        let (older, _) = match attached {
+            true => {
+                let ask = Ask { since, at_most: cx.ledger.room(), again: false };
+                self.between(cx, ask, &mut |of| copied |= of == id)?
+            }
+            false => Default::default(),
+        };
+        self.look_again_later(cx.now, since);
         // The copy's rest is the old generation's rest, under its id: what of it is still on its way stays its own.
         let own = older.iter().position(|unread| unread.known == Some(id) && unread.start == offset);
         let ids = (0..).map(|n| if Some(n) == own { id } else { SourceId::unique() });
@@ -291,7 +210,7 @@ impl Trail {
 
     /// The first look found no file: whatever comes is new.
     pub(super) fn await_first(&mut self, cx: &Context<'_>) {
-        self.newest = cx.wall;
+        self.begin_here(cx);
         self.started = true;
         self.await_next(cx);
     }
@@ -305,16 +224,19 @@ impl Trail {
             offset: 0,
             before: Fingerprint::default(),
             target: self.names.target.to_string(),
-            modified: self.newest,
+            modified: self.new_since(cx.wall),
+            home: self.homes.first().cloned(),
         };
         let id = *self.awaited.get_or_insert_with(SourceId::unique);
         cx.checkpoints.open(id, 0, Position::File(position));
+        self.note_absence(cx, id);
     }
 
     /// Something else than the awaited file took its place.
     pub(super) fn forget_awaited(&mut self, cx: &Context<'_>) {
         if let Some(id) = self.awaited.take() {
             cx.checkpoints.finish(id, 0);
+            cx.board.forget(id);
         }
     }
 }

@@ -1,0 +1,112 @@
+//! Reading one generation, and noticing that it is not what it was.
+use super::*;
+use std::fs::{self, OpenOptions};
+
+fn names(path: &Path) -> Names {
+    Names { path: path.into(), target: "g:s".into(), home: None }
+}
+
+fn open(path: &Path, start: Start) -> Generation {
+    let (file, stat) = open_regular(path).expect("readable");
+    Generation::new(SourceId::unique(), &names(path), Arc::new(file), stat, start, Instant::now()).expect("readable")
+}
+
+#[test]
+fn a_read_error_is_tried_again_at_the_same_offset_with_growing_patience() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, "one\ntwo\n").expect("written");
+    let mut generation = open(&path, Start::At(4));
+    let good = generation.file().clone();
+    // A handle that cannot be read through.
+    let broken = OpenOptions::new().write(true).open(&path).expect("writable");
+    generation.move_to(Arc::new(broken), generation.seen);
+    let mut now = Instant::now();
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        generation.read(&Filter::default(), now, Timestamp::default()).expect_err("cannot be read");
+        generation.failed(now);
+        let retry = generation.retry.expect("not at once");
+        waits.push(retry - now);
+        assert!(!generation.is_ready(now));
+        now = retry;
+        assert!(generation.is_ready(now));
+    }
+    assert!(waits.is_sorted());
+    assert_eq!((waits[0], waits[9]), PATIENCE);
+    generation.move_to(good, generation.seen);
+    let Ok(Found::Chunk(chunk)) = generation.read(&Filter::default(), now, Timestamp::default()) else {
+        panic!("a chunk")
+    };
+    assert_eq!((chunk.from, chunk.to), (4, 8));
+    assert!(generation.works(), "that is news");
+    assert!(!generation.works());
+}
+
+#[test]
+fn a_file_that_is_cut_short_just_before_a_read_is_noticed_by_the_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, "one\n").expect("written");
+    let mut generation = open(&path, Start::At(4));
+    fs::write(&path, "another content, and a longer one\n").expect("written");
+    let found = generation.read(&Filter::default(), Instant::now(), Timestamp::default());
+    assert!(matches!(found, Ok(Found::Truncated)));
+    assert_eq!(generation.offset, 4);
+}
+
+#[test]
+fn only_regular_files_are_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(open_regular(folder.path()).is_err());
+}
+
+#[test]
+fn the_head_grows_with_a_young_file_and_then_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    for (text, head) in [("", 0), ("one\n", 4), (&"x".repeat(2000), 1024)] {
+        fs::write(&path, text).expect("written");
+        assert_eq!(open(&path, Start::At(0)).position().identity.head.length, head);
+    }
+    fs::write(&path, "one\n").expect("written");
+    let mut generation = open(&path, Start::At(0));
+    fs::write(&path, format!("one\n{}\n", "x".repeat(3000))).expect("written");
+    generation.read(&Filter::default(), Instant::now(), Timestamp::default()).expect("read");
+    assert_eq!(generation.position().identity.head.length, 1024);
+    assert_eq!(generation.position().before.length, 64);
+}
+
+/// Numbered lines of one length that end alike, far longer than what is remembered before a position.
+fn alike(from: usize) -> String {
+    (from..from + 20).map(|n| format!("{n:09} {}\n", "x".repeat(80))).collect()
+}
+
+#[test]
+fn a_file_that_was_cut_short_and_grew_to_the_same_length_is_noticed_although_it_ends_alike() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    for by_look in [true, false] {
+        fs::write(&path, alike(0)).expect("written");
+        let mut generation = open(&path, Start::At(20 * 91));
+        // The same inode, the same bytes before the position, and more after it.
+        fs::write(&path, alike(100) + &alike(200)).expect("written");
+        let found = match by_look {
+            true => generation.look(None, Instant::now()),
+            false => generation.read(&Filter::default(), Instant::now(), Timestamp::default()),
+        };
+        assert!(matches!(found, Ok(Found::Truncated)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_file_that_only_grew_is_still_the_same_however_alike_its_lines_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, alike(0)).expect("written");
+    let mut generation = open(&path, Start::At(20 * 91));
+    fs::write(&path, alike(0) + &alike(20)).expect("written");
+    assert!(matches!(generation.look(None, Instant::now()), Ok(Found::Nothing)));
+    let found = generation.read(&Filter::default(), Instant::now(), Timestamp::default());
+    assert!(matches!(found, Ok(Found::Chunk(_))), "{found:?}");
+}

@@ -1,0 +1,216 @@
+//! Finding and opening files beside a log while somebody may be renaming them.
+//!
+//! A folder that is read during a rotation shows no moment that ever was: a file that moves from `.5` to `.6` meanwhile may
+//! stand in the list twice or not at all, and what is opened by a name later may be another file than the one listed. So the
+//! folder is read again until two passes in a row agree on which file every name stands for, and what is opened counts only
+//! if it is the file that was listed. As long as that does not come about the answer is [`StillChanging`], and whoever asked
+//! asks again before reading anything later in line.
+use super::{
+    generation::open_regular,
+    siblings::{folder, generation_number, is_compressed, is_rotation, is_sister, name},
+};
+use crate::platform::files::{self, FileId, FileKind, Stat};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, HashSet},
+    ffi::OsStr,
+    fs::File,
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+/// So often a folder is read in one search. A rotation of hundreds of files takes a few milliseconds, a pass less.
+const PASSES: usize = 16;
+/// So often what was listed is opened in one search.
+const ROUNDS: usize = 4;
+
+/// The files are being renamed right now: ask again in a moment.
+#[derive(Debug, thiserror::Error)]
+#[error("the rotated files are being renamed at this moment")]
+struct StillChanging;
+
+/// Whether a search failed only because files were being renamed.
+pub(super) fn is_still_changing(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<StillChanging>())
+}
+
+/// A regular, uncompressed file beside a log.
+#[derive(Clone, Debug)]
+pub(super) struct Sibling {
+    pub path: PathBuf,
+    pub stat: Stat,
+    /// It is named as a rotated generation would be.
+    pub named: bool,
+    /// The number that rotation counts up.
+    number: Option<u16>,
+}
+
+/// A [`Sibling`] and its open file, which is no other.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub path: PathBuf,
+    pub file: File,
+    pub stat: Stat,
+}
+
+impl Opened {
+    /// Opens a file of a calm folder.
+    ///
+    /// # Errors
+    /// [`StillChanging`] if it is not the one that was listed any more.
+    pub fn new(Sibling { path, stat: listed, .. }: Sibling) -> io::Result<Self> {
+        match open_regular(&path) {
+            Ok((file, stat)) if stat.id == listed.id => Ok(Self { path, file, stat }),
+            Ok(_) => Err(still_changing()),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
+                Err(still_changing())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What a search found, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub opened: Vec<Opened>,
+    /// There are younger ones that were not opened.
+    pub more: bool,
+}
+
+/// What is searched for.
+pub(super) struct Search<'a> {
+    /// The log's path; after it the files that it led to when it was a link.
+    pub places: &'a [PathBuf],
+    /// Files of any name, not only of those that rotation gives.
+    pub any_name: bool,
+    /// Go on with what was seen in any pass, although it may not be all.
+    pub anyway: bool,
+}
+
+/// One reading of the folders.
+#[derive(Default)]
+struct Pass {
+    siblings: Vec<Sibling>,
+    /// Which file each name stood for.
+    names: BTreeSet<(PathBuf, FileId)>,
+}
+
+impl Search<'_> {
+    /// Opens the oldest `at_most` of the `wanted` ones. What may not be read is said and passed over.
+    ///
+    /// # Errors
+    /// [`StillChanging`], or what the file system says. Where no more files can be opened, what is open already is the answer.
+    pub fn open(&self, at_most: usize, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Found> {
+        'round: for _ in 0..ROUNDS {
+            let siblings = self.list(wanted)?;
+            let mut found = Found { opened: Vec::new(), more: siblings.len() > at_most };
+            for sibling in siblings.into_iter().take(at_most) {
+                let path = sibling.path.clone();
+                match Opened::new(sibling) {
+                    Ok(opened) => found.opened.push(opened),
+                    Err(error) if is_still_changing(&error) && self.anyway => {}
+                    Err(error) if is_still_changing(&error) => continue 'round,
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                        tracing::warn!(path = %path.display(), "this may be a rotated log file, but it may not be read: let us read it");
+                    }
+                    Err(error) if files::is_out_of_handles(&error) && !found.opened.is_empty() => {
+                        found.more = true;
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            return Ok(found);
+        }
+        Err(still_changing())
+    }
+
+    /// The `wanted` ones of a calm folder, each file once, oldest first.
+    pub fn list(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
+        let mut siblings = self.calm(wanted)?;
+        let mut ids = HashSet::new();
+        siblings.retain(|sibling| wanted(sibling) && ids.insert(sibling.stat.id));
+        siblings.sort_by(older);
+        Ok(siblings)
+    }
+
+    /// Everything that a calm folder holds: what is named like a generation, and what else is wanted.
+    fn calm(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
+        let mut seen = BTreeMap::new();
+        let mut before: Option<Pass> = None;
+        for _ in 0..PASSES {
+            let pass = self.pass(wanted)?;
+            if before.is_some_and(|before| before.names == pass.names) {
+                return Ok(pass.siblings);
+            }
+            seen.extend(pass.siblings.iter().map(|s| ((s.stat.id.device, s.stat.id.inode), s.clone())));
+            before = Some(pass);
+        }
+        if self.anyway { Ok(seen.into_values().collect()) } else { Err(still_changing()) }
+    }
+
+    fn pass(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Pass> {
+        let mut pass = Pass::default();
+        // A file that is replaced while the folder is read is a rotation too.
+        for place in self.places {
+            pass.names.extend(files::stat(place).ok().map(|stat| (place.clone(), stat.id)));
+        }
+        let folders: BTreeSet<&Path> = self.places.iter().map(|place| folder(place)).collect();
+        for folder in folders {
+            let entries = match std::fs::read_dir(folder) {
+                Ok(entries) => entries,
+                // Where a link led before: that may be gone, and what lay there with it.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            for entry in entries {
+                if let Some(sibling) = self.sibling(folder, &entry?.file_name())
+                    && (sibling.named || self.any_name && wanted(&sibling))
+                {
+                    pass.names.insert((sibling.path.clone(), sibling.stat.id));
+                    pass.siblings.push(sibling);
+                }
+            }
+        }
+        Ok(pass)
+    }
+
+    /// A file of this name in one of our folders, if lines are to be looked for in it.
+    fn sibling(&self, folder_of: &Path, file_name: &OsStr) -> Option<Sibling> {
+        let text = file_name.to_string_lossy();
+        let path = folder_of.join(file_name);
+        if is_compressed(&text) || Some(&path) == self.places.first() {
+            return None;
+        }
+        let bases = self.places.iter().enumerate().filter(|(_, place)| folder(place) == folder_of);
+        let base = bases.map(|(index, place)| (index, name(place))).find(|(index, base)| {
+            // A link is moved on from one dated file to the next; a log that is none is renamed.
+            is_rotation(base, &text) || *index > 0 && is_sister(base, &text)
+        });
+        if base.is_none() && !self.any_name {
+            return None;
+        }
+        // What vanished meanwhile, or leads nowhere, holds no lines for us.
+        let stat = files::stat(&path).ok().filter(|stat| stat.kind == FileKind::Regular)?;
+        let number = base.as_ref().and_then(|(_, base)| generation_number(base, &text));
+        Some(Sibling { path, stat, named: base.is_some(), number })
+    }
+}
+
+/// Files were renamed between two steps that belong together.
+pub(super) fn still_changing() -> io::Error {
+    io::Error::new(ErrorKind::ResourceBusy, StillChanging)
+}
+
+/// By time of the last change; files of the same moment by name: `.2` is older than `.1`, but a lower date is older.
+fn older(a: &Sibling, b: &Sibling) -> Ordering {
+    let by_name = || match (a.number, b.number) {
+        (Some(a), Some(b)) => b.cmp(&a),
+        _ => a.path.cmp(&b.path),
+    };
+    a.stat.modified.cmp(&b.stat.modified).then_with(by_name)
+}
+
+#[cfg(test)]
+mod tests;

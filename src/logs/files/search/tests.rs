@@ -1,0 +1,57 @@
+//! What a search finds in a calm folder; `tests/storm.rs` is about the others.
+use super::*;
+use std::time::{Duration, UNIX_EPOCH};
+
+fn touch(path: &Path, seconds: u64) {
+    let file = File::create(path).expect("writable");
+    file.set_modified(UNIX_EPOCH + Duration::from_secs(seconds)).expect("settable");
+}
+
+fn names(found: &Found) -> Vec<String> {
+    found.opened.iter().map(|opened| name(&opened.path)).collect()
+}
+
+fn search(places: &[PathBuf]) -> Search<'_> {
+    Search { places, any_name: false, anyway: false }
+}
+
+#[test]
+fn rotations_come_oldest_first_and_compressed_ones_not_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, time) in [("app.log", 9), ("app.log.1", 5), ("app.log.2", 5), ("app.log.3", 7), ("app.log.4.gz", 1)] {
+        touch(&folder.path().join(name), time);
+    }
+    std::fs::create_dir(folder.path().join("app.log.5")).expect("writable");
+    let places = [folder.path().join("app.log")];
+    let found = search(&places).open(10, &|_| true).expect("calm");
+    assert_eq!((names(&found), found.more), (vec!["app.log.2".into(), "app.log.1".into(), "app.log.3".into()], false));
+    let found = search(&places).open(2, &|_| true).expect("calm");
+    assert_eq!((names(&found).len(), found.more), (2, true), "the younger one waits");
+}
+
+#[test]
+fn where_a_link_leads_is_searched_too_with_the_names_that_are_given_there() {
+    let (links, real) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for (name, time) in [("app.log.1", 3), ("app.log", 4), ("web.log.1", 5), ("gen-0001.log", 1), ("gen-0002.log", 2)] {
+        touch(&real.path().join(name), time);
+    }
+    touch(&links.path().join("web.log.7"), 9);
+    let places = [links.path().join("web.log"), real.path().join("app.log")];
+    assert_eq!(names(&search(&places).open(10, &|_| true).expect("calm")), ["app.log.1", "web.log.7"]);
+    let places = [links.path().join("web.log"), real.path().join("gen-0009.log")];
+    let found = search(&places).open(10, &|_| true).expect("calm");
+    assert_eq!(names(&found), ["gen-0001.log", "gen-0002.log", "web.log.7"]);
+}
+
+#[test]
+fn another_file_under_the_listed_name_is_not_taken_for_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log.1");
+    touch(&path, 5);
+    let places = [folder.path().join("app.log")];
+    let listed = search(&places).list(&|_| true).expect("calm").remove(0);
+    touch(&folder.path().join("new"), 5);
+    std::fs::rename(folder.path().join("new"), &path).expect("renamed");
+    let error = Opened::new(listed).expect_err("another file");
+    assert!(is_still_changing(&error));
+}

@@ -1,0 +1,78 @@
+//! More generations than may be held open.
+use super::bench::Bench;
+use std::time::Duration;
+
+/// A tailer that may hold four files open, whose lane is full, and a log that is rotated again and again meanwhile.
+fn crowded(rotations: usize) -> (Bench, Vec<String>) {
+    let mut bench = Bench::with(1, |_| {});
+    bench.tailer.hold_at_most(4);
+    bench.settle();
+    bench.append("app.log", "one\n");
+    bench.settle();
+    let mut expected = vec!["one".to_owned()];
+    for n in 0..rotations {
+        bench.append("app.log", format!("line {n}\n"));
+        expected.push(format!("line {n}"));
+        bench.turn();
+        bench.rotate();
+        bench.turn();
+    }
+    bench.append("app.log", "last\n");
+    expected.push("last".into());
+    (bench, expected)
+}
+
+fn open_files(bench: &Bench) -> usize {
+    let prefix = bench.folder.path().to_string_lossy().into_owned();
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let targets = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with(&prefix)).count()
+}
+
+#[test]
+fn generations_that_are_too_many_to_hold_open_are_found_when_their_turn_comes() {
+    let (mut bench, expected) = crowded(30);
+    assert!(open_files(&bench) <= 5, "{} are open", open_files(&bench));
+    let mut lines = Vec::new();
+    for _ in 0..30 {
+        lines.extend(bench.lines());
+        bench.pass(Duration::from_secs(5));
+    }
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn generations_that_were_not_opened_before_a_crash_are_read_after_it() {
+    let (mut bench, expected) = crowded(30);
+    bench.restart();
+    bench.tailer.hold_at_most(4);
+    let mut lines = Vec::new();
+    for _ in 0..30 {
+        lines.extend(bench.lines());
+        bench.pass(Duration::from_secs(5));
+    }
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn every_path_gets_its_turn_however_many_files_are_open() {
+    let mut bench = Bench::with(8, |bench| {
+        let path = bench.path("other.log");
+        bench.watches.push(crate::logs::files::Watch {
+            path,
+            target: super::bench::target("other"),
+            ..bench.watches[0].clone()
+        });
+    });
+    bench.tailer.hold_at_most(1);
+    bench.settle();
+    for name in ["app.log", "other.log"] {
+        bench.append(name, "one\n");
+    }
+    assert_eq!((bench.lines(), bench.lines_of("other")), (vec!["one".into()], vec!["one".into()]));
+    bench.rotate();
+    bench.append("app.log", "two\n");
+    bench.rename("other.log", "other.log.1");
+    bench.append("other.log", "two\n");
+    assert_eq!((bench.lines(), bench.lines_of("other")), (vec!["two".into()], vec!["two".into()]));
+}

@@ -1,0 +1,109 @@
+//! Rotations that go on while the tailer looks.
+use super::bench::Bench;
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+const ROUNDS: usize = 30;
+const ROTATIONS: usize = 60;
+const LINES: usize = 4;
+
+fn generation(log: &Path, number: usize) -> PathBuf {
+    PathBuf::from(format!("{}.{number}", log.display()))
+}
+
+fn line(rotation: usize, n: usize) -> String {
+    format!("generation {rotation} line {n}")
+}
+
+/// Writes a few lines, renames every generation one up, and again, without a pause.
+fn write_and_rotate(log: &Path) {
+    for rotation in 0..ROTATIONS {
+        let mut file = OpenOptions::new().create_new(true).append(true).open(log).expect("writable");
+        for n in 0..LINES {
+            writeln!(file, "{}", line(rotation, n)).expect("written");
+        }
+        for number in (1..=rotation).rev() {
+            fs::rename(generation(log, number), generation(log, number + 1)).expect("renamed");
+        }
+        fs::rename(log, generation(log, 1)).expect("renamed");
+    }
+    fs::write(log, "the last\n").expect("written");
+}
+
+/// What arrives while a program rotates its log as fast as it can, and after it.
+fn lines_of_a_storm() -> Vec<String> {
+    let mut bench = Bench::new();
+    bench.settle();
+    let log = bench.path("app.log");
+    let writer = std::thread::spawn(move || write_and_rotate(&log));
+    let mut lines = Vec::new();
+    while !writer.is_finished() {
+        lines.extend(bench.lines());
+    }
+    writer.join().expect("no panic");
+    // Rotations are over; the search that comes after the last one is included.
+    for _ in 0..10 {
+        bench.pass(Duration::from_secs(1));
+        lines.extend(bench.lines());
+    }
+    lines
+}
+
+#[test]
+fn rotations_without_a_pause_hide_nothing_and_keep_the_order() {
+    let mut expected: Vec<_> = (0..ROTATIONS).flat_map(|r| (0..LINES).map(move |n| line(r, n))).collect();
+    expected.push("the last".into());
+    for round in 0..ROUNDS {
+        let lines = lines_of_a_storm();
+        assert_eq!(lines.len(), expected.len(), "lost or repeated in round {round}");
+        let differs = lines.iter().zip(&expected).position(|(a, b)| a != b);
+        assert_eq!(differs, None, "order in round {round}: {:?}", differs.map(|n| &lines[n.saturating_sub(2)..n + 6]));
+    }
+}
+
+#[test]
+fn a_generation_that_was_hidden_during_its_rotation_is_found_when_that_is_over() {
+    let mut bench = Bench::new();
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    bench.rotate();
+    bench.append("app.log", "two\n");
+    // Some tools rename in two steps.
+    bench.rename("app.log", "app.log.rotating");
+    bench.append("app.log", "three\n");
+    assert_eq!(bench.lines(), ["three"]);
+    bench.rename("app.log.1", "app.log.2");
+    bench.rename("app.log.rotating", "app.log.1");
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.lines(), ["two"]);
+    bench.pass(Duration::from_secs(10));
+    assert!(bench.lines().is_empty(), "found once");
+}
+
+#[test]
+fn a_file_system_whose_clock_lags_hides_no_generation_of_the_first_moments() {
+    let mut bench = Bench::with(64, |bench| bench.append("app.log.7", "written before the daemon came\n"));
+    bench.settle();
+    bench.append("app.log", "one\n");
+    let file = OpenOptions::new().append(true).open(bench.path("app.log")).expect("writable");
+    // Kernels date files by a clock that ticks each few milliseconds.
+    file.set_modified(bench.wall() - Duration::from_millis(50)).expect("dated");
+    bench.rotate();
+    bench.append("app.log", "two\n");
+    assert_eq!(bench.lines(), ["one", "two"]);
+    bench.restart();
+    assert!(bench.lines().is_empty());
+}
+
+#[test]
+fn what_lay_beside_a_file_that_never_came_is_still_none_of_ours_after_a_restart() {
+    let mut bench = Bench::with(64, |bench| bench.append("app.log.7", "written before the daemon came\n"));
+    bench.settle();
+    bench.restart();
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+}

@@ -1,0 +1,302 @@
+//! Generations that nobody saw at the path: finding them, and how many of them are held open.
+//!
+//! What is found is read before whatever came to the path later. A folder that is being renamed right now gives no answer;
+//! nothing later in line is read before it has. A while after each rotation the folder is searched once more, for what a
+//! rotation that was still going on may have hidden.
+//!
+//! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they are found by
+//! their names and times once there is room.
+use super::{Context, Trail};
+use crate::{
+    logs::files::{
+        content,
+        generation::{Generation, Start},
+        search::{self, Opened, Search},
+        siblings,
+    },
+    model::{SourceId, Timestamp},
+    platform::files::{self, FileId, Stat},
+};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
+const TICK: Duration = Duration::from_secs(2);
+/// The least difference of two times.
+const MOMENT: Duration = Duration::from_millis(1);
+/// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
+const WORTH_COMPARING: u64 = 256;
+/// So long after a rotation it is over, and its folder is searched once more.
+const OVER: Duration = Duration::from_secs(2);
+/// A folder that is renamed in for longer than this is taken as it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The places that a link led to before are searched as well; so many are remembered.
+const HOMES: usize = 2;
+
+/// A file that nobody read yet, and where its unread part begins.
+pub(super) struct Unread {
+    /// Whose content it begins with, if that was read.
+    pub known: Option<SourceId>,
+    pub path: PathBuf,
+    pub file: File,
+    pub stat: Stat,
+    pub start: u64,
+}
+
+/// Which generations are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask {
+    /// Those that were written to since then.
+    pub since: Timestamp,
+    /// So many may be opened.
+    pub at_most: usize,
+    /// Only what an earlier search did not see.
+    pub again: bool,
+}
+
+/// One more search, for what was hidden in the one before.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    due: Option<Instant>,
+    since: Timestamp,
+    /// A rotation came after that: since when its generations are.
+    then: Option<Timestamp>,
+    /// Found to hold nothing new, as they were.
+    judged: Vec<Seen>,
+}
+
+/// A file as it was: which one, how long, and when it had been written to.
+pub(super) type Seen = (FileId, u64, SystemTime);
+
+fn seen(stat: &Stat) -> Seen {
+    (stat.id, stat.size, stat.modified)
+}
+
+impl Trail {
+    /// The path, and the files that it and its saved positions led to as a link.
+    pub(in crate::logs::files) fn places(&self) -> Vec<PathBuf> {
+        let mut places = vec![self.watch.path.clone()];
+        let saved = self.saved.iter().filter_map(|(_, position)| position.home.as_ref());
+        for home in self.homes.iter().chain(saved) {
+            if !places.contains(home) {
+                places.push(home.clone());
+            }
+        }
+        places
+    }
+
+    /// Notes where a link leads.
+    pub(super) fn meet_home(&mut self) {
+        let Some(home) = siblings::home(&self.watch.path) else { return };
+        if self.homes.first() != Some(&home) {
+            self.names.home = Some(Arc::from(home.as_path()));
+            self.homes.retain(|known| *known != home);
+            self.homes.insert(0, home);
+            self.homes.truncate(HOMES);
+            self.moved = true;
+        }
+    }
+
+    /// Whether a file is configured itself, under this path or another one of its folder.
+    pub(super) fn is_watched(&self, cx: &Context<'_>, path: &Path) -> bool {
+        let folder = |path: &Path| files::stat(siblings::folder(path)).ok().map(|stat| stat.id);
+        let same = |other: &PathBuf| other.file_name() == path.file_name() && folder(other) == folder(path);
+        cx.watched.contains(path) || !self.homes.is_empty() && cx.watched.iter().any(same)
+    }
+
+    /// How many files may be opened now. A path that has nothing else to read may always open one.
+    pub(super) fn room(&self, cx: &Context<'_>) -> usize {
+        cx.ledger.room().max(usize::from(self.line.iter().all(Generation::drained)))
+    }
+
+    /// Some generations are not opened now.
+    pub(super) fn hold_back(&mut self, cx: &mut Context<'_>) {
+        self.held_back = true;
+        cx.ledger.crowded(&self.watch.path);
+    }
+
+    /// Whether files were renamed for so long that waiting for an end is no use.
+    pub(super) fn is_impatient(&self, now: Instant) -> bool {
+        self.changing.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
+    }
+
+    /// A search came to nothing because files are being renamed: soon again.
+    pub(super) fn wait_for_calm(&mut self, now: Instant) {
+        self.soon = true;
+        if self.changing.is_none() {
+            tracing::debug!(path = %self.watch.path.display(), "the rotated files are still changing; looking again");
+            self.changing = Some(now);
+        }
+    }
+
+    /// Whatever is beside the path now was there before us. New is what is written from now on, by the clock of the file system,
+    /// which lags behind ours.
+    pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
+        self.newest = cx.wall.minus(TICK);
+        let (places, newest) = (self.places(), self.newest);
+        let search = Search { places: &places, any_name: false, anyway: true };
+        let there = search.list(&|sibling| Timestamp::from(sibling.stat.modified) >= newest);
+        // What cannot be listed now is judged by its time alone.
+        self.strangers = there.unwrap_or_default().iter().map(|sibling| seen(&sibling.stat)).collect();
+    }
+
+    /// What a later run is to take for new, if nothing comes before.
+    pub(super) fn new_since(&self, wall: Timestamp) -> Timestamp {
+        let strangers = self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(MOMENT)).max();
+        self.newest.max(strangers.map_or(self.newest, |after| after.min(wall)))
+    }
+
+    /// Nothing is at the path. What was there since the last look may lie beside it.
+    pub(super) fn search_behind(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.detach(cx.now) {
+            self.searched.clear();
+        }
+        let folders = self.places().into_iter().filter_map(|place| files::stat(siblings::folder(&place)).ok());
+        let dates: Vec<_> = folders.map(|folder| folder.modified).collect();
+        // A change in the last moments may not have moved the folder's time, which ticks.
+        let unsure = dates.iter().any(|date| cx.wall < Timestamp::from(*date).plus(TICK));
+        if dates.is_empty() || !unsure && self.searched == dates {
+            return Ok(());
+        }
+        let at_most = self.room(cx);
+        let ask = Ask { since: self.newest, at_most, again: false };
+        if at_most == 0 || self.take_up_between(cx, ask)? {
+            self.hold_back(cx);
+        } else {
+            self.searched = dates;
+        }
+        Ok(())
+    }
+
+    /// The last rotation is over: the generations that it may have hidden are searched for.
+    pub(super) fn look_again_later(&mut self, now: Instant, since: Timestamp) {
+        match self.again.due {
+            Some(_) => _ = self.again.then.get_or_insert(since),
+            None => (self.again.due, self.again.since) = (Some(now + OVER), since),
+        }
+    }
+
+    pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let at_most = cx.ledger.room();
+        if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {
+            return Ok(());
+        }
+        if self.take_up_before_last(cx, Ask { since: self.again.since, at_most, again: true })? {
+            self.again.due = Some(cx.now + OVER);
+            return Ok(());
+        }
+        self.again = match self.again.then {
+            Some(since) => {
+                let judged = std::mem::take(&mut self.again.judged);
+                Again { due: Some(cx.now + OVER), since, then: None, judged }
+            }
+            None => Again::default(),
+        };
+        Ok(())
+    }
+
+    /// Rotated generations that came and went between two looks take their place in the line. Says whether there are more than
+    /// may be opened now.
+    pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
+        let (found, more) = self.between(cx, ask, &mut |_| {})?;
+        self.put_in_line(cx, found).map(|()| more)
+    }
+
+    /// As [`Self::take_up_between`], before the file that is at the path.
+    pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
+        let attached = self.attached;
+        let Some(last) = self.line.pop_back_if(|_| attached) else { return self.take_up_between(cx, ask) };
+        let found = self.between(cx, ask, &mut |_| {});
+        let is_there = files::stat(&self.watch.path).is_ok_and(|stat| stat.id == last.file_id());
+        let taken = match found {
+            // What was found may be younger than the last one: that was rotated away itself, and is asked for again.
+            Ok((found, _)) if !found.is_empty() && !is_there => Err(search::still_changing()),
+            Ok((found, more)) => self.put_in_line(cx, found).map(|()| more),
+            Err(error) => Err(error),
+        };
+        self.line.push_back(last);
+        taken
+    }
+
+    fn put_in_line(&mut self, cx: &mut Context<'_>, found: Vec<Unread>) -> io::Result<()> {
+        for unread in found {
+            let generation = self.rotated(cx, SourceId::unique(), unread)?;
+            self.take_up(cx, generation);
+        }
+        Ok(())
+    }
+
+    /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than may be
+    /// opened. `copies` hears of whom each known one is a copy.
+    pub(super) fn between(
+        &mut self,
+        cx: &Context<'_>,
+        ask: Ask,
+        copies: &mut dyn FnMut(SourceId),
+    ) -> io::Result<(Vec<Unread>, bool)> {
+        let (places, anyway) = (self.places(), self.is_impatient(cx.now));
+        let search = Search { places: &places, any_name: false, anyway };
+        let found = search.open(ask.at_most, &|sibling| {
+            let as_it_is = seen(&sibling.stat);
+            cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
+                && Timestamp::from(sibling.stat.modified) >= ask.since
+                && !self.strangers.contains(&as_it_is)
+                && !(ask.again && self.again.judged.contains(&as_it_is))
+                && !self.is_watched(cx, &sibling.path)
+        })?;
+        if anyway {
+            tracing::warn!(path = %self.watch.path.display(),
+                "the rotated files beside this log are renamed without a pause: reading on with those that were found");
+        }
+        self.changing = None;
+        let mut unread = Vec::new();
+        for Opened { path, file, stat } in found.opened {
+            let known = cx.ledger.known(&self.names, &file, &stat)?;
+            if let Some(known) = known {
+                copies(known.of);
+            }
+            let start = known.map_or(0, |known| known.up_to);
+            if known.is_some() && start >= stat.size {
+                self.again.judged.push(seen(&stat));
+                continue;
+            }
+            if self.holds_all_of(&file, stat.size)? {
+                continue;
+            }
+            unread.push(Unread { known: known.map(|known| known.of), path, file, stat, start });
+        }
+        Ok((unread, found.more))
+    }
+
+    /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).
+    fn holds_all_of(&self, file: &File, size: u64) -> io::Result<bool> {
+        for generation in self.line.iter().chain(&self.late) {
+            if size >= WORTH_COMPARING
+                && size <= generation.seen.size
+                && content::is_part_of(file, size, generation.file())?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// A generation that is not at the path.
+    pub(super) fn rotated(&self, cx: &Context<'_>, id: SourceId, unread: Unread) -> io::Result<Generation> {
+        let Unread { path: found, file, stat, start, .. } = unread;
+        let mut names = self.names.clone();
+        if siblings::folder(&found) != siblings::folder(&self.watch.path) {
+            names.home = Some(Arc::from(found.as_path()));
+        }
+        let mut generation = Generation::new(id, &names, Arc::new(file), stat, Start::At(start), cx.now)?;
+        generation.detached = Some(cx.now);
+        let (path, found) = (self.watch.path.display(), found.display());
+        tracing::info!(%path, %found, offset = start, "reading a rotated log file first");
+        Ok(generation)
+    }
+}
