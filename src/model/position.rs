@@ -121,6 +121,7 @@ pub trait Checkpoints: Send + Sync {
     /// from its end keeps that promise through a crash before its first line.
     fn open(&self, id: SourceId, start: u64, position: Position);
 
-    /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten.
+    /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten. At once, where
+    /// nobody opened it: then its file is nowhere, or another position stands for it.
     fn finish(&self, id: SourceId, end: u64);
 }

@@ -68,7 +68,6 @@ fn an_acknowledged_position_is_found_by_the_next_run() {
     drop(kept);
     let next = store(folder.path());
     assert_eq!(next.saved().iter().map(|(_, position)| position.clone()).collect::<Vec<_>>(), [at(7)]);
-    assert_eq!(read(folder.path()).expect("readable").len(), 1);
 }
 
 #[test]
@@ -137,6 +136,32 @@ fn a_finished_source_is_forgotten_only_when_all_of_it_is_acknowledged() {
     store.open(done, 4, at(4));
     store.finish(done, 4);
     assert_eq!(store.snapshot(Timestamp::now()).len(), 0);
+}
+
+#[test]
+fn a_position_that_is_given_up_without_being_opened_is_forgotten_at_once() {
+    let folder = two_generations();
+    let kept = store(folder.path());
+    let (id, position) = kept.saved().remove(0);
+    kept.finish(id, offset(&position));
+    assert!(kept.saved().is_empty());
+    save(&kept);
+    drop(kept);
+    assert_eq!(found(folder.path()), [0; 0], "nor does it come back with the next start");
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_a_position_up_is_written_soon() {
+    let folder = two_generations();
+    let kept = store(folder.path());
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(run(Arc::clone(&kept), stop.clone()));
+    kept.finish(kept.saved()[0].0, 20);
+    while !found(folder.path()).is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stop.cancel();
+    running.await.expect("ends");
 }
 
 #[test]
@@ -292,7 +317,7 @@ fn a_failed_write_keeps_the_old_file_tells_the_board_and_is_tried_again() {
     assert!(error.to_string().contains("make room"), "{error}");
     assert!(counters::POSITION_WRITE_FAILURES.get() > failures);
     assert_eq!(board.read().destinations["positions"].failures_in_a_row, 1);
-    assert_eq!(read(folder.path()).expect("readable").iter().map(|(p, _)| offset(p)).collect::<Vec<_>>(), [20]);
+    assert_eq!(found(folder.path()), [20]);
     fs::remove_dir(&obstacle).expect("removed");
     save(&store);
     assert_eq!(board.read().destinations["positions"].failures_in_a_row, 0);
@@ -320,7 +345,7 @@ async fn the_first_change_is_written_at_once_later_ones_together_and_the_stop_wr
     let folder = folder();
     let store = store(folder.path());
     let stop = CancellationToken::new();
-    let saved = || read(folder.path()).expect("readable").iter().map(|(p, _)| offset(p)).collect::<Vec<_>>();
+    let saved = || found(folder.path());
     let running = tokio::spawn(run(Arc::clone(&store), stop.clone()));
     let id = SourceId::unique();
     let start = tokio::time::Instant::now();
