@@ -8,7 +8,7 @@ use crate::{
         },
     },
     config::settings::Settings,
-    model::{Dimension, Point, Resolution, Timestamp, Unit},
+    model::{Dimension, Point, Resolution, Slot, TimedBy, Timestamp, Unit},
     publish::Next,
 };
 use aws_sdk_cloudwatchlogs::operation::put_log_events::PutLogEventsError;
@@ -43,13 +43,16 @@ fn target() -> Arc<Target> {
     Arc::new(Target { group: "/g/1".to_owned(), stream: "s".to_owned(), retention_in_days: Some(7) })
 }
 
+fn slot(at: i64, start: u32) -> Slot {
+    Slot { at: Timestamp::from_millis(at), start, timed_by: TimedBy::Source }
+}
+
 fn log_batch() -> LogBatch {
     let body = r#"{"logGroupName":"/g/1","logStreamName":"s","logEvents":[{"timestamp":1,"message":"ä\n\"1\""},{"timestamp":2,"message":"2"}]}"#;
     LogBatch {
         target: target(),
         body: Bytes::from_static(body.as_bytes()),
-        index: Arc::from([(Timestamp::from_millis(1), 54), (Timestamp::from_millis(2), 92)]),
-        counted_bytes: 60,
+        index: Arc::from([slot(1, 54), slot(2, 92)]),
         covers: Vec::new(),
     }
 }

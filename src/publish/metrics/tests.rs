@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     config::settings,
     model::{Point, Resolution, Timestamp, Unit},
-    publish::{Service, scripted::Scripted},
+    publish::{PutError, Service, scripted::Scripted},
     telemetry::board::Board,
 };
 use std::time::Duration;
@@ -149,15 +149,61 @@ async fn at_the_stop_a_hanging_call_is_given_up_and_its_batch_kept() {
     assert_eq!(bench.spool().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_arrived_of_a_refused_batch_is_not_sent_again_when_the_rest_fails() {
+    let refused = || PutError::Refused { service: Service::CloudWatch, reason: "too much at once".into() };
+    for slow in [Duration::ZERO, SLOW] {
+        // The whole is refused, its first half arrives, its second half does not.
+        let answers = [Some(refused()), None].into_iter().chain(unreachable(1).map(Some));
+        let bench = Bench::against(Scripted { slow, ..Scripted::answering(answers) });
+        let (to, _run) = bench.start();
+        to.send(batch(&["a", "b", "c", "d"])).await.expect("runs");
+        assert_eq!(names(&bench.accepted(4).await), ["a", "b", "c", "d"], "{slow:?}");
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        assert_eq!(bench.put.accepted().len(), 4, "{slow:?}");
+        assert_eq!(bench.spool().len(), 0);
+    }
+}
+
 /// A publisher whose spool takes nothing, as on a full disk.
 fn start_without_a_disk(bench: &Bench) -> mpsc::Sender<MetricBatch> {
+    run_without_a_disk(bench).0
+}
+
+fn run_without_a_disk(bench: &Bench) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
     let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: u64::MAX };
     let spool = Arc::new(Spool::open(bench.folder.path(), bounds).expect("opened"));
     let report = Arc::new(Report::new(bench.board.clone(), "metrics"));
     let publisher = MetricPublisher { put: bench.put.clone(), report, spool, hurry: bench.hurry.clone() };
     let (to, batches) = mpsc::channel(16);
-    tokio::spawn(publisher.run(batches));
-    to
+    (to, tokio::spawn(publisher.run(batches)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_neither_the_service_nor_the_disk_took_by_the_end_of_the_stop_is_counted() {
+    let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
+    let (to, run) = run_without_a_disk(&bench);
+    let dropped = counters::SPOOL_DROPPED.here();
+    for name in ["a", "b"] {
+        to.send(batch(&[name])).await.expect("runs");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(to);
+    bench.hurry.cancel();
+    run.await.expect("ends");
+    assert_eq!(counters::SPOOL_DROPPED.here(), dropped + 2, "the one on its way as well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_is_no_call_that_was_tried_again() {
+    let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
+    let (to, _run) = run_without_a_disk(&bench);
+    let retries = counters::RETRIES.here();
+    to.send(batch(&["a"])).await.expect("runs");
+    tokio::time::sleep(SLOW * 5).await;
+    let state = &bench.board.read().destinations["metrics"];
+    assert!(state.failures_in_a_row > 0 && state.last_error.as_ref().is_some_and(|why| why.starts_with("spool: ")));
+    assert_eq!(counters::RETRIES.here(), retries);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +219,7 @@ async fn without_a_disk_the_batches_wait_in_memory() {
 async fn memory_that_is_full_gives_the_oldest_up_and_counts_them() {
     let bench = Bench::against(Scripted::failing(unreachable(3)));
     let to = start_without_a_disk(&bench);
-    let dropped = counters::SPOOL_DROPPED.get();
+    let dropped = counters::SPOOL_DROPPED.here();
     let names = ["a"; IN_MEMORY / 20];
     to.send(batch(&["first"])).await.expect("runs");
     for _ in 0..25 {
@@ -184,7 +230,7 @@ async fn memory_that_is_full_gives_the_oldest_up_and_counts_them() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(bench.put.accepted().len() <= IN_MEMORY + 1);
-    assert!(counters::SPOOL_DROPPED.get() >= dropped + 2);
+    assert!(counters::SPOOL_DROPPED.here() >= dropped + 2);
 }
 
 #[tokio::test(start_paused = true)]
