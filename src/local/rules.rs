@@ -6,6 +6,7 @@ use crate::{
     model::{Dimension, LogEvent, MetricBatch, Point, Target, Timestamp},
     pipeline::limits::{
         DIMENSIONS, EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN, METRIC_BATCH_POINTS,
+        METRIC_VALUE,
     },
 };
 use std::{collections::HashSet, time::Duration};
@@ -22,8 +23,6 @@ const AHEAD: Duration = Duration::from_hours(2);
 const NAME: usize = 255;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
 const DIMENSION_VALUE: usize = 1_024;
-/// Values lie between -2^360 and 2^360 (API_MetricDatum).
-const VALUE_EXPONENT: i32 = 360;
 
 /// Group and stream (API_CreateLogGroup, API_CreateLogStream).
 const LOG_NAME: usize = 512;
@@ -75,7 +74,7 @@ pub(super) fn metrics(batch: &MetricBatch, now: Timestamp) -> Result<(), String>
 
 fn datum(point: &Point, now: Timestamp) -> Result<(), String> {
     name("metric name", &point.name, NAME)?;
-    if !point.value.is_finite() || point.value.abs() > 2f64.powi(VALUE_EXPONENT) {
+    if point.value.is_nan() || point.value.abs() > METRIC_VALUE {
         return Err(format!("value {} is not a number between -2^360 and 2^360", point.value));
     }
     if point.at < now.minus(OLDEST) {

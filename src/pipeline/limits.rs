@@ -18,6 +18,9 @@ pub const MESSAGE_BYTES: usize = LOG_BATCH_BYTES - EVENT_OVERHEAD;
 pub const METRIC_BATCH_POINTS: usize = 1_000;
 /// PutMetricData: bytes of one request (same page). Counted before compression, so always on the safe side.
 pub const METRIC_BATCH_BYTES: usize = 1_048_576;
+/// PutMetricData: the largest magnitude of a value, 2^360; special values are not taken at all.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
+pub const METRIC_VALUE: f64 = f64::from_bits((1023 + 360) << 52);
 /// PutMetricData: dimensions of one datum.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 pub const DIMENSIONS: usize = 30;

@@ -312,10 +312,10 @@ fn a_failed_write_keeps_the_old_file_tells_the_board_and_is_tried_again() {
     store.acknowledge(&[cover(id, 20, 30)]);
     let obstacle = folder.path().join("positions.json.new");
     fs::create_dir(&obstacle).expect("created");
-    let failures = counters::POSITION_WRITE_FAILURES.get();
+    let failures = counters::POSITION_WRITE_FAILURES.here();
     let error = store.save(Timestamp::now()).expect_err("the new file cannot be made");
     assert!(error.to_string().contains("make room"), "{error}");
-    assert!(counters::POSITION_WRITE_FAILURES.get() > failures);
+    assert_eq!(counters::POSITION_WRITE_FAILURES.here(), failures + 1);
     assert_eq!(board.read().destinations["positions"].failures_in_a_row, 1);
     assert_eq!(found(folder.path()), [20]);
     fs::remove_dir(&obstacle).expect("removed");

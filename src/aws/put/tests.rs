@@ -176,22 +176,6 @@ fn field<'a>(map: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn values_that_cloudwatch_never_takes_stay_behind_and_are_counted() {
-    let (fake, connection) = aws(|_| cbor(200, &Value::Map(Vec::new()))).await;
-    let before = POINTS_REFUSED.get();
-    connection.put.metrics(&metric_batch(&[f64::NAN, 1.0, f64::INFINITY, f64::MAX])).await.expect("accepted");
-    assert!(POINTS_REFUSED.get() >= before + 3);
-    let seen = fake.seen().pop().expect("a request");
-    let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(seen.body.as_ref()).read_to_end(&mut plain).expect("gzip");
-    let body: Value = ciborium::from_reader(plain.as_slice()).expect("CBOR");
-    assert_eq!(field(&body, "MetricData").as_array().map(Vec::len), Some(1));
-    let sent = fake.seen().len();
-    connection.put.metrics(&metric_batch(&[f64::NAN])).await.expect("nothing to send");
-    assert_eq!(fake.seen().len(), sent);
-}
-
-#[tokio::test]
 async fn what_exists_already_is_made_and_retention_is_set() {
     let (fake, connection) = aws(|seen| match seen.action() {
         "PutRetentionPolicy" => json(200, ""),

@@ -70,7 +70,7 @@ async fn while_sending_works_the_disk_is_not_touched() {
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ async fn what_could_not_be_sent_is_replayed_with_its_first_timestamp() {
     assert_eq!(names(&bench.put.accepted()), ["a", "b"]);
     to.send(batch(&["c"])).await.expect("runs");
     assert_eq!(names(&bench.accepted(3).await), ["a", "b", "c"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
     assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
 }
 
@@ -122,7 +122,7 @@ async fn one_point_that_is_refused_costs_only_itself() {
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a", "b", "c", "d"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,7 +257,7 @@ async fn a_slow_call_that_arrives_after_all_is_not_sent_again() {
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(bench.put.accepted().len(), 2);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
     assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
 }
 
@@ -270,7 +270,7 @@ async fn batches_that_come_while_a_usual_call_is_on_its_way_stay_off_the_disk() 
     }
     while bench.put.accepted().len() < 3 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(bench.spool().is_empty());
+        assert_eq!(bench.spool().len(), 0);
     }
 }
 
@@ -284,5 +284,5 @@ async fn a_call_that_still_ends_during_the_stop_leaves_nothing_behind() {
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
 }
