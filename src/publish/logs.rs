@@ -49,7 +49,7 @@ pub struct LogPublisher {
     pub dead_letters: Arc<DeadLetters>,
     pub retention: Arc<Retention>,
     /// Cancelled at the stop: from then on nothing is tried again.
-    pub stopping: CancellationToken,
+    pub no_retries: CancellationToken,
 }
 
 /// Refused events in a row that make it unlikely that each of them is to blame.
@@ -81,10 +81,10 @@ struct Stopped;
 #[derive(Debug, thiserror::Error)]
 enum LaneTrouble {
     #[error(
-        "it takes no log event at all, so it is not the events that are bad: {reason}; check this log group and stream"
+        "the service takes no log event at all for this stream, so it is not the events that are bad: {reason}; check the log group and stream"
     )]
     Target { reason: String },
-    #[error("it discards log events with the time that this host has now: set the clock of this host")]
+    #[error("the service discards log events with the time that this host has now: set the clock of this host")]
     Clock,
 }
 
@@ -160,8 +160,7 @@ impl Sender {
 
     /// Put the batch, and set aside what the service will never take of it.
     async fn put_all(&self, mut batch: LogBatch) -> Result<(), Stopped> {
-        let (mut backoff, mut waiting) = (Backoff::default(), Waiting::new(&self.report));
-        let mut refused_at = None;
+        let (mut backoff, mut refused_at) = (Backoff::default(), None);
         loop {
             let Some(reason) = self.put_one(&mut batch).await? else { return Ok(()) };
             let since = *refused_at.get_or_insert(self.accepted.load(Ordering::Relaxed));
@@ -172,6 +171,7 @@ impl Sender {
                 return self.set_aside(refused).await;
             }
             self.report.trouble(&LaneTrouble::Target { reason });
+            let mut waiting = Waiting::new(&self.report);
             waiting.count();
             self.many.store(true, Ordering::Relaxed);
             self.suspecting.notify_one();
@@ -329,11 +329,11 @@ impl Sender {
     }
 
     async fn pause(&self, wait: Duration) -> Result<(), Stopped> {
-        let stopping = &self.publisher.stopping;
-        if stopping.is_cancelled() {
+        let no_retries = &self.publisher.no_retries;
+        if no_retries.is_cancelled() {
             return Err(Stopped);
         }
-        stopping.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
+        no_retries.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
     }
 }
 

@@ -40,13 +40,13 @@ pub struct MetricPublisher {
     pub report: Arc<Report>,
     pub spool: Arc<Spool>,
     /// Cancelled when the stop has no more time for calls: what is left goes to the spool.
-    pub hurry: CancellationToken,
+    pub spool_now: CancellationToken,
 }
 
 impl MetricPublisher {
     /// Send everything that comes until the stage is gone. Nothing is lost at the stop: what was not sent is spooled.
     pub async fn run(self, mut batches: mpsc::Receiver<MetricBatch>) {
-        let hurry = self.hurry.clone();
+        let spool_now = self.spool_now.clone();
         let mut sending = Sending::new(self).await;
         let (mut open, mut spooling) = (true, None);
         loop {
@@ -60,7 +60,7 @@ impl MetricPublisher {
             tokio::select! {
                 // The stop before all, then fresh batches: alarms look at the present.
                 biased;
-                () = hurry.cancelled(), if spooling.is_none() => {
+                () = spool_now.cancelled(), if spooling.is_none() => {
                     spooling = Some(Instant::now() + LAST_CALL);
                     sending.secure().await;
                 }
@@ -148,7 +148,12 @@ impl Sending {
                 self.spool_report.recovered();
                 return self.send(Arc::new(spooled.batch), Some(spooled.ticket));
             }
-            Ok(None) => self.next_try = (!self.memory.is_empty()).then(Instant::now),
+            Ok(None) if self.memory.is_empty() => {
+                self.next_try = None;
+                // Nothing waits for the disk any more, whatever it suffers from.
+                self.spool_report.recovered();
+            }
+            Ok(None) => self.next_try = Some(Instant::now()),
             Err(error) => {
                 self.spool_report.trouble(&error);
                 self.next_try = Some(Instant::now() + self.disk_backoff.after(Next::Retry(None)));

@@ -36,14 +36,14 @@ struct Bench {
     board: Arc<Board>,
     acknowledged: Arc<StdMutex<Vec<(u64, u64)>>>,
     folder: tempfile::TempDir,
-    stopping: CancellationToken,
+    no_retries: CancellationToken,
 }
 
 impl Bench {
     fn against(put: Scripted) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (board, acknowledged, stopping) = Default::default();
-        Self { put: Arc::new(put), board, acknowledged, folder, stopping }
+        let (board, acknowledged, no_retries) = Default::default();
+        Self { put: Arc::new(put), board, acknowledged, folder, no_retries }
     }
 
     fn publisher(&self) -> LogPublisher {
@@ -57,7 +57,7 @@ impl Bench {
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.folder.path())),
             retention: Arc::new(Retention::in_folder(self.folder.path())),
-            stopping: self.stopping.clone(),
+            no_retries: self.no_retries.clone(),
         }
     }
 
@@ -168,7 +168,7 @@ async fn the_one_bad_event_is_set_aside_and_the_rest_arrives_in_order() {
 #[tokio::test(start_paused = true)]
 async fn the_stop_leaves_what_fails_unacknowledged() {
     let bench = Bench::against(Scripted::failing((0..1000).map(|_| unreachable())));
-    bench.stopping.cancel();
+    bench.no_retries.cancel();
     let start = tokio::time::Instant::now();
     assert!(bench.send(&["a"]).await.is_empty());
     assert!(start.elapsed().is_zero());

@@ -11,13 +11,13 @@ struct Bench {
     put: Arc<Scripted>,
     board: Arc<Board>,
     folder: tempfile::TempDir,
-    hurry: CancellationToken,
+    spool_now: CancellationToken,
 }
 
 impl Bench {
     fn against(put: Scripted) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { put: Arc::new(put), board: Arc::default(), folder, hurry: CancellationToken::new() }
+        Self { put: Arc::new(put), board: Arc::default(), folder, spool_now: CancellationToken::new() }
     }
 
     fn spool(&self) -> Arc<Spool> {
@@ -29,7 +29,7 @@ impl Bench {
         let (to, batches) = mpsc::channel(16);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
         let publisher =
-            MetricPublisher { put: self.put.clone(), report, spool: self.spool(), hurry: self.hurry.clone() };
+            MetricPublisher { put: self.put.clone(), report, spool: self.spool(), spool_now: self.spool_now.clone() };
         (to, tokio::spawn(publisher.run(batches)))
     }
 
@@ -144,7 +144,7 @@ async fn at_the_stop_a_hanging_call_is_given_up_and_its_batch_kept() {
     to.send(batch(&["b"])).await.expect("runs");
     drop(to);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    bench.hurry.cancel();
+    bench.spool_now.cancel();
     run.await.expect("ends");
     assert_eq!(bench.spool().len(), 2);
 }
@@ -174,7 +174,7 @@ fn run_without_a_disk(bench: &Bench) -> (mpsc::Sender<MetricBatch>, tokio::task:
     let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: u64::MAX };
     let spool = Arc::new(Spool::open(bench.folder.path(), bounds).expect("opened"));
     let report = Arc::new(Report::new(bench.board.clone(), "metrics"));
-    let publisher = MetricPublisher { put: bench.put.clone(), report, spool, hurry: bench.hurry.clone() };
+    let publisher = MetricPublisher { put: bench.put.clone(), report, spool, spool_now: bench.spool_now.clone() };
     let (to, batches) = mpsc::channel(16);
     (to, tokio::spawn(publisher.run(batches)))
 }
@@ -189,7 +189,7 @@ async fn what_neither_the_service_nor_the_disk_took_by_the_end_of_the_stop_is_co
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     drop(to);
-    bench.hurry.cancel();
+    bench.spool_now.cancel();
     run.await.expect("ends");
     assert_eq!(counters::SPOOL_DROPPED.here(), dropped + 2, "the one on its way as well");
 }
@@ -213,6 +213,9 @@ async fn without_a_disk_the_batches_wait_in_memory() {
     to.send(batch(&["a"])).await.expect("runs");
     to.send(batch(&["b"])).await.expect("runs");
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let state = &bench.board.read().destinations["metrics"];
+    assert_eq!((state.failures_in_a_row, state.waiting_batches), (0, 0), "all is well: {state:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -280,7 +283,7 @@ async fn a_call_that_still_ends_during_the_stop_leaves_nothing_behind() {
     let (to, run) = bench.start();
     to.send(batch(&["a"])).await.expect("runs");
     tokio::time::sleep(Duration::from_millis(1)).await;
-    bench.hurry.cancel();
+    bench.spool_now.cancel();
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
