@@ -6,7 +6,10 @@
 //! Texts are one line and hold no secret: a service that finds a wrong signature repeats the whole canonical request, session
 //! token included, so such texts are cut there.
 use super::http::AnswerTooLong;
-use crate::publish::{BoxError, PutError, Service};
+use crate::{
+    publish::{BoxError, PutError, Service},
+    telemetry::chain_without,
+};
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::Headers,
@@ -74,18 +77,7 @@ impl Cause {
 
     /// This error and everything under it, in one line, nothing said twice.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut text = String::new();
-        let mut next = Some(error);
-        while let Some(error) = next {
-            let part = error.to_string();
-            if !NOISE.contains(&part.as_str()) && !text.contains(&part) {
-                if !text.is_empty() {
-                    text.push_str(": ");
-                }
-                text.push_str(&part);
-            }
-            next = error.source();
-        }
+        let text = chain_without(error, &NOISE);
         let text = without_secrets(&text).to_owned();
         let plain = PLAINLY.iter().find(|(mark, plain)| text.contains(mark) && !text.contains(plain));
         Self(one_line(&plain.map_or_else(|| text.clone(), |(_, plain)| format!("{plain} ({text})"))))

@@ -5,17 +5,12 @@ use aws_sdk_cloudwatch::{
     types::{Dimension, MetricDatum, StandardUnit},
 };
 
-/// 2^360: the largest magnitude that CloudWatch takes, special values are refused.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
-const LARGEST: f64 = f64::from_bits((1023 + 360) << 52);
 /// `StorageResolution` of points that are kept each second; the default is 60.
 const EACH_SECOND: i32 = 1;
 
-/// The points that CloudWatch can take, and how many it never will: one of these would have the whole batch refused.
-pub(super) fn datums(points: &[Point]) -> (Vec<MetricDatum>, usize) {
-    let data: Vec<_> = points.iter().filter(|point| point.value.abs() <= LARGEST).map(datum).collect();
-    let left_out = points.len() - data.len();
-    (data, left_out)
+/// All of them: the stage has left out what CloudWatch cannot take.
+pub(super) fn datums(points: &[Point]) -> Vec<MetricDatum> {
+    points.iter().map(datum).collect()
 }
 
 fn datum(point: &Point) -> MetricDatum {

@@ -14,7 +14,6 @@ use super::{
 use crate::{
     model::{LogBatch, MetricBatch, Target},
     publish::{Put, PutError, PutFuture, Rejected, Service},
-    telemetry::counters::POINTS_REFUSED,
 };
 use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_cloudwatchlogs as cloudwatchlogs;
@@ -111,16 +110,10 @@ impl Aws {
     }
 
     async fn put_metrics(&self, batch: &MetricBatch) -> Result<(), PutError> {
-        let (data, left_out) = metrics::datums(&batch.points);
-        if !data.is_empty() {
-            let bytes = data.len() * DATUM;
-            let call =
-                self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
-            self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await?;
-        }
-        // Counted only now: a batch that failed comes again.
-        POINTS_REFUSED.add(left_out as u64);
-        Ok(())
+        let data = metrics::datums(&batch.points);
+        let bytes = data.len() * DATUM;
+        let call = self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
+        self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await.map(drop)
     }
 
     async fn put_logs(&self, batch: &LogBatch) -> Result<Rejected, PutError> {

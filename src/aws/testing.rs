@@ -169,11 +169,11 @@ impl Fake {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(tcp, answer, kept).await,
-                        Some(tls) => {
-                            if let Ok(stream) = tls.accept(tcp).await {
-                                serve(stream, answer, kept).await;
-                            }
-                        }
+                        Some(tls) => match tls.accept(tcp).into_fallible().await {
+                            Ok(stream) => serve(stream, answer, kept).await,
+                            // Closed at once, what the other side still sends would take our alert away.
+                            Err((_, mut tcp)) => drop(tokio::io::copy(&mut tcp, &mut tokio::io::sink()).await),
+                        },
                     }
                 });
             }

@@ -2,7 +2,7 @@
 //! sends them. A lane ends by itself when its last source lets go of it.
 use crate::{
     model::{Chunk, Outlet, Room, Target},
-    pipeline::{Lane, Places, batch_logs},
+    pipeline::{BodyPool, Lane, batch_logs},
     publish::LogPublisher,
 };
 use std::{
@@ -24,7 +24,7 @@ pub struct Lanes {
     tasks: TaskTracker,
     publisher: LogPublisher,
     interval: Duration,
-    places: Places,
+    bodies: BodyPool,
     open: Mutex<HashMap<Arc<Target>, Open>>,
 }
 
@@ -36,15 +36,15 @@ struct Open {
 impl Lanes {
     /// No lane yet. Tasks run on the current runtime and are counted by `tasks`.
     pub fn new(publisher: LogPublisher, interval: Duration, tasks: TaskTracker) -> Self {
-        let (places, open) = (Places::default(), Mutex::default());
-        Self { runtime: Handle::current(), tasks, publisher, interval, places, open }
+        let (bodies, open) = (BodyPool::default(), Mutex::default());
+        Self { runtime: Handle::current(), tasks, publisher, interval, bodies, open }
     }
 
     fn start(&self, target: &Arc<Target>, rooms: &Arc<Mutex<Vec<Arc<Room>>>>) -> mpsc::Sender<Chunk> {
         let (chunks, from_sources) = mpsc::channel(CHUNKS);
         let (batches, to_publisher) = mpsc::channel(BATCHES);
-        let (interval, places) = (self.interval, self.places.clone());
-        let lane = Lane { target: target.clone(), interval, rooms: rooms.clone(), places };
+        let (interval, bodies) = (self.interval, self.bodies.clone());
+        let lane = Lane { target: target.clone(), interval, rooms: rooms.clone(), bodies };
         self.tasks.spawn_on(batch_logs(lane, from_sources, batches), &self.runtime);
         self.tasks.spawn_on(self.publisher.clone().run(target.clone(), to_publisher), &self.runtime);
         chunks

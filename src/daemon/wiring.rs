@@ -165,7 +165,7 @@ impl Running {
         let spool = Arc::new(Spool::open(&self.state.path().join("spool"), settings.agent.spool)?);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
         let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
-        let publisher = MetricPublisher { put, report, spool, hurry: self.hurry.clone() };
+        let publisher = MetricPublisher { put, report, spool, spool_now: self.hurry.clone() };
         self.tasks.spawn("metric publisher", publisher.run(to_publisher));
         let Some(metrics) = &settings.metrics else {
             // Nothing will come, but the end of the input must come with the stop, not before it.
@@ -204,7 +204,7 @@ impl Running {
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
-            stopping: self.stopping.clone(),
+            no_retries: self.stopping.clone(),
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { settings.logs.interval };

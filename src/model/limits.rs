@@ -36,7 +36,7 @@ pub const METRIC_BATCH_BYTES: usize = 1_048_576;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 pub const DIMENSIONS: usize = 30;
 /// A datum's value lies between minus this and this, 2^360 (same page).
-pub const VALUE: f64 = f64::from_bits((1023 + 360) << 52);
+pub const METRIC_VALUE: f64 = f64::from_bits((1023 + 360) << 52);
 /// A namespace, a metric's or a dimension's name, in characters (API_PutMetricData, API_MetricDatum, API_Dimension).
 pub const NAME: usize = 255;
 /// A dimension's value, in characters.
@@ -59,6 +59,6 @@ mod tests {
 
     #[test]
     fn the_largest_value_is_two_to_the_power_of_360() {
-        assert_eq!(VALUE, 2f64.powi(360));
+        assert_eq!(METRIC_VALUE, 2f64.powi(360));
     }
 }

@@ -1,9 +1,10 @@
 //! Log text on its way: read into one buffer, escaped from there straight into a request body, once.
-use super::{Anchor, Cover, Position, SourceId, Timestamp, limits::EVENT_OVERHEAD};
+use super::{Anchor, Cover, FilePosition, Fingerprint, Position, SourceId, Timestamp, position::BEFORE};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::{
     borrow::Cow,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,8 +14,8 @@ use tokio::sync::mpsc;
 
 /// What closes a PutLogEvents body behind its last event.
 pub const REQUEST_END: &[u8] = b"]}";
-/// How many bytes before a position are remembered with it.
-const BEFORE: usize = 64;
+/// What opens an event in such a body; the digits of its time follow, then a comma and the rest.
+pub const EVENT_START: &[u8] = b"{\"timestamp\":";
 
 /// The log group and stream that events go to.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -23,6 +24,16 @@ pub struct Target {
     pub stream: String,
     /// Set on the group when this daemon creates it. `None` leaves the group's own.
     pub retention_in_days: Option<u16>,
+}
+
+/// Who says when an event happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TimedBy {
+    /// The source knows, and its word stands.
+    Source,
+    /// This host's clock at the moment of reading. It may have been wrong, or the event may have waited for long: then the
+    /// time of sending is as good.
+    Reader,
 }
 
 /// One event of a chunk: a span of its text.
@@ -44,6 +55,8 @@ pub struct Chunk {
     pub text: Vec<u8>,
     /// In the source's order. May be empty: then only the position moves.
     pub events: Vec<Event>,
+    /// Whose times the events bear.
+    pub timed_by: TimedBy,
     /// The source's unit where this chunk begins: the `to` of the chunk before it.
     pub from: u64,
     /// The source's unit where it ends, past everything that was filtered out.
@@ -65,11 +78,11 @@ impl Chunk {
             Anchor::File { path, identity, target, modified, home } => {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;
-                Some(Position::File(super::FilePosition {
+                Some(Position::File(FilePosition {
                     path: path.to_path_buf(),
                     identity: identity.as_ref().clone(),
                     offset: event.next,
-                    before: super::Fingerprint::of(before),
+                    before: Fingerprint::of(before),
                     target: target.to_string(),
                     modified: *modified,
                     home: home.as_deref().map(std::path::Path::to_path_buf),
@@ -79,16 +92,23 @@ impl Chunk {
     }
 }
 
+/// Where one event stands in a request body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slot {
+    pub at: Timestamp,
+    /// First byte of its JSON object.
+    pub start: u32,
+    pub timed_by: TimedBy,
+}
+
 /// What one PutLogEvents carries, and what it lets the sources forget.
 #[derive(Clone, Debug)]
 pub struct LogBatch {
     pub target: Arc<Target>,
     /// A whole request body, ready to be signed: `{"logGroupName":...,"logEvents":[...]}`.
     pub body: Bytes,
-    /// Time and first byte in `body` of each event's JSON object, in the body's order.
-    pub index: Arc<[(Timestamp, u32)]>,
-    /// What the service counts against its limit: message bytes plus 26 an event.
-    pub counted_bytes: usize,
+    /// One slot an event, in the body's order.
+    pub index: Arc<[Slot]>,
     /// What is delivered with it. A batch without events carries only these.
     pub covers: Vec<Cover>,
 }
@@ -121,19 +141,47 @@ impl LogBatch {
 
     /// A batch of the events `from..to`, without covers. Used when the service refuses a batch, so copying is no matter.
     fn part(&self, from: usize, to: usize) -> Self {
-        let start_of = |place: usize| self.index.get(place).map(|&(_, start)| start as usize);
-        let head = start_of(0).expect("a part of a batch that has events");
-        let first = start_of(from).expect("inside the batch");
+        let (start, end) = (self.span(from).start, self.span(to - 1).end);
+        let head = self.head();
+        let body = [&self.body[..head], &self.body[start..end], REQUEST_END].concat();
+        let moved = u32::try_from(start - head).expect("a body is a few MiB at most");
+        let index = self.index[from..to].iter().map(|slot| Slot { start: slot.start - moved, ..*slot }).collect();
+        Self { target: self.target.clone(), body: body.into(), index, covers: vec![] }
+    }
+
+    /// A batch of those events that `chosen` picks by their place, all with the time `at`, without covers; `None` when it
+    /// picks none.
+    pub fn restamped(&self, chosen: impl Fn(usize) -> bool, at: Timestamp) -> Option<Self> {
+        let (mut body, mut index) = (Vec::new(), vec![]);
+        for (place, slot) in self.index.iter().enumerate().filter(|(place, _)| chosen(*place)) {
+            let event = &self.body[self.span(place)];
+            let digits = event[EVENT_START.len()..].iter().take_while(|byte| **byte != b',').count();
+            if index.is_empty() {
+                body.extend_from_slice(&self.body[..self.head()]);
+            } else {
+                body.push(b',');
+            }
+            let start = u32::try_from(body.len()).expect("a body is a few MiB at most");
+            index.push(Slot { at, start, ..*slot });
+            body.extend_from_slice(EVENT_START);
+            body.extend_from_slice(at.as_millis().to_string().as_bytes());
+            body.extend_from_slice(&event[EVENT_START.len() + digits..]);
+        }
+        body.extend_from_slice(REQUEST_END);
+        let index: Arc<[Slot]> = index.into();
+        (!index.is_empty()).then(|| Self { target: self.target.clone(), body: body.into(), index, covers: vec![] })
+    }
+
+    /// Bytes of the body before the first event.
+    fn head(&self) -> usize {
+        self.index.first().map_or(0, |slot| slot.start as usize)
+    }
+
+    /// The bytes of one event's JSON object.
+    fn span(&self, place: usize) -> Range<usize> {
         // Behind each event stands a comma, behind the last one the end of the request.
-        let end = start_of(to).map_or(self.body.len() - REQUEST_END.len(), |next| next - 1);
-        let body = [&self.body[..head], &self.body[first..end], REQUEST_END].concat();
-        let moved = u32::try_from(first - head).expect("a body is a few MiB at most");
-        let index: Vec<_> = self.index[from..to].iter().map(|&(at, start)| (at, start - moved)).collect();
-        let mut part =
-            Self { body: body.into(), index: index.into(), counted_bytes: 0, covers: vec![], ..self.clone() };
-        part.counted_bytes =
-            part.events().map_or(0, |events| events.iter().map(|e| e.message.len() + EVENT_OVERHEAD).sum());
-        part
+        let next = self.index.get(place + 1).map(|next| next.start as usize - 1);
+        self.index[place].start as usize..next.unwrap_or(self.body.len() - REQUEST_END.len())
     }
 
     /// The events, decoded again from the body: for the embedded store and for people, not for the hot path.
@@ -178,11 +226,10 @@ impl std::fmt::Debug for Room {
     }
 }
 
-/// A batch on its way, with its place among the large bodies that may exist at once; the place is free when this is dropped.
+/// A batch on its way, with its permit to be one of the large bodies that may exist at once; free when this is dropped.
 pub struct Outgoing {
     pub batch: LogBatch,
-    #[expect(dead_code, reason = "held, not read: dropping it frees the place")]
-    pub place: Option<Box<dyn Send + Sync>>,
+    pub permit: Option<Box<dyn Send + Sync>>,
 }
 
 /// Where a source hands its chunks.

@@ -12,9 +12,11 @@ mod metric;
 mod position;
 mod time;
 
-pub use log::{Chunk, Event, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Room, Target};
+pub use log::{
+    Chunk, EVENT_START, Event, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Room, Slot, Target, TimedBy,
+};
 pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{
-    Anchor, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
+    Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
 };
 pub use time::Timestamp;

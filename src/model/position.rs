@@ -14,6 +14,9 @@ use std::{
     },
 };
 
+/// How many bytes before a position are remembered with it.
+pub const BEFORE: usize = 64;
+
 /// Names one source for as long as this process lives: one generation of a file, one journal.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
@@ -64,7 +67,7 @@ pub struct FilePosition {
     pub identity: FileIdentity,
     /// Bytes delivered.
     pub offset: u64,
-    /// The bytes just before `offset` (at most 64): tells a file that was truncated and grew again from one that only grew.
+    /// The bytes just before `offset` (at most [`BEFORE`]): tells a file that was truncated and grew again from one that only grew.
     pub before: Fingerprint,
     /// `group:stream` that it was delivered to (a colon is in no group's name): one file may go to several targets,
     /// each with its own progress. Empty where it was not noted: then any target of this path takes it up.
@@ -130,6 +133,7 @@ pub trait Checkpoints: Send + Sync {
     /// from its end keeps that promise through a crash before its first line.
     fn open(&self, id: SourceId, start: u64, position: Position);
 
-    /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten.
+    /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten. At once, where
+    /// nobody opened it: then its file is nowhere, or another position stands for it.
     fn finish(&self, id: SourceId, end: u64);
 }

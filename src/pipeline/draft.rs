@@ -1,14 +1,16 @@
 //! A log batch in the making: one request body that grows by one event at a time and can never break a limit.
 use super::escape::escape;
 use crate::{
-    model::limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
-    model::{Cover, LogBatch, REQUEST_END, Target, Timestamp},
+    model::{
+        Cover, EVENT_START, LogBatch, REQUEST_END, Slot, Target, TimedBy, Timestamp,
+        limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
+    },
     telemetry::counters,
 };
 use bytes::Bytes;
 use std::{borrow::Cow, sync::Arc};
 
-/// A body smaller than this is not worth a place among the large ones.
+/// A body smaller than this needs no permit of the pool.
 pub const SMALL_BODY: usize = 64 * 1024;
 
 /// A body of more JSON than this takes no further event. The service counts text, not JSON, and a control character is one byte
@@ -19,7 +21,7 @@ const LOG_BATCH_JSON: usize = 2 * 1024 * 1024;
 pub struct Draft {
     target: Arc<Target>,
     body: Vec<u8>,
-    index: Vec<(Timestamp, u32)>,
+    index: Vec<Slot>,
     counted_bytes: usize,
     earliest: Timestamp,
     latest: Timestamp,
@@ -66,7 +68,7 @@ impl Draft {
     }
 
     /// Append an event that [`fits`](Self::fits). Bytes that are not UTF-8 become U+FFFD, counted.
-    pub fn push(&mut self, at: Timestamp, text: Text<'_>) {
+    pub fn push(&mut self, at: Timestamp, timed_by: TimedBy, text: Text<'_>) {
         if self.is_empty() {
             (self.earliest, self.latest) = (at, at);
         } else {
@@ -75,8 +77,9 @@ impl Draft {
         self.sorted &= at >= self.latest || self.is_empty();
         self.earliest = self.earliest.min(at);
         self.latest = self.latest.max(at);
-        self.index.push((at, u32::try_from(self.body.len()).expect("a body is a few MiB at most")));
-        self.body.extend_from_slice(b"{\"timestamp\":");
+        let start = u32::try_from(self.body.len()).expect("a body is a few MiB at most");
+        self.index.push(Slot { at, start, timed_by });
+        self.body.extend_from_slice(EVENT_START);
         self.body.extend_from_slice(itoa::Buffer::new().format(at.as_millis()).as_bytes());
         self.body.extend_from_slice(b",\"message\":\"");
         self.counted_bytes += text.append(&mut self.body) + EVENT_OVERHEAD;
@@ -104,30 +107,24 @@ impl Draft {
             self.sort();
         }
         self.body.extend_from_slice(REQUEST_END);
-        LogBatch {
-            target: self.target,
-            body: into_body(self.body),
-            index: self.index.into(),
-            counted_bytes: self.counted_bytes,
-            covers: self.covers,
-        }
+        LogBatch { target: self.target, body: into_body(self.body), index: self.index.into(), covers: self.covers }
     }
 
     /// Rebuild the body in time order: the second copy that only events out of order cost.
     fn sort(&mut self) {
-        let first = self.index.first().map_or(self.body.len(), |&(_, start)| start as usize);
-        let ends = self.index.iter().skip(1).map(|&(_, start)| start as usize - 1).chain([self.body.len()]);
-        let mut spans: Vec<_> =
-            self.index.iter().zip(ends).map(|(&(at, start), end)| (at, start as usize, end)).collect();
-        spans.sort_by_key(|&(at, ..)| at);
+        let first = self.index.first().map_or(self.body.len(), |slot| slot.start as usize);
+        let ends = self.index.iter().skip(1).map(|slot| slot.start as usize - 1).chain([self.body.len()]);
+        let mut spans: Vec<_> = self.index.iter().copied().zip(ends).collect();
+        spans.sort_by_key(|(slot, _)| slot.at);
         let mut body = Vec::with_capacity(self.body.len() + 2);
         body.extend_from_slice(&self.body[..first]);
-        for (place, &(at, start, end)) in spans.iter().enumerate() {
+        for (place, &(slot, end)) in spans.iter().enumerate() {
             if place > 0 {
                 body.push(b',');
             }
-            self.index[place] = (at, u32::try_from(body.len()).expect("as long as before"));
-            body.extend_from_slice(&self.body[start..end]);
+            let start = u32::try_from(body.len()).expect("as long as before");
+            body.extend_from_slice(&self.body[slot.start as usize..end]);
+            self.index[place] = Slot { start, ..slot };
         }
         self.body = body;
     }
@@ -184,5 +181,4 @@ impl<'a> Text<'a> {
 }
 
 #[cfg(test)]
-#[path = "draft/tests.rs"]
 mod tests;

@@ -2,12 +2,13 @@
 //!
 //! One task a lane. A batch leaves when the next event does not fit, when its first event has waited for `interval`, or when
 //! the sources are gone. While the publisher is busy `send` waits, nothing is taken from the sources, and they stand still.
+//! The same while an event of over 64 KiB waits for its permit to be a large body.
 use super::{
+    bodies::{BodyPool, Permit},
     draft::{Draft, SMALL_BODY, Text},
-    places::{Place, Places},
 };
 use crate::{
-    model::{Chunk, Cover, Outgoing, Position, Room, Target, Timestamp, limits::MESSAGE_BYTES},
+    model::{Chunk, Cover, Outgoing, Position, Room, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 use std::{
@@ -27,7 +28,7 @@ pub struct Lane {
     /// Sources to wake when there is room again.
     pub rooms: Arc<Mutex<Vec<Arc<Room>>>>,
     /// Shared by all lanes.
-    pub places: Places,
+    pub bodies: BodyPool,
 }
 
 /// Cut what comes in into batches until all senders are gone.
@@ -66,7 +67,7 @@ struct Stage {
     lane: Lane,
     batches: mpsc::Sender<Outgoing>,
     draft: Draft,
-    place: Option<Place>,
+    permit: Option<Permit>,
     /// When the open batch leaves at the latest.
     deadline: Option<Instant>,
 }
@@ -74,7 +75,7 @@ struct Stage {
 impl Stage {
     fn new(lane: Lane, batches: mpsc::Sender<Outgoing>) -> Self {
         let draft = Draft::new(lane.target.clone());
-        Self { lane, batches, draft, place: None, deadline: None }
+        Self { lane, batches, draft, permit: None, deadline: None }
     }
 
     async fn take(&mut self, chunk: Chunk) -> Result<(), Gone> {
@@ -96,9 +97,9 @@ impl Stage {
                     self.draft.cover(cover(&chunk, covered, to, chunk.position_after(before)));
                     covered = to;
                 }
-                self.cut().await?;
+                self.make_room(text.counted()).await?;
             }
-            self.push(event.at, text).await?;
+            self.push(event.at, chunk.timed_by, text).await?;
         }
         self.draft.cover(cover(&chunk, covered, chunk.to, Some(chunk.end.clone())));
         // Only positions: nothing to wait for.
@@ -106,9 +107,9 @@ impl Stage {
     }
 
     /// Append one event. Mending may make it longer than its source could know; then it leaves in parts.
-    async fn push(&mut self, at: Timestamp, text: Text<'_>) -> Result<(), Gone> {
+    async fn push(&mut self, at: Timestamp, timed_by: TimedBy, text: Text<'_>) -> Result<(), Gone> {
         if text.counted() <= MESSAGE_BYTES {
-            self.append(at, text);
+            self.append(at, timed_by, text);
             return Ok(());
         }
         counters::EVENTS_SPLIT.add(1);
@@ -117,15 +118,15 @@ impl Stage {
         while !rest.is_empty() {
             let (part, after) = rest.split_at(rest.floor_char_boundary(MESSAGE_BYTES));
             if !self.admits(at, part.len()) {
-                self.cut().await?;
+                self.make_room(part.len()).await?;
             }
-            self.append(at, Text::Valid(part));
+            self.append(at, timed_by, Text::Valid(part));
             rest = after;
         }
         Ok(())
     }
 
-    fn append(&mut self, at: Timestamp, text: Text<'_>) {
+    fn append(&mut self, at: Timestamp, timed_by: TimedBy, text: Text<'_>) {
         // The service refuses an empty message, and with it the whole batch.
         if text.counted() == 0 {
             return;
@@ -133,42 +134,56 @@ impl Stage {
         if self.draft.is_empty() {
             self.deadline = Some(Instant::now() + self.lane.interval);
         }
-        self.draft.push(at, text);
+        self.draft.push(at, timed_by, text);
     }
 
     /// Whether the open batch may take an event of `length` bytes: by the service's limits and by ours on large bodies.
     fn admits(&mut self, at: Timestamp, length: usize) -> bool {
-        if self.draft.is_empty() && self.place.is_none() && length <= SMALL_BODY {
-            return true;
+        if !self.draft.fits(at, length) {
+            return false;
         }
-        if self.place.is_none()
-            && self.draft.len() + length > SMALL_BODY
-            && let Some((place, buffer)) = self.lane.places.take()
-        {
+        if self.permit.is_none() && self.draft.len() + length > SMALL_BODY {
+            let taken = self.lane.bodies.take();
+            self.grow(taken);
+            return self.permit.is_some();
+        }
+        true
+    }
+
+    /// Begin a batch that may take an event of `length` bytes. One that is large by itself waits for a permit; what was
+    /// before it is on its way by then.
+    async fn make_room(&mut self, length: usize) -> Result<(), Gone> {
+        self.cut().await?;
+        if self.draft.len() + length > SMALL_BODY {
+            let taken = self.lane.bodies.wait().await;
+            self.grow(Some(taken));
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, taken: Option<(Permit, Vec<u8>)>) {
+        if let Some((permit, buffer)) = taken {
             self.draft.move_to(buffer);
-            self.place = Some(place);
+            self.permit = Some(permit);
         }
-        self.draft.fits(at, length)
-            && (self.draft.is_empty() || self.place.is_some() || self.draft.len() + length <= SMALL_BODY)
     }
 
     async fn cut(&mut self) -> Result<(), Gone> {
         self.deadline = None;
         let fresh = Draft::new(self.lane.target.clone());
-        let place = self.place.take();
-        let into_body = |buffer| match &place {
-            Some(place) => place.body(buffer),
+        let permit = self.permit.take();
+        let into_body = |buffer| match &permit {
+            Some(permit) => permit.body(buffer),
             None => buffer.into(),
         };
         let batch = std::mem::replace(&mut self.draft, fresh).finish(into_body);
         if batch.is_empty() && batch.covers.is_empty() {
             return Ok(());
         }
-        let place = place.map(|place| Box::new(place) as Box<dyn Send + Sync>);
-        self.batches.send(Outgoing { batch, place }).await.map_err(|_| Gone)
+        let permit = permit.map(|permit| Box::new(permit) as Box<dyn Send + Sync>);
+        self.batches.send(Outgoing { batch, permit }).await.map_err(|_| Gone)
     }
 }
 
 #[cfg(test)]
-#[path = "logs/tests.rs"]
 mod tests;

@@ -1,5 +1,5 @@
 //! The metric stage: what one reading gave, cut to what one PutMetricData takes.
-use crate::model::limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS};
+use crate::model::limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS, METRIC_VALUE};
 use crate::{
     model::{MetricBatch, Point, Points},
     telemetry::counters,
@@ -53,8 +53,8 @@ fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
 /// Why no request can carry this point.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 fn unfit(point: &Point) -> Option<&'static str> {
-    if !point.value.is_finite() {
-        return Some("its value is not a finite number");
+    if point.value.is_nan() || point.value.abs() > METRIC_VALUE {
+        return Some("its value is not a number between -2^360 and 2^360");
     }
     if point.dimensions.len() > DIMENSIONS {
         return Some("it has more than 30 dimensions");
@@ -102,12 +102,17 @@ mod tests {
 
     #[test]
     fn a_point_that_no_request_can_carry_costs_only_itself() {
-        let bad = [f64::NAN, f64::INFINITY].map(|v| point(v, vec![]));
+        let bad =
+            [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, METRIC_VALUE * 1.001, f64::MIN].map(|v| point(v, vec![]));
         let empty = point(1.0, vec![Dimension::new("Path", "")]);
         let many = point(1.0, vec![Dimension::new("a", "b"); 31]);
-        let points = bad.into_iter().chain([empty, many, point(7.0, vec![])]).collect();
+        let good = [7.0, METRIC_VALUE, -METRIC_VALUE].map(|v| point(v, vec![]));
+        let refused = counters::POINTS_REFUSED.here();
+        let points = bad.into_iter().chain([empty, many]).chain(good.clone()).collect();
         let batches = cut("N", points);
         assert_eq!(batches.len(), 1);
-        assert_eq!(batches[0].points, [point(7.0, vec![])]);
+        assert_eq!(batches[0].points, good);
+        assert_eq!(counters::POINTS_REFUSED.here(), refused + 7);
+        assert_eq!(METRIC_VALUE, 2f64.powi(360));
     }
 }

@@ -3,12 +3,12 @@
 //! Cuts by the limits of the two Put calls, so that nothing is ever re-cut later. Knows nothing of
 //! retrying or of where batches go. A slow publisher makes `send` wait here, the channel in front of us fills, and each
 //! source does what its own docs promise.
+mod bodies;
 mod draft;
 mod escape;
 mod logs;
 mod metrics;
-mod places;
 
+pub use bodies::BodyPool;
 pub use logs::{Lane, batch_logs};
 pub use metrics::batch_metrics;
-pub use places::Places;

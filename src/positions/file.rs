@@ -77,10 +77,8 @@ impl Disk {
     /// Read the newest good generation. That no other process works here is the business of the daemon, which has locked
     /// the state folder.
     pub(super) fn open(folder: &Path) -> Result<(Self, Vec<Entry>), PositionsError> {
-        if let Err(error) = disk::create_private_folder(folder) {
-            let folder = folder.display();
-            tracing::error!(%folder, %error, "the state folder cannot be made: positions will not survive a restart until it can");
-        }
+        disk::create_private_folder(folder)
+            .map_err(|source| PositionsError::Unwritable { folder: folder.to_owned(), source })?;
         let mut disk = Self { folder: folder.to_owned(), current_is_good: false, failing: None };
         let current = load(&disk.path(CURRENT))?;
         if let Ok(Some(entries)) = current {
@@ -151,17 +149,6 @@ impl Disk {
             tracing::warn!(file = %self.path(name).display(), %error, "the unusable positions could not be set aside");
         }
     }
-}
-
-/// The newest good generation in `folder`, without touching anything.
-#[cfg(test)]
-pub(super) fn peek(folder: &Path) -> Result<Vec<Entry>, PositionsError> {
-    for name in [CURRENT, PREVIOUS] {
-        if let Ok(Some(entries)) = load(&folder.join(name))? {
-            return Ok(entries);
-        }
-    }
-    Ok(Vec::new())
 }
 
 /// Outer error: stop here. Inner error: this generation is of no use. `None`: there is no such file.

@@ -59,13 +59,6 @@ struct Source {
     seen: Timestamp,
 }
 
-/// The saved positions in `folder` with the time each was last in use, for people; touches nothing.
-/// Reads the previous generation where the current one is unusable, as [`Store::open`] does.
-#[cfg(test)]
-pub fn read(folder: &Path) -> Result<Vec<(Position, Timestamp)>, PositionsError> {
-    Ok(file::peek(folder)?.into_iter().map(|entry| (entry.position, entry.seen)).collect())
-}
-
 impl Store {
     /// Take over the positions in `folder` (created when it is missing) for the life of this process.
     ///
@@ -175,7 +168,8 @@ impl Checkpoints for Store {
         let mut known = self.known();
         let Some(source) = known.get_mut(&id) else { return };
         source.progress.finish(end);
-        if source.progress.finished() {
+        // Nobody reads what was never opened, so nothing of it will ever be acknowledged: it was given up.
+        if !source.opened || source.progress.finished() {
             self.forget(&mut known, id);
             drop(known);
             self.changed.notify_one();

@@ -6,6 +6,8 @@ use std::time::Duration;
 const USUAL_CAP: Duration = Duration::from_secs(30);
 /// Longest wait when only a person can mend it: a missing permission, an unusable identity.
 const SELDOM_CAP: Duration = Duration::from_mins(1);
+/// Longest wait that a service may ask for: a proxy's error page may name a day.
+const HINT_CAP: Duration = Duration::from_mins(5);
 /// The first wait is at most this.
 const BASE: Duration = Duration::from_millis(200);
 /// Steps after which doubling changes nothing any more.
@@ -41,6 +43,7 @@ impl Backoff {
     /// The service's own wish, with some jitter so that a fleet does not come back at once.
     fn hinted(&mut self, hint: Duration) -> Duration {
         self.failures = self.failures.saturating_add(1);
+        let hint = hint.min(HINT_CAP);
         hint + hint.mul_f64(fastrand::f64() / 4.0)
     }
 
@@ -72,5 +75,13 @@ mod tests {
     fn the_services_own_hint_is_honoured() {
         let wait = Backoff::default().after(Next::Retry(Some(Duration::from_secs(8))));
         assert!((8.0..=10.0).contains(&wait.as_secs_f64()));
+    }
+
+    #[test]
+    fn no_hint_is_honoured_for_longer_than_a_few_minutes() {
+        for hint in [Duration::from_hours(24), Duration::MAX] {
+            let wait = Backoff::default().after(Next::Retry(Some(hint)));
+            assert!(wait >= HINT_CAP && wait <= HINT_CAP * 5 / 4, "{wait:?}");
+        }
     }
 }

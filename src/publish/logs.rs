@@ -4,33 +4,38 @@
 //! [`IN_FLIGHT`] are on their way at once. Batches may finish in any order: positions move over the contiguous prefix only.
 //! A group that is made here gets its retention; where that fails, it is tried again beside the batches, which never wait for it.
 //! At the stop a batch gets the attempt it is in; what fails then stays unacknowledged in its source and is read again.
-use super::{Backoff, DeadLetters, Next, Put, PutError, Rejected, Retention, report::Report, retention::Debt};
+//!
+//! A refused batch is halved until the events that are to blame stand alone; they go to the dead-letter file. But only when
+//! the target has taken something since: as long as it takes nothing, the target is what is refused, and everything waits.
+//! Events that the service discards by their time are lost only when that time is their source's own: one that this host's
+//! clock gave is replaced by the present time, for as long as it takes.
+mod target;
+
+use super::{
+    Backoff, DeadLetters, Next, Put, PutError, Rejected, Retention, dead_letter::Refused, report::Report,
+    retention::Debt,
+};
 use crate::{
-    model::{Cover, LogBatch, Outgoing, Target},
+    model::{Cover, LogBatch, Outgoing, Target, TimedBy, Timestamp},
     telemetry::counters,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
-    convert::Infallible,
+    ops::Range,
     sync::{
-        Arc, Mutex as StdMutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex as StdMutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 use tokio::{
     sync::{Mutex, Notify, mpsc},
-    time::{Instant, sleep_until, timeout},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 /// Batches of one target on their way at once: hides the round trip. The service orders events by time, not by arrival.
 const IN_FLIGHT: usize = 4;
-
-/// How long the first batch of a new group may wait for the group's retention.
-const FIRST_TRY: Duration = Duration::from_secs(5);
-/// How long after a CreateLogGroup without an answer it is looked whether the group is there after all.
-const LOST_ANSWER: Duration = Duration::from_secs(10);
 
 /// Called with what has been delivered.
 pub type Acknowledge = Arc<dyn Fn(&[Cover]) + Send + Sync>;
@@ -44,45 +49,62 @@ pub struct LogPublisher {
     pub dead_letters: Arc<DeadLetters>,
     pub retention: Arc<Retention>,
     /// Cancelled at the stop: from then on nothing is tried again.
-    pub stopping: CancellationToken,
+    pub no_retries: CancellationToken,
 }
 
+/// Refused events in a row that make it unlikely that each of them is to blame.
+const SUSPECTS: usize = 8;
+
 /// What became of the cause of a failure.
-enum Mended {
+enum Recovery {
     /// It is gone: try at once.
-    Now,
+    Done,
     /// It is still there, or may be.
-    Later(PutError, Duration),
+    Waits(PutError, Duration),
 }
 
 /// What one batch has been through.
 #[derive(Default)]
-struct Troubles {
+struct History {
     backoff: Backoff,
-    /// What was mended last, unless another kind of trouble came since.
-    mended: Option<Next>,
+    /// What was recovered from last, unless another kind of trouble came since.
+    recovered: Option<Next>,
+    /// Whether the last attempt was with the present time.
+    restamped: bool,
 }
 
 /// Why a batch was given up for this run.
 #[derive(Debug)]
 struct Stopped;
 
+/// What keeps a lane waiting although the service answers.
+#[derive(Debug, thiserror::Error)]
+enum LaneTrouble {
+    #[error(
+        "the service takes no log event at all for this stream, so it is not the events that are bad: {reason}; check the log group and stream"
+    )]
+    Target { reason: String },
+    #[error("the service discards log events with the time that this host has now: set the clock of this host")]
+    Clock,
+}
+
 impl LogPublisher {
     /// Send everything that comes until the stage is gone, then finish what is on its way.
     pub async fn run(self, target: Arc<Target>, mut batches: mpsc::Receiver<Outgoing>) {
         let lane = Sender::new(self, target);
-        let mut paying = std::pin::pin!(lane.pay());
-        let mut on_their_way = FuturesUnordered::new();
+        let mut retention = std::pin::pin!(lane.keep_setting_retention());
+        let mut in_flight = FuturesUnordered::new();
         let mut open = true;
-        while open || !on_their_way.is_empty() {
-            let allowed = if lane.known.load(Ordering::Relaxed) { IN_FLIGHT } else { 1 };
+        while open || !in_flight.is_empty() {
+            let allowed = if lane.many.load(Ordering::Relaxed) { IN_FLIGHT } else { 1 };
             tokio::select! {
-                outgoing = batches.recv(), if open && on_their_way.len() < allowed => match outgoing {
-                    Some(outgoing) => on_their_way.push(lane.deliver(outgoing)),
+                outgoing = batches.recv(), if open && in_flight.len() < allowed => match outgoing {
+                    Some(outgoing) => in_flight.push(lane.deliver(outgoing)),
                     None => open = false,
                 },
-                Some(()) = on_their_way.next() => {}
-                never = &mut paying => match never {},
+                Some(()) = in_flight.next() => {}
+                () = lane.suspecting.notified() => {}
+                never = &mut retention => match never {},
             }
         }
         if lane.debt().due.is_some() {
@@ -95,8 +117,15 @@ impl LogPublisher {
 struct Sender {
     publisher: LogPublisher,
     target: Arc<Target>,
-    /// Whether a batch has arrived there in this run.
-    known: AtomicBool,
+    /// The voice of this target, and of its way to the dead-letter file.
+    report: Report,
+    setting_aside: Report,
+    /// Whether several batches may be on their way: one has arrived, or others must show whether the target takes any.
+    many: AtomicBool,
+    /// That has just become so while a batch waits.
+    suspecting: Notify,
+    /// Calls that the service accepted.
+    accepted: AtomicU64,
     /// How often group or stream were made: of several batches that find them missing, one makes them.
     made: Mutex<u64>,
     debt: StdMutex<Debt>,
@@ -106,208 +135,205 @@ struct Sender {
 
 impl Sender {
     fn new(publisher: LogPublisher, target: Arc<Target>) -> Self {
-        let (known, made, owing) = (AtomicBool::new(false), Mutex::new(0), Notify::new());
+        let name = format!("log group {}, stream {}", target.group, target.stream);
+        let setting_aside = publisher.report.about(format!("{name}, {}", publisher.dead_letters.path().display()));
+        let report = publisher.report.about(name);
         let mut debt = Debt::default();
-        // Left by a lane before, perhaps of an earlier run.
-        match target.retention_in_days {
-            Some(_) => debt.due = publisher.retention.claim(&target.group).then(Instant::now),
-            None => publisher.retention.settle(&target.group),
+        // Left by a lane before, perhaps of an earlier run. What another lane of the group owes is none of ours.
+        if target.retention_in_days.is_some() {
+            debt.due = publisher.retention.claim(&target.group).then(Instant::now);
         }
-        Self { publisher, target, known, made, debt: StdMutex::new(debt), owing }
+        let (many, accepted, made) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(0));
+        let (suspecting, owing, debt) = (Notify::new(), Notify::new(), StdMutex::new(debt));
+        Self { publisher, target, report, setting_aside, many, suspecting, accepted, made, debt, owing }
     }
 
     /// Until the service has the batch, or the stop.
     async fn deliver(&self, outgoing: Outgoing) {
-        let batch = &outgoing.batch;
+        let Outgoing { mut batch, permit } = outgoing;
+        let covers = std::mem::take(&mut batch.covers);
         if batch.is_empty() || self.put_all(batch).await.is_ok() {
-            (self.publisher.acknowledge)(&batch.covers);
+            (self.publisher.acknowledge)(&covers);
+        }
+        drop(permit);
+    }
+
+    /// Put the batch, and set aside what the service will never take of it.
+    async fn put_all(&self, mut batch: LogBatch) -> Result<(), Stopped> {
+        let (mut backoff, mut refused_at) = (Backoff::default(), None);
+        loop {
+            let Some(reason) = self.put_one(&mut batch).await? else { return Ok(()) };
+            let since = *refused_at.get_or_insert(self.accepted.load(Ordering::Relaxed));
+            // The search is dear where all is refused: once is enough, until the target takes something.
+            if (backoff.is_fresh() || self.takes_events(since))
+                && let Some(refused) = self.find_refused(&batch, &reason, since).await?
+            {
+                return self.set_aside(refused).await;
+            }
+            self.report.trouble(&LaneTrouble::Target { reason });
+            let mut waiting = Waiting::new(&self.report);
+            waiting.count();
+            self.many.store(true, Ordering::Relaxed);
+            self.suspecting.notify_one();
+            self.pause(backoff.after(Next::RetrySeldom)).await?;
         }
     }
 
-    /// Put the batch; where the service refuses it, halve it until the events that are to blame stand alone.
-    async fn put_all(&self, batch: &LogBatch) -> Result<(), Stopped> {
-        let mut parts = vec![batch.clone()];
-        while let Some(part) = parts.pop() {
-            let Some(reason) = self.put_one(&part).await? else { continue };
+    /// Halve a refused batch until the events that are to blame stand alone, and put the others. `None`: nothing at all was
+    /// taken, so it is not the events.
+    async fn find_refused(&self, batch: &LogBatch, reason: &str, since: u64) -> Result<Option<Vec<Refused>>, Stopped> {
+        let mut refused = vec![];
+        let mut parts = vec![];
+        match batch.halves() {
+            Some((first, second)) => parts.extend([second, first]),
+            None => refused.push((batch.clone(), reason.to_owned())),
+        }
+        while let Some(mut part) = parts.pop() {
+            let Some(reason) = self.put_one(&mut part).await? else { continue };
             match part.halves() {
                 Some((first, second)) => parts.extend([second, first]),
-                None => self.set_aside(&part, &reason).await?,
+                None => refused.push((part, reason)),
+            }
+            if refused.len() >= SUSPECTS && !self.takes_events(since) {
+                return Ok(None);
             }
         }
-        Ok(())
+        Ok(self.takes_events(since).then_some(refused))
     }
 
-    /// Try until it is accepted (`None`) or refused for good (the reason).
-    async fn put_one(&self, batch: &LogBatch) -> Result<Option<String>, Stopped> {
-        let LogPublisher { put, report, .. } = &self.publisher;
-        let mut troubles = Troubles::default();
-        let mut waiting = Waiting { report, counted: false };
+    /// Whether the target has taken anything since.
+    fn takes_events(&self, since: u64) -> bool {
+        self.accepted.load(Ordering::Relaxed) > since
+    }
+
+    /// Try until all of it is accepted (`None`) or refused for good (the reason). Afterwards `batch` is what was tried last.
+    async fn put_one(&self, batch: &mut LogBatch) -> Result<Option<String>, Stopped> {
+        let (mut history, mut waiting) = (History::default(), Waiting::new(&self.report));
         loop {
             let made = *self.made.lock().await;
-            let error = match put.logs(batch).await {
+            match self.publisher.put.logs(batch).await {
                 Ok(rejected) => {
-                    self.accepted(batch, rejected);
-                    return Ok(None);
+                    if !self.accept(batch, rejected) {
+                        self.report.success();
+                        return Ok(None);
+                    }
+                    // At once, for the clock may have been set meanwhile; but not again and again.
+                    if std::mem::replace(&mut history.restamped, true) {
+                        self.report.trouble(&LaneTrouble::Clock);
+                        waiting.count();
+                        self.pause(history.backoff.after(Next::RetrySeldom)).await?;
+                    }
+                    self.restamp(batch, rejected);
                 }
-                Err(error) => error,
-            };
-            if let PutError::Refused { reason, .. } = error {
-                return Ok(Some(reason));
-            }
-            if let Mended::Later(error, wait) = self.mend(error, made, &mut troubles).await {
-                report.failure(&error);
-                waiting.count();
-                self.pause(wait).await?;
+                Err(PutError::Refused { reason, .. }) => return Ok(Some(reason)),
+                Err(error) => {
+                    history.restamped = false;
+                    if let Recovery::Waits(error, wait) = self.recover(error, made, &mut history).await {
+                        self.report.failure(&error);
+                        waiting.count();
+                        self.pause(wait).await?;
+                    }
+                    counters::RETRIES.add(1);
+                }
             }
         }
     }
 
     /// Do what the error asks for before the next attempt.
-    async fn mend(&self, error: PutError, made: u64, troubles: &mut Troubles) -> Mended {
-        let Troubles { backoff, mended: last } = troubles;
+    async fn recover(&self, error: PutError, made: u64, history: &mut History) -> Recovery {
+        let History { backoff, recovered: last, .. } = history;
         let next = error.next();
-        let mended = match next {
+        let recovered = match next {
             Next::RenewThenRetry => self.publisher.put.renew().await,
             Next::CreateThenRetry => self.make_target(made).await,
             Next::Retry(_) | Next::RetrySeldom | Next::SetAside => {
                 *last = None;
-                return Mended::Later(error, backoff.after(next));
+                return Recovery::Waits(error, backoff.after(next));
             }
         };
-        match mended {
-            // A mend that does not help must not become a busy loop: at once only the first time in a row. However long the
-            // outage before it was, its waits are over.
+        match recovered {
+            // A recovery that does not help must not become a busy loop: at once only the first time in a row. However long
+            // the outage before it was, its waits are over.
             Ok(()) if last.replace(next) != Some(next) => {
                 backoff.reset();
-                Mended::Now
+                Recovery::Done
             }
-            Ok(()) => Mended::Later(error, backoff.after(Next::Retry(None))),
+            Ok(()) => Recovery::Waits(error, backoff.after(Next::Retry(None))),
             Err(error) => {
                 let wait = backoff.after(error.next());
-                Mended::Later(error, wait)
+                Recovery::Waits(error, wait)
             }
         }
     }
 
-    /// Make the stream, and the group when that is what is missing: nothing is asked or made before the service says so,
-    /// and a policy that does not allow CreateLogGroup stops nothing where the group exists.
-    async fn make_target(&self, seen: u64) -> Result<(), PutError> {
-        let mut made = self.made.lock().await;
-        if *made != seen {
-            return Ok(()); // Another batch has just made them.
-        }
-        let (put, target) = (&self.publisher.put, &*self.target);
-        match put.create_stream(target).await {
-            Err(PutError::Missing { .. }) => {
-                self.make_group().await?;
-                put.create_stream(target).await?;
-            }
-            other => other?,
-        }
-        tracing::info!(group = target.group, stream = target.stream, "created the log stream");
-        *made += 1;
-        Ok(())
-    }
-
-    async fn make_group(&self) -> Result<(), PutError> {
-        let (LogPublisher { put, retention, .. }, target) = (&self.publisher, &*self.target);
-        let wants_retention = target.retention_in_days.is_some();
-        let news = wants_retention && retention.owe(&target.group);
-        match put.create_group(target).await {
-            Ok(()) => {}
-            // Perhaps it is made and only the answer was lost. If not, setting its retention will say so.
-            Err(error @ (PutError::Unreachable { .. } | PutError::Failed { .. })) => {
-                if wants_retention {
-                    self.debt().due = Some(Instant::now() + LOST_ANSWER);
-                    self.owing.notify_one();
-                }
-                return Err(error);
-            }
-            Err(error) => {
-                if news {
-                    retention.settle(&target.group);
-                }
-                return Err(error);
-            }
-        }
-        tracing::info!(group = target.group, "created the log group");
-        // At once, so that even a short run sets it, but the lines do not wait for long.
-        if wants_retention && timeout(FIRST_TRY, self.set_retention()).await.is_err() {
-            self.debt().due = Some(Instant::now());
-            self.owing.notify_one();
-        }
-        Ok(())
-    }
-
-    /// One attempt; the debt knows when the next one is due.
-    async fn set_retention(&self) {
-        let LogPublisher { put, retention, .. } = &self.publisher;
-        let outcome = put.set_retention(&self.target).await;
-        if self.debt().tried(outcome, &self.target.group) {
-            self.owing.notify_one();
-        } else {
-            retention.settle(&self.target.group);
-        }
-    }
-
-    /// Pays what the lane owes its group, for as long as the lane lives.
-    async fn pay(&self) -> Infallible {
-        loop {
-            let due = self.debt().due;
-            match due {
-                None => self.owing.notified().await,
-                Some(at) if Instant::now() < at => {
-                    tokio::select! {
-                        () = sleep_until(at) => {}
-                        () = self.owing.notified() => {}
-                    }
-                }
-                Some(_) => self.set_retention().await,
-            }
-        }
-    }
-
-    fn debt(&self) -> MutexGuard<'_, Debt> {
-        // Nothing panics while it is held.
-        self.debt.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn accepted(&self, batch: &LogBatch, rejected: Rejected) {
-        self.known.store(true, Ordering::Relaxed);
-        self.publisher.report.success();
+    /// Count what became of a batch that was taken. Whether some of it is to be sent again with another time.
+    fn accept(&self, batch: &LogBatch, rejected: Rejected) -> bool {
+        self.many.store(true, Ordering::Relaxed);
+        self.accepted.fetch_add(1, Ordering::Relaxed);
         counters::LOG_REQUESTS.add(1);
         counters::EVENTS_DELIVERED.add(batch.len().saturating_sub(rejected.total()) as u64);
         if rejected.total() == 0 {
-            return;
+            return false;
         }
-        let Rejected { too_old, too_new, expired } = rejected;
+        let places = rejected.places(batch.len());
+        let lost = |range: &Range<usize>| {
+            let slots = &batch.index[range.clone()];
+            slots.iter().filter(|slot| slot.timed_by == TimedBy::Source).count()
+        };
+        let [too_old, too_new, expired] = [&places.too_old, &places.too_new, &places.expired].map(lost);
         counters::EVENTS_TOO_OLD.add(too_old as u64);
         counters::EVENTS_TOO_NEW.add(too_new as u64);
         counters::EVENTS_EXPIRED.add(expired as u64);
+        let all = too_old + too_new + expired;
         let (group, stream) = (&self.target.group, &self.target.stream);
-        tracing::warn!(group, stream, too_old, too_new, expired, "the service discarded events by their time");
+        if all > 0 {
+            tracing::warn!(group, stream, too_old, too_new, expired, "the service discarded events by their time");
+        }
+        rejected.total() > all
     }
 
-    /// Keep a refused event where a person finds it. It counts as delivered only when it is on disk.
-    async fn set_aside(&self, batch: &LogBatch, reason: &str) -> Result<(), Stopped> {
-        let LogPublisher { dead_letters, report, .. } = &self.publisher;
+    /// What is left of the batch is what was discarded by a time that this host gave it; it has the present time now.
+    fn restamp(&self, batch: &mut LogBatch, rejected: Rejected) {
+        let places = rejected.places(batch.len());
+        let ours = |place: usize| places.contains(place) && batch.index[place].timed_by == TimedBy::Reader;
+        let Some(restamped) = batch.restamped(ours, Timestamp::now()) else { return };
+        counters::EVENTS_RESTAMPED.add(restamped.len() as u64);
+        let (group, stream, events) = (&self.target.group, &self.target.stream, restamped.len());
+        tracing::warn!(
+            group,
+            stream,
+            events,
+            "the service discards events by the time at which they were read: they are sent again with the present time"
+        );
+        *batch = restamped;
+    }
+
+    /// Keep refused events where a person finds them. They count as delivered only when they are on disk.
+    async fn set_aside(&self, refused: Vec<Refused>) -> Result<(), Stopped> {
+        let Some((_, reason)) = refused.first() else { return Ok(()) };
+        let (reason, events, refused) = (reason.clone(), refused.len(), Arc::new(refused));
         let mut backoff = Backoff::default();
-        while let Err(error) = dead_letters.keep(batch, reason) {
-            report.failure(&error);
+        loop {
+            let (letters, writing) = (self.publisher.dead_letters.clone(), refused.clone());
+            let kept = tokio::task::spawn_blocking(move || letters.keep(&writing)).await;
+            let Err(error) = kept.expect("it does not panic, and the runtime outlives its tasks") else { break };
+            self.setting_aside.trouble(&error);
             self.pause(backoff.after(Next::RetrySeldom)).await?;
         }
-        counters::EVENTS_SET_ASIDE.add(batch.len() as u64);
-        let (group, stream, file) = (&self.target.group, &self.target.stream, dead_letters.path().display());
-        tracing::warn!(group, stream, reason, %file, "the service refuses a log event for good; it is kept in the file");
+        self.setting_aside.recovered();
+        counters::EVENTS_SET_ASIDE.add(events as u64);
+        let (group, stream) = (&self.target.group, &self.target.stream);
+        let file = self.publisher.dead_letters.path().display();
+        tracing::warn!(group, stream, events, reason, %file, "the service refuses log events for good; they are kept in the file");
         Ok(())
     }
 
     async fn pause(&self, wait: Duration) -> Result<(), Stopped> {
-        let stopping = &self.publisher.stopping;
-        if stopping.is_cancelled() {
+        let no_retries = &self.publisher.no_retries;
+        if no_retries.is_cancelled() {
             return Err(Stopped);
         }
-        stopping.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
+        no_retries.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
     }
 }
 
@@ -317,7 +343,11 @@ struct Waiting<'a> {
     counted: bool,
 }
 
-impl Waiting<'_> {
+impl<'a> Waiting<'a> {
+    fn new(report: &'a Report) -> Self {
+        Self { report, counted: false }
+    }
+
     fn count(&mut self) {
         if !std::mem::replace(&mut self.counted, true) {
             self.report.waiting(1);
@@ -334,5 +364,4 @@ impl Drop for Waiting<'_> {
 }
 
 #[cfg(test)]
-#[path = "logs/tests.rs"]
 mod tests;

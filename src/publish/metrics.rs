@@ -8,13 +8,18 @@
 //!
 //! When the spool does not take a batch either (a full disk, too many open files), it stays in memory, up to [`IN_MEMORY`]
 //! points, and is offered to the spool again before each further attempt; beyond that the oldest batch is given up, counted
-//! and said. At the stop everything in memory is spooled first, then the call on its way has [`LAST_CALL`] to end.
-use super::{Backoff, Next, Put, PutError, Report};
+//! and said. At the stop everything in memory is spooled first, then the call on its way has [`LAST_CALL`] to end. What even then
+//! only memory holds is lost, counted and said.
+//! A refused batch is halved; what arrived of it is not sent again when the rest fails.
+mod points;
+
+use super::{Backoff, Next, Put, Report};
 use crate::{
     model::MetricBatch,
     spool::{Spool, SpoolError, Ticket},
     telemetry::counters,
 };
+use points::{Unsent, put_points};
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -35,46 +40,47 @@ pub struct MetricPublisher {
     pub report: Arc<Report>,
     pub spool: Arc<Spool>,
     /// Cancelled when the stop has no more time for calls: what is left goes to the spool.
-    pub hurry: CancellationToken,
+    pub spool_now: CancellationToken,
 }
 
 impl MetricPublisher {
     /// Send everything that comes until the stage is gone. Nothing is lost at the stop: what was not sent is spooled.
     pub async fn run(self, mut batches: mpsc::Receiver<MetricBatch>) {
-        let hurry = self.hurry.clone();
+        let spool_now = self.spool_now.clone();
         let mut sending = Sending::new(self).await;
-        let (mut open, mut hurried) = (true, None);
+        let (mut open, mut spooling) = (true, None);
         loop {
-            if hurried.is_none() {
+            if spooling.is_none() {
                 sending.launch(open).await;
             }
-            if !open && sending.flying.is_none() {
+            if !open && sending.in_flight.is_none() {
                 break;
             }
-            let alarm = if hurried.is_none() { sending.alarm() } else { None };
+            let alarm = if spooling.is_none() { sending.alarm() } else { None };
             tokio::select! {
                 // The stop before all, then fresh batches: alarms look at the present.
                 biased;
-                () = hurry.cancelled(), if hurried.is_none() => {
-                    hurried = Some(Instant::now() + LAST_CALL);
+                () = spool_now.cancelled(), if spooling.is_none() => {
+                    spooling = Some(Instant::now() + LAST_CALL);
                     sending.secure().await;
                 }
-                () = until(hurried), if sending.flying.is_some() => sending.flying = None,
+                () = until(spooling), if sending.in_flight.is_some() => sending.give_call_up(),
                 batch = batches.recv(), if open => match batch {
-                    Some(batch) => sending.take(batch, hurried.is_some()).await,
+                    Some(batch) => sending.take(batch, spooling.is_some()).await,
                     None => open = false,
                 },
-                outcome = landed(&mut sending.flying) => sending.settle(outcome).await,
+                outcome = finished(&mut sending.in_flight) => sending.settle(outcome).await,
                 () = until(alarm) => sending.secure_if_slow().await,
             }
         }
         sending.secure().await;
+        sending.count_lost();
     }
 }
 
 /// One call on its way.
-struct Flying {
-    call: Pin<Box<dyn Future<Output = Result<(), PutError>> + Send>>,
+struct InFlight {
+    call: Pin<Box<dyn Future<Output = Result<(), Unsent>> + Send>>,
     batch: Arc<MetricBatch>,
     /// Where the batch stands in the spool, once it does.
     ticket: Option<Ticket>,
@@ -87,6 +93,8 @@ struct Flying {
 
 struct Sending {
     publisher: MetricPublisher,
+    /// The voice of the spool: its troubles are none of the service's.
+    spool_report: Report,
     backoff: Backoff,
     /// For a spool that cannot be read.
     disk_backoff: Backoff,
@@ -96,20 +104,22 @@ struct Sending {
     memory: VecDeque<Arc<MetricBatch>>,
     points: usize,
     dropping: bool,
-    flying: Option<Flying>,
+    in_flight: Option<InFlight>,
 }
 
 impl Sending {
     async fn new(publisher: MetricPublisher) -> Self {
+        let spool_report = publisher.report.about("spool".to_owned());
         let mut sending = Self {
             publisher,
+            spool_report,
             backoff: Backoff::default(),
             disk_backoff: Backoff::default(),
             next_try: None,
             memory: VecDeque::new(),
             points: 0,
             dropping: false,
-            flying: None,
+            in_flight: None,
         };
         if sending.spooled().await > 0 {
             sending.next_try = Some(Instant::now());
@@ -119,13 +129,13 @@ impl Sending {
 
     /// Start the next call, if one is due. Once the input has ended only what is fresh is tried.
     async fn launch(&mut self, open: bool) {
-        if self.flying.is_some() {
+        if self.in_flight.is_some() {
             return;
         }
         if self.backoff.is_fresh()
             && let Some(batch) = self.recall()
         {
-            return self.fly(batch, None);
+            return self.send(batch, None);
         }
         if !open || self.next_try.is_none_or(|at| Instant::now() < at) {
             return;
@@ -135,52 +145,58 @@ impl Sending {
         match self.on_spool(|spool| spool.oldest()).await {
             Ok(Some(spooled)) => {
                 self.disk_backoff.reset();
-                return self.fly(Arc::new(spooled.batch), Some(spooled.ticket));
+                self.spool_report.recovered();
+                return self.send(Arc::new(spooled.batch), Some(spooled.ticket));
             }
-            Ok(None) => self.next_try = (!self.memory.is_empty()).then(Instant::now),
+            Ok(None) if self.memory.is_empty() => {
+                self.next_try = None;
+                // Nothing waits for the disk any more, whatever it suffers from.
+                self.spool_report.recovered();
+            }
+            Ok(None) => self.next_try = Some(Instant::now()),
             Err(error) => {
-                self.publisher.report.failure(&error);
+                self.spool_report.trouble(&error);
                 self.next_try = Some(Instant::now() + self.disk_backoff.after(Next::Retry(None)));
             }
         }
         if let Some(batch) = self.recall() {
-            self.fly(batch, None);
+            self.send(batch, None);
         } else {
             self.show_waiting().await;
         }
     }
 
     /// One attempt, with what the error asks for done once.
-    fn fly(&mut self, batch: Arc<MetricBatch>, ticket: Option<Ticket>) {
+    fn send(&mut self, batch: Arc<MetricBatch>, ticket: Option<Ticket>) {
         let (put, sent) = (self.publisher.put.clone(), batch.clone());
         let call = Box::pin(async move {
-            match put_points(&*put, &sent).await {
-                Err(error) if error.next() == Next::RenewThenRetry => {
-                    put.renew().await?;
-                    put_points(&*put, &sent).await
-                }
+            match put_points(&*put, MetricBatch::clone(&sent)).await {
+                Err(Unsent { error, rest }) if error.next() == Next::RenewThenRetry => match put.renew().await {
+                    Ok(()) => put_points(&*put, rest).await,
+                    Err(error) => Err(Unsent { error, rest }),
+                },
                 other => other,
             }
         });
         let slow_at = Instant::now() + SLOW;
         let from_spool = ticket.is_some();
-        self.flying = Some(Flying { call, batch, ticket, from_spool, settled: from_spool, slow_at });
+        self.in_flight = Some(InFlight { call, batch, ticket, from_spool, settled: from_spool, slow_at });
     }
 
     /// A batch from the stage.
-    async fn take(&mut self, batch: MetricBatch, hurried: bool) {
+    async fn take(&mut self, batch: MetricBatch, spooling: bool) {
         self.remember(Arc::new(batch));
-        let slow = self.flying.as_ref().is_some_and(|flying| Instant::now() >= flying.slow_at);
+        let slow = self.in_flight.as_ref().is_some_and(|in_flight| Instant::now() >= in_flight.slow_at);
         let crowded = self.points > IN_MEMORY / 2;
         // While it fails there is no point in trying each batch: the oldest one is the probe.
-        if hurried || slow || crowded || !self.backoff.is_fresh() {
+        if spooling || slow || crowded || !self.backoff.is_fresh() {
             self.secure().await;
         }
     }
 
     /// The call has come to its end.
-    async fn settle(&mut self, outcome: Result<(), PutError>) {
-        let Some(Flying { batch, ticket, from_spool, settled, .. }) = self.flying.take() else { return };
+    async fn settle(&mut self, outcome: Result<(), Unsent>) {
+        let Some(InFlight { batch, ticket, from_spool, settled, .. }) = self.in_flight.take() else { return };
         match outcome {
             Ok(()) => {
                 self.backoff.reset();
@@ -196,29 +212,61 @@ impl Sending {
                     self.show_waiting().await;
                 }
             }
-            Err(error) => {
+            Err(Unsent { error, rest }) => {
+                counters::RETRIES.add(1);
                 self.publisher.report.failure(&error);
                 self.next_try = Some(Instant::now() + self.backoff.after(error.next()));
+                let rest = if rest.points.len() < batch.points.len() { Arc::new(rest) } else { batch.clone() };
                 if !settled {
-                    self.points += batch.points.len();
-                    self.memory.push_front(batch);
+                    self.put_back(rest);
+                } else if let Some(ticket) = ticket
+                    && !Arc::ptr_eq(&rest, &batch)
+                    // Half of it arrived. Where the rest cannot be written, sending all of it again is better than losing it.
+                    && matches!(self.spool(&rest).await, Kept::Spooled(_))
+                {
+                    self.on_spool(move |spool| spool.remove(ticket)).await;
                 }
                 self.secure().await;
             }
         }
     }
 
+    /// The stop cannot wait for the call any longer.
+    fn give_call_up(&mut self) {
+        if let Some(InFlight { batch, settled: false, .. }) = self.in_flight.take() {
+            self.put_back(batch);
+        }
+    }
+
+    /// What even the stop could not bring to the disk is gone with this process.
+    fn count_lost(&self) {
+        if !self.memory.is_empty() {
+            counters::SPOOL_DROPPED.add(self.memory.len() as u64);
+            let (batches, points) = (self.memory.len(), self.points);
+            tracing::error!(
+                batches,
+                points,
+                "neither CloudWatch nor the spool took these metrics before the stop: they are lost"
+            );
+        }
+    }
+
+    fn put_back(&mut self, batch: Arc<MetricBatch>) {
+        self.points += batch.points.len();
+        self.memory.push_front(batch);
+    }
+
     /// When to look whether the call is slow, or when the next one is due.
     fn alarm(&self) -> Option<Instant> {
-        match &self.flying {
-            Some(flying) => (!flying.settled).then_some(flying.slow_at),
+        match &self.in_flight {
+            Some(in_flight) => (!in_flight.settled).then_some(in_flight.slow_at),
             None => self.next_try,
         }
     }
 
     /// The alarm rang: a call on its way is slow. Without one there is nothing to do here, the next call is due.
     async fn secure_if_slow(&mut self) {
-        if self.flying.is_some() {
+        if self.in_flight.is_some() {
             self.secure().await;
         }
     }
@@ -226,20 +274,21 @@ impl Sending {
     /// Everything in memory to the disk, also what is on its way. What the disk does not take stays in memory.
     async fn secure(&mut self) {
         let mut refused = false;
-        if let Some(batch) = self.flying.as_ref().filter(|flying| !flying.settled).map(|flying| flying.batch.clone()) {
+        if let Some(batch) =
+            self.in_flight.as_ref().filter(|in_flight| !in_flight.settled).map(|in_flight| in_flight.batch.clone())
+        {
             let kept = self.spool(&batch).await;
-            if let Some(flying) = &mut self.flying {
+            if let Some(in_flight) = &mut self.in_flight {
                 match kept {
-                    Kept::Spooled(ticket) => (flying.ticket, flying.settled) = (ticket, true),
-                    Kept::Hopeless => flying.settled = true,
-                    Kept::Refused => (flying.slow_at, refused) = (Instant::now() + SLOW, true),
+                    Kept::Spooled(ticket) => (in_flight.ticket, in_flight.settled) = (ticket, true),
+                    Kept::Hopeless => in_flight.settled = true,
+                    Kept::Refused => (in_flight.slow_at, refused) = (Instant::now() + SLOW, true),
                 }
             }
         }
         while !refused && let Some(batch) = self.recall() {
             if matches!(self.spool(&batch).await, Kept::Refused) {
-                self.points += batch.points.len();
-                self.memory.push_front(batch);
+                self.put_back(batch);
                 refused = true;
             }
         }
@@ -275,7 +324,10 @@ impl Sending {
     async fn spool(&mut self, batch: &Arc<MetricBatch>) -> Kept {
         let spooling = batch.clone();
         let error = match self.on_spool(move |spool| spool.push(&spooling)).await {
-            Ok(ticket) => return Kept::Spooled(ticket),
+            Ok(ticket) => {
+                self.spool_report.recovered();
+                return Kept::Spooled(ticket);
+            }
             Err(error) => error,
         };
         let why = super::chain(&error);
@@ -284,7 +336,7 @@ impl Sending {
             | SpoolError::Write { .. }
             | SpoolError::Read { .. }
             | SpoolError::NoRoom { .. } => {
-                self.publisher.report.failure(&error);
+                self.spool_report.trouble(&error);
                 Kept::Refused
             }
             SpoolError::TooLarge { .. } | SpoolError::TooOld | SpoolError::Encode { .. } => {
@@ -333,38 +385,12 @@ async fn until(time: Option<Instant>) {
 }
 
 /// The end of the call; waits for ever without one.
-async fn landed(flying: &mut Option<Flying>) -> Result<(), PutError> {
-    match flying {
-        Some(flying) => flying.call.as_mut().await,
+async fn finished(in_flight: &mut Option<InFlight>) -> Result<(), Unsent> {
+    match in_flight {
+        Some(in_flight) => in_flight.call.as_mut().await,
         None => std::future::pending().await,
     }
 }
 
-/// Put the batch. Where the service refuses it, halve it until the points that are to blame stand alone; those are
-/// dropped, named and counted: no request with them will ever be taken.
-async fn put_points(put: &dyn Put, batch: &MetricBatch) -> Result<(), PutError> {
-    let mut parts = vec![batch.clone()];
-    while let Some(mut part) = parts.pop() {
-        match put.metrics(&part).await {
-            Ok(()) => {
-                counters::METRIC_REQUESTS.add(1);
-                counters::POINTS_DELIVERED.add(part.points.len() as u64);
-            }
-            Err(PutError::Refused { reason, .. }) if part.points.len() <= 1 => {
-                let metric = part.points.first().map_or("", |p| &p.name);
-                tracing::warn!(metric, reason, "dropped a metric point that CloudWatch will never take");
-                counters::POINTS_REFUSED.add(1);
-            }
-            Err(PutError::Refused { .. }) => {
-                let points = part.points.split_off(part.points.len() / 2);
-                parts.extend([MetricBatch { namespace: part.namespace.clone(), points }, part]);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-#[path = "metrics/tests.rs"]
 mod tests;

@@ -18,5 +18,7 @@ pub use dead_letter::DeadLetters;
 pub use logs::LogPublisher;
 pub use metrics::MetricPublisher;
 pub use put::{BoxError, Next, Put, PutError, PutFuture, Rejected, Service};
-pub use report::{Report, chain};
+pub use report::Report;
 pub use retention::Retention;
+
+pub use crate::telemetry::chain;

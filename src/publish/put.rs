@@ -1,6 +1,6 @@
 //! What a destination must be able to do, and why it may not have done it.
 use crate::model::{LogBatch, MetricBatch, Target};
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, future::Future, ops::Range, pin::Pin, time::Duration};
 
 /// The cause under an error, kept for the chain that is printed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,6 +35,33 @@ impl Rejected {
     /// All of them.
     pub fn total(self) -> usize {
         self.too_old + self.too_new + self.expired
+    }
+
+    /// The places of those in a batch of `events`. The too old stand at the front, the expired behind them and the too new
+    /// at the end, since a batch is in the order of its times.
+    pub fn places(self, events: usize) -> RejectedPlaces {
+        let too_old = self.too_old.min(events);
+        let kept = (too_old + self.expired).min(events);
+        RejectedPlaces {
+            too_old: 0..too_old,
+            expired: too_old..kept,
+            too_new: events.saturating_sub(self.too_new).max(kept)..events,
+        }
+    }
+}
+
+/// Which events a service did not keep.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RejectedPlaces {
+    pub too_old: Range<usize>,
+    pub expired: Range<usize>,
+    pub too_new: Range<usize>,
+}
+
+impl RejectedPlaces {
+    /// Whether the event at `place` is one of them.
+    pub fn contains(&self, place: usize) -> bool {
+        [&self.too_old, &self.expired, &self.too_new].into_iter().any(|range| range.contains(&place))
     }
 }
 
@@ -96,6 +123,18 @@ pub enum Next {
 }
 
 impl PutError {
+    /// Whether another target may fare better; otherwise it is the service, the way there, or this host.
+    pub fn is_about_target(&self) -> bool {
+        match self {
+            Self::Denied { .. } | Self::Missing { .. } | Self::Refused { .. } => true,
+            Self::Throttled { .. }
+            | Self::Unreachable { .. }
+            | Self::Failed { .. }
+            | Self::SignIn { .. }
+            | Self::Credentials { .. } => false,
+        }
+    }
+
     /// What to do. No wildcard: a new cause must choose.
     pub fn next(&self) -> Next {
         match self {

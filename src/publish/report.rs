@@ -1,100 +1,193 @@
-//! Says what happens to a destination: one line when it starts failing, one when the reason changes, one when it works again.
-use crate::telemetry::{board::Board, counters};
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+//! Says what happens to a destination: one line when it starts failing, one when the cause changes, one when it works again.
+//!
+//! A destination may have parts, a log target each ([`Report::about`]): what works for one says nothing about another. A cause
+//! that strikes them all, an outage, say, is told once and not once a part.
+use super::PutError;
+use crate::telemetry::{
+    board::{Board, Part},
+    chain, gist,
+};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The voice of one destination, shared by everything that is sent there.
+/// The voice of one part of a destination.
 #[derive(Debug)]
 pub struct Report {
+    shared: Arc<Shared>,
+    part: Part,
+    /// The part, for people. `None`: the destination as a whole.
+    about: Option<String>,
+}
+
+/// What the parts of a destination have in common.
+#[derive(Debug)]
+struct Shared {
     board: Arc<Board>,
     /// `metrics` or `logs`.
     destination: &'static str,
-    /// The last thing said, while it still holds.
-    trouble: Mutex<Option<String>>,
-    failures: AtomicU64,
+    /// What each failing part suffers from.
+    troubles: Mutex<BTreeMap<Part, Trouble>>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    cause: Cause,
+    why: String,
+    failures: u64,
+}
+
+/// What makes two failures the same trouble.
+#[derive(Debug, Eq, PartialEq)]
+struct Cause {
+    /// Only this part's; `None` where all parts would fail alike.
+    part: Option<Part>,
+    gist: String,
 }
 
 impl Report {
     /// For `destination` as the board names it.
     pub fn new(board: Arc<Board>, destination: &'static str) -> Self {
-        Self { board, destination, trouble: Mutex::default(), failures: AtomicU64::new(0) }
+        let shared = Shared { board, destination, troubles: Mutex::default() };
+        Self { shared: Arc::new(shared), part: Part::unique(), about: None }
+    }
+
+    /// The voice of a part, which people know as `about`.
+    pub fn about(&self, about: String) -> Self {
+        Self { shared: self.shared.clone(), part: Part::unique(), about: Some(about) }
     }
 
     /// A call worked.
     pub fn success(&self) {
-        self.board.succeeded(self.destination);
-        let was = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let failures = self.failures.swap(0, Ordering::Relaxed);
-        if let Some(trouble) = was {
-            tracing::info!(destination = self.destination, failures, trouble, "sending works again");
-        }
+        self.shared.board.part_succeeded(self.shared.destination, self.part);
+        self.forget("sending works again");
+    }
+
+    /// What [`Self::trouble`] was told of is over. Nothing was delivered by that.
+    pub fn recovered(&self) {
+        self.shared.board.part_recovered(self.shared.destination, self.part);
+        self.forget("that trouble is over");
     }
 
     /// A call failed and will be tried again.
-    pub fn failure(&self, error: &(dyn std::error::Error + 'static)) {
-        counters::RETRIES.add(1);
-        let why = chain(error);
-        self.board.failed(self.destination, why.clone());
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        if trouble.as_ref() != Some(&why) {
-            tracing::warn!(destination = self.destination, "{why}; what is collected waits and will be sent later");
-            *trouble = Some(why);
-        }
+    pub fn failure(&self, error: &PutError) {
+        self.note(error, error.is_about_target());
+    }
+
+    /// Something else keeps this part from being delivered; it will be tried again.
+    pub fn trouble(&self, error: &(dyn Error + 'static)) {
+        self.note(error, true);
     }
 
     /// Batches that wait for another attempt.
     pub fn set_waiting(&self, batches: u64) {
-        self.board.destination(self.destination, |d| d.waiting_batches = batches);
+        self.shared.board.destination(self.shared.destination, |d| d.waiting_batches = batches);
     }
 
     /// Batches that wait for another attempt, relative to before.
     pub fn waiting(&self, change: i64) {
-        self.board
-            .destination(self.destination, |d| d.waiting_batches = d.waiting_batches.saturating_add_signed(change));
+        self.shared.board.destination(self.shared.destination, |d| {
+            d.waiting_batches = d.waiting_batches.saturating_add_signed(change);
+        });
+    }
+
+    fn note(&self, error: &(dyn Error + 'static), own: bool) {
+        let (destination, about) = (self.shared.destination, self.about.as_deref());
+        let why = chain(error);
+        let on_board = about.map_or_else(|| why.clone(), |about| format!("{about}: {why}"));
+        self.shared.board.part_failed(destination, self.part, on_board);
+        let cause = Cause { part: own.then_some(self.part), gist: gist(&why) };
+        let mut troubles = self.shared.troubles();
+        let told = troubles.values().any(|trouble| trouble.cause == cause);
+        let failures = troubles.get(&self.part).map_or(0, |trouble| trouble.failures) + 1;
+        if !told {
+            tracing::warn!(destination, about, "{why}; what is collected waits and will be sent later");
+        }
+        troubles.insert(self.part, Trouble { cause, why, failures });
+    }
+
+    /// The part's trouble is over; `say` so unless others still have the same.
+    fn forget(&self, say: &str) {
+        let mut troubles = self.shared.troubles();
+        let Some(Trouble { cause, why: trouble, failures }) = troubles.remove(&self.part) else { return };
+        if !troubles.values().any(|other| other.cause == cause) {
+            let (destination, about) = (self.shared.destination, self.about.as_deref());
+            tracing::info!(destination, about, failures, trouble, "{say}");
+        }
     }
 }
 
-/// An error with everything under it, in one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Libraries often repeat their cause in their own text.
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = error.source();
+impl Shared {
+    fn troubles(&self) -> MutexGuard<'_, BTreeMap<Part, Trouble>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    line
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::{PutError, Service};
+    use crate::{publish::Service, telemetry::board::DestinationState};
 
-    #[test]
-    fn the_chain_is_one_line_without_repetitions() {
-        let source = std::io::Error::other("connection refused").into();
-        let error = PutError::Unreachable { service: Service::CloudWatch, source };
-        assert_eq!(chain(&error), "CloudWatch could not be reached: connection refused");
+    const LOGS: Service = Service::CloudWatchLogs;
+
+    fn parts() -> (Arc<Board>, Report, Report) {
+        let board = Arc::new(Board::default());
+        let whole = Report::new(board.clone(), "logs");
+        let (a, b) = (whole.about("a".into()), whole.about("b".into()));
+        (board, a, b)
+    }
+
+    fn line(board: &Board) -> DestinationState {
+        board.read().destinations.remove("logs").expect("noted")
+    }
+
+    /// What is open, as causes.
+    fn causes(report: &Report) -> usize {
+        let troubles = report.shared.troubles();
+        let mut causes: Vec<_> = troubles.values().map(|trouble| &trouble.cause).collect();
+        causes.dedup();
+        causes.len()
+    }
+
+    fn unreachable(port: u16) -> PutError {
+        PutError::Unreachable { service: LOGS, source: format!("no route to :{port}").into() }
     }
 
     #[test]
-    fn the_board_counts_failures_until_it_works_again() {
-        let board = Arc::new(Board::default());
-        let report = Report::new(board.clone(), "logs");
-        let error = PutError::Missing { service: Service::CloudWatchLogs };
-        report.failure(&error);
-        report.failure(&error);
-        let state = &board.read().destinations["logs"];
-        assert_eq!((state.failures_in_a_row, state.last_error.is_some()), (2, true));
-        report.success();
-        assert_eq!(board.read().destinations["logs"].failures_in_a_row, 0);
+    fn a_target_that_works_does_not_end_the_trouble_of_another() {
+        let (board, a, b) = parts();
+        let denied = PutError::Denied { service: LOGS, action: "logs:PutLogEvents", source: "no".into() };
+        a.failure(&denied);
+        b.success();
+        a.failure(&denied);
+        b.success();
+        let state = line(&board);
+        assert_eq!(state.failures_in_a_row, 2);
+        assert!(state.last_error.is_some_and(|why| why.starts_with("a: ")) && state.last_success.is_some());
+        a.success();
+        assert_eq!((line(&board).failures_in_a_row, causes(&a)), (0, 0));
+    }
+
+    #[test]
+    fn an_outage_is_one_cause_for_all_targets_and_a_denial_is_each_ones_own() {
+        let (_, a, b) = parts();
+        a.failure(&unreachable(1));
+        b.failure(&unreachable(2));
+        assert_eq!(causes(&a), 1);
+        a.failure(&PutError::Missing { service: LOGS });
+        b.failure(&PutError::Missing { service: LOGS });
+        assert_eq!(causes(&a), 2);
+    }
+
+    #[test]
+    fn trouble_beside_the_calls_neither_hides_theirs_nor_is_ended_by_them() {
+        let (board, calls, disk) = parts();
+        calls.failure(&unreachable(1));
+        disk.trouble(&std::io::Error::other("the disk is full"));
+        assert_eq!(causes(&calls), 2);
+        disk.recovered();
+        assert_eq!((line(&board).failures_in_a_row, line(&board).last_success), (1, None));
     }
 }

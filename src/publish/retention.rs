@@ -5,7 +5,10 @@
 //! it ([`super::logs`]); what a lane leaves unpaid is there for the next one, and for the next start. Where the note cannot be
 //! written that is said, and the debt lives in memory.
 use super::{Backoff, Next, PutError};
-use crate::platform::disk;
+use crate::{
+    platform::disk,
+    telemetry::{chain, gist},
+};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -114,6 +117,7 @@ pub(super) struct Debt {
     /// When the next attempt is due. `None`: nothing is owed.
     pub(super) due: Option<Instant>,
     backoff: Backoff,
+    /// The cause that was told last.
     said: Option<String>,
 }
 
@@ -144,10 +148,11 @@ impl Debt {
 
     /// Once for each cause.
     fn say(&mut self, group: &str, error: &PutError) {
-        let why = super::chain(error);
-        if self.said.as_ref() != Some(&why) {
+        let why = chain(error);
+        let cause = Some(gist(&why));
+        if self.said != cause {
             tracing::warn!(group, "the log group that was made here has no retention yet and keeps its events: {why}");
-            self.said = Some(why);
+            self.said = cause;
         }
     }
 }

@@ -8,16 +8,18 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Answers each call with the next scripted error, then accepts everything.
+/// Answers each call as the script says, success where it has no error, then accepts everything.
 #[derive(Default)]
 pub struct Scripted {
-    pub script: Mutex<VecDeque<PutError>>,
+    pub script: Mutex<VecDeque<Option<PutError>>>,
     /// Batches with this text in them are refused.
     pub poison: Option<&'static str>,
     /// Metric calls never answer.
     pub hang: bool,
-    /// Metric calls take this long.
+    /// Put calls take this long.
     pub slow: Duration,
+    /// What the next accepted log calls discard by its time.
+    pub discarding: Mutex<VecDeque<Rejected>>,
     /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
     pub calls: Mutex<Vec<String>>,
     /// When each of these was said.
@@ -29,12 +31,17 @@ pub struct Scripted {
 impl Scripted {
     /// These errors come first.
     pub fn failing(errors: impl IntoIterator<Item = PutError>) -> Self {
-        Self { script: Mutex::new(errors.into_iter().collect()), ..Self::default() }
+        Self::answering(errors.into_iter().map(Some))
+    }
+
+    /// These answers come first.
+    pub fn answering(answers: impl IntoIterator<Item = Option<PutError>>) -> Self {
+        Self { script: Mutex::new(answers.into_iter().collect()), ..Self::default() }
     }
 
     /// Add errors while it runs.
     pub fn fail(&self, errors: impl IntoIterator<Item = PutError>) {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).extend(errors);
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).extend(errors.into_iter().map(Some));
     }
 
     /// Everything so far.
@@ -53,7 +60,7 @@ impl Scripted {
     }
 
     fn answer(&self) -> Result<(), PutError> {
-        self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front().map_or(Ok(()), Err)
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front().flatten().map_or(Ok(()), Err)
     }
 
     fn make(&self, call: &str) -> Result<(), PutError> {
@@ -86,6 +93,7 @@ impl Put for Scripted {
     fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
         Box::pin(async {
             self.say("logs");
+            tokio::time::sleep(self.slow).await;
             self.answer()?;
             let events = batch.events().expect("our own JSON");
             if let Some(poison) = self.poison
@@ -93,10 +101,13 @@ impl Put for Scripted {
             {
                 return Err(PutError::Refused { service: super::Service::CloudWatchLogs, reason: "poison".into() });
             }
-            for event in events {
+            let rejected = self.discarding.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let rejected = rejected.unwrap_or_default();
+            let places = rejected.places(events.len());
+            for (_, event) in events.into_iter().enumerate().filter(|(place, _)| !places.contains(*place)) {
                 self.say(format!("event:{}", event.message));
             }
-            Ok(Rejected::default())
+            Ok(rejected)
         })
     }
 

@@ -150,10 +150,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Put a batch on the disk. When this returns it survives a power cut. `None`: it holds nothing that could ever be sent.
-    ///
-    /// Points that are no finite number are left out: CloudWatch takes none
-    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>).
+    /// Put a batch on the disk. When this returns it survives a power cut. `None`: it holds no point.
     ///
     /// # Errors
     /// The batch is not in the spool. `Write` and `NoRoom` may pass; the other causes stay.
@@ -162,16 +159,12 @@ impl Spool {
     }
 
     fn push_at(&self, batch: &MetricBatch, now: Timestamp) -> Result<Option<Ticket>, SpoolError> {
-        let mut batch = batch.clone();
-        let before = batch.points.len();
-        batch.points.retain(|point| point.value.is_finite());
-        counters::POINTS_REFUSED.add((before - batch.points.len()) as u64);
         let Some(newest) = batch.points.iter().map(|point| point.at).max() else { return Ok(None) };
         if now.since(newest) > self.bounds.max_age {
             counters::SPOOL_DROPPED.add(1);
             return Err(SpoolError::TooOld);
         }
-        let json = serde_json::to_vec(&batch).map_err(|source| SpoolError::Encode { source })?;
+        let json = serde_json::to_vec(batch).map_err(|source| SpoolError::Encode { source })?;
         let bytes = file::encode(&json);
         let (size, max) = (bytes.len() as u64, self.bounds.max_bytes.min(file::MOST));
         if size > max {
@@ -217,18 +210,6 @@ impl Spool {
     /// How many batches it holds.
     pub fn len(&self) -> usize {
         self.ring().files.len()
-    }
-
-    /// Whether it holds none.
-    #[cfg(test)]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many bytes its files hold.
-    #[cfg(test)]
-    pub fn bytes(&self) -> u64 {
-        self.ring().bytes
     }
 
     fn oldest_at(&self, now: Timestamp) -> Result<Option<Spooled>, SpoolError> {

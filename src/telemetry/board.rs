@@ -5,8 +5,14 @@ use crate::model::{SourceId, Timestamp};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
+
+/// The only part of a destination that has no others.
+const WHOLE: Part = Part(u64::MAX);
 
 /// How one source stands.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -34,8 +40,43 @@ pub struct DestinationState {
     pub last_error_at: Option<Timestamp>,
     /// Batches that wait to be tried again.
     pub waiting_batches: u64,
-    /// Failures since the last success.
+    /// Failures since the last success; of the part that failed most often, where several share the line.
     pub failures_in_a_row: u64,
+    /// What each failing part complains of.
+    #[serde(skip)]
+    pub troubles: BTreeMap<Part, Trouble>,
+}
+
+/// One of several that share the line of a destination: a log target, a role. Its success says nothing about the others.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Part(u64);
+
+impl Part {
+    /// One that nobody else has.
+    pub fn unique() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What one part of a destination suffers from.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    pub why: String,
+    pub at: Timestamp,
+    /// In a row.
+    pub failures: u64,
+}
+
+impl DestinationState {
+    /// Show the worst of all troubles. The last error stays for people when it is over.
+    fn show_worst(&mut self) {
+        let worst = self.troubles.values().max_by_key(|trouble| (trouble.failures, trouble.at));
+        self.failures_in_a_row = worst.map_or(0, |worst| worst.failures);
+        if let Some(worst) = worst {
+            (self.last_error, self.last_error_at) = (Some(worst.why.clone()), Some(worst.at));
+        }
+    }
 }
 
 /// Everything the rooms noted.
@@ -78,25 +119,61 @@ impl Board {
         change(self.page().destinations.entry(name).or_default());
     }
 
-    /// The destination took something.
+    /// The destination, which has only one part, took something.
     pub fn succeeded(&self, name: &'static str) {
+        self.part_succeeded(name, WHOLE);
+    }
+
+    /// The destination, which has only one part, failed; `why` is the whole chain in one line.
+    pub fn failed(&self, name: &'static str, why: String) {
+        self.part_failed(name, WHOLE, why);
+    }
+
+    /// The destination took something from this part.
+    pub fn part_succeeded(&self, name: &'static str, part: Part) {
+        self.destination(name, |d| d.last_success = Some(Timestamp::now()));
+        self.part_recovered(name, part);
+    }
+
+    /// This part suffers no more, without anything having been delivered.
+    pub fn part_recovered(&self, name: &'static str, part: Part) {
         self.destination(name, |d| {
-            d.last_success = Some(Timestamp::now());
-            d.failures_in_a_row = 0;
+            d.troubles.remove(&part);
+            d.show_worst();
         });
     }
 
-    /// The destination failed; `why` is the whole chain in one line.
-    pub fn failed(&self, name: &'static str, why: String) {
+    /// The destination failed this part; `why` is the whole chain in one line.
+    pub fn part_failed(&self, name: &'static str, part: Part, why: String) {
         self.destination(name, |d| {
-            d.last_error = Some(why);
-            d.last_error_at = Some(Timestamp::now());
-            d.failures_in_a_row += 1;
+            let failures = d.troubles.get(&part).map_or(0, |trouble| trouble.failures) + 1;
+            d.troubles.insert(part, Trouble { why, at: Timestamp::now(), failures });
+            d.show_worst();
         });
     }
 
     fn page(&self) -> MutexGuard<'_, Page> {
         // A panic elsewhere leaves whole lines behind: the page stays readable.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_works_hides_none_that_does_not_and_the_worst_is_shown() {
+        let board = Board::default();
+        let (denied, busy) = (Part::unique(), Part::unique());
+        let line = || board.read().destinations.remove("logs").expect("there");
+        board.part_failed("logs", denied, "denied".into());
+        board.part_failed("logs", denied, "denied".into());
+        board.part_failed("logs", busy, "busy".into());
+        assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (2, Some("denied")));
+        board.part_succeeded("logs", busy);
+        assert_eq!((line().failures_in_a_row, line().last_success.is_some()), (2, true));
+        board.part_succeeded("logs", denied);
+        assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (0, Some("denied")));
     }
 }

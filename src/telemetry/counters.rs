@@ -20,12 +20,25 @@ impl Counter {
     /// Count `n` more.
     pub fn add(&self, n: u64) {
         self.value.fetch_add(n, Ordering::Relaxed);
+        #[cfg(test)]
+        HERE.with_borrow_mut(|here| *here.entry(self.name).or_default() += n);
+    }
+
+    /// How many were counted by this thread: tests run side by side, and each has a thread.
+    #[cfg(test)]
+    pub fn here(&self) -> u64 {
+        HERE.with_borrow(|here| here.get(self.name).copied().unwrap_or_default())
     }
 
     /// How many so far.
     pub fn get(&self) -> u64 {
         self.value.load(Ordering::Relaxed)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    static HERE: std::cell::RefCell<std::collections::HashMap<&'static str, u64>> = std::cell::RefCell::default();
 }
 
 macro_rules! counters {
@@ -45,12 +58,13 @@ counters! {
     POLLS_HUNG, "polls_hung", "readings skipped because the one before has not come back";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
-    SPOOL_DROPPED, "spooled_batches_dropped", "metric batches given up: too old, over a limit of the spool or of memory, unreadable, or removed";
+    SPOOL_DROPPED, "spooled_batches_dropped", "metric batches given up: too old, over a limit of the spool or of memory, unreadable, removed, or only in memory at the stop";
     SPOOLED_POINTS_EXPIRED, "spooled_points_expired", "points of spooled batches given up because they had become too old";
     EVENTS_DELIVERED, "events_delivered", "log events that CloudWatch Logs accepted";
     EVENTS_FILTERED, "events_filtered", "log lines that the filters kept back";
     EVENTS_SPLIT, "events_split", "lines over the service's size limit, sent in parts";
     EVENTS_MENDED, "events_mended", "log lines with invalid UTF-8, sent with replacement characters";
+    EVENTS_RESTAMPED, "events_sent_with_a_later_time", "log events that the service discarded by the time at which they were read, sent again with the present time";
     EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days";
     EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead";
     EVENTS_EXPIRED, "events_rejected_expired", "log events that the service discarded as older than the group's retention";

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod clock;
 mod commands;
 mod crash;
 mod delivery;

@@ -11,8 +11,9 @@ use super::{Shared, SignInError, Source};
 use crate::{
     aws::errors::Cause,
     telemetry::{
-        board::Board,
+        board::{Board, Part},
         counters::{CREDENTIAL_FAILURES, CREDENTIAL_RENEWALS},
+        gist,
     },
 };
 use aws_credential_types::{
@@ -61,6 +62,8 @@ pub(in crate::aws) struct Renewing {
     clock: Clock,
     /// Where to tell how it goes; `None` for a login that others build on and report.
     board: Option<Arc<Board>>,
+    /// Two roles share the line of the board.
+    part: Part,
     /// Whoever holds it logs in.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -76,7 +79,7 @@ struct State {
     failures: u32,
     /// No login before this.
     wait_until: Option<Instant>,
-    /// The trouble that was logged last.
+    /// The cause of trouble that was logged last.
     said: Option<String>,
 }
 
@@ -99,6 +102,7 @@ impl Renewing {
             source: Box::new(source),
             clock,
             board,
+            part: Part::unique(),
             turn: tokio::sync::Mutex::default(),
             state: Mutex::default(),
             refused: AtomicBool::new(false),
@@ -221,7 +225,7 @@ impl Renewing {
         self.refused.store(false, Ordering::Relaxed);
         CREDENTIAL_RENEWALS.add(1);
         if let Some(board) = &self.board {
-            board.succeeded(DESTINATION);
+            board.part_succeeded(DESTINATION, self.part);
             if news {
                 tracing::info!(expires = expiry.as_deref().unwrap_or("never"), "signed in");
             }
@@ -235,12 +239,13 @@ impl Renewing {
         let wait = FIRST_WAIT.saturating_mul(1 << state.failures.min(16)).min(last);
         // Between half and all of it, so that a fleet does not come back in the same second.
         let wait = wait / 2 + (wait / 2).mul_f64(chance());
-        let news = state.said.as_ref() != Some(&why);
+        let cause = Some(gist(&why));
+        let news = state.said != cause;
         state.attempts += 1;
         state.last = Some((Instant::now(), Err(error.clone())));
         state.failures += 1;
         state.wait_until = Some(Instant::now() + wait);
-        state.said = Some(why.clone());
+        state.said = cause;
         drop(state);
         CREDENTIAL_FAILURES.add(1);
         if let Some(board) = &self.board {
@@ -248,7 +253,7 @@ impl Renewing {
                 let valid = self.current().is_some();
                 tracing::warn!(error = why, still_valid = valid, "cannot sign in; trying again");
             }
-            board.failed(DESTINATION, why);
+            board.part_failed(DESTINATION, self.part, why);
         }
         error
     }

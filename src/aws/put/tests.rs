@@ -8,7 +8,7 @@ use crate::{
         },
     },
     config::settings::Settings,
-    model::{Dimension, Point, Resolution, Timestamp, Unit},
+    model::{Dimension, Point, Resolution, Slot, TimedBy, Timestamp, Unit},
     publish::Next,
 };
 use aws_sdk_cloudwatchlogs::operation::put_log_events::PutLogEventsError;
@@ -43,13 +43,16 @@ fn target() -> Arc<Target> {
     Arc::new(Target { group: "/g/1".to_owned(), stream: "s".to_owned(), retention_in_days: Some(7) })
 }
 
+fn slot(at: i64, start: u32) -> Slot {
+    Slot { at: Timestamp::from_millis(at), start, timed_by: TimedBy::Source }
+}
+
 fn log_batch() -> LogBatch {
     let body = r#"{"logGroupName":"/g/1","logStreamName":"s","logEvents":[{"timestamp":1,"message":"ä\n\"1\""},{"timestamp":2,"message":"2"}]}"#;
     LogBatch {
         target: target(),
         body: Bytes::from_static(body.as_bytes()),
-        index: Arc::from([(Timestamp::from_millis(1), 54), (Timestamp::from_millis(2), 92)]),
-        counted_bytes: 60,
+        index: Arc::from([slot(1, 54), slot(2, 92)]),
         covers: Vec::new(),
     }
 }
@@ -170,22 +173,6 @@ async fn metrics_go_out_compressed_with_all_they_have() {
 fn field<'a>(map: &'a Value, name: &str) -> &'a Value {
     let found = map.as_map().and_then(|map| map.iter().find(|(key, _)| key.as_text() == Some(name)));
     &found.unwrap_or_else(|| panic!("{name} in {map:?}")).1
-}
-
-#[tokio::test]
-async fn values_that_cloudwatch_never_takes_stay_behind_and_are_counted() {
-    let (fake, connection) = aws(|_| cbor(200, &Value::Map(Vec::new()))).await;
-    let before = POINTS_REFUSED.get();
-    connection.put.metrics(&metric_batch(&[f64::NAN, 1.0, f64::INFINITY, f64::MAX])).await.expect("accepted");
-    assert!(POINTS_REFUSED.get() >= before + 3);
-    let seen = fake.seen().pop().expect("a request");
-    let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(seen.body.as_ref()).read_to_end(&mut plain).expect("gzip");
-    let body: Value = ciborium::from_reader(plain.as_slice()).expect("CBOR");
-    assert_eq!(field(&body, "MetricData").as_array().map(Vec::len), Some(1));
-    let sent = fake.seen().len();
-    connection.put.metrics(&metric_batch(&[f64::NAN])).await.expect("nothing to send");
-    assert_eq!(fake.seen().len(), sent);
 }
 
 #[tokio::test]

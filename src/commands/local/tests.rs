@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     local::Store,
-    model::{LogBatch, MetricBatch, Point, Resolution, Target, Unit},
+    model::{LogBatch, MetricBatch, Point, Resolution, Slot, Target, TimedBy, Unit},
     publish::Put,
 };
 use std::sync::Arc;
@@ -53,8 +53,7 @@ async fn filled() -> Filled {
         let batch = LogBatch {
             target: Arc::new(target),
             body: body.to_string().into(),
-            index: Arc::from([(at, 0)]),
-            counted_bytes: message.len() + 26,
+            index: Arc::from([Slot { at, start: 0, timed_by: TimedBy::Source }]),
             covers: Vec::new(),
         };
         store.logs(&batch).await.expect("accepted");

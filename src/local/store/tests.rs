@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     local::{EventQuery, Page, Reader},
-    model::{Point, Resolution, Unit},
+    model::{Point, Resolution, Slot, TimedBy, Unit},
     publish::Next,
 };
 use std::{borrow::Cow, fmt::Write};
@@ -59,18 +59,13 @@ fn logs(events: &[(Timestamp, &str)]) -> LogBatch {
     let mut index = Vec::new();
     for (i, (at, message)) in events.iter().enumerate() {
         body.push_str(if i == 0 { "" } else { "," });
-        index.push((*at, u32::try_from(body.len()).expect("short")));
+        let start = u32::try_from(body.len()).expect("short");
+        index.push(Slot { at: *at, start, timed_by: TimedBy::Source });
         let message = serde_json::to_string(message).expect("text");
         write!(body, r#"{{"timestamp":{},"message":{message}}}"#, at.as_millis()).expect("into memory");
     }
     body.push_str("]}");
-    LogBatch {
-        target: Arc::new(target()),
-        body: body.into(),
-        counted_bytes: events.iter().map(|(_, message)| message.len() + 26).sum(),
-        index: index.into(),
-        covers: Vec::new(),
-    }
+    LogBatch { target: Arc::new(target()), body: body.into(), index: index.into(), covers: Vec::new() }
 }
 
 fn point(name: &'static str, at: Timestamp, value: f64) -> Point {

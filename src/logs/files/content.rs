@@ -2,7 +2,7 @@
 //!
 //! Inodes are used again and names move on; contents do neither. Where the two disagree, the content decides.
 use crate::{
-    model::{FilePosition, Fingerprint},
+    model::{self, FilePosition, Fingerprint},
     platform::files::{self, Stat},
 };
 use std::{fs::File, io};
@@ -10,7 +10,7 @@ use std::{fs::File, io};
 /// How many bytes of the head are remembered.
 pub(super) const HEAD: u64 = 1024;
 /// How many bytes before a position are remembered.
-pub(super) const BEFORE: u64 = 64;
+pub(super) const BEFORE: u64 = model::BEFORE as u64;
 /// A head of this length tells logs apart without further evidence: a few lines, with their times.
 const TELLING: u32 = 256;
 /// How many earlier positions of a file are remembered at most.

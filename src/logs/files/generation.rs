@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::settings::Filter,
-    model::{Anchor, Chunk, FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
+    model::{Anchor, Chunk, FileIdentity, FilePosition, Fingerprint, Position, SourceId, TimedBy, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
     telemetry::counters,
 };
@@ -308,7 +308,8 @@ impl Generation {
             modified: self.modified(),
             home: self.names.home.clone(),
         };
-        Chunk { source: self.id, text, events: cut.events, from, to, anchor, end: Position::File(self.position()) }
+        let end = Position::File(self.position());
+        Chunk { source: self.id, text, events: cut.events, timed_by: TimedBy::Reader, from, to, anchor, end }
     }
 
     /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`. Lines of one

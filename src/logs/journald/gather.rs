@@ -3,7 +3,7 @@ use super::entry::Entry;
 use crate::{
     config::settings::Filter,
     logs::filter,
-    model::{Anchor, Chunk, Event, JournalPosition, Position, SourceId, Timestamp, limits::MESSAGE_BYTES},
+    model::{Anchor, Chunk, Event, JournalPosition, Position, SourceId, TimedBy, Timestamp, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 
@@ -97,6 +97,7 @@ impl Gatherer {
             source: self.source,
             text: std::mem::take(&mut self.text),
             events: std::mem::take(&mut self.events),
+            timed_by: TimedBy::Source,
             from,
             to: self.read,
             anchor: Anchor::Journal(std::mem::take(&mut self.positions)),

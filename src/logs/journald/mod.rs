@@ -31,7 +31,7 @@ mod tests;
 use crate::{
     config::settings::Filter,
     model::{Checkpoints, Chunk, JournalPosition, Outlet, Position, Room, SourceId, Target},
-    telemetry::{board::Board, counters},
+    telemetry::{board::Board, chain, counters},
 };
 use child::{JournalError, Output, Running, Seek};
 use cursor::{Cursor, Seam};
@@ -302,10 +302,7 @@ impl Reader {
     }
 
     fn tell(&mut self, error: &JournalError) {
-        let mut text = error.to_string();
-        if let Some(source) = std::error::Error::source(error) {
-            text = format!("{text}: {source}");
-        }
+        let text = chain(error);
         self.board.source(self.id, |line| line.last_error = Some(text.clone()));
         if self.told.error.as_ref() != Some(&text) {
             tracing::error!(error = %text, "the journal is not read; trying again");

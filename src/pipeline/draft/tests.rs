@@ -16,7 +16,7 @@ fn at(millis: i64) -> Timestamp {
 fn draft_of(events: &[(i64, &str)]) -> Draft {
     let mut draft = Draft::new(target());
     for &(millis, text) in events {
-        draft.push(at(millis), Text::Valid(text));
+        draft.push(at(millis), TimedBy::Source, Text::Valid(text));
     }
     draft
 }
@@ -27,12 +27,13 @@ fn read(batch: &LogBatch) -> Vec<(i64, String)> {
 
 #[test]
 fn the_body_is_a_request_that_the_service_reads() {
-    let batch = draft_of(&[(1, "one"), (2, "t\"wo")]).finish(Bytes::from);
+    let draft = draft_of(&[(1, "one"), (2, "t\"wo")]);
+    assert_eq!(draft.counted_bytes, 3 + 4 + 2 * 26);
+    let batch = draft.finish(Bytes::from);
     let body: serde_json::Value = serde_json::from_slice(&batch.body).expect("valid JSON");
     assert_eq!(body["logGroupName"], "/a/\"b\"");
     assert_eq!(body["logEvents"][1]["message"], "t\"wo");
-    assert_eq!(batch.counted_bytes, 3 + 4 + 2 * 26);
-    let second = batch.index[1].1 as usize;
+    let second = batch.index[1].start as usize;
     assert!(batch.body[second..].starts_with(br#"{"timestamp":2,"#));
 }
 
@@ -41,7 +42,7 @@ fn events_out_of_order_leave_in_order_and_equal_times_keep_theirs() {
     let batch = draft_of(&[(5, "e"), (3, "a"), (5, "f"), (3, "b"), (4, "c")]).finish(Bytes::from);
     let expected = [(3, "a"), (3, "b"), (4, "c"), (5, "e"), (5, "f")];
     assert_eq!(read(&batch), expected.map(|(t, m)| (t, m.to_owned())));
-    for &(at, start) in batch.index.iter() {
+    for &Slot { at, start, .. } in batch.index.iter() {
         let head = format!("{{\"timestamp\":{},", at.as_millis());
         assert!(batch.body[start as usize..].starts_with(head.as_bytes()));
     }
@@ -51,7 +52,7 @@ fn events_out_of_order_leave_in_order_and_equal_times_keep_theirs() {
 fn a_batch_is_full_at_exactly_the_byte_limit() {
     let mut draft = Draft::new(target());
     let half = "x".repeat(LOG_BATCH_BYTES / 2 - EVENT_OVERHEAD);
-    draft.push(at(0), Text::Valid(&half));
+    draft.push(at(0), TimedBy::Source, Text::Valid(&half));
     assert!(draft.fits(at(0), half.len()));
     assert!(!draft.fits(at(0), half.len() + 1));
 }
@@ -61,7 +62,7 @@ fn a_batch_of_control_characters_is_full_when_its_json_is_large() {
     let mut draft = Draft::new(target());
     let line = "\u{1}".repeat(100);
     while draft.fits(at(0), line.len()) {
-        draft.push(at(0), Text::Valid(&line));
+        draft.push(at(0), TimedBy::Source, Text::Valid(&line));
     }
     assert!(draft.len() > LOG_BATCH_JSON - 1000 && draft.len() <= LOG_BATCH_JSON + 1000, "{}", draft.len());
     // What is alone is taken all the same: it must leave somehow.
@@ -72,8 +73,8 @@ fn a_batch_of_control_characters_is_full_when_its_json_is_large() {
 fn the_longest_message_fits_a_batch_of_its_own() {
     let mut draft = Draft::new(target());
     assert!(draft.fits(at(0), MESSAGE_BYTES));
-    draft.push(at(0), Text::Valid(&"x".repeat(MESSAGE_BYTES)));
-    assert_eq!(draft.finish(Bytes::from).counted_bytes, LOG_BATCH_BYTES);
+    draft.push(at(0), TimedBy::Source, Text::Valid(&"x".repeat(MESSAGE_BYTES)));
+    assert_eq!(draft.counted_bytes, LOG_BATCH_BYTES);
 }
 
 #[test]
@@ -88,10 +89,9 @@ fn a_batch_spans_no_more_than_a_day_in_either_direction() {
 fn bytes_that_are_no_utf_8_are_replaced_and_counted_as_the_service_does() {
     let mut draft = Draft::new(target());
     let raw = Text::Raw(b"a\xffb\xf0\x9f\x98");
-    draft.push(at(1), raw);
-    let batch = draft.finish(Bytes::from);
-    assert_eq!(read(&batch)[0].1, "a\u{fffd}b\u{fffd}");
-    assert_eq!(batch.counted_bytes, "a\u{fffd}b\u{fffd}".len() + 26);
+    draft.push(at(1), TimedBy::Source, raw);
+    assert_eq!(draft.counted_bytes, "a\u{fffd}b\u{fffd}".len() + 26);
+    assert_eq!(read(&draft.finish(Bytes::from))[0].1, "a\u{fffd}b\u{fffd}");
 }
 
 #[test]
@@ -111,23 +111,25 @@ proptest! {
     fn whatever_is_pushed_leaves_complete_and_inside_every_limit(
         events in prop::collection::vec((0i64..200_000_000, prop::collection::vec(any::<u8>(), 1..40), 1usize..60_000), 1..60)
     ) {
-        let (mut batches, mut draft) = (vec![], Draft::new(target()));
+        let (mut batches, mut counts, mut draft) = (vec![], vec![], Draft::new(target()));
         let mut sent = vec![];
         for (millis, seed, times) in &events {
             let bytes = seed.repeat(times / seed.len() + 1);
             let text = Text::Raw(&bytes);
             if !draft.fits(at(*millis), text.counted()) {
+                counts.push(draft.counted_bytes);
                 batches.push(std::mem::replace(&mut draft, Draft::new(target())).finish(Bytes::from));
             }
-            draft.push(at(*millis), text);
+            draft.push(at(*millis), TimedBy::Source, text);
             sent.push((*millis, String::from_utf8_lossy(&bytes).into_owned()));
         }
+        counts.push(draft.counted_bytes);
         batches.push(draft.finish(Bytes::from));
         let mut got = vec![];
-        for batch in &batches {
+        for (batch, expected) in batches.iter().zip(counts) {
             let events = read(batch);
             let counted: usize = events.iter().map(|(_, m)| m.len() + EVENT_OVERHEAD).sum();
-            prop_assert_eq!(counted, batch.counted_bytes);
+            prop_assert_eq!(counted, expected);
             prop_assert!(counted <= LOG_BATCH_BYTES && events.len() <= LOG_BATCH_EVENTS);
             prop_assert!(events.is_sorted_by_key(|e| e.0));
             prop_assert!(events[events.len() - 1].0 - events[0].0 <= 86_400_000);

@@ -10,11 +10,11 @@ struct Bench {
 }
 
 impl Bench {
-    /// A running stage with this many places for large bodies.
-    fn with_places(places: usize) -> Self {
+    /// A running stage that may have this many large bodies.
+    fn with_large_bodies(large: usize) -> Self {
         let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
         let lane =
-            Lane { target, interval: Duration::from_secs(10), rooms: Arc::default(), places: Places::new(places) };
+            Lane { target, interval: Duration::from_secs(10), rooms: Arc::default(), bodies: BodyPool::new(large) };
         let (chunks, from_chunks) = mpsc::channel(1);
         let (to_batches, batches) = mpsc::channel(1);
         tokio::spawn(batch_logs(lane, from_chunks, to_batches));
@@ -54,7 +54,8 @@ impl Bench {
             modified: Timestamp::from_millis(7),
             home: None,
         };
-        Chunk { source: self.source, text, events, from, to: self.offset, anchor, end: self.position(self.offset) }
+        let (timed_by, end) = (TimedBy::Reader, self.position(self.offset));
+        Chunk { source: self.source, text, events, timed_by, from, to: self.offset, anchor, end }
     }
 
     async fn send(&mut self, lines: &[&[u8]]) {
@@ -73,7 +74,7 @@ fn messages(batch: &LogBatch) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_line_waits_no_longer_than_the_interval() {
-    let mut bench = Bench::with_places(1);
+    let mut bench = Bench::with_large_bodies(1);
     let start = Instant::now();
     bench.send(&[b"one"]).await;
     bench.send(&[b"two"]).await;
@@ -83,7 +84,7 @@ async fn a_line_waits_no_longer_than_the_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_batch_leaves_at_once_and_covers_exactly_its_lines() {
-    let mut bench = Bench::with_places(2);
+    let mut bench = Bench::with_large_bodies(2);
     let start = Instant::now();
     let line = vec![b'x'; 300_000];
     bench.send(&[&line, &line, &line, &line, b"rest"]).await;
@@ -103,7 +104,7 @@ async fn a_full_batch_leaves_at_once_and_covers_exactly_its_lines() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_held_leaves_when_the_sources_are_gone() {
-    let mut bench = Bench::with_places(1);
+    let mut bench = Bench::with_large_bodies(1);
     let start = Instant::now();
     bench.send(&[b"last words"]).await;
     bench.chunks = None;
@@ -114,7 +115,7 @@ async fn what_is_held_leaves_when_the_sources_are_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn lines_that_were_filtered_out_move_the_position_at_once() {
-    let mut bench = Bench::with_places(1);
+    let mut bench = Bench::with_large_bodies(1);
     let start = Instant::now();
     let chunk = bench.chunk(&[b"noise", b"noise"], 0);
     bench.chunks.as_ref().expect("open").send(chunk).await.expect("runs");
@@ -124,8 +125,8 @@ async fn lines_that_were_filtered_out_move_the_position_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_place_for_a_large_body_small_ones_leave_early() {
-    let mut bench = Bench::with_places(0);
+async fn without_a_permit_for_a_large_body_small_ones_leave_early() {
+    let mut bench = Bench::with_large_bodies(0);
     let line = vec![b'x'; 20_000];
     bench.send(&[&line, &line, &line, &line]).await;
     assert_eq!(bench.next().await.len(), 3);
@@ -134,8 +135,8 @@ async fn without_a_place_for_a_large_body_small_ones_leave_early() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_is_free_again_when_its_batch_is_gone() {
-    let mut bench = Bench::with_places(1);
+async fn a_permit_is_free_again_when_its_batch_is_gone() {
+    let mut bench = Bench::with_large_bodies(1);
     let line = vec![b'x'; 500_000];
     for _ in 0..4 {
         bench.send(&[&line, &line]).await;
@@ -145,8 +146,24 @@ async fn a_place_is_free_again_when_its_batch_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_is_large_by_itself_waits_for_a_permit_also_behind_a_cut() {
+    let mut bench = Bench::with_large_bodies(1);
+    let (line, short) = (vec![b'x'; 700_000], vec![b'x'; 1_000]);
+    bench.send(&[&short, &line, &line, &short]).await;
+    bench.chunks = None;
+    let first = bench.batches.recv().await.expect("a batch");
+    assert_eq!(first.batch.len(), 2);
+    let early = tokio::time::timeout(Duration::from_hours(1), bench.batches.recv()).await;
+    assert!(early.is_err(), "a second large body while the only one that may exist still does");
+    drop(first);
+    let second = bench.batches.recv().await.expect("a batch");
+    assert!(second.permit.is_some());
+    assert_eq!((second.batch.len(), second.batch.covers[0].to), (2, bench.offset));
+}
+
+#[tokio::test(start_paused = true)]
 async fn mending_that_makes_a_line_too_long_splits_it() {
-    let mut bench = Bench::with_places(1);
+    let mut bench = Bench::with_large_bodies(1);
     bench.send(&[&vec![0xff; 400_000]]).await;
     bench.chunks = None;
     let (first, second) = (bench.next().await, bench.next().await);
@@ -158,7 +175,7 @@ async fn mending_that_makes_a_line_too_long_splits_it() {
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_message_never_reaches_the_service() {
-    let mut bench = Bench::with_places(1);
+    let mut bench = Bench::with_large_bodies(1);
     bench.send(&[b"", b"a"]).await;
     bench.chunks = None;
     assert_eq!(messages(&bench.next().await), ["a"]);

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     config::settings,
     model::{Point, Resolution, Timestamp, Unit},
-    publish::{Service, scripted::Scripted},
+    publish::{PutError, Service, scripted::Scripted},
     telemetry::board::Board,
 };
 use std::time::Duration;
@@ -11,13 +11,13 @@ struct Bench {
     put: Arc<Scripted>,
     board: Arc<Board>,
     folder: tempfile::TempDir,
-    hurry: CancellationToken,
+    spool_now: CancellationToken,
 }
 
 impl Bench {
     fn against(put: Scripted) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        Self { put: Arc::new(put), board: Arc::default(), folder, hurry: CancellationToken::new() }
+        Self { put: Arc::new(put), board: Arc::default(), folder, spool_now: CancellationToken::new() }
     }
 
     fn spool(&self) -> Arc<Spool> {
@@ -29,7 +29,7 @@ impl Bench {
         let (to, batches) = mpsc::channel(16);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
         let publisher =
-            MetricPublisher { put: self.put.clone(), report, spool: self.spool(), hurry: self.hurry.clone() };
+            MetricPublisher { put: self.put.clone(), report, spool: self.spool(), spool_now: self.spool_now.clone() };
         (to, tokio::spawn(publisher.run(batches)))
     }
 
@@ -70,7 +70,7 @@ async fn while_sending_works_the_disk_is_not_touched() {
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +85,7 @@ async fn what_could_not_be_sent_is_replayed_with_its_first_timestamp() {
     assert_eq!(names(&bench.put.accepted()), ["a", "b"]);
     to.send(batch(&["c"])).await.expect("runs");
     assert_eq!(names(&bench.accepted(3).await), ["a", "b", "c"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
     assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
 }
 
@@ -122,7 +122,7 @@ async fn one_point_that_is_refused_costs_only_itself() {
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a", "b", "c", "d"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,20 +144,66 @@ async fn at_the_stop_a_hanging_call_is_given_up_and_its_batch_kept() {
     to.send(batch(&["b"])).await.expect("runs");
     drop(to);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    bench.hurry.cancel();
+    bench.spool_now.cancel();
     run.await.expect("ends");
     assert_eq!(bench.spool().len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_arrived_of_a_refused_batch_is_not_sent_again_when_the_rest_fails() {
+    let refused = || PutError::Refused { service: Service::CloudWatch, reason: "too much at once".into() };
+    for slow in [Duration::ZERO, SLOW] {
+        // The whole is refused, its first half arrives, its second half does not.
+        let answers = [Some(refused()), None].into_iter().chain(unreachable(1).map(Some));
+        let bench = Bench::against(Scripted { slow, ..Scripted::answering(answers) });
+        let (to, _run) = bench.start();
+        to.send(batch(&["a", "b", "c", "d"])).await.expect("runs");
+        assert_eq!(names(&bench.accepted(4).await), ["a", "b", "c", "d"], "{slow:?}");
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        assert_eq!(bench.put.accepted().len(), 4, "{slow:?}");
+        assert_eq!(bench.spool().len(), 0);
+    }
+}
+
 /// A publisher whose spool takes nothing, as on a full disk.
 fn start_without_a_disk(bench: &Bench) -> mpsc::Sender<MetricBatch> {
+    run_without_a_disk(bench).0
+}
+
+fn run_without_a_disk(bench: &Bench) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
     let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: u64::MAX };
     let spool = Arc::new(Spool::open(bench.folder.path(), bounds).expect("opened"));
     let report = Arc::new(Report::new(bench.board.clone(), "metrics"));
-    let publisher = MetricPublisher { put: bench.put.clone(), report, spool, hurry: bench.hurry.clone() };
+    let publisher = MetricPublisher { put: bench.put.clone(), report, spool, spool_now: bench.spool_now.clone() };
     let (to, batches) = mpsc::channel(16);
-    tokio::spawn(publisher.run(batches));
-    to
+    (to, tokio::spawn(publisher.run(batches)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_neither_the_service_nor_the_disk_took_by_the_end_of_the_stop_is_counted() {
+    let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
+    let (to, run) = run_without_a_disk(&bench);
+    let dropped = counters::SPOOL_DROPPED.here();
+    for name in ["a", "b"] {
+        to.send(batch(&[name])).await.expect("runs");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(to);
+    bench.spool_now.cancel();
+    run.await.expect("ends");
+    assert_eq!(counters::SPOOL_DROPPED.here(), dropped + 2, "the one on its way as well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_is_no_call_that_was_tried_again() {
+    let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
+    let (to, _run) = run_without_a_disk(&bench);
+    let retries = counters::RETRIES.here();
+    to.send(batch(&["a"])).await.expect("runs");
+    tokio::time::sleep(SLOW * 5).await;
+    let state = &bench.board.read().destinations["metrics"];
+    assert!(state.failures_in_a_row > 0 && state.last_error.as_ref().is_some_and(|why| why.starts_with("spool: ")));
+    assert_eq!(counters::RETRIES.here(), retries);
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,13 +213,16 @@ async fn without_a_disk_the_batches_wait_in_memory() {
     to.send(batch(&["a"])).await.expect("runs");
     to.send(batch(&["b"])).await.expect("runs");
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let state = &bench.board.read().destinations["metrics"];
+    assert_eq!((state.failures_in_a_row, state.waiting_batches), (0, 0), "all is well: {state:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn memory_that_is_full_gives_the_oldest_up_and_counts_them() {
     let bench = Bench::against(Scripted::failing(unreachable(3)));
     let to = start_without_a_disk(&bench);
-    let dropped = counters::SPOOL_DROPPED.get();
+    let dropped = counters::SPOOL_DROPPED.here();
     let names = ["a"; IN_MEMORY / 20];
     to.send(batch(&["first"])).await.expect("runs");
     for _ in 0..25 {
@@ -184,7 +233,7 @@ async fn memory_that_is_full_gives_the_oldest_up_and_counts_them() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(bench.put.accepted().len() <= IN_MEMORY + 1);
-    assert!(counters::SPOOL_DROPPED.get() >= dropped + 2);
+    assert!(counters::SPOOL_DROPPED.here() >= dropped + 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +260,7 @@ async fn a_slow_call_that_arrives_after_all_is_not_sent_again() {
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(bench.put.accepted().len(), 2);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
     assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
 }
 
@@ -224,7 +273,7 @@ async fn batches_that_come_while_a_usual_call_is_on_its_way_stay_off_the_disk() 
     }
     while bench.put.accepted().len() < 3 {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert!(bench.spool().is_empty());
+        assert_eq!(bench.spool().len(), 0);
     }
 }
 
@@ -234,9 +283,9 @@ async fn a_call_that_still_ends_during_the_stop_leaves_nothing_behind() {
     let (to, run) = bench.start();
     to.send(batch(&["a"])).await.expect("runs");
     tokio::time::sleep(Duration::from_millis(1)).await;
-    bench.hurry.cancel();
+    bench.spool_now.cancel();
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
-    assert!(bench.spool().is_empty());
+    assert_eq!(bench.spool().len(), 0);
 }

@@ -103,6 +103,8 @@ impl Seen {
 /// Everything behind the door.
 pub struct State {
     pub seen: Seen,
+    /// How many milliseconds its clock is ahead of this machine's, by which it judges log events.
+    pub ahead: i64,
     pub refused_text: Option<String>,
     pub login: Option<(String, String)>,
     /// By access key; `None` when it has expired.
@@ -113,7 +115,7 @@ impl Default for State {
     fn default() -> Self {
         let lasting = Key::lasting();
         let keys = HashMap::from([(lasting.access_key.clone(), Some(lasting))]);
-        Self { seen: Seen::default(), refused_text: None, login: None, keys }
+        Self { seen: Seen::default(), ahead: 0, refused_text: None, login: None, keys }
     }
 }
 

@@ -118,6 +118,11 @@ impl FakeAws {
         self.shared.state().refused_text = Some(text.to_owned());
     }
 
+    /// To this cloud the times of log events are those of a machine whose clock is late by so much.
+    pub fn see_clock_late_by(&self, time: Duration) {
+        self.shared.state().ahead = i64::try_from(time.as_millis()).expect("a few years");
+    }
+
     /// Every temporary key so far has expired; keys that are issued from now on are good.
     pub fn expire_keys(&self) {
         self.shared.state().expire_keys();

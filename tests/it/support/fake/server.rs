@@ -195,7 +195,7 @@ fn put_log_events(state: &mut State, request: Value) -> Answer {
         return failure(Protocol::Json, 400, "InvalidParameterException", "1 validation error detected");
     }
     let count = request.log_events.len();
-    let timely = limits::timely(&request.log_events, now());
+    let timely = limits::timely(&request.log_events, now() + state.ahead);
     let mut rejected = serde_json::Map::new();
     if timely.start > 0 {
         rejected.insert("tooOldLogEventEndIndex".into(), json!(timely.start));

@@ -1,4 +1,4 @@
-//! Places for large bodies: how many of them exist at once in the whole process, and the buffers that they share.
+//! The pool of large bodies: how many of them exist at once in the whole process, and the buffers that they share.
 //!
 //! A busy lane fills a megabyte again and again. The buffers go round instead of being asked from the system each time,
 //! which costs a page fault for every 4 KiB; when no large body is left, they are given back.
@@ -6,44 +6,52 @@ use bytes::Bytes;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bodies over 64 KiB that may exist at once, open ones and those on their way: at most about 1.5 MiB each. A lane that finds
-/// none free sends what it has early: more requests for a while, never more memory.
+/// Bodies over 64 KiB that may exist at once, open ones and those on their way: at most about 1.5 MiB each. A lane that gets
+/// no permit sends what it has early, and waits with an event that is large by itself: never more memory.
 const LARGE_BODIES: usize = 8;
 /// Buffers above this are not worth keeping: only text full of control characters grows so large.
 const USUAL: usize = 2 * 1024 * 1024;
 
-/// All places of the process.
+/// All permits of the process, first come, first served.
 #[derive(Clone, Debug)]
-pub struct Places {
+pub struct BodyPool {
     free: Arc<Semaphore>,
     count: usize,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// One place, with a buffer for its body. Free again when this is dropped.
+/// One large body may exist. Free again when this is dropped.
 #[derive(Debug)]
-pub struct Place {
-    places: Places,
+pub struct Permit {
+    pool: BodyPool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Default for Places {
+impl Default for BodyPool {
     fn default() -> Self {
         Self::new(LARGE_BODIES)
     }
 }
 
-impl Places {
+impl BodyPool {
     /// So many.
     pub fn new(count: usize) -> Self {
         Self { free: Arc::new(Semaphore::new(count)), count, spare: Arc::default() }
     }
 
-    /// A place, if one is free, and a buffer that was used before, if there is one.
-    pub fn take(&self) -> Option<(Place, Vec<u8>)> {
-        let permit = self.free.clone().try_acquire_owned().ok()?;
-        let buffer = self.spare().pop().unwrap_or_default();
-        Some((Place { places: self.clone(), _permit: permit }, buffer))
+    /// A permit, if one is free, and a buffer that was used before, if there is one.
+    pub fn take(&self) -> Option<(Permit, Vec<u8>)> {
+        self.free.clone().try_acquire_owned().ok().map(|permit| self.with_buffer(permit))
+    }
+
+    /// The same, when one is free.
+    pub async fn wait(&self) -> (Permit, Vec<u8>) {
+        let permit = self.free.clone().acquire_owned().await.expect("nobody closes it");
+        self.with_buffer(permit)
+    }
+
+    fn with_buffer(&self, permit: OwnedSemaphorePermit) -> (Permit, Vec<u8>) {
+        (Permit { pool: self.clone(), _permit: permit }, self.spare().pop().unwrap_or_default())
     }
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
@@ -51,25 +59,25 @@ impl Places {
     }
 }
 
-impl Place {
+impl Permit {
     /// The body of a batch. Its buffer goes round when nobody holds the body any more.
     pub fn body(&self, buffer: Vec<u8>) -> Bytes {
-        Bytes::from_owner(Shared { buffer, places: self.places.clone() })
+        Bytes::from_owner(Shared { buffer, pool: self.pool.clone() })
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
-        if self.places.free.available_permits() + 1 == self.places.count {
+        if self.pool.free.available_permits() + 1 == self.pool.count {
             // The last large body is gone: a quiet daemon is a small one.
-            self.places.spare().clear();
+            self.pool.spare().clear();
         }
     }
 }
 
 struct Shared {
     buffer: Vec<u8>,
-    places: Places,
+    pool: BodyPool,
 }
 
 impl AsRef<[u8]> for Shared {
@@ -83,7 +91,7 @@ impl Drop for Shared {
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.capacity() <= USUAL {
             buffer.clear();
-            self.places.spare().push(buffer);
+            self.pool.spare().push(buffer);
         }
     }
 }
@@ -94,27 +102,27 @@ mod tests {
 
     #[test]
     fn buffers_go_round_while_there_is_work_and_are_given_back_after_it() {
-        let places = Places::new(2);
-        let (first, _) = places.take().expect("free");
-        let (second, mut buffer) = places.take().expect("free");
-        assert!(places.take().is_none());
+        let pool = BodyPool::new(2);
+        let (first, _) = pool.take().expect("free");
+        let (second, mut buffer) = pool.take().expect("free");
+        assert!(pool.take().is_none());
         buffer.extend_from_slice(&[b'x'; 100_000]);
         let body = second.body(buffer);
         assert_eq!(body.len(), 100_000);
         drop(body);
         drop(second);
-        let (third, buffer) = places.take().expect("free again");
+        let (third, buffer) = pool.take().expect("free again");
         assert!(buffer.is_empty() && buffer.capacity() >= 100_000);
         drop(third.body(buffer));
         drop((first, third));
-        assert_eq!(places.take().expect("free").1.capacity(), 0);
+        assert_eq!(pool.take().expect("free").1.capacity(), 0);
     }
 
     #[test]
     fn a_buffer_of_unusual_size_is_not_kept() {
-        let places = Places::new(2);
-        let (place, _) = places.take().expect("free");
-        drop(place.body(Vec::with_capacity(USUAL + 1)));
-        assert!(places.spare().is_empty());
+        let pool = BodyPool::new(2);
+        let (permit, _) = pool.take().expect("free");
+        drop(permit.body(Vec::with_capacity(USUAL + 1)));
+        assert!(pool.spare().is_empty());
     }
 }

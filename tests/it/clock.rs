@@ -1,0 +1,33 @@
+//! A machine whose clock is wrong: it has no battery, and no network from which to set it yet.
+use crate::support::{
+    fake::{FakeAws, Op},
+    host::TestHost,
+    writer::{NumberedLog, Rotation},
+};
+use std::time::Duration;
+
+#[tokio::test]
+async fn lines_that_were_read_by_a_wrong_clock_arrive_once_it_is_set() {
+    let aws = FakeAws::start();
+    // Signatures are not judged by it: what is told here is what happens to lines that were read before the clock was set.
+    aws.see_clock_late_by(Duration::from_secs(20 * 24 * 3600));
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    let mut log = NumberedLog::open(&host.path("app.log"), Rotation::Never);
+    for _ in 0..100 {
+        log.write_line();
+    }
+    let mut daemon = host.start();
+    daemon.until("the lines to be told as waiting", |status| status.counter("events_sent_with_a_later_time") > 0).await;
+    daemon.until_cloud(&aws, "several attempts", |seen| seen.calls(Op::PutLogEvents) >= 4).await;
+    assert!(aws.messages("app.log").is_empty());
+    daemon.until("the position to stay", |status| !status.is_caught_up()).await;
+
+    aws.see_clock_late_by(Duration::ZERO);
+    daemon.until_cloud(&aws, "all lines", |seen| seen.events.len() >= 100).await;
+    daemon.until("the position past them", |status| status.is_caught_up()).await;
+    daemon.until("nothing lost", |status| status.counter("events_rejected_too_old") == 0).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages("app.log"), (1..=100).map(|number| format!("N={number}")).collect::<Vec<_>>());
+    assert!(host.said().contains("set the clock of this host"), "{}", host.said());
+    aws.assert_no_violations();
+}
