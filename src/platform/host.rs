@@ -66,6 +66,14 @@ fn instance_id(tag: &str) -> Option<String> {
     well_formed.then(|| tag.to_owned())
 }
 
+/// The id of the running boot, 32 hexadecimal digits, as the journal writes it.
+///
+/// Linux: `/proc/sys/kernel/random/boot_id` (`random(4)`). `None` elsewhere: only Linux has a journal.
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().replace('-', ""))
+}
+
 /// Where state is kept when the configuration does not say: [`SYSTEM_STATE_FOLDER`] when we may write there, else this user's own.
 /// `None`: the environment does not even say where the user's home is.
 pub fn default_state_folder() -> Option<PathBuf> {

@@ -116,3 +116,34 @@ async fn an_error_at_the_start_is_said_once() {
         assert_eq!(told, in_a_file, "{said}");
     }
 }
+
+#[tokio::test]
+async fn one_round_delivers_whole_lines_and_says_what_stays() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    host.append("app.log", "one\ntwo\nhalf a li");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(aws.messages("app.log"), ["one", "two"]);
+    assert!(said.contains("has no line end yet") && said.contains("bytes=9"), "{said}");
+    host.append("app.log", "ne\n");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    assert!(output.status.success());
+    assert_eq!(aws.messages("app.log"), ["one", "two", "half a line"]);
+}
+
+#[tokio::test]
+async fn one_round_waits_for_a_journal_that_takes_its_time() {
+    let aws = FakeAws::start();
+    let host = TestHost::against(&aws.url()).with("logs.logs_collected.journal", json!(true));
+    let entry = r#"{"__CURSOR":"s=1;i=1;b=2;m=1;t=1;x=1","__REALTIME_TIMESTAMP":"NOW000","MESSAGE":"slow"}"#;
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *--follow*) exec sleep 600;; *--cursor*) exit 0;; esac\n\
+         sleep 3\necho '{entry}' | sed \"s/NOW/$(date +%s)000/\"\n"
+    );
+    let host = host.with_program("journalctl", &script);
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(aws.messages("system-journal"), ["slow"]);
+}

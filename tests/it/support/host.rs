@@ -94,6 +94,24 @@ impl TestHost {
         self
     }
 
+    /// With this script before all other programs in the search path.
+    pub fn with_program(self, name: &str, script: &str) -> Self {
+        let folder = self.path("bin");
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join(name);
+        // By another process: see `launcher`, "text file busy".
+        let mut writer = std::process::Command::new("sh")
+            .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("POSIX systems have it");
+        writer.stdin.take().expect("piped").write_all(script.as_bytes()).expect("it reads");
+        assert!(writer.wait().expect("ours").success());
+        let search = std::env::var("PATH").expect("a search path");
+        self.with_variable("PATH", &format!("{}:{search}", folder.display()))
+    }
+
     /// Without the access key that the daemon would find in its environment.
     pub fn without_keys(self) -> Self {
         self.with_variable("AWS_ACCESS_KEY_ID", "").with_variable("AWS_SECRET_ACCESS_KEY", "")
