@@ -68,7 +68,7 @@ fn config_or_default(given: Option<&Path>) -> PathBuf {
 fn settings_of(config: &Path) -> Option<Settings> {
     let loaded = config::load(config);
     if loaded.settings.is_none() {
-        loaded.findings.iter().for_each(|finding| eprintln!("{finding}"));
+        loaded.findings.iter().for_each(|finding| eprintln!("{finding:#}"));
     }
     loaded.settings
 }
