@@ -53,8 +53,7 @@ fn unknown_command(word: &Path) -> Option<String> {
     }
     let cli = Cli::command();
     let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-    let near = names.iter().max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
-    Some(match near.filter(|near| strsim::jaro_winkler(near, text) > 0.7) {
+    Some(match config::nearest(text, names.iter().copied()) {
         Some(near) => format!("there is no command and no file `{text}`; did you mean `{near}`?"),
         None => format!("there is no command and no file `{text}`; the commands are {}", names.join(", ")),
     })

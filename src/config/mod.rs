@@ -27,8 +27,9 @@ mod shape;
 mod surroundings;
 
 pub use file::File;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
+pub use shape::count;
 
 use dialect::Dialect;
 use section::{Findings, Section};

@@ -21,7 +21,7 @@ mod wiring;
 
 pub use identity::{Identity, IdentityError};
 pub use signals::{Request, Signals};
-pub use state::{Home, StateError, StateFolder, default_store};
+pub use state::{Home, StateError, StateFolder, usual_stores};
 pub use status::{ask, socket_path};
 
 use crate::{

@@ -8,7 +8,7 @@ use crate::{
     metrics,
     model::{Checkpoints, Outlet, Room, Timestamp},
     pipeline::batch_metrics,
-    positions,
+    platform, positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
     telemetry::board::Board,
@@ -64,6 +64,10 @@ impl Running {
             Override::DryRun(_) => Some(Scratch::of(&plan.home.state)?),
             Override::AsConfigured | Override::Local(_) => None,
         };
+        if let Some(store) = &plan.home.store {
+            // Above the state folder, and as private as that. What is wrong with it is said by whoever uses it.
+            let _ = platform::passable_folder(store);
+        }
         let state = StateFolder::claim(scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state))?;
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;

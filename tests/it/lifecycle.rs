@@ -1,6 +1,7 @@
 //! Starting, starting anew, one round, and what somebody removes meanwhile.
 use crate::support::{
-    fake::{FakeAws, Op},
+    PATIENCE,
+    fake::{FakeAws, Fault, Op},
     host::{Daemon, TestHost},
 };
 use serde_json::{Value, json};
@@ -146,4 +147,83 @@ async fn one_round_waits_for_a_journal_that_takes_its_time() {
     let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(aws.messages("system-journal"), ["slow"]);
+}
+
+#[tokio::test]
+async fn a_reload_follows_the_log_settings_and_a_bad_file_changes_nothing() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    let mut daemon = host.start();
+    daemon.until_it_runs().await;
+    let config = host.path("publisher.json");
+    rewrite(&config, |config| config["logs"]["endpoint_override"] = json!("ht!tp://"));
+    daemon.hang_up().await;
+    until_written(&host, "the old one stays in force").await;
+    assert!(host.said().contains("logs.endpoint_override: is no URL"), "{}", host.said());
+    let invalid = host.run([Path::new("run"), &config]).await;
+    assert_eq!(invalid.status.code(), Some(78));
+    let own_log = host.path("own.log");
+    rewrite(&config, |config| {
+        config["logs"].as_object_mut().expect("it has logs").remove("endpoint_override");
+        config["agent"]["logfile"] = json!(own_log);
+        config["agent"]["debug"] = json!(true);
+        config["agent"]["instance"]["serial"] = json!("other");
+    });
+    daemon.hang_up().await;
+    daemon.until("the new name", |status| status.0["instance_id"] == "sys-other").await;
+    host.append("app.log", "one\n");
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    assert!(daemon.terminate().await.success());
+    assert!(fs::read_to_string(own_log).expect("it was made").contains("stopped;"));
+    assert_eq!(host.said().matches("stopped;").count(), 1, "only the first stop: {}", host.said());
+}
+
+#[tokio::test]
+async fn a_reload_during_a_hanging_call_leaves_one_sender() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]).with("agent.shutdown_seconds", 1.into());
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the first line", |seen| seen.has("one")).await;
+    aws.fail(&[Op::PutLogEvents], Fault::Hang);
+    host.append("app.log", "two\n");
+    daemon.until_called(&aws, Op::PutLogEvents, 1).await;
+    let config = host.path("publisher.json");
+    rewrite(&config, |config| config["agent"]["instance"]["serial"] = json!("other"));
+    daemon.hang_up().await;
+    daemon.until("the new name", |status| status.0["instance_id"] == "sys-other").await;
+    aws.heal();
+    daemon.until_cloud(&aws, "the second line", |seen| seen.has("two")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages("app.log"), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once_and_nothing_is_lost() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]).with("agent.shutdown_seconds", 600.into());
+    aws.fail(&[Op::PutLogEvents], Fault::Hang);
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon.until_called(&aws, Op::PutLogEvents, 1).await;
+    daemon.ask_to_stop().await;
+    until_written(&host, "stopping").await;
+    // One that comes right behind the first counts as the same.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(daemon.terminate().await.code(), Some(1));
+    assert!(host.said().contains("stopped at once by a second signal"), "{}", host.said());
+    aws.heal();
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages("app.log"), ["one"]);
+}
+
+async fn until_written(host: &TestHost, words: &str) {
+    let written = async {
+        while !host.said().contains(words) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, written).await.expect("it is said");
 }

@@ -250,6 +250,11 @@ impl Daemon<'_> {
         self.ended().await
     }
 
+    /// Ask it to stop, and go on with the story.
+    pub async fn ask_to_stop(&mut self) {
+        self.signal("-TERM").await;
+    }
+
     /// Ask it to read its configuration again.
     pub async fn hang_up(&mut self) {
         self.signal("-HUP").await;
