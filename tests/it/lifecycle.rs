@@ -83,7 +83,7 @@ async fn a_stop_or_a_reload_during_a_slow_start_is_heard() {
     daemon.hang_up().await;
     let told = std::time::Instant::now();
     assert_eq!(daemon.terminate().await.code(), Some(0), "{}", host.said());
-    assert!(told.elapsed() < Duration::from_secs(10));
+    assert!(told.elapsed() < Duration::from_secs(60), "the command was not waited for");
 }
 
 #[tokio::test]
@@ -206,11 +206,9 @@ async fn a_second_signal_ends_at_once_and_nothing_is_lost() {
     host.append("app.log", "one\n");
     let mut daemon = host.start();
     daemon.until_called(&aws, Op::PutLogEvents, 1).await;
-    daemon.ask_to_stop().await;
-    until_written(&host, "stopping").await;
-    // One that comes right behind the first counts as the same.
-    tokio::time::sleep(Duration::from_millis(700)).await;
-    assert_eq!(daemon.terminate().await.code(), Some(1));
+    // One that comes right behind the first counts as the same, so whoever insists asks again and again.
+    let ended = daemon.insist().await;
+    assert_eq!(ended.code(), Some(1));
     assert!(host.said().contains("stopped at once by a second signal"), "{}", host.said());
     aws.heal();
     let mut daemon = host.start();

@@ -8,6 +8,7 @@ mod support;
 mod commands;
 mod crash;
 mod delivery;
+mod first_steps;
 mod groups;
 mod iot;
 mod journal;

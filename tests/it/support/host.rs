@@ -42,6 +42,17 @@ impl TestHost {
                 "shutdown_seconds": 10,
             },
         });
+        Self::new(folder, config)
+    }
+
+    /// A machine with this configuration, and a state folder of its own.
+    pub fn of(mut config: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder of our own");
+        config["agent"]["state_folder"] = json!(folder.path().join("state"));
+        Self::new(folder, config)
+    }
+
+    fn new(folder: TempDir, config: Value) -> Self {
         let key = Key::lasting();
         let environment = [
             ("AWS_ACCESS_KEY_ID", key.access_key.as_str()),
@@ -250,9 +261,20 @@ impl Daemon<'_> {
         self.ended().await
     }
 
-    /// Ask it to stop, and go on with the story.
-    pub async fn ask_to_stop(&mut self) {
-        self.signal("-TERM").await;
+    /// Ask it to stop again and again until it has.
+    pub async fn insist(mut self) -> ExitStatus {
+        let id = self.child.id().expect("it has not ended yet").to_string();
+        let insisting = async {
+            loop {
+                // It may have ended meanwhile.
+                let _ = Command::new("kill").args(["-TERM", &id]).output().await;
+                tokio::time::sleep(BETWEEN_QUESTIONS).await;
+            }
+        };
+        tokio::select! {
+            ended = self.ended() => ended,
+            never = insisting => never,
+        }
     }
 
     /// Ask it to read its configuration again.
