@@ -2,7 +2,7 @@
 //!
 //! Elsewhere than on Unix the access list of the parent folder is inherited, which is what administrators expect there.
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     path::Path,
 };
@@ -22,15 +22,22 @@ fn folder(path: &Path, mode: u32) -> io::Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent)?;
     }
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    match builder.create(path) {
+    match make(path, mode) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,
     }
+}
+
+#[cfg(unix)]
+fn make(path: &Path, mode: u32) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+    builder.create(path)
+}
+
+#[cfg(not(unix))]
+fn make(path: &Path, _: u32) -> io::Result<()> {
+    fs::create_dir(path)
 }
 
 /// Opens the file for reading and writing; makes it with mode 0600 when it is missing. One that exists keeps its mode and content.

@@ -45,6 +45,7 @@ async fn a_new_configuration_that_cannot_start_leaves_the_old_one_in_force() {
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "command": "exit 3" }));
     daemon.hang_up().await;
     until_said(&host, &mut daemon, "the old one goes on").await;
+    assert!(!host.said().contains("stopping"), "it was not even stopped: {}", host.said());
     host.append("app.log", "one\n");
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "serial": "other" }));
