@@ -31,52 +31,64 @@ const ROWS: usize = 1_000;
 /// Read the embedded store as the command line says.
 pub fn run(arguments: Local) -> anyhow::Result<ExitCode> {
     let (Local::Metrics { store, .. } | Local::Logs { store, .. }) = &arguments;
-    let Some(folder) = folder(store) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let Some(folders) = folders(store) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let reader = open(&folders)?;
     match arguments {
-        Local::Metrics { name, since, json, .. } => metrics(&folder, name.as_deref(), since, json)?,
+        Local::Metrics { name, since, json, .. } => metrics(&reader, name.as_deref(), since, json)?,
         Local::Logs { group, stream, since, json, .. } => {
-            logs(&folder, group.as_deref(), stream.as_deref(), since, json)?;
+            logs(&reader, group.as_deref(), stream.as_deref(), since, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the store is: named, or the configuration's, or that of a daemon whose configuration names none. `None`: the configuration
+/// Where the store may be: named, or the configuration's, or that of a daemon whose configuration names none. `None`: the configuration
 /// is invalid, and that was said.
-fn folder(store: &Store) -> Option<PathBuf> {
+fn folders(store: &Store) -> Option<Vec<PathBuf>> {
     let installed = Path::new(config::DEFAULT_PATH);
     let config = match (&store.folder, &store.config) {
-        (Some(folder), _) => return Some(folder.clone()),
+        (Some(folder), _) => return Some(vec![folder.clone()]),
         (None, Some(config)) => config,
         (None, None) if installed.exists() => installed,
-        (None, None) => return Some(daemon::default_store()),
+        (None, None) => return Some(daemon::usual_stores().to_vec()),
     };
-    Home::of(&settings_of(config)?, &Override::Local(None)).store
+    let homes = Home::candidates(&settings_of(config)?, &Override::Local(None));
+    Some(homes.into_iter().filter_map(|home| home.store).collect())
+}
+
+/// The first store that is there. Where there is none, the first place says so: it is where the installed daemon has it.
+fn open(folders: &[PathBuf]) -> anyhow::Result<Reader> {
+    let mut why = None;
+    for folder in folders {
+        match Reader::open(folder) {
+            Ok(reader) => return Ok(reader),
+            Err(error) => why = why.or(Some(error)),
+        }
+    }
+    Err(why.map_or_else(|| anyhow::anyhow!("there is no place to look for a store"), anyhow::Error::from))
 }
 
 /// `local metrics [NAME] [--since T] [--json]`: every metric with its statistics since then, or the points of one.
-pub fn metrics(folder: &Path, name: Option<&str>, since: Duration, json: bool) -> anyhow::Result<()> {
-    let reader = Reader::open(folder)?;
+pub fn metrics(reader: &Reader, name: Option<&str>, since: Duration, json: bool) -> anyhow::Result<()> {
     let from = Timestamp::now().minus(since);
     to_stdout(|out| match name {
-        None => write_metrics(&reader, from, json, out),
-        Some(name) => write_points(&reader, name, from, json, out),
+        None => write_metrics(reader, from, json, out),
+        Some(name) => write_points(reader, name, from, json, out),
     })
 }
 
 /// `local logs [GROUP [STREAM]] [--since T] [--json]`: every group and stream, or the events of one.
 pub fn logs(
-    folder: &Path,
+    reader: &Reader,
     group: Option<&str>,
     stream: Option<&str>,
     since: Option<Duration>,
     json: bool,
 ) -> anyhow::Result<()> {
-    let reader = Reader::open(folder)?;
     let from = since.map_or(Timestamp::from_millis(0), |since| Timestamp::now().minus(since));
     to_stdout(|out| match group {
-        None => write_groups(&reader, from, json, out),
-        Some(group) => write_events(&reader, group, stream, from, json, out),
+        None => write_groups(reader, from, json, out),
+        Some(group) => write_events(reader, group, stream, from, json, out),
     })
 }
 
@@ -250,10 +262,8 @@ fn paged<T>(
 /// What to type instead.
 fn suggestion(reader: &Reader, name: &str) -> anyhow::Result<String> {
     let all = reader.series(None, Timestamp::now())?;
-    let near = |known: &&str| strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase());
-    let best = all.iter().map(|series| series.name.as_str()).max_by(|a, b| near(a).total_cmp(&near(b)));
-    Ok(match best.filter(|best| near(best) > 0.8) {
-        Some(best) => format!(": did you mean {best:?}?"),
+    Ok(match config::nearest(name, all.iter().map(|series| series.name.as_str())) {
+        Some(near) => format!(": did you mean {near:?}?"),
         None => ": `local metrics` lists all".into(),
     })
 }

@@ -53,8 +53,7 @@ fn unknown_command(word: &Path) -> Option<String> {
     }
     let cli = Cli::command();
     let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
-    let near = names.iter().max_by(|a, b| strsim::jaro_winkler(a, text).total_cmp(&strsim::jaro_winkler(b, text)));
-    Some(match near.filter(|near| strsim::jaro_winkler(near, text) > 0.7) {
+    Some(match config::nearest(text, names.iter().copied()) {
         Some(near) => format!("there is no command and no file `{text}`; did you mean `{near}`?"),
         None => format!("there is no command and no file `{text}`; the commands are {}", names.join(", ")),
     })
@@ -68,7 +67,7 @@ fn config_or_default(given: Option<&Path>) -> PathBuf {
 fn settings_of(config: &Path) -> Option<Settings> {
     let loaded = config::load(config);
     if loaded.settings.is_none() {
-        loaded.findings.iter().for_each(|finding| eprintln!("{finding}"));
+        loaded.findings.iter().for_each(|finding| eprintln!("{finding:#}"));
     }
     loaded.settings
 }

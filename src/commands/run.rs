@@ -3,10 +3,11 @@ use super::{EXIT_CONFIG, config_or_default};
 use crate::{
     aws,
     cli::Run,
-    config::{self, Sends, Settings},
-    daemon::{self, Options, Override, Signals},
+    config::{self, Finding, Sends, Settings},
+    daemon::{self, Options, Override, Reload, Signals},
     local::Printer,
     platform::descriptors::{self, Raised},
+    publish,
     telemetry::log::{self, LogOptions},
 };
 use anyhow::Context;
@@ -37,37 +38,40 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let mut signals = listening.context("signals could not be listened to")?;
     let path = config_or_default(arguments.config.as_deref());
     let host = if arguments.local.is_some() || arguments.dry_run { Sends::Nowhere } else { Sends::AsConfigured };
-    let Some(settings) = load(&path, host, &mut |line| eprintln!("{line}")) else {
+    let Some(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
     let log = start_log(&settings)?;
     log_panics(log.is_some());
     raise_descriptor_limit();
-    let own_log = settings.agent.own_log.clone();
-    let reload = || {
-        let new = load(&path, host, &mut |line| tracing::error!("{line}"))?;
-        if new.agent.own_log != own_log {
-            tracing::warn!("agent.logfile, agent.debug and agent.quiet take effect at the next start");
+    let read = || load(&path, host, &mut |finding| tracing::error!("{finding}"));
+    let in_force = |settings: &Settings| {
+        if let Err(error) = log::change(&log_options(settings)) {
+            tracing::error!("the own log stays as it was: {}", publish::chain(&error));
         }
-        Some(new)
     };
+    let reload = Reload { read: &read, in_force: &in_force };
     let options = Options { destination: destination(arguments), once: arguments.once };
     let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload));
     runtime.shutdown_timeout(BLOCKED);
-    let ended = ended.map_err(anyhow::Error::from);
-    if let (Err(error), Some(_)) = (&ended, &log) {
+    let Err(error) = ended else { return Ok(ExitCode::SUCCESS) };
+    let configuration = error.is_configuration();
+    let error = anyhow::Error::from(error);
+    if log.is_some() {
         // The chain goes to standard error too; a service's own log is where it will be looked for.
         tracing::error!("{error:#}");
     }
-    ended.map(|()| ExitCode::SUCCESS)
+    if configuration {
+        eprintln!("error: {error:#}");
+        return Ok(ExitCode::from(EXIT_CONFIG));
+    }
+    Err(error)
 }
 
 /// The settings, or `None` after saying what is wrong with the file. Warnings are said too.
-fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(String)) -> Option<Settings> {
+fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(&Finding)) -> Option<Settings> {
     let loaded = config::load_checked(path, sends);
-    for finding in &loaded.findings {
-        say(finding.to_string());
-    }
+    loaded.findings.iter().for_each(say);
     loaded.settings
 }
 
@@ -81,16 +85,19 @@ fn destination(arguments: &Run) -> Override {
 
 /// Start the own log. Where it goes; `None`: to standard error.
 fn start_log(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
-    let own = &settings.agent.own_log;
-    let rust_log = std::env::var("RUST_LOG").ok();
-    let (file, capped) = (own.file.clone(), aws::QUIET_TARGETS);
-    let options = LogOptions { file, named: own.named, debug: own.debug, quiet: own.quiet, rust_log, capped };
-    let log = log::init(&options)?;
+    let log = log::init(&log_options(settings))?;
     if let Some(file) = &log {
         // Whoever started it by hand would look at an empty screen.
         eprintln!("the log goes to {}", file.display());
     }
     Ok(log)
+}
+
+fn log_options(settings: &Settings) -> LogOptions {
+    let own = &settings.agent.own_log;
+    let rust_log = std::env::var("RUST_LOG").ok();
+    let (file, capped) = (own.file.clone(), aws::QUIET_TARGETS);
+    LogOptions { file, named: own.named, debug: own.debug, quiet: own.quiet, rust_log, capped }
 }
 
 fn raise_descriptor_limit() {

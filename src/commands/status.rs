@@ -46,25 +46,32 @@ fn sockets(settings: &Settings, arguments: &Status) -> Vec<PathBuf> {
         Some(folder) => vec![Override::Local(folder.clone())],
         None => vec![Override::AsConfigured, Override::Local(None)],
     };
-    let mut sockets: Vec<_> =
-        destinations.iter().map(|to| daemon::socket_path(&Home::of(settings, to).state)).collect();
-    sockets.dedup();
-    sockets
+    let homes = destinations.iter().flat_map(|to| Home::candidates(settings, to));
+    homes.map(|home| daemon::socket_path(&home.state)).collect()
 }
 
 fn ask(sockets: &[PathBuf], config: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut first = None;
+    let mut why: Option<(io::Error, &Path)> = None;
     for socket in sockets {
         match daemon::ask(socket) {
             Ok(document) => return Ok(document),
-            Err(error) => first = first.or(Some((error, socket))),
+            // One that is there and not for us tells more than one that is not there.
+            Err(error) if why.is_none() || error.kind() == io::ErrorKind::PermissionDenied => {
+                why = Some((error, socket))
+            }
+            Err(_) => {}
         }
     }
-    let (error, socket) = first.context("there is nobody to ask")?;
-    let (socket, config) = (socket.display(), config.display());
-    Err(error).with_context(|| {
-        format!("the daemon is not running, or not for this user: nobody answers at {socket}; start it with `amazon-cloudwatch-publisher {config}`")
-    })
+    let (error, socket) = why.context("there is nobody to ask")?;
+    let (at, config) = (socket.display(), config.display());
+    let said = if error.kind() == io::ErrorKind::PermissionDenied {
+        format!("a daemon at {at} may be asked by its own user and group only: ask as one of them, or with sudo")
+    } else {
+        format!(
+            "the daemon is not running: nobody answers at {at}; start it with `amazon-cloudwatch-publisher {config}`"
+        )
+    };
+    Err(error).context(said)
 }
 
 /// The daemon's configuration, if it is another file than the one that was named: a state folder may be shared by mistake.

@@ -3,7 +3,7 @@
 //! Exit codes: 0 when they can, 78 when one cannot (`EXIT_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
 use super::EXIT_CONFIG;
-use crate::config::{self, Finding, Sends};
+use crate::config::{self, Finding, Sends, count};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -52,10 +52,6 @@ fn as_text(out: &mut impl Write, files: usize, findings: &[Finding]) -> io::Resu
     };
     writeln!(out, "{}: {verdict}", count(files, "file"))?;
     out.flush()
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 #[cfg(test)]

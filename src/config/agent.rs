@@ -1,6 +1,6 @@
 //! Section `agent`, and the little that other sections say about reaching AWS.
 use super::{
-    authentication,
+    address, authentication,
     dialect::Dialect,
     finding::Severity,
     section::Section,
@@ -109,7 +109,7 @@ fn own_log(agent: &Section<'_>) -> OwnLog {
 }
 
 fn endpoints(root: &Section<'_>, agent: &Section<'_>) -> Endpoints {
-    let endpoint = |section: Section<'_>| section.child("endpoint_override").text().map(with_scheme);
+    let endpoint = |section: Section<'_>| address::endpoint(&section.child("endpoint_override"));
     Endpoints {
         all: endpoint(agent.clone()),
         metrics: endpoint(root.child("metrics")),
@@ -118,11 +118,6 @@ fn endpoints(root: &Section<'_>, agent: &Section<'_>) -> Endpoints {
         dualstack: agent.child("use_dualstack_endpoint").flag(),
         fips: agent.child("use_fips_endpoint").flag(),
     }
-}
-
-/// The agent takes a bare host name and means HTTPS.
-fn with_scheme(endpoint: &str) -> String {
-    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
 }
 
 fn spool(section: &Section<'_>) -> Spool {

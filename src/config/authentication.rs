@@ -1,5 +1,6 @@
 //! `agent.authentication`: with a password Cognito, with a certificate IoT, absent the default AWS chain.
 use super::{
+    address,
     section::Section,
     settings::{Authentication, Certificate, Cognito, Iot, Password},
 };
@@ -84,6 +85,9 @@ fn iot(section: &Section<'_>) -> Option<Iot> {
     if !section.means("certificate", &KEYS) {
         section.error("`certificate` is missing; it is needed to sign in through AWS IoT");
     }
+    address::iot(&section.child("iotUrl"));
+    address::path_part(&section.child("roleAlias"));
+    address::header(&section.child("thingName"));
     let certificate = certificate(&section.child("certificate"))?;
     let [url, role_alias, thing_name] = complete?;
     Some(Iot { url, role_alias, thing_name, certificate })

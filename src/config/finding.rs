@@ -90,7 +90,7 @@ impl fmt::Display for Finding {
 impl std::error::Error for Finding {}
 
 /// The candidate that `word` was most likely meant to be: at most one slip in three letters, letter case aside.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     if word.len() > LONGEST_WORD {
         return None;
     }

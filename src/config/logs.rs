@@ -51,6 +51,9 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
     let collected = logs.child("logs_collected");
     windows_events(&collected.child("windows_events"));
     let wait = if dialect.agent { WAIT_AGENT } else { WAIT };
+    let mut files = files(&collected.path(&["files", "collect_list"]), &defaults);
+    let mut journal = journal(&collected.child("journal"), &defaults);
+    one_retention_each(&mut files, journal.as_mut());
     Logs {
         interval: Duration::from_secs(
             root.path(&["agent", "logs_collection_interval"])
@@ -58,8 +61,8 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
                 .or_else(|| logs.child("force_flush_interval").unsigned())
                 .unwrap_or(wait),
         ),
-        files: files(&collected.path(&["files", "collect_list"]), &defaults),
-        journal: journal(&collected.child("journal"), &defaults),
+        files: files.into_iter().map(|(_, file)| file).collect(),
+        journal,
         role_arn: agent::role(&logs).or_else(|| agent_role.map(str::to_owned)),
     }
 }
@@ -78,7 +81,7 @@ fn journal(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
     Some(Journal { at: section.at.clone(), target, filter })
 }
 
-fn files(section: &Section<'_>, defaults: &Defaults<'_>) -> Vec<FileItem> {
+fn files<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<'a>, FileItem)> {
     let items = section.items();
     if section.exists() && items.is_empty() && section.node().is_some_and(|node| node.kind() == "a list") {
         if defaults.dialect.agent {
@@ -88,15 +91,14 @@ fn files(section: &Section<'_>, defaults: &Defaults<'_>) -> Vec<FileItem> {
         }
     }
     let mut streams = Streams::taken([JOURNAL_STREAM]);
-    let mut files: Vec<(Section<'_>, FileItem)> = Vec::with_capacity(items.len());
+    let mut files: Vec<(Section<'a>, FileItem)> = Vec::with_capacity(items.len());
     for item in items {
         if let Some(file) = file(&item, defaults, &mut streams) {
             files.push((item, file));
         }
     }
-    one_retention_each(&mut files);
     once_each(&files);
-    files.into_iter().map(|(_, file)| file).collect()
+    files
 }
 
 /// `None`: reported, and not run.
@@ -175,9 +177,14 @@ fn base_name(section: &Section<'_>, path: &str, streams: &mut Streams) -> Option
     Some(stream)
 }
 
-/// A group has one retention: the one that any of its items names. Items that differ are reported.
-fn one_retention_each(files: &mut [(Section<'_>, FileItem)]) {
+/// A group has one retention: the one that anything that goes there names, the journal included. Items that differ are reported.
+fn one_retention_each(files: &mut [(Section<'_>, FileItem)], journal: Option<&mut Journal>) {
     let mut named: HashMap<String, (u16, String)> = HashMap::new();
+    if let Some(Journal { at, target, .. }) = &journal
+        && let Some(days) = target.retention_in_days
+    {
+        named.insert(target.group.clone(), (days, at.clone()));
+    }
     for (item, file) in files.iter() {
         let Some(days) = file.target.retention_in_days else { continue };
         let (first, at) = named.entry(file.target.group.clone()).or_insert_with(|| (days, item.at.clone()));
@@ -186,8 +193,9 @@ fn one_retention_each(files: &mut [(Section<'_>, FileItem)]) {
                 .error(format!("a group has one retention: {at} keeps the events of this one for {first} days"));
         }
     }
-    for (_, file) in files {
-        file.target.retention_in_days = named.get(&file.target.group).map(|(days, _)| *days);
+    let targets = files.iter_mut().map(|(_, file)| &mut file.target).chain(journal.map(|journal| &mut journal.target));
+    for target in targets {
+        target.retention_in_days = named.get(&target.group).map(|(days, _)| *days);
     }
 }
 

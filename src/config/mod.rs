@@ -7,6 +7,7 @@
 //! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host. Both find everything in one
 //! run. Nothing here keeps state, waits, or prints. To add a key: its line in `keys`, its field in `settings`, and its reader in the
 //! file of its section.
+mod address;
 mod agent;
 mod authentication;
 mod checks;
@@ -26,8 +27,9 @@ mod shape;
 mod surroundings;
 
 pub use file::File;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
+pub use shape::count;
 
 use dialect::Dialect;
 use section::{Findings, Section};

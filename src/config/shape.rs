@@ -49,6 +49,8 @@ pub struct List {
 #[derive(Clone, Copy)]
 pub struct Table {
     pub keys: &'static [Key],
+    /// More keys, which other tables have too.
+    pub shared: &'static [Key],
     pub others: Others,
     /// Keys that must be there.
     pub needs: &'static [&'static str],
@@ -96,7 +98,7 @@ pub const fn later(name: &'static str, shape: Shape) -> Key {
 
 /// An object with these keys, of which none must be there.
 pub const fn table(keys: &'static [Key], others: Others) -> Table {
-    Table { keys, others, needs: &[], needs_any: &[], min: 0, max: usize::MAX }
+    Table { keys, shared: &[], others, needs: &[], needs_any: &[], min: 0, max: usize::MAX }
 }
 
 /// A list of any length.
@@ -188,7 +190,7 @@ impl Walk<'_> {
     }
 
     fn table(&self, table: &Table, section: &Section<'_>, later: bool) {
-        let names: Vec<&str> = table.keys.iter().map(|key| key.name).collect();
+        let names: Vec<&str> = table.all().map(|key| key.name).collect();
         for needed in table.needs.iter().filter(|needed| !section.means(needed, &names)) {
             section.error(format!("`{needed}` is missing"));
         }
@@ -204,7 +206,7 @@ impl Walk<'_> {
         }
         for entry in entries {
             let key = section.key(entry);
-            match table.keys.iter().find(|known| known.name == entry.key) {
+            match table.all().find(|known| known.name == entry.key) {
                 Some(known) => {
                     if known.later && !later {
                         not_yet(&key);
@@ -217,7 +219,7 @@ impl Walk<'_> {
     }
 
     fn other(&self, table: &Table, key: &Section<'_>, value: &Section<'_>, name: &str, later: bool) {
-        let known = || nearest(name, table.keys.iter().map(|key| key.name));
+        let known = || nearest(name, table.all().map(|key| key.name));
         let severity = match table.others {
             Others::Accept => return,
             Others::Each(shape) => return self.check(&shape, value, later),
@@ -236,6 +238,12 @@ impl Walk<'_> {
             Severity::Warning => "unknown key; ignored",
         };
         key.report(severity, why.into(), known());
+    }
+}
+
+impl Table {
+    fn all(&self) -> impl Iterator<Item = &'static Key> {
+        self.keys.iter().chain(self.shared)
     }
 }
 
@@ -310,7 +318,8 @@ fn range(min: i64, max: i64) -> String {
     if max == i64::MAX { format!("{min} or more") } else { format!("from {min} to {max}") }
 }
 
-fn count(n: usize, what: &str) -> String {
+/// `1 error`, `2 errors`.
+pub fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 

@@ -1,5 +1,8 @@
-//! Opens a lane for each log target when its first chunk is about to come: a stage that cuts batches and a publisher that
-//! sends them. A lane ends by itself when its last source lets go of it.
+//! A lane for each log target: a stage that cuts batches and a publisher that sends them.
+//!
+//! A lane is opened by the first source that asks for it, at the start, and shared by all that name the same target. It ends by
+//! itself when its last source lets go of it, at the stop; at the deadline it is ended, whatever it is at: what it had is not
+//! acknowledged and will be read again.
 use crate::{
     model::{Chunk, Outlet, Room, Target},
     pipeline::{BodyPool, Lane, batch_logs},
@@ -11,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::{runtime::Handle, sync::mpsc};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Chunks that wait in front of a stage, each at most about 256 KiB: one to work on while the next is read.
 const CHUNKS: usize = 2;
@@ -22,6 +25,7 @@ const BATCHES: usize = 1;
 pub struct Lanes {
     runtime: Handle,
     tasks: TaskTracker,
+    end: CancellationToken,
     publisher: LogPublisher,
     interval: Duration,
     bodies: BodyPool,
@@ -34,10 +38,10 @@ struct Open {
 }
 
 impl Lanes {
-    /// No lane yet. Tasks run on the current runtime and are counted by `tasks`.
-    pub fn new(publisher: LogPublisher, interval: Duration, tasks: TaskTracker) -> Self {
+    /// No lane yet. Tasks run on the current runtime, are counted by `tasks`, and are dropped at `end`.
+    pub fn new(publisher: LogPublisher, interval: Duration, tasks: TaskTracker, end: CancellationToken) -> Self {
         let (bodies, open) = (BodyPool::default(), Mutex::default());
-        Self { runtime: Handle::current(), tasks, publisher, interval, bodies, open }
+        Self { runtime: Handle::current(), tasks, end, publisher, interval, bodies, open }
     }
 
     fn start(&self, target: &Arc<Target>, rooms: &Arc<Mutex<Vec<Arc<Room>>>>) -> mpsc::Sender<Chunk> {
@@ -45,9 +49,15 @@ impl Lanes {
         let (batches, to_publisher) = mpsc::channel(BATCHES);
         let (interval, bodies) = (self.interval, self.bodies.clone());
         let lane = Lane { target: target.clone(), interval, rooms: rooms.clone(), bodies };
-        self.tasks.spawn_on(batch_logs(lane, from_sources, batches), &self.runtime);
-        self.tasks.spawn_on(self.publisher.clone().run(target.clone(), to_publisher), &self.runtime);
+        self.spawn(batch_logs(lane, from_sources, batches));
+        self.spawn(self.publisher.clone().run(target.clone(), to_publisher));
         chunks
+    }
+
+    fn spawn(&self, part: impl Future<Output = ()> + Send + 'static) {
+        let end = self.end.clone();
+        let part = async move { _ = end.run_until_cancelled(part).await };
+        self.tasks.spawn_on(part, &self.runtime);
     }
 }
 

@@ -6,11 +6,12 @@
 //!  journald    ┴ Chunk ─> batch_logs ─ LogBatch ─> LogPublisher ─> Put ─> positions   (one such lane a target)
 //! ```
 //!
-//! Start needs no network. Stop: only the sources hear it; each stage ends when its input ends; one deadline for all. What
+//! Start needs no network. A new configuration is planned while the old one runs; only one that can be started stops it. Stop: only the sources hear it; each stage ends when its input ends; one deadline for all. What
 //! is not acknowledged by then is read again, what is not sent by then is spooled.
 mod identity;
 mod lanes;
 mod once;
+mod plan;
 mod scratch;
 mod signals;
 mod state;
@@ -20,13 +21,16 @@ mod wiring;
 
 pub use identity::{Identity, IdentityError};
 pub use signals::{Request, Signals};
-pub use state::{Home, StateError, StateFolder, default_store};
+pub use state::{Home, StateError, StateFolder, usual_stores};
 pub use status::{ask, socket_path};
 
 use crate::{
     config::Settings,
     publish::{Put, chain},
+    telemetry::log,
 };
+use futures_util::future::BoxFuture;
+use plan::Plan;
 use std::{
     io,
     path::PathBuf,
@@ -82,55 +86,83 @@ pub enum DaemonError {
     Interrupted,
 }
 
-/// Run until asked to stop. `reload` reads the configuration again; it says itself what is wrong with it.
-///
-/// A new configuration that cannot be started changes nothing: the old one goes on.
+impl DaemonError {
+    /// Whether only another configuration or environment can help: a service manager must not try again.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Aws(_) => true,
+            Self::State(_)
+            | Self::Identity(_)
+            | Self::Placeholder { .. }
+            | Self::Positions(_)
+            | Self::Spool(_)
+            | Self::Local(_)
+            | Self::Thread { .. }
+            | Self::TaskEnded(_)
+            | Self::Undelivered { .. }
+            | Self::Interrupted => false,
+        }
+    }
+}
+
+/// What whoever reads the configuration does when a reload is asked for.
+pub struct Reload<'a> {
+    /// Reads it again, and says itself what is wrong with it.
+    pub read: &'a dyn Fn() -> Option<Settings>,
+    /// Told which settings run from now on.
+    pub in_force: &'a dyn Fn(&Settings),
+}
+
+/// Run until asked to stop. A new configuration that cannot be started changes nothing: the old one goes on.
 ///
 /// # Errors
 /// When it cannot start, or cannot go on.
 pub async fn run(
-    mut settings: Settings,
+    settings: Settings,
     options: &Options,
     signals: &mut Signals,
-    reload: &dyn Fn() -> Option<Settings>,
+    reload: &Reload<'_>,
 ) -> Result<(), DaemonError> {
-    let Some(mut running) = start(&settings, options, signals).await? else { return Ok(()) };
+    let Some(mut plan) = first_plan(settings, options, signals).await? else { return Ok(()) };
+    let mut running = Running::start(&plan, options).await?;
     loop {
-        let ended = attend(&mut running, &settings, options, signals, reload).await;
-        stop(running, &settings, signals).await?;
+        let ended = attend(&mut running, &plan.settings, options, signals, reload).await;
+        stop(running, &plan.settings, signals).await?;
         let Ended::Reload(new) = ended? else { return Ok(()) };
-        let started = match start(&new, options, signals).await {
-            Ok(started) => {
-                settings = *new;
-                started
+        running = match Running::start(&new, options).await {
+            Ok(running) => {
+                plan = *new;
+                (reload.in_force)(&plan.settings);
+                running
             }
             Err(error) => {
-                tracing::error!("the new configuration cannot be started, so the old one goes on: {}", chain(&error));
-                start(&settings, options, signals).await?
+                old_goes_on(&error);
+                // With the names that it had: nothing is asked again that may fail now.
+                Running::start(&plan, options).await?
             }
         };
-        match started {
-            Some(again) => running = again,
-            None => return Ok(()),
-        }
     }
+}
+
+fn old_goes_on(error: &DaemonError) {
+    tracing::error!("the new configuration cannot be started, so the old one goes on: {}", chain(error));
 }
 
 /// Why it runs no more.
 enum Ended {
     /// It was asked to, or had only one round to do.
     Stopped,
-    /// It is to go on with these settings.
-    Reload(Box<Settings>),
+    /// It is to go on like this.
+    Reload(Box<Plan>),
 }
 
-/// Start everything; `None` when a request to stop came first: the command that names this machine may take its time.
-async fn start(settings: &Settings, options: &Options, signals: &mut Signals) -> Result<Option<Running>, DaemonError> {
-    let mut starting = pin!(Running::start(settings, options));
+/// The plan to start with; `None` when a request to stop came first: the command that names this machine may take its time.
+async fn first_plan(settings: Settings, options: &Options, signals: &mut Signals) -> Result<Option<Plan>, DaemonError> {
+    let mut making = pin!(Plan::make(settings, options));
     let mut reload = false;
-    let started = loop {
+    let made = loop {
         tokio::select! {
-            started = &mut starting => break started,
+            made = &mut making => break made,
             request = signals.next() => match request {
                 Request::Stop => return Ok(None),
                 Request::Reload => reload = true,
@@ -140,7 +172,7 @@ async fn start(settings: &Settings, options: &Options, signals: &mut Signals) ->
     if reload {
         signals.put_back(Request::Reload);
     }
-    started.map(Some)
+    made.map(Some)
 }
 
 /// Wait for the end, or for a reason to end.
@@ -149,24 +181,42 @@ async fn attend(
     settings: &Settings,
     options: &Options,
     signals: &mut Signals,
-    reload: &dyn Fn() -> Option<Settings>,
+    reload: &Reload<'_>,
 ) -> Result<Ended, DaemonError> {
     let Running { tasks, board, state, .. } = running;
     let mut round = pin!(once::finished(board, settings.metrics.is_some()));
     let mut taken = pin!(state.taken());
+    let mut minute = tokio::time::interval(Duration::from_mins(1));
+    // A configuration that is asked for anew while one is being planned takes its place.
+    let mut planning: Option<BoxFuture<'_, Result<Plan, DaemonError>>> = None;
     loop {
         tokio::select! {
             request = signals.next() => match request {
                 Request::Stop => return Ok(Ended::Stopped),
-                Request::Reload => match reload() {
-                    Some(settings) => return Ok(Ended::Reload(Box::new(settings))),
+                Request::Reload => match (reload.read)() {
+                    Some(new) => planning = Some(Box::pin(Plan::make(new, options))),
                     None => tracing::error!("the configuration was not reloaded; the old one stays in force"),
                 },
             },
+            planned = planned(&mut planning) => {
+                planning = None;
+                match planned {
+                    Ok(plan) => return Ok(Ended::Reload(Box::new(plan))),
+                    Err(error) => old_goes_on(&error),
+                }
+            }
             name = tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
             by = &mut taken => return Err(by.into()),
             done = &mut round, if options.once => return done.map(|()| Ended::Stopped),
+            _ = minute.tick() => log::tell_repeats(),
         }
+    }
+}
+
+async fn planned<T>(planning: &mut Option<BoxFuture<'_, T>>) -> T {
+    match planning {
+        Some(planning) => planning.await,
+        None => std::future::pending().await,
     }
 }
 

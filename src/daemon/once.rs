@@ -1,14 +1,19 @@
 //! `--once`: when the one round is done, and when there is no use in waiting for it any longer.
+//!
+//! The round is done when the first reading is delivered and what the sources held when they were first seen. What is written
+//! meanwhile is for the next round: a log that never pauses must not keep this one from ending. A last line without a line end
+//! stays in its file, as it does in a long run, and is said. A journal says itself when all that was there has been read.
 use super::DaemonError;
 use crate::{
     model::SourceId,
+    platform::files,
     telemetry::{
-        board::{Board, Page},
+        board::{Board, Page, SourceState},
         counters,
     },
 };
-use std::{collections::BTreeMap, time::Duration};
-use tokio::time::{Instant, sleep};
+use std::{collections::BTreeMap, path::Path, time::Duration};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The longest time that a round waits without any progress. Longer than the back-off after a call or two that failed, and short
 /// enough for a timer or a script that runs one round after the other.
@@ -20,8 +25,11 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Looks in a row that must find nothing left to do.
 const QUIET: u32 = 2;
 
-/// Ends when the first reading is delivered, and what the sources held when they were first seen. What is written meanwhile is for
-/// the next round: a log that never pauses must not keep this one from ending.
+/// No unfinished line is longer: what passes it is sent in parts.
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Ends when the round is done.
 ///
 /// # Errors
 /// When nothing is delivered any more for [`STALLED`] although something is left.
@@ -29,7 +37,11 @@ pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
     let mut round = Round::new(metrics);
     loop {
         sleep(LOOK).await;
+        round.unfinished = unfinished_lines(board.read()).await;
         if let Some(end) = round.look(&board.read(), Sent::so_far()) {
+            if end.is_ok() {
+                round.tell(&board.read());
+            }
             return end;
         }
     }
@@ -61,11 +73,14 @@ struct Round {
     since: Instant,
     /// Up to where each source is to be delivered.
     goals: BTreeMap<SourceId, u64>,
+    /// Files whose rest is a line without an end, and where that begins.
+    unfinished: BTreeMap<SourceId, u64>,
 }
 
 impl Round {
     fn new(metrics: bool) -> Self {
-        Self { metrics, quiet: 0, progress: 0, since: Instant::now(), goals: BTreeMap::new() }
+        let (goals, unfinished) = (BTreeMap::new(), BTreeMap::new());
+        Self { metrics, quiet: 0, progress: 0, since: Instant::now(), goals, unfinished }
     }
 
     fn look(&mut self, page: &Page, sent: Sent) -> Option<Result<(), DaemonError>> {
@@ -74,7 +89,10 @@ impl Round {
         if progress != self.progress {
             (self.progress, self.since) = (progress, Instant::now());
         }
-        let behind = self.behind(page);
+        let mut behind = false;
+        for (id, source) in &page.sources {
+            behind |= self.is_behind(*id, source);
+        }
         let failing = page.destinations.values().any(|d| d.failures_in_a_row > 0 || d.waiting_batches > 0);
         let busy = behind || failing || (self.metrics && sent.readings == 0);
         self.quiet = if busy { 0 } else { self.quiet + 1 };
@@ -85,22 +103,60 @@ impl Round {
     }
 
     /// Whether a source has not come to its goal.
-    fn behind(&mut self, page: &Page) -> bool {
-        let mut behind = false;
-        for (id, source) in &page.sources {
-            // A journal has no size: its goal is the place where everything that was read is delivered for the first time.
-            let goal = match (source.size, self.goals.get(id)) {
-                (_, Some(goal)) => *goal,
-                (Some(size), None) => *self.goals.entry(*id).or_insert(size),
-                (None, None) if source.read > 0 && source.acknowledged >= source.read => {
-                    *self.goals.entry(*id).or_insert(source.read)
-                }
-                (None, None) => source.read,
-            };
-            behind |= source.acknowledged < goal;
+    fn is_behind(&mut self, id: SourceId, source: &SourceState) -> bool {
+        if source.catching_up {
+            return true;
         }
-        behind
+        let goal = *self.goals.entry(id).or_insert(source.size.unwrap_or(source.read));
+        let rest_has_no_end = self.unfinished.get(&id).is_some_and(|from| *from <= source.acknowledged);
+        source.acknowledged < goal && !rest_has_no_end
     }
+
+    /// What stays where it is.
+    fn tell(&self, page: &Page) {
+        for (id, source) in &page.sources {
+            let (Some(goal), Some(from)) = (self.goals.get(id), self.unfinished.get(id)) else { continue };
+            if let Some(bytes) = goal.checked_sub(*from).filter(|bytes| *bytes > 0) {
+                tracing::warn!(
+                    path = source.name,
+                    bytes,
+                    "the last line has no line end yet: it stays in the file for a later run"
+                );
+            }
+        }
+    }
+}
+
+/// The files of which everything is delivered but a line without an end, and where that begins.
+async fn unfinished_lines(page: Page) -> BTreeMap<SourceId, u64> {
+    let candidates: Vec<_> = page
+        .sources
+        .into_iter()
+        .filter(|(_, s)| s.size.is_some_and(|size| size > s.acknowledged && size - s.acknowledged <= LONGEST_LINE))
+        .filter(|(_, s)| s.read == s.acknowledged)
+        .collect();
+    if candidates.is_empty() {
+        return BTreeMap::new();
+    }
+    let look = tokio::task::spawn_blocking(move || {
+        let unfinished = candidates.into_iter().filter(|(_, s)| is_unfinished(Path::new(&s.name), s.acknowledged));
+        unfinished.map(|(id, s)| (id, s.acknowledged)).collect()
+    });
+    // A mount that does not answer tells nothing: then the round is given up when it stalls.
+    timeout(STALLED / 3, look).await.ok().and_then(Result::ok).unwrap_or_default()
+}
+
+/// Whether the file goes on behind `from`, but without a line end.
+fn is_unfinished(path: &Path, from: u64) -> bool {
+    let read = || {
+        let file = files::open(path)?;
+        let rest = files::stat_open(&file)?.size.saturating_sub(from);
+        let mut bytes = vec![0; usize::try_from(rest.min(LONGEST_LINE)).unwrap_or(0)];
+        let length = files::read_at(&file, &mut bytes, from)?;
+        bytes.truncate(length);
+        Ok::<_, std::io::Error>(bytes)
+    };
+    read().is_ok_and(|rest| !rest.is_empty() && memchr::memchr(b'\n', &rest).is_none())
 }
 
 /// What the destinations complain of; when none does, which sources are behind.
@@ -113,7 +169,7 @@ fn reason(page: &Page) -> String {
             reasons.push(format!("{name}: {why}"));
         }
     }
-    let behind = page.sources.values().filter(|s| s.size.unwrap_or(s.read) > s.acknowledged);
+    let behind = page.sources.values().filter(|s| s.catching_up || s.size.unwrap_or(s.read) > s.acknowledged);
     let complaints = behind.filter_map(|s| s.last_error.as_ref().map(|why| format!("{}: {why}", s.name)));
     reasons.extend(complaints);
     if reasons.is_empty() { "there was no answer".to_owned() } else { reasons.join("; ") }
@@ -153,12 +209,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_journal_is_done_when_all_that_was_read_was_delivered_once() {
+    async fn a_journal_is_waited_for_until_what_was_there_is_read_and_delivered() {
         let (mut round, id) = (Round::new(false), SourceId::unique());
-        for (read, acknowledged) in [(5, 0), (8, 5), (8, 8)] {
-            assert!(round.look(&page(id, None, read, acknowledged), NOTHING).is_none());
+        let journal = |catching_up, read, acknowledged| {
+            let mut page = page(id, None, read, acknowledged);
+            page.sources.values_mut().for_each(|line| line.catching_up = catching_up);
+            page
+        };
+        for (catching_up, read, acknowledged) in [(true, 0, 0), (true, 0, 0), (true, 5, 5), (true, 8, 5), (false, 8, 5)]
+        {
+            assert!(round.look(&journal(catching_up, read, acknowledged), NOTHING).is_none());
         }
-        assert!(matches!(round.look(&page(id, None, 12, 8), NOTHING), Some(Ok(()))));
+        assert!(round.look(&journal(false, 12, 8), NOTHING).is_none());
+        assert!(matches!(round.look(&journal(false, 14, 8), NOTHING), Some(Ok(()))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_last_line_without_an_end_does_not_hold_up_the_round() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "one\ntwo\nthr").expect("written");
+        let (board, id) = (Board::default(), SourceId::unique());
+        let delivered = |upto| {
+            board.source(id, |s| {
+                s.name = file.path().display().to_string();
+                (s.size, s.read, s.acknowledged) = (Some(11), upto, upto);
+            });
+        };
+        delivered(4);
+        assert!(unfinished_lines(board.read()).await.is_empty(), "another line ends");
+        let begun = Instant::now();
+        delivered(8);
+        finished(&board, false).await.expect("all that ends in a line end is delivered");
+        assert!(begun.elapsed() < STALLED);
+        assert!(!is_unfinished(file.path(), 11) && !is_unfinished(Path::new("/no/such/file"), 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use crate::{
     platform::{self, files},
 };
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, TryLockError},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -31,34 +31,41 @@ pub struct Home {
 }
 
 impl Home {
-    /// Of a daemon with these settings that sends there.
+    /// Of a daemon with these settings that sends there and is about to start as this user.
     pub fn of(settings: &Settings, destination: &Override) -> Self {
+        Self::within(settings, destination, writable_folder)
+    }
+
+    /// Where a daemon with these settings may be, whoever started it. Only says where; nothing is looked at, nothing is made.
+    pub fn candidates(settings: &Settings, destination: &Override) -> Vec<Self> {
+        let mut homes =
+            platform::host::state_folders().map(|usual| Self::within(settings, destination, || usual)).to_vec();
+        homes.dedup();
+        homes
+    }
+
+    fn within(settings: &Settings, destination: &Override, usual: impl FnOnce() -> PathBuf) -> Self {
+        let configured = || settings.agent.state_folder.clone().unwrap_or_else(usual);
         let named = match (destination, settings.agent.destination) {
             (Override::Local(named), _) => named.clone(),
             (Override::AsConfigured | Override::DryRun(_), Destination::Local) => None,
             (Override::AsConfigured | Override::DryRun(_), Destination::Aws) => {
-                return Self { state: configured(settings), store: None };
+                return Self { state: configured(), store: None };
             }
         };
-        let store = named.or_else(|| settings.local.folder.clone()).unwrap_or_else(|| configured(settings).join(STORE));
+        let store = named.or_else(|| settings.local.folder.clone()).unwrap_or_else(|| configured().join(STORE));
         Self { state: store.join(STATE), store: Some(store) }
     }
 }
 
-/// The configured state folder, else the installed daemon's if it can be written, else the user's own.
-fn configured(settings: &Settings) -> PathBuf {
-    settings.agent.state_folder.clone().unwrap_or_else(default_folder)
+fn writable_folder() -> PathBuf {
+    let [system, own] = platform::host::state_folders();
+    if platform::host::check_writable(&system).is_ok() { system } else { own }
 }
 
-/// The folder of a daemon whose configuration names none.
-fn default_folder() -> PathBuf {
-    // Without a home there is only the working folder left, where somebody will see it.
-    platform::host::default_state_folder().unwrap_or_else(|| "amazon-cloudwatch-publisher-state".into())
-}
-
-/// The embedded store of a daemon whose configuration names neither it nor a state folder.
-pub fn default_store() -> PathBuf {
-    default_folder().join(STORE)
+/// The embedded stores that there may be where no configuration is at hand.
+pub fn usual_stores() -> [PathBuf; 2] {
+    platform::host::state_folders().map(|folder| folder.join(STORE))
 }
 
 /// The state folder, locked for as long as this lives.
@@ -130,14 +137,9 @@ const LOCK: &str = "lock";
 
 fn locked(path: &Path) -> Result<File, StateError> {
     let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
-    platform::private_folder(path).map_err(unusable)?;
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join(LOCK))
-        .map_err(unusable)?;
+    // The status socket in it is for the group too.
+    platform::passable_folder(path).map_err(unusable)?;
+    let mut lock = platform::private_lock(&path.join(LOCK)).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -203,6 +205,19 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");
         Home::of(&crate::config::load(file.path()).settings.expect("valid"), destination)
+    }
+
+    #[test]
+    fn whoever_looks_for_a_daemon_makes_nothing_and_knows_both_places() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "{}").expect("written");
+        let settings = crate::config::load(file.path()).settings.expect("valid");
+        let states: Vec<_> =
+            Home::candidates(&settings, &Override::AsConfigured).into_iter().map(|h| h.state).collect();
+        assert_eq!(states, platform::host::state_folders());
+        assert!(states.contains(&Home::of(&settings, &Override::AsConfigured).state));
+        let named = Override::Local(Some("/d".into()));
+        assert_eq!(Home::candidates(&settings, &named), [Home::of(&settings, &named)]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The status socket: whoever connects gets one JSON document about the running daemon, and the end of the stream.
 //!
-//! It lies in the state folder, readable by its owner and group, and goes with the daemon. One that somebody removes is made
+//! It lies in the state folder, for its owner and group (so that folder lets the group pass), and goes with the daemon. One that somebody removes is made
 //! again. A daemon that cannot open it runs without it and says so.
 use crate::{
     model::Timestamp,

@@ -1,32 +1,25 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Home, Identity, Options, Override, StateFolder, lanes::Lanes, scratch::Scratch, status, tasks::Tasks,
+    DaemonError, Options, Override, StateFolder, lanes::Lanes, plan::Plan, scratch::Scratch, status, tasks::Tasks,
 };
 use crate::{
-    aws,
-    config::{
-        Settings, placeholder,
-        settings::{FileItem, TargetTemplate},
-    },
-    local,
+    aws, local,
     logs::{files, journald},
     metrics,
-    model::{Checkpoints, Outlet, Room, Target, Timestamp},
+    model::{Checkpoints, Outlet, Room, Timestamp},
     pipeline::batch_metrics,
-    positions,
+    platform, positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
     telemetry::board::Board,
 };
 use std::{
-    borrow::Cow,
-    path::Path,
     sync::{Arc, mpsc as std_mpsc},
     time::Duration,
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -35,18 +28,25 @@ const READINGS: usize = 4;
 /// Metric batches that wait for their publisher.
 const METRIC_BATCHES: usize = 16;
 
+/// Parts of the time for a stop: when metrics go to the spool, and when log batches are given up for this run, so that there is
+/// time left to save what was acknowledged.
+const SPOOL_AT: f64 = 0.7;
+const END_LANES_AT: f64 = 0.9;
+
 /// The daemon with everything in it.
 pub struct Running {
     pub tasks: Tasks,
     pub board: Arc<Board>,
     lanes: TaskTracker,
     positions: Arc<positions::Store>,
-    /// Heard by the sources only.
-    stop: CancellationToken,
+    /// Heard by the sources only: from here on they hand on nothing new.
+    stop_sources: CancellationToken,
     /// From here on no log batch is tried again.
-    stopping: CancellationToken,
+    no_retries: CancellationToken,
     /// From here on unsent metric batches go to the spool.
-    hurry: CancellationToken,
+    spool_now: CancellationToken,
+    /// Here the lanes end, whatever they are at.
+    end_lanes: CancellationToken,
     wake: std_mpsc::Sender<files::Wake>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
     pub state: StateFolder,
@@ -55,15 +55,20 @@ pub struct Running {
 }
 
 impl Running {
-    /// Claim the state, name the machine, build and start everything.
-    pub async fn start(settings: &Settings, options: &Options) -> Result<Self, DaemonError> {
-        let home = Home::of(settings, &options.destination);
+    /// Claim the state, build and start everything.
+    ///
+    /// # Errors
+    /// When the state folder, the spool or the embedded store cannot be used. Nothing is left running then.
+    pub async fn start(plan: &Plan, options: &Options) -> Result<Self, DaemonError> {
         let scratch = match options.destination {
-            Override::DryRun(_) => Some(Scratch::of(&home.state)?),
+            Override::DryRun(_) => Some(Scratch::of(&plan.home.state)?),
             Override::AsConfigured | Override::Local(_) => None,
         };
-        let state = StateFolder::claim(scratch.as_ref().map_or_else(|| home.state.clone(), Scratch::state))?;
-        let identity = Identity::find(&settings.agent.instance).await?;
+        if let Some(store) = &plan.home.store {
+            // Above the state folder, and as private as that. What is wrong with it is said by whoever uses it.
+            let _ = platform::passable_folder(store);
+        }
+        let state = StateFolder::claim(scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state))?;
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
         let (wake, wakes) = std_mpsc::channel();
@@ -71,17 +76,19 @@ impl Running {
             tasks: Tasks::default(),
             lanes: TaskTracker::new(),
             positions,
-            stop: CancellationToken::new(),
-            stopping: CancellationToken::new(),
-            hurry: CancellationToken::new(),
+            stop_sources: CancellationToken::new(),
+            no_retries: CancellationToken::new(),
+            spool_now: CancellationToken::new(),
+            end_lanes: CancellationToken::new(),
             board,
             wake,
             state,
             _scratch: scratch,
         };
-        let built = running.build(settings, options, &identity, home.store.as_deref(), wakes);
+        let built = running.build(plan, options, wakes);
         if let Err(error) = built {
             // What has been spawned may hold what the next start needs.
+            running.end_lanes.cancel();
             running.tasks.abort().await;
             return Err(error);
         }
@@ -90,31 +97,24 @@ impl Running {
 
     fn build(
         &mut self,
-        settings: &Settings,
+        plan: &Plan,
         options: &Options,
-        identity: &Identity,
-        store: Option<&Path>,
         wakes: std_mpsc::Receiver<files::Wake>,
     ) -> Result<(), DaemonError> {
-        let (put, destination) = self.destination(settings, options, identity, store)?;
-        self.open_status(settings, identity, destination, store);
-        self.start_metrics(settings, identity, put.clone())?;
-        self.start_logs(settings, options, identity, put, wakes)?;
-        let (config, state) = (settings.file.display(), self.state.path().display());
-        let store = store.map(|store| tracing::field::display(store.display()));
-        let (version, instance) = (env!("CARGO_PKG_VERSION"), &identity.instance_id);
+        let (put, destination) = self.destination(plan, options)?;
+        self.open_status(plan, destination);
+        self.start_metrics(plan, put.clone())?;
+        self.start_logs(plan, options, put, wakes)?;
+        let (config, state) = (plan.settings.file.display(), self.state.path().display());
+        let store = plan.home.store.as_ref().map(|store| tracing::field::display(store.display()));
+        let (version, instance) = (env!("CARGO_PKG_VERSION"), &plan.identity.instance_id);
         tracing::info!(version, %config, destination, instance, %state, store, "started");
         Ok(())
     }
 
-    fn destination(
-        &mut self,
-        settings: &Settings,
-        options: &Options,
-        identity: &Identity,
-        store: Option<&Path>,
-    ) -> Result<(Arc<dyn Put>, &'static str), DaemonError> {
-        match (&options.destination, store) {
+    fn destination(&mut self, plan: &Plan, options: &Options) -> Result<(Arc<dyn Put>, &'static str), DaemonError> {
+        let Plan { settings, identity, home, .. } = plan;
+        match (&options.destination, &home.store) {
             (Override::DryRun(put), _) => Ok((put.clone(), "dry-run")),
             (Override::AsConfigured | Override::Local(_), Some(folder)) => {
                 Ok((Arc::new(local::Store::open(folder, settings.local.retention)?), "local"))
@@ -122,31 +122,26 @@ impl Running {
             (Override::AsConfigured | Override::Local(_), None) => {
                 let connection = aws::connect(settings, &identity.instance_id, self.board.clone())?;
                 self.board.destination("credentials", |_| {});
-                self.tasks.spawn("credentials", connection.renewal.run(self.stopping.clone()));
+                self.tasks.spawn("credentials", connection.renewal.run(self.no_retries.clone()));
                 Ok((connection.put, "aws"))
             }
         }
     }
 
-    fn open_status(
-        &mut self,
-        settings: &Settings,
-        identity: &Identity,
-        destination: &'static str,
-        store: Option<&Path>,
-    ) {
+    fn open_status(&mut self, plan: &Plan, destination: &'static str) {
+        let Plan { settings, identity, home, .. } = plan;
         let path = status::socket_path(self.state.path());
         let about = status::About {
             config: std::path::absolute(&settings.file).unwrap_or_else(|_| settings.file.clone()),
             state_folder: self.state.path().to_path_buf(),
-            store: store.map(Path::to_path_buf),
+            store: home.store.clone(),
             instance_id: identity.instance_id.clone(),
             destination,
             started: Timestamp::now(),
         };
         match status::listen(&path) {
             Ok(listener) => {
-                let (board, stop) = (self.board.clone(), self.stop.clone());
+                let (board, stop) = (self.board.clone(), self.stop_sources.clone());
                 self.tasks.spawn("status", async move {
                     stop.run_until_cancelled(status::serve(listener, about, board)).await;
                 });
@@ -155,21 +150,17 @@ impl Running {
         }
     }
 
-    fn start_metrics(
-        &mut self,
-        settings: &Settings,
-        identity: &Identity,
-        put: Arc<dyn Put>,
-    ) -> Result<(), DaemonError> {
+    fn start_metrics(&mut self, plan: &Plan, put: Arc<dyn Put>) -> Result<(), DaemonError> {
+        let Plan { settings, identity, .. } = plan;
         // Without metrics the spool is served all the same: an earlier run may have left something there.
         let spool = Arc::new(Spool::open(&self.state.path().join("spool"), settings.agent.spool)?);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
         let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
-        let publisher = MetricPublisher { put, report, spool, spool_now: self.hurry.clone() };
+        let publisher = MetricPublisher { put, report, spool, spool_now: self.spool_now.clone() };
         self.tasks.spawn("metric publisher", publisher.run(to_publisher));
         let Some(metrics) = &settings.metrics else {
             // Nothing will come, but the end of the input must come with the stop, not before it.
-            let stop = self.stop.clone();
+            let stop = self.stop_sources.clone();
             self.tasks.spawn("no metrics", async move {
                 stop.cancelled().await;
                 drop(batches);
@@ -183,20 +174,21 @@ impl Running {
         let site = metrics::Site::new(&identity.instance_id, &identity.hostname, &metrics.append_dimensions);
         let collectors =
             metrics::Entry::find(metrics::THE_THIRTEEN).map(|entry| entry.build(&site)).into_iter().collect();
-        let offset = metrics::scheduler::fleet_offset(&identity.instance_id, metrics.interval);
-        let scheduler = metrics::scheduler::run(collectors, metrics.interval, offset, readings, self.stop.clone());
+        let offset = metrics::scheduler::fleet_offset(&identity.instance_id, &identity.hostname, metrics.interval);
+        let stop = self.stop_sources.clone();
+        let scheduler = metrics::scheduler::run(collectors, metrics.interval, offset, readings, stop);
         self.tasks.spawn("metric scheduler", scheduler);
         Ok(())
     }
 
     fn start_logs(
         &mut self,
-        settings: &Settings,
+        plan: &Plan,
         options: &Options,
-        identity: &Identity,
         put: Arc<dyn Put>,
         wakes: std_mpsc::Receiver<files::Wake>,
     ) -> Result<(), DaemonError> {
+        let logs = &plan.settings.logs;
         let positions = self.positions.clone();
         let publisher = LogPublisher {
             put,
@@ -204,24 +196,30 @@ impl Running {
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
-            no_retries: self.stopping.clone(),
+            no_retries: self.no_retries.clone(),
         };
         // One round has nothing to wait for.
-        let interval = if options.once { Duration::from_millis(200) } else { settings.logs.interval };
-        if settings.logs.journal.is_some() || !settings.logs.files.is_empty() {
+        let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
+        if logs.journal.is_some() || !logs.files.is_empty() {
             self.board.destination("logs", |_| {});
         }
-        let outlet: Arc<dyn Outlet> = Arc::new(Lanes::new(publisher, interval, self.lanes.clone()));
+        let outlet: Arc<dyn Outlet> =
+            Arc::new(Lanes::new(publisher, interval, self.lanes.clone(), self.end_lanes.clone()));
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
-        self.tasks.spawn("positions", positions::run(self.positions.clone(), self.hurry.clone()));
-        if let Some(journal) = &settings.logs.journal {
-            let target = target(&journal.target, &journal.at, identity)?;
-            let options = journald::Options::new(target, journal.filter.clone());
-            let (outlet, stop, board) = (outlet.clone(), self.stop.clone(), self.board.clone());
+        self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
+        if let (Some(journal), Some(target)) = (&logs.journal, &plan.journal) {
+            let options = journald::Options::new(target.clone(), journal.filter.clone());
+            let (outlet, stop, board) = (outlet.clone(), self.stop_sources.clone(), self.board.clone());
             self.tasks.spawn("journal", journald::run(options, checkpoints.clone(), outlet, board, stop));
         }
-        if !settings.logs.files.is_empty() {
-            let watches = settings.logs.files.iter().map(|item| watch(item, identity)).collect::<Result<_, _>>()?;
+        if !logs.files.is_empty() {
+            let watches = logs.files.iter().zip(&plan.files).map(|(item, target)| files::Watch {
+                path: item.path.clone(),
+                target: target.clone(),
+                filter: item.filter.clone(),
+                from_beginning: item.from_beginning,
+            });
+            let watches = watches.collect();
             let wake = self.wake.clone();
             let room = Room::new(move || {
                 // A tail thread that has ended needs no room.
@@ -254,36 +252,37 @@ impl Running {
 
     /// Take everything down: sources first, then what they fed, all within `limit`.
     pub async fn stop(mut self, limit: Duration) {
-        let deadline = Instant::now() + limit;
-        self.stopping.cancel();
-        self.stop.cancel();
+        let begun = Instant::now();
+        let deadline = begun + limit;
+        self.no_retries.cancel();
+        self.stop_sources.cancel();
         // The tail thread may have ended already.
         let _ = self.wake.send(files::Wake::Stop);
         self.lanes.close();
-        let hurry = self.hurry.clone();
-        let last_call = async {
-            tokio::time::sleep(limit.mul_f64(0.7)).await;
-            hurry.cancel();
-            std::future::pending::<()>().await;
+        let lanes_are_late = tokio::select! {
+            () = self.lanes.wait() => false,
+            () = async {
+                sleep_until(begun + limit.mul_f64(SPOOL_AT)).await;
+                self.spool_now.cancel();
+                sleep_until(begun + limit.mul_f64(END_LANES_AT)).await;
+            } => true,
         };
-        let drained = async {
-            let lanes_late = timeout_at(deadline, self.lanes.wait()).await.is_err();
-            hurry.cancel();
-            let mut late = self.tasks.wait(deadline).await;
-            if lanes_late {
-                late.push("log lanes");
+        self.spool_now.cancel();
+        // From here on nothing of us sends or acknowledges: a daemon that goes on with another configuration is alone.
+        self.end_lanes.cancel();
+        self.lanes.wait().await;
+        let (saved, mut late) =
+            tokio::join!(timeout_at(deadline, self.positions.save_now()), self.tasks.wait(deadline));
+        match saved {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                let error = crate::publish::chain(&error);
+                tracing::error!(error, "the positions could not be saved; some lines will be sent twice");
             }
-            late
-        };
-        let late = tokio::select! {
-            late = drained => late,
-            () = last_call => unreachable!("it never ends"),
-        };
-        if let Err(error) = self.positions.save_now().await {
-            tracing::error!(
-                error = crate::publish::chain(&error),
-                "the positions could not be saved; some lines will be sent twice"
-            );
+            Err(_) => late.push("the saving of the positions"),
+        }
+        if lanes_are_late {
+            late.push("log lanes");
         }
         if late.is_empty() {
             tracing::info!("stopped; everything that was read is delivered or kept");
@@ -295,25 +294,4 @@ impl Running {
         }
         self.tasks.abort().await;
     }
-}
-
-/// Fill the placeholders in.
-fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Arc<Target>, DaemonError> {
-    let fill = |text: &str, fit: fn(&str) -> Cow<'_, str>| {
-        let value = |name: &str| identity.value(name).map(|value| fit(&value).into_owned());
-        placeholder::fill(text, value).map_err(|unfilled| DaemonError::Placeholder {
-            at: at.to_owned(),
-            name: unfilled.name,
-            template: text.to_owned(),
-        })
-    };
-    let group = fill(&template.group, placeholder::group_value)?;
-    let stream = fill(&template.stream, placeholder::stream_value)?;
-    Ok(Arc::new(Target { group, stream, retention_in_days: template.retention_in_days }))
-}
-
-fn watch(item: &FileItem, identity: &Identity) -> Result<files::Watch, DaemonError> {
-    let target = target(&item.target, &item.at, identity)?;
-    let (path, filter) = (item.path.clone(), item.filter.clone());
-    Ok(files::Watch { path, target, filter, from_beginning: item.from_beginning })
 }

@@ -46,14 +46,12 @@ pub struct StoredPoint {
 pub struct Group {
     pub name: String,
     pub retention_in_days: Option<u16>,
-    pub created: Timestamp,
 }
 
 /// One log stream of a group.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Stream {
     pub name: String,
-    pub created: Timestamp,
     /// How many events were counted.
     pub events: u64,
     /// Time of the newest event that is kept.
@@ -155,9 +153,8 @@ impl Reader {
 
     /// Every log group, sorted by name.
     pub fn groups(&self) -> Result<Vec<Group>, LocalError> {
-        self.rows("SELECT name, retention_days, created FROM log_group ORDER BY name", (), |row| {
-            let created = Timestamp::from_millis(row.get(2)?);
-            Ok(Group { name: row.get(0)?, retention_in_days: row.get(1)?, created })
+        self.rows("SELECT name, retention_days FROM log_group ORDER BY name", (), |row| {
+            Ok(Group { name: row.get(0)?, retention_in_days: row.get(1)? })
         })
     }
 
@@ -168,16 +165,15 @@ impl Reader {
         let Some(id) = found.optional().map_err(|error| self.failed(error))? else { return Ok(None) };
         let id: i64 = id;
         let sql = "
-            SELECT s.name, s.created,
+            SELECT s.name,
                    (SELECT count(*) FROM event WHERE stream = s.id AND at >= ?2),
                    (SELECT max(at) FROM event WHERE stream = s.id)
             FROM log_stream s WHERE s.log_group = ?1 ORDER BY s.name";
         self.rows(sql, (id, since.as_millis()), |row| {
             Ok(Stream {
                 name: row.get(0)?,
-                created: Timestamp::from_millis(row.get(1)?),
-                events: count(row, 2)?,
-                last: row.get::<_, Option<i64>>(3)?.map(Timestamp::from_millis),
+                events: count(row, 1)?,
+                last: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_millis),
             })
         })
         .map(Some)

@@ -9,7 +9,7 @@ mod rates;
 pub mod scheduler;
 
 use crate::model::{Dimension, Points, Timestamp};
-use std::{io, sync::Arc, time::Instant};
+use std::{borrow::Cow, io, sync::Arc, time::Instant};
 
 /// Every collector there is, sorted by key.
 pub static COLLECTORS: &[Entry] = &[publisher::ENTRY];
@@ -33,7 +33,7 @@ pub trait Collector: Send {
 /// One line of the registry.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name in the configuration, in the own log and in the docs.
+    /// Its name in the own log and in the docs.
     pub key: &'static str,
     /// One line for people.
     pub summary: &'static str,
@@ -61,13 +61,30 @@ pub struct Site {
 }
 
 impl Site {
-    /// `InstanceId` and `Hostname`, then the pairs of `append_dimensions`. One that the user gave under the same name wins, because
-    /// CloudWatch takes a name once.
+    /// `InstanceId` and `Hostname`, then the pairs of `append_dimensions`, which has neither of these two: the configuration saw
+    /// to it.
     pub fn new(instance_id: &str, host_name: &str, append: &[Dimension]) -> Self {
-        let own = [Dimension::new("InstanceId", instance_id), Dimension::new("Hostname", host_name)];
-        let kept = own.into_iter().filter(|d| append.iter().all(|a| a.name != d.name));
-        Self { dimensions: kept.chain(append.iter().cloned()).collect() }
+        let own = [("InstanceId", instance_id), ("Hostname", host_name)];
+        let own = own.map(|(name, value)| Dimension::new(name, acceptable(name, value)));
+        Self { dimensions: own.into_iter().chain(append.iter().cloned()).collect() }
     }
+}
+
+/// A value that CloudWatch takes: one with other than printable ASCII characters would have every point refused.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+fn acceptable<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
+    let fits = |c: char| c == ' ' || c.is_ascii_graphic();
+    if value.chars().all(fits) {
+        return Cow::Borrowed(value);
+    }
+    let replaced: String = value.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    tracing::warn!(
+        dimension = name,
+        value,
+        replaced,
+        "CloudWatch takes ASCII characters only in a dimension: the others are replaced"
+    );
+    Cow::Owned(replaced)
 }
 
 /// A collector and its key.
@@ -112,10 +129,9 @@ mod tests {
     }
 
     #[test]
-    fn an_appended_dimension_replaces_ours_of_the_same_name() {
-        let append = [Dimension::new("InstanceId", "i-1"), Dimension::new("Stage", "prod")];
-        let site = Site::new("sys-0", "host", &append);
+    fn a_host_name_that_is_not_ascii_does_not_have_every_point_refused() {
+        let site = Site::new("sys-0", "büro\u{7}-1", &[Dimension::new("Stage", "prod")]);
         let names: Vec<_> = site.dimensions.iter().map(|d| (d.name.as_str(), d.value.as_str())).collect();
-        assert_eq!(names, [("Hostname", "host"), ("InstanceId", "i-1"), ("Stage", "prod")]);
+        assert_eq!(names, [("InstanceId", "sys-0"), ("Hostname", "b_ro_-1"), ("Stage", "prod")]);
     }
 }

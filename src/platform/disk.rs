@@ -2,6 +2,7 @@
 //!
 //! A rename is atomic, but neither the bytes of the new file nor its name are safe before both the file and its folder
 //! have been synced (`fsync(2)`: "Calling fsync() does not necessarily ensure that the entry in the directory has reached disk").
+pub use super::private::private_folder as create_private_folder;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -20,15 +21,6 @@ fn create_private(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-/// Create `folder` and what lacks above it, for its owner alone where it is new (mode 0700).
-pub fn create_private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Write all of `bytes` to `path` and wait until they are on the disk. On failure nothing is left at `path`.

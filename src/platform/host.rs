@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Where the state lies when the installers made the folder or the administrator runs us.
-pub const SYSTEM_STATE_FOLDER: &str = "/opt/aws/amazon-cloudwatch-publisher/var";
+const SYSTEM_STATE_FOLDER: &str = "/opt/aws/amazon-cloudwatch-publisher/var";
 
 /// Name of our folder among those of the user's other programs.
 const OWN_FOLDER: &str = "amazon-cloudwatch-publisher";
@@ -66,18 +66,27 @@ fn instance_id(tag: &str) -> Option<String> {
     well_formed.then(|| tag.to_owned())
 }
 
-/// Where state is kept when the configuration does not say: [`SYSTEM_STATE_FOLDER`] when we may write there, else this user's own.
-/// `None`: the environment does not even say where the user's home is.
-pub fn default_state_folder() -> Option<PathBuf> {
-    let system = PathBuf::from(SYSTEM_STATE_FOLDER);
-    if check_writable(&system).is_ok() { Some(system) } else { user_state_folder() }
+/// The id of the running boot, 32 hexadecimal digits, as the journal writes it.
+///
+/// Linux: `/proc/sys/kernel/random/boot_id` (`random(4)`). `None` elsewhere: only Linux has a journal.
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().replace('-', ""))
+}
+
+/// Where a daemon that names no folder keeps its state: in the first of these that it may write to. That of the installed daemon,
+/// and this user's own. Only says where; nothing is looked at.
+pub fn state_folders() -> [PathBuf; 2] {
+    // Where even the home is not known there is only the working folder left, where somebody will see it.
+    let own = user_state_folder().unwrap_or_else(|| format!("{OWN_FOLDER}-state").into());
+    [SYSTEM_STATE_FOLDER.into(), own]
 }
 
 /// This user's own state folder; it may not exist yet.
 ///
 /// Linux: `$XDG_STATE_HOME`, else `~/.local/state` (XDG base directory specification). macOS: `~/Library/Application Support`.
 /// Windows: `%LOCALAPPDATA%`.
-pub fn user_state_folder() -> Option<PathBuf> {
+fn user_state_folder() -> Option<PathBuf> {
     let system = if cfg!(windows) {
         Family::Windows
     } else if cfg!(target_os = "macos") {

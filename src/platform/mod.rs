@@ -8,4 +8,4 @@ pub mod permissions;
 mod private;
 pub mod vitals;
 
-pub use private::{private_file, private_folder};
+pub use private::{passable_folder, private_file, private_folder, private_lock};

@@ -21,6 +21,8 @@ pub struct SourceState {
     pub name: String,
     pub group: String,
     pub stream: String,
+    /// Still reading what was there before it was looked at for the first time. Said by sources that have no size.
+    pub catching_up: bool,
     /// Units read so far (bytes of a file, entries of a journal).
     pub read: u64,
     /// Units delivered and saved.

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod crash;
 mod delivery;
+mod first_steps;
 mod groups;
 mod iot;
 mod journal;

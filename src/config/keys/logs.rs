@@ -1,7 +1,7 @@
 //! Section `logs`: files, the journal, and what we do not run yet.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, List, NAME, Others, POSITIVE,
-    Retention, SERVICE, Shape, Table, Text, Verbatim, Word, key, later, list, table, unowned,
+    Retention, SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, list, table,
 };
 
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
@@ -19,7 +19,7 @@ pub const LOGS: Shape = Shape::Table(&table(
         key("force_flush_interval", INTERVAL),
         key("endpoint_override", ENDPOINT),
         key("credentials", CREDENTIALS),
-        key("metrics_collected", unowned::LOG_METRICS),
+        key("metrics_collected", agent_extras::LOG_METRICS),
         later("concurrency", POSITIVE),
         later("service.name", SERVICE),
         later("deployment.environment", ENVIRONMENT),

@@ -1,7 +1,7 @@
 //! Section `metrics`. The thirteen metrics are run; the agent's `metrics_collected` is known by name and type.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, table, unowned,
+    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, list, table,
 };
 
 pub const METRICS: Shape = Shape::Table(&table(
@@ -64,7 +64,7 @@ const COLLECTED: Shape = Shape::Table(&Table {
             later("nvidia_smi", NVIDIA_SMI),
             later("efa", EFA),
             later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
-            later("otlp", unowned::OTLP),
+            later("otlp", agent_extras::OTLP),
             later("prometheus", PROMETHEUS),
             // The usual performance objects of Windows; there are more, each with a name of its own.
             later("Processor", BASIC),
@@ -90,58 +90,27 @@ const RESOURCES: Shape = Shape::List(&List { max: 256, ..list(Text(1, 4096)) });
 const DROPPED: Shape = Shape::List(&List { min: 1, unique: true, ..list(Text(0, 4096)) });
 const NAMES: Shape = Shape::List(&list(NAME));
 
-const BASIC: Shape = Shape::Table(&Table {
+/// What the agent's plugins of the host have in common.
+const PLUGIN: Table = Table {
     needs: &["measurement"],
-    ..table(
-        &[
-            key("measurement", MEASUREMENT),
-            key("metrics_collection_interval", INTERVAL),
-            key("append_dimensions", DIMENSIONS),
-        ],
-        Others::Accept,
-    )
-});
-
-const WITH_RESOURCES: Shape = Shape::Table(&Table {
-    needs: &["measurement"],
-    ..table(
-        &[
-            key("measurement", MEASUREMENT),
-            key("metrics_collection_interval", INTERVAL),
-            key("append_dimensions", DIMENSIONS),
-            key("resources", RESOURCES),
-        ],
-        Others::Accept,
-    )
-});
+    shared: &[
+        key("measurement", MEASUREMENT),
+        key("metrics_collection_interval", INTERVAL),
+        key("append_dimensions", DIMENSIONS),
+    ],
+    ..table(&[], Others::Accept)
+};
+const BASIC: Shape = Shape::Table(&PLUGIN);
+const WITH_RESOURCES: Shape = Shape::Table(&Table { keys: &[key("resources", RESOURCES)], ..PLUGIN });
 
 const CPU: Shape = Shape::Table(&Table {
-    needs: &["measurement"],
-    ..table(
-        &[
-            key("measurement", MEASUREMENT),
-            key("metrics_collection_interval", INTERVAL),
-            key("append_dimensions", DIMENSIONS),
-            key("resources", Shape::List(&List { max: 1, ..list(Word(&["*"])) })),
-            key("totalcpu", Bool),
-        ],
-        Others::Accept,
-    )
+    keys: &[key("resources", Shape::List(&List { max: 1, ..list(Word(&["*"])) })), key("totalcpu", Bool)],
+    ..PLUGIN
 });
 
 const DISK: Shape = Shape::Table(&Table {
-    needs: &["measurement"],
-    ..table(
-        &[
-            key("measurement", MEASUREMENT),
-            key("metrics_collection_interval", INTERVAL),
-            key("append_dimensions", DIMENSIONS),
-            key("resources", RESOURCES),
-            key("ignore_file_system_types", RESOURCES),
-            key("drop_device", Bool),
-        ],
-        Others::Accept,
-    )
+    keys: &[key("resources", RESOURCES), key("ignore_file_system_types", RESOURCES), key("drop_device", Bool)],
+    ..PLUGIN
 });
 
 const PROCSTAT: Shape = Shape::Table(&Table {
@@ -160,35 +129,37 @@ const PROCSTAT: Shape = Shape::Table(&Table {
     )
 });
 
-const STATSD: Shape = Shape::Table(&table(
-    &[
+/// What both of the agent's listeners have.
+const LISTENER: Table = Table {
+    shared: &[
         key("service_address", NAME),
-        key("metrics_collection_interval", INTERVAL),
         key("metrics_aggregation_interval", INTERVAL_OR_ZERO),
-        key("allowed_pending_messages", Int(1, 2_147_483_647)),
-        key("metric_separator", NAME),
         key("drop_original_metrics", DROPPED),
         key("service.name", Text(1, 4096)),
         key("deployment.environment", Text(1, 4096)),
     ],
-    Others::Error,
-));
+    ..table(&[], Others::Error)
+};
 
-const COLLECTD: Shape = Shape::Table(&table(
-    &[
-        key("service_address", NAME),
+const STATSD: Shape = Shape::Table(&Table {
+    keys: &[
+        key("metrics_collection_interval", INTERVAL),
+        key("allowed_pending_messages", Int(1, 2_147_483_647)),
+        key("metric_separator", NAME),
+    ],
+    ..LISTENER
+});
+
+const COLLECTD: Shape = Shape::Table(&Table {
+    keys: &[
         key("name_prefix", NAME),
         key("collectd_auth_file", PATH),
         key("collectd_security_level", Word(&["none", "sign", "encrypt"])),
         key("collectd_typesdb", Shape::List(&List { max: 10, ..list(PATH) })),
-        key("metrics_aggregation_interval", INTERVAL_OR_ZERO),
         key("append_dimensions", DIMENSIONS),
-        key("drop_original_metrics", DROPPED),
-        key("service.name", Text(1, 4096)),
-        key("deployment.environment", Text(1, 4096)),
     ],
-    Others::Error,
-));
+    ..LISTENER
+});
 
 const ETHTOOL: Shape = Shape::Table(&table(
     &[

@@ -2,9 +2,9 @@
 //!
 //! `key` lines are run; `later` lines are known but not run yet, and say so when they are used. What stands inside of a `later` part is written
 //! with `key`: the part speaks for all of it. Limits without a source here are the agent's own, as its schema states them.
+mod agent_extras;
 mod logs;
 mod metrics;
-mod unowned;
 
 use super::shape::{List, Others, Shape, Table, key, later, list, table};
 use crate::model::limits;
@@ -39,8 +39,8 @@ pub const ROOT: Shape = Shape::Table(&table(
         key("metrics", metrics::METRICS),
         key("logs", logs::LOGS),
         key("local", LOCAL),
-        later("traces", unowned::TRACES),
-        later("opentelemetry", unowned::OPENTELEMETRY),
+        later("traces", agent_extras::TRACES),
+        later("opentelemetry", agent_extras::OPENTELEMETRY),
         later("csm", Any),
         later("alarms", Shape::Table(&table(&[], Others::Accept))),
         later("records", Shape::Table(&table(&[], Others::Accept))),

@@ -189,3 +189,13 @@ fn an_instance_id_is_what_dimensions_and_names_can_hold() {
     let dimension = r#"{ "metrics": { "append_dimensions": { "Site": "Zürich" } } }"#;
     check_error(dimension, "metrics.append_dimensions.Site", "found `ü`", None);
 }
+
+// Which Unicode properties are known cannot be told here: test tools bring all of them along.
+#[test]
+fn patterns_know_no_look_around_and_no_back_references() {
+    let text = |pattern: &str| items(&format!(r#"{{ "file_path": "/a", "exclude_patterns": ["{pattern}"] }}"#));
+    settings(&text("(?i)straße"));
+    for bad in ["(?=x)", r"(x)\\1"] {
+        check_error(&text(bad), &format!("{ITEM}[0].exclude_patterns[0]"), "no regular expression", None);
+    }
+}

@@ -40,3 +40,15 @@ fn the_spool_keeps_nothing_that_is_too_old_to_send() {
     let text = r#"{ "agent": { "spool": { "max_age_seconds": 1209601 } } }"#;
     check_error(text, "agent.spool.max_age_seconds", "1209600", None);
 }
+
+#[test]
+fn an_endpoint_that_is_no_url_is_found_before_the_start() {
+    for section in ["agent", "metrics", "logs"] {
+        for wrong in ["ht!tp://host", "ftp://host", "http://", "a b.example"] {
+            let text = format!(r#"{{ "{section}": {{ "endpoint_override": "{wrong}" }} }}"#);
+            check_error(&text, &format!("{section}.endpoint_override"), "is no URL", None);
+        }
+    }
+    let s = settings(r#"{ "agent": { "endpoint_override": "localhost:4566" } }"#);
+    assert_eq!(s.agent.endpoints.all.as_deref(), Some("https://localhost:4566"));
+}

@@ -98,3 +98,17 @@ fn the_second_file_of_a_base_name_gets_a_longer_stream_and_a_warning() {
 fn an_empty_list_of_files_is_only_strange() {
     check_warning(&publisher(""), ITEM, "no file is collected");
 }
+
+#[test]
+fn the_journal_shares_the_retention_of_its_group() {
+    let text = |days: &str, item: &str| {
+        format!(
+            r#"{{ "logs": {{ "log_group_name": "g" {days}, "logs_collected": {{
+                "journal": true, "files": {{ "collect_list": [{{ "file_path": "/a" {item} }}] }} }} }} }}"#
+        )
+    };
+    let logs = settings(&text("", r#", "retention_in_days": 30"#)).logs;
+    assert_eq!(logs.journal.and_then(|journal| journal.target.retention_in_days), Some(30));
+    let two = text(r#", "retention_in_days": 7"#, r#", "retention_in_days": 30"#);
+    check_error(&two, &format!("{ITEM}[0].retention_in_days"), "logs.logs_collected.journal keeps", None);
+}

@@ -97,3 +97,20 @@ fn no_message_repeats_a_password() {
     let valid = settings(&authentication(&format!(r#"{COGNITO}, "password": "hunter2""#)));
     assert!(!format!("{valid:?}").contains("hunter2"));
 }
+
+#[test]
+fn what_no_request_to_iot_can_hold_is_found_before_the_start() {
+    let text = |url: &str, alias: &str, thing: &str| {
+        authentication(&format!(
+            r#""iotUrl": "{url}", "roleAlias": "{alias}", "thingName": "{thing}", "certificate": "/b""#
+        ))
+    };
+    let error = |text: &str, key: &str| check_error(text, &format!("agent.authentication.{key}"), "", None);
+    for wrong in ["http://host", "host/path", "host?x=1", "a b"] {
+        error(&text(wrong, "r", "t"), "iotUrl");
+    }
+    error(&text("host", "a/b", "t"), "roleAlias");
+    error(&text("host", "a b", "t"), "roleAlias");
+    error(&text("host", "r", "t\\u0007"), "thingName");
+    settings(&text("https://host.example/", "r", "t"));
+}

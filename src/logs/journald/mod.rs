@@ -5,7 +5,7 @@
 //!
 //! | situation | what is read |
 //! |---|---|
-//! | nothing is saved | the running boot from its beginning, then what comes |
+//! | nothing is saved | the running boot from its beginning, to the end; then what comes |
 //! | a position is saved | every boot from that entry on, to the end; then what comes |
 //! | the saved entry is vacuumed | what is left of its sequence; `JOURNAL_GAPS`, one warning |
 //! | the journal began anew | what is later by boot or by the clock, then the whole running boot; `JOURNAL_GAPS`, one warning |
@@ -31,6 +31,7 @@ mod tests;
 use crate::{
     config::settings::Filter,
     model::{Checkpoints, Chunk, JournalPosition, Outlet, Position, Room, SourceId, Target},
+    platform,
     telemetry::{board::Board, chain, counters},
 };
 use child::{JournalError, Output, Running, Seek};
@@ -64,14 +65,8 @@ pub struct Options {
 impl Options {
     /// The machine's own journal.
     pub fn new(target: Arc<Target>, filter: Filter) -> Self {
-        Self { program: "journalctl".into(), directory: None, boot: running_boot(), target, filter }
+        Self { program: "journalctl".into(), directory: None, boot: platform::host::boot_id(), target, filter }
     }
-}
-
-/// The id of the running boot as the journal writes it (`random(4)`: `/proc/sys/kernel/random/boot_id`); `None` where there is none.
-fn running_boot() -> Option<String> {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(id.trim().replace('-', ""))
 }
 
 /// Reads the journal until told to stop. Chunks that were not sent then are not lost: nobody acknowledges them.
@@ -151,6 +146,7 @@ impl Reader {
             line.name = NAME.to_owned();
             line.group.clone_from(&options.target.group);
             line.stream.clone_from(&options.target.stream);
+            line.catching_up = true;
         });
         // `send` waits by itself, so nobody has to be woken.
         let lane = outlet.lane(&options.target, &Room::new(|| {}));
@@ -191,9 +187,12 @@ impl Reader {
 
     /// Catch up where something was saved or read before, then follow until journalctl ends.
     async fn read_once(&mut self) -> Result<(), End> {
-        if let Some(last) = self.gatherer.last().cloned() {
-            self.catch_up(&last).await?;
+        match self.gatherer.last().cloned() {
+            Some(last) => self.catch_up(&last).await?,
+            // One run that ends, so that it is known when everything that was there has been read.
+            None => self.pass(&Seek::Boot, false, None).await?,
         }
+        self.board.source(self.id, |line| line.catching_up = false);
         let Some(last) = self.gatherer.last().cloned() else { return self.pass(&Seek::Boot, true, None).await };
         // The boot that is followed may be later than the last entry's: that is no gap.
         let mut seam = Seam::new(&last.cursor, None);
@@ -303,7 +302,12 @@ impl Reader {
 
     fn tell(&mut self, error: &JournalError) {
         let text = chain(error);
-        self.board.source(self.id, |line| line.last_error = Some(text.clone()));
+        let missing = matches!(error, JournalError::Missing { .. });
+        self.board.source(self.id, |line| {
+            line.last_error = Some(text.clone());
+            // Where there is no journal, nobody should wait for it.
+            line.catching_up &= !missing;
+        });
         if self.told.error.as_ref() != Some(&text) {
             tracing::error!(error = %text, "the journal is not read; trying again");
             self.told.error = Some(text);

@@ -162,6 +162,10 @@ impl Story {
         self.shared.host().runs.clone()
     }
 
+    fn catches_up(&self) -> bool {
+        self.board.read().sources.values().next().expect("on the board").catching_up
+    }
+
     fn error(&self) -> Option<String> {
         self.board.read().sources.values().next().expect("on the board").last_error.clone()
     }
@@ -169,9 +173,9 @@ impl Story {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_start_reads_the_running_boot_and_saves_a_position_before_its_first_entry() {
-    let mut story = Story::start(None, None, [follows(line(2) + &line(3))]);
+    let mut story = Story::start(None, None, [ends(line(2) + &line(3)), follows("")]);
     assert_eq!(story.lines(2).await, ["2", "3"]);
-    assert_eq!(story.runs(1).await, ["--boot --follow --no-tail"]);
+    assert_eq!(story.runs(1).await[0], "--boot");
     let opened = story.shared.host().opened.clone();
     let Position::Journal(before) = &opened[0].1 else { panic!("a journal position") };
     assert_eq!((opened.len(), opened[0].0), (1, 0));
@@ -181,9 +185,23 @@ async fn the_first_start_reads_the_running_boot_and_saves_a_position_before_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_opened_before_the_first_entry() {
-    let story = Story::start(None, None, [follows("")]);
+async fn it_says_when_everything_that_was_there_is_read_also_where_that_is_nothing() {
+    for (position, read) in [(None, line(1)), (None, String::new()), (Some(saved(cursor('a', 1, OLD_BOOT))), line(1))] {
+        let story = Story::start(position, Some(OLD_BOOT), [ends(read), follows("")]);
+        assert!(story.catches_up());
+        story.runs(2).await;
+        assert!(!story.catches_up());
+    }
+    let story = Story::start(None, None, []);
     story.runs(1).await;
+    tokio::time::sleep(WAIT).await;
+    assert!(!story.catches_up(), "where there is no journal nobody waits for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_opened_before_the_first_entry() {
+    let story = Story::start(None, None, [ends(""), follows("")]);
+    assert_eq!(story.runs(2).await, ["--boot", "--boot --follow --no-tail"]);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(story.shared.host().opened.is_empty());
 }
@@ -299,15 +317,15 @@ async fn what_was_gathered_before_a_run_broke_off_is_still_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_line_that_is_no_entry_costs_only_itself() {
     let unreadable = counters::JOURNAL_LINES_UNREADABLE.get();
-    let mut story = Story::start(None, None, [follows(line(1) + "-- Reboot --\n" + &line(2))]);
+    let mut story = Story::start(None, None, [ends(""), follows(line(1) + "-- Reboot --\n" + &line(2))]);
     assert_eq!(story.lines(2).await, ["1", "2"]);
     assert!(counters::JOURNAL_LINES_UNREADABLE.get() > unreadable);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_lane_stops_the_reading_of_the_pipe() {
-    let mut story = Story::start(None, None, [follows(line(1))]);
-    story.runs(1).await;
+    let mut story = Story::start(None, None, [ends(""), follows(line(1))]);
+    story.runs(2).await;
     let mut pipe = story.shared.host().pipes.pop().expect("open");
     // The lane holds one chunk, one more waits to be sent; then nobody reads.
     let mut written = 1;

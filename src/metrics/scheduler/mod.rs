@@ -1,6 +1,7 @@
 //! When collectors read, and what happens to what they read.
 //!
-//! A baseline is read at once and not sent, for everything that needs two readings; a second later the first points leave. Then one
+//! A baseline is read at once and not sent, for everything that needs two readings; a second later the first points leave, those of
+//! a collector whose baseline takes longer right behind that. Then one
 //! reading at each multiple of the interval on the wall clock, moved by the host's own offset, so that the readings of one host
 //! are evenly spaced and a fleet does not call in the same second. The next tick is worked out anew from the wall clock each time: a
 //! laptop that slept and a clock that was set cause neither a burst of readings nor a silence longer than about one interval.
@@ -33,6 +34,10 @@ use tokio_util::sync::CancellationToken;
 
 /// From the baseline to the first points: long enough for a processor share, short enough to see life within two seconds.
 const WARM_UP: Duration = Duration::from_secs(1);
+
+/// The same for a collector whose baseline came back only after that. Longer than a processor share needs at least
+/// (`sysinfo::MINIMUM_CPU_UPDATE_INTERVAL`, 200 ms).
+const SETTLE: Duration = Duration::from_millis(250);
 
 /// How long the points of a tick wait for each other.
 const GATHER: Duration = Duration::from_millis(500);
@@ -69,6 +74,8 @@ struct Scheduler {
     missing: usize,
     /// Ticks skipped in a row because the pipeline was full.
     full: u64,
+    /// When the collectors that missed the first tick have their turn.
+    late_start: Option<Instant>,
 }
 
 /// One collector's place.
@@ -80,6 +87,8 @@ struct Slot {
     failed: u64,
     /// Turns in a row that were skipped because the reading before hangs.
     hung: u64,
+    /// How often it was started.
+    readings: u64,
 }
 
 /// A reading that came back.
@@ -94,9 +103,12 @@ struct Reading {
 /// The tick whose points are not sent.
 const BASELINE: u64 = 0;
 
+/// The tick whose points are the first that leave.
+const FIRST: u64 = 1;
+
 impl Scheduler {
     fn new(collectors: Vec<Named>, interval: Duration, offset: Duration, wall: WallClock) -> Self {
-        let slot = |n: Named| Slot { key: n.key, collector: Some(n.collector), failed: 0, hung: 0 };
+        let slot = |n: Named| Slot { key: n.key, collector: Some(n.collector), failed: 0, hung: 0, readings: 0 };
         Self {
             slots: collectors.into_iter().map(slot).collect(),
             reads: JoinSet::new(),
@@ -107,11 +119,12 @@ impl Scheduler {
             gathered: Points::new(),
             missing: 0,
             full: 0,
+            late_start: None,
         }
     }
 
     async fn run(mut self, out: &mpsc::Sender<Points>, stop: &CancellationToken) {
-        self.start_reading();
+        self.start_reading(|_| true);
         let mut due = Instant::now() + WARM_UP;
         let mut patience = due;
         loop {
@@ -125,6 +138,11 @@ impl Scheduler {
                     Err(e) => tracing::error!(error = %e, "a collector broke and is out of service until a restart"),
                 },
                 () = sleep_until(patience), if !self.gathered.is_empty() => self.send(out),
+                () = sleep_until(self.late_start.unwrap_or(due)), if self.late_start.is_some() => {
+                    self.late_start = None;
+                    self.start_reading(Slot::has_missed_the_first_tick);
+                    patience = Instant::now() + GATHER;
+                }
                 () = sleep_until(due) => {
                     self.send(out);
                     self.turn(out);
@@ -142,20 +160,24 @@ impl Scheduler {
         if out.capacity() == 0 {
             self.skipped();
         } else {
-            self.start_reading();
+            self.missing = 0;
+            self.start_reading(|_| true);
         }
     }
 
-    /// Start every collector that is back from its last reading.
-    fn start_reading(&mut self) {
-        self.missing = 0;
+    /// Start these collectors, as far as they are back from their last reading.
+    fn start_reading(&mut self, these: impl Fn(&Slot) -> bool) {
         let now = Moment { wall: (self.wall)(), monotonic: Instant::now().into_std() };
-        for (index, slot) in self.slots.iter_mut().enumerate() {
+        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| these(slot)) {
             let Some(mut collector) = slot.collector.take() else {
-                slot.skipped();
+                // The first tick does not count: a baseline may take its time.
+                if self.tick > FIRST {
+                    slot.skipped();
+                }
                 continue;
             };
             self.missing += 1;
+            slot.readings += 1;
             let tick = self.tick;
             self.reads.spawn_blocking(move || {
                 let mut points = Points::new();
@@ -169,6 +191,9 @@ impl Scheduler {
     fn take(&mut self, reading: Reading, out: &mpsc::Sender<Points>) {
         let Reading { slot, tick, collector, points, result } = reading;
         self.slots[slot].back(collector, result);
+        if tick == BASELINE && self.tick == FIRST {
+            self.late_start = Some(Instant::now() + SETTLE);
+        }
         if tick != BASELINE {
             counters::POINTS_COLLECTED.add(points.len() as u64);
             self.gathered.extend(points);
@@ -214,6 +239,11 @@ impl Scheduler {
 }
 
 impl Slot {
+    /// Its baseline is back, and nothing else was read yet.
+    fn has_missed_the_first_tick(&self) -> bool {
+        self.readings == 1 && self.collector.is_some()
+    }
+
     /// The collector is still busy with an earlier turn.
     fn skipped(&mut self) {
         counters::POLLS_HUNG.add(1);

@@ -106,6 +106,34 @@ async fn first_points_leave_within_two_seconds_and_follow_a_baseline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_baseline_that_takes_longer_does_not_cost_the_first_interval() {
+    set_wall(0);
+    let (release, gate) = blocking::channel::<()>();
+    let mut readings = 0;
+    let (slow, asked) = fake("slow", move || {
+        readings += 1;
+        if readings == 1 {
+            let _ = gate.recv();
+        }
+        Ok(())
+    });
+    let mut running = start(vec![slow, good().0], MINUTE, Duration::ZERO, 4);
+    settle().await;
+    for _ in 0..5 {
+        tokio::time::advance(Duration::from_millis(300)).await;
+        settle().await;
+    }
+    tokio::time::advance(GATHER).await;
+    assert_eq!(running.next().await, [1_200], "the other one did not wait");
+    drop(release);
+    assert_eq!(running.next().await, [2_250]);
+    let asked: Vec<_> = asked.lock().expect("no panic").iter().map(|moment| moment.wall.as_millis()).collect();
+    assert_eq!(asked, [0, 2_250]);
+    assert_eq!(running.next().await, [60_000; 2]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn readings_then_follow_the_wall_clock_plus_the_offset() {
     set_wall(1_003_500);
     let (named, _) = good();
@@ -167,7 +195,7 @@ async fn a_full_pipeline_skips_the_reading_and_counts_it() {
     tokio::time::sleep(Duration::from_secs(35)).await;
     // The baseline and the first points; ticks 10, 20 and 30 found the channel full.
     assert_eq!(asked.lock().expect("no panic").len(), 2);
-    assert!(counters::POLLS_SKIPPED.get() >= before + 3);
+    assert_eq!(counters::POLLS_SKIPPED.get(), before + 3);
     assert_eq!(running.next().await, [1_000]);
     assert_eq!(running.next().await, [40_000]);
     running.stop().await;
@@ -181,7 +209,7 @@ async fn points_before_an_error_are_kept_and_the_failure_is_counted() {
     let mut running = start(vec![named], TEN, Duration::ZERO, 4);
     assert_eq!(running.next().await, [1_000]);
     assert_eq!(running.next().await, [10_000]);
-    assert!(counters::POLLS_FAILED.get() >= before + 3);
+    assert_eq!(counters::POLLS_FAILED.get(), before + 3);
     running.stop().await;
 }
 
@@ -211,7 +239,7 @@ async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
     }
     assert_eq!(seen, [1, 1, 1], "first points, then the ticks at 10 and 20");
     assert_eq!(asked.lock().expect("no panic").len(), 2, "one call in flight");
-    assert!(counters::POLLS_HUNG.get() >= before + 2);
+    assert_eq!(counters::POLLS_HUNG.get(), before + 2);
     drop(release);
     let late = running.points.recv().await.expect("it came back");
     assert_eq!(late.iter().map(|p| p.at.as_millis()).collect::<Vec<_>>(), [1_000]);

@@ -35,6 +35,11 @@ impl RotatingFile {
         Ok(Self { path, file, size, most, lost: 0 })
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Append one line, or lose it whole.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! Owns where lines go, which ones pass, and how repetitions are summed up; what is said is everybody's own business. A full
 //! disk costs log lines, counted and told once there is room again; it never stops the daemon. No thread, no queue: a line is
-//! written by whoever says it.
+//! written by whoever says it. There is one for the process, as `tracing` has it: [`init`] starts it, [`change`] follows a new
+//! configuration, [`tell_repeats`] wants to be called about each minute.
 mod file;
 mod repeats;
 
@@ -13,7 +14,7 @@ use std::{
     fmt,
     io::{self, IsTerminal, Write},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 use tracing::{Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{
@@ -56,17 +57,53 @@ pub enum LogError {
     Twice,
 }
 
+/// The log of this process, once it is started.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+/// What can be changed while it runs.
+#[derive(Clone)]
+struct Log {
+    out: Shared,
+    levels: Arc<RwLock<Targets>>,
+    repeats: Repeats<Shared>,
+    /// Lines are coloured, which only a terminal understands.
+    colours: bool,
+}
+
 /// Start the own log for the whole process, and tell to which file it goes; `None`: to standard error.
 ///
 /// # Errors
 /// When the file that the user named cannot be written.
 pub fn init(options: &LogOptions) -> Result<Option<PathBuf>, LogError> {
     let (sink, note) = open(options)?;
-    let (levels, bad_levels) = levels(options);
-    let file = if matches!(sink, Sink::Standard) { None } else { options.file.clone() };
-    let colours = file.is_none() && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let subscriber = subscriber(Shared::new(sink), levels, options.capped, colours, Timestamp::now);
+    let colours =
+        matches!(sink, Sink::Standard) && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let file = sink.path();
+    let log = Log::new(sink, colours, Timestamp::now);
+    let bad_levels = log.set_levels(options);
+    let subscriber = log.subscriber(options.capped, Timestamp::now);
     tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+    LOG.set(log).map_err(|_| LogError::Twice)?;
+    say(note, bad_levels);
+    Ok(file)
+}
+
+/// Go on as these options say. `capped` stays as it was at the start.
+///
+/// # Errors
+/// When the file that the user named cannot be written: then everything stays as it was.
+pub fn change(options: &LogOptions) -> Result<(), LogError> {
+    LOG.get().map_or(Ok(()), |log| log.change(options))
+}
+
+/// Tell what was said so often that it was only counted, where its minute is over.
+pub fn tell_repeats() {
+    if let Some(log) = LOG.get() {
+        log.repeats.tell_all();
+    }
+}
+
+fn say(note: Option<String>, bad_levels: Option<String>) {
     if let Some(note) = note {
         tracing::warn!("{note}");
     }
@@ -76,7 +113,57 @@ pub fn init(options: &LogOptions) -> Result<Option<PathBuf>, LogError> {
             "not understood: write a level like debug, or TARGET=LEVEL, separated by commas"
         );
     }
-    Ok(file)
+}
+
+impl Log {
+    fn new(sink: Sink, colours: bool, clock: fn() -> Timestamp) -> Self {
+        let out = Shared(Arc::new(Mutex::new(sink)));
+        Self { repeats: Repeats::new(out.clone(), clock), out, levels: Arc::default(), colours }
+    }
+
+    /// Which targets say how much from now on; `RUST_LOG` where it was not understood.
+    fn set_levels(&self, options: &LogOptions) -> Option<String> {
+        let (levels, bad) = levels(options);
+        *self.levels.write().unwrap_or_else(PoisonError::into_inner) = levels;
+        // Each place that says something remembers whether anybody listens.
+        tracing::callsite::rebuild_interest_cache();
+        bad
+    }
+
+    fn change(&self, options: &LogOptions) -> Result<(), LogError> {
+        let mut note = None;
+        if self.out.path().as_ref() != options.file.as_ref() {
+            let (sink, opened) = open(options)?;
+            note = opened;
+            match sink.path() {
+                // It would not understand them.
+                Some(_) if self.colours => tracing::warn!("agent.logfile takes effect at the next start"),
+                _ => self.out.replace(sink),
+            }
+        }
+        let bad_levels = self.set_levels(options);
+        say(note, bad_levels);
+        Ok(())
+    }
+
+    fn subscriber(
+        &self,
+        capped: &'static [(&'static str, LevelFilter)],
+        clock: fn() -> Timestamp,
+    ) -> impl tracing::Subscriber + Send + Sync + use<> {
+        let levels = self.levels.clone();
+        let passes = move |event: &Metadata<'_>| {
+            let cap = capped.iter().find(|(start, _)| event.target().starts_with(start)).map(|(_, cap)| *cap);
+            let levels = levels.read().unwrap_or_else(PoisonError::into_inner);
+            levels.would_enable(event.target(), event.level()) && cap.is_none_or(|cap| *event.level() <= cap)
+        };
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(self.out.clone())
+            .with_ansi(self.colours)
+            .with_target(false)
+            .with_timer(Clock(clock));
+        Registry::default().with(self.repeats.clone().and_then(lines).with_filter(filter_fn(passes)))
+    }
 }
 
 fn open(options: &LogOptions) -> Result<(Sink, Option<String>), LogError> {
@@ -111,26 +198,6 @@ fn levels(options: &LogOptions) -> (Targets, Option<String>) {
     }
 }
 
-fn subscriber(
-    out: Shared,
-    levels: Targets,
-    capped: &'static [(&'static str, LevelFilter)],
-    colours: bool,
-    clock: fn() -> Timestamp,
-) -> impl tracing::Subscriber + Send + Sync {
-    let passes = move |event: &Metadata<'_>| {
-        let cap = capped.iter().find(|(start, _)| event.target().starts_with(start)).map(|(_, cap)| *cap);
-        levels.would_enable(event.target(), event.level()) && cap.is_none_or(|cap| *event.level() <= cap)
-    };
-    let repeats = Repeats::new(out.clone(), clock);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(out)
-        .with_ansi(colours)
-        .with_target(false)
-        .with_timer(Clock(clock));
-    Registry::default().with(repeats.and_then(lines).with_filter(filter_fn(passes)))
-}
-
 /// RFC 3339 in UTC.
 struct Clock(fn() -> Timestamp);
 
@@ -152,9 +219,25 @@ enum Sink {
 #[derive(Clone)]
 struct Shared(Arc<Mutex<Sink>>);
 
+impl Sink {
+    /// `None`: standard error.
+    fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(file) => Some(file.path().to_owned()),
+            Self::Standard => None,
+            #[cfg(test)]
+            Self::Memory(_) => None,
+        }
+    }
+}
+
 impl Shared {
-    fn new(sink: Sink) -> Self {
-        Self(Arc::new(Mutex::new(sink)))
+    fn path(&self) -> Option<PathBuf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).path()
+    }
+
+    fn replace(&self, sink: Sink) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = sink;
     }
 }
 

@@ -1,11 +1,12 @@
-//! Sums up what is said again and again: the first few are written, the others counted, and the count told when the minute is over.
+//! Sums up what is said again and again: the first few are written, the others counted, and the count told when their minute is
+//! over: with the next warning, or at [`Repeats::tell_all`], whichever comes first.
 use crate::{model::Timestamp, telemetry::counters};
 use std::{
     collections::HashMap,
     fmt::{self, Write as _},
     hash::{DefaultHasher, Hash, Hasher},
     io::Write,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tracing::{Event, Level, Subscriber, field::Field};
@@ -20,10 +21,11 @@ const REMEMBERED: usize = 256;
 
 /// A layer that stops warnings and errors that repeat. Two are the same when they come from the same place with the same message;
 /// fields may differ.
+#[derive(Clone)]
 pub struct Repeats<W> {
-    out: Mutex<W>,
+    out: Arc<Mutex<W>>,
     clock: fn() -> Timestamp,
-    said: Mutex<HashMap<u64, Said>>,
+    said: Arc<Mutex<HashMap<u64, Said>>>,
 }
 
 struct Said {
@@ -35,7 +37,13 @@ struct Said {
 impl<W: Write> Repeats<W> {
     /// Counts are told on `out`.
     pub fn new(out: W, clock: fn() -> Timestamp) -> Self {
-        Self { out: Mutex::new(out), clock, said: Mutex::default() }
+        Self { out: Arc::new(Mutex::new(out)), clock, said: Arc::default() }
+    }
+
+    /// Write the counts of what is over.
+    pub fn tell_all(&self) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tell(&mut said, (self.clock)());
     }
 
     /// Whether to say this now.

@@ -14,9 +14,18 @@ const CAPPED: &[(&str, LevelFilter)] = &[("aws_config", LevelFilter::ERROR), ("a
 
 /// What is written while `say` runs.
 fn written(options: LogOptions, say: impl FnOnce()) -> Vec<String> {
-    let out = Shared::new(Sink::Memory(vec![]));
-    with_default(subscriber(out.clone(), levels(&options).0, CAPPED, false, now), say);
-    let sink = out.0.lock().expect("whole");
+    written_to(&log(&options), say)
+}
+
+fn log(options: &LogOptions) -> Log {
+    let log = Log::new(Sink::Memory(vec![]), false, now);
+    log.set_levels(options);
+    log
+}
+
+fn written_to(log: &Log, say: impl FnOnce()) -> Vec<String> {
+    with_default(log.subscriber(CAPPED, now), say);
+    let sink = log.out.0.lock().expect("whole");
     let Sink::Memory(bytes) = &*sink else { panic!("memory") };
     String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect()
 }
@@ -84,6 +93,47 @@ fn what_repeats_is_summed_up_when_its_minute_is_over() {
         "{lines:?}"
     );
     assert!(lines.iter().any(|line| line.contains("something else")));
+}
+
+#[test]
+fn what_repeated_is_told_though_nothing_else_is_said() {
+    let log = log(&LogOptions::default());
+    let lines = written_to(&log, || {
+        NOW.set(20_000_000);
+        for _ in 0..8 {
+            tracing::warn!("no route");
+        }
+        log.repeats.tell_all();
+        NOW.set(20_061_000);
+        log.repeats.tell_all();
+        log.repeats.tell_all();
+    });
+    let told: Vec<_> = lines.iter().filter(|line| line.contains("said 3 more times")).collect();
+    assert_eq!((lines.len(), told.len()), (6, 1), "{lines:?}");
+}
+
+#[test]
+fn levels_and_file_follow_a_new_configuration() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    let options = |name: &str, debug| LogOptions { file: Some(path(name)), named: true, debug, ..Default::default() };
+    let (sink, _) = open(&options("one.log", false)).expect("opened");
+    let log = Log::new(sink, false, now);
+    log.set_levels(&options("one.log", false));
+    with_default(log.subscriber(CAPPED, now), || {
+        let debug = |word: &str| tracing::debug!("{word}");
+        debug("unsaid");
+        log.change(&options("one.log", true)).expect("the same file");
+        debug("first");
+        log.change(&options("two.log", true)).expect("another file");
+        debug("second");
+        let blocked = log.change(&options("two.log/inner.log", false));
+        assert!(matches!(blocked, Err(LogError::Unwritable { .. })));
+        debug("third");
+    });
+    let said = |name: &str| std::fs::read_to_string(path(name)).expect("written");
+    assert!(said("one.log").ends_with("DEBUG first\n") && !said("one.log").contains("unsaid"));
+    assert!(said("two.log").contains("DEBUG second\n") && said("two.log").ends_with("DEBUG third\n"));
 }
 
 #[test]

@@ -42,6 +42,17 @@ impl TestHost {
                 "shutdown_seconds": 10,
             },
         });
+        Self::new(folder, config)
+    }
+
+    /// A machine with this configuration, and a state folder of its own.
+    pub fn of(mut config: Value) -> Self {
+        let folder = tempfile::tempdir().expect("a folder of our own");
+        config["agent"]["state_folder"] = json!(folder.path().join("state"));
+        Self::new(folder, config)
+    }
+
+    fn new(folder: TempDir, config: Value) -> Self {
         let key = Key::lasting();
         let environment = [
             ("AWS_ACCESS_KEY_ID", key.access_key.as_str()),
@@ -92,6 +103,24 @@ impl TestHost {
             self.environment.push((name.to_owned(), value.to_owned()));
         }
         self
+    }
+
+    /// With this script before all other programs in the search path.
+    pub fn with_program(self, name: &str, script: &str) -> Self {
+        let folder = self.path("bin");
+        fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join(name);
+        // By another process: see `launcher`, "text file busy".
+        let mut writer = std::process::Command::new("sh")
+            .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("POSIX systems have it");
+        writer.stdin.take().expect("piped").write_all(script.as_bytes()).expect("it reads");
+        assert!(writer.wait().expect("ours").success());
+        let search = std::env::var("PATH").expect("a search path");
+        self.with_variable("PATH", &format!("{}:{search}", folder.display()))
     }
 
     /// Without the access key that the daemon would find in its environment.
@@ -230,6 +259,22 @@ impl Daemon<'_> {
     pub async fn terminate(mut self) -> ExitStatus {
         self.signal("-TERM").await;
         self.ended().await
+    }
+
+    /// Ask it to stop again and again until it has.
+    pub async fn insist(mut self) -> ExitStatus {
+        let id = self.child.id().expect("it has not ended yet").to_string();
+        let insisting = async {
+            loop {
+                // It may have ended meanwhile.
+                let _ = Command::new("kill").args(["-TERM", &id]).output().await;
+                tokio::time::sleep(BETWEEN_QUESTIONS).await;
+            }
+        };
+        tokio::select! {
+            ended = self.ended() => ended,
+            never = insisting => never,
+        }
     }
 
     /// Ask it to read its configuration again.
