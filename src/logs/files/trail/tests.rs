@@ -2,7 +2,10 @@
 use super::*;
 use crate::{
     config::settings::Filter,
-    logs::files::tests::bench::{Keeper, messages, target},
+    logs::files::tests::{
+        bench::{messages, target},
+        keeper::Keeper,
+    },
 };
 use std::{fs, path::Path};
 
@@ -98,5 +101,5 @@ fn a_rotated_file_that_cannot_be_read_does_not_hold_up_the_next_for_ever_and_is_
     let stat = files::stat(&rotated).expect("there");
     scene.trail.late[0].move_to(good, stat);
     assert_eq!(scene.after(Duration::from_secs(30)), ["two"]);
-    assert_eq!(scene.keeper.finished_count(), 0);
+    assert_eq!(scene.keeper.finished().len(), 0);
 }
