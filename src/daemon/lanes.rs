@@ -1,5 +1,8 @@
-//! Opens a lane for each log target when its first chunk is about to come: a stage that cuts batches and a publisher that
-//! sends them. A lane ends by itself when its last source lets go of it.
+//! A lane for each log target: a stage that cuts batches and a publisher that sends them.
+//!
+//! Sources ask for their lanes when they start, and those with the same target share one. A lane ends by itself when its last
+//! source does, at the stop, after it has passed on what it holds. [`Lanes`] has senders too: whoever starts the sources
+//! drops it when all of them have their lanes.
 use crate::{
     model::{Chunk, Outlet, Room, Target},
     pipeline::{Lane, Places, batch_logs},
@@ -18,7 +21,7 @@ const CHUNKS: usize = 2;
 /// Batches that wait between a stage and its publisher.
 const BATCHES: usize = 1;
 
-/// All open lanes.
+/// All lanes, while the sources start.
 pub struct Lanes {
     runtime: Handle,
     tasks: TaskTracker,
@@ -29,7 +32,7 @@ pub struct Lanes {
 }
 
 struct Open {
-    chunks: mpsc::WeakSender<Chunk>,
+    chunks: mpsc::Sender<Chunk>,
     rooms: Arc<Mutex<Vec<Arc<Room>>>>,
 }
 
@@ -54,19 +57,16 @@ impl Lanes {
 impl Outlet for Lanes {
     fn lane(&self, target: &Arc<Target>, room: &Arc<Room>) -> mpsc::Sender<Chunk> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = open.get(target)
-            && let Some(chunks) = lane.chunks.upgrade()
-        {
+        if let Some(lane) = open.get(target) {
             let mut rooms = lane.rooms.lock().unwrap_or_else(PoisonError::into_inner);
             if !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
                 rooms.push(room.clone());
             }
-            return chunks;
+            return lane.chunks.clone();
         }
-        open.retain(|_, lane| lane.chunks.strong_count() > 0);
         let rooms = Arc::new(Mutex::new(vec![room.clone()]));
         let chunks = self.start(target, &rooms);
-        open.insert(target.clone(), Open { chunks: chunks.downgrade(), rooms });
+        open.insert(target.clone(), Open { chunks: chunks.clone(), rooms });
         chunks
     }
 }
