@@ -23,6 +23,9 @@ use std::{
 
 /// How much is read at once: enough to run at the speed of memory, little enough to be fair and small.
 pub(super) const SLICE: u64 = 256 * 1024;
+/// So long after its head was checked the head of a growing file is not read again by reads of the rest. Looks come no more
+/// often while a file is written to, and each one checks.
+const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
 /// How far before a position the beginning of its line is looked for.
@@ -53,6 +56,15 @@ pub(super) enum Start {
     At(u64),
     /// At the beginning of the line that holds this byte, so that no half line is sent.
     LineOf(u64),
+}
+
+/// What must be as it was for a file to be the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Check {
+    /// The bytes before the offset.
+    Before,
+    /// Those, and the head.
+    Head,
 }
 
 /// What a look or a read found.
@@ -86,6 +98,10 @@ pub(super) struct Generation {
     pub hungry: bool,
     /// When it was last seen to change.
     changed: Instant,
+    /// When the head was last found to be as it was.
+    head_checked: Instant,
+    /// The file was read after a change without that: the next look makes up for it.
+    head_unchecked: bool,
     /// Since when it is gone from its path.
     pub detached: Option<Instant>,
     failures: u32,
@@ -137,6 +153,8 @@ impl Generation {
             seen: stat,
             hungry: stat.size > offset,
             changed: now,
+            head_checked: now,
+            head_unchecked: false,
             detached: None,
             failures: 0,
             retry: None,
@@ -202,13 +220,15 @@ impl Generation {
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
         if changed {
-            if !self.is_same(stat.size, true)? {
+            if !self.is_same(stat.size, Check::Head, now)? {
                 return Ok(Found::Truncated);
             }
             self.refresh_head()?;
             self.seen = stat;
             self.changed = now;
             self.hungry = true;
+        } else if self.head_unchecked && !self.is_same(stat.size, Check::Head, now)? {
+            return Ok(Found::Truncated);
         } else if self.rest_is_last(now) && self.seen.size > self.offset {
             self.hungry = true;
         }
@@ -231,9 +251,12 @@ impl Generation {
         if text.len() as u64 == SLICE && memchr::memrchr(b'\n', &text).is_none() {
             text = content::bytes(&self.file, self.offset, there.min(ENOUGH as u64))?;
         }
-        if !self.is_same(stat.size, changed)? {
+        let trusted = self.offset >= SLICE && now.saturating_duration_since(self.head_checked) < TRUSTED;
+        let check = if changed && !trusted { Check::Head } else { Check::Before };
+        if !self.is_same(stat.size, check, now)? {
             return Ok(Found::Truncated);
         }
+        self.head_unchecked |= changed && trusted;
         let all = text.len() as u64 == there;
         let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
@@ -312,9 +335,8 @@ impl Generation {
     }
 
     /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`. Lines of one
-    /// length may well say the same there: the head is asked too when the file has `changed` since the last look, or when
-    /// hardly anything was read yet.
-    fn is_same(&self, size: u64, changed: bool) -> io::Result<bool> {
+    /// length may well say the same there: the head tells, which is always asked when hardly anything was read yet.
+    fn is_same(&mut self, size: u64, check: Check, now: Instant) -> io::Result<bool> {
         if size < self.offset {
             return Ok(false);
         }
@@ -322,7 +344,14 @@ impl Generation {
         if content::bytes(&self.file, self.offset - length, length)? != self.before {
             return Ok(false);
         }
-        Ok(length == content::BEFORE && !changed || content::begins(&self.file, self.identity.head)?)
+        if check == Check::Before && length == content::BEFORE {
+            return Ok(true);
+        }
+        let same = content::begins(&self.file, self.identity.head)?;
+        if same {
+            (self.head_checked, self.head_unchecked) = (now, false);
+        }
+        Ok(same)
     }
 
     /// The head grows with a young file. It has been found to be the same file.
