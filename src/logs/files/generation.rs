@@ -95,7 +95,7 @@ pub(super) struct Generation {
     /// The file as it was when it was last looked at.
     pub seen: Stat,
     /// There may be something to read.
-    pub hungry: bool,
+    pub unread: bool,
     /// When it was last seen to change.
     changed: Instant,
     /// When the head was last found to be as it was.
@@ -151,7 +151,7 @@ impl Generation {
             marks,
             begun,
             seen: stat,
-            hungry: stat.size > offset,
+            unread: stat.size > offset,
             changed: now,
             head_checked: now,
             head_unchecked: false,
@@ -181,12 +181,12 @@ impl Generation {
 
     /// There may be something to read, and no error forbids trying.
     pub fn is_ready(&self, now: Instant) -> bool {
-        self.hungry && self.retry.is_none_or(|at| now >= at)
+        self.unread && self.retry.is_none_or(|at| now >= at)
     }
 
     /// Everything that there was has been handed on.
     pub fn drained(&self) -> bool {
-        !self.hungry && self.seen.size <= self.offset
+        !self.unread && self.seen.size <= self.offset
     }
 
     /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that it
@@ -226,11 +226,11 @@ impl Generation {
             self.refresh_head()?;
             self.seen = stat;
             self.changed = now;
-            self.hungry = true;
+            self.unread = true;
         } else if self.head_unchecked && !self.is_same(stat.size, Check::Head, now)? {
             return Ok(Found::Truncated);
         } else if self.rest_is_last(now) && self.seen.size > self.offset {
-            self.hungry = true;
+            self.unread = true;
         }
         Ok(Found::Nothing)
     }
@@ -243,7 +243,7 @@ impl Generation {
             self.changed = now;
         }
         if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
-            self.hungry = false; // A look must see the first write: see `was_empty`.
+            self.unread = false; // A look must see the first write: see `was_empty`.
             return Ok(Found::Nothing);
         }
         let there = stat.size.saturating_sub(self.offset);
@@ -261,7 +261,7 @@ impl Generation {
         let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
         self.seen = stat;
-        self.hungry = !all && cut.used > 0;
+        self.unread = !all && cut.used > 0;
         self.begun = cut.begun;
         counters::EVENTS_FILTERED.add(cut.filtered);
         counters::EVENTS_SPLIT.add(cut.split);
@@ -282,7 +282,7 @@ impl Generation {
     pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
         self.identity =
             Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
-        (self.file, self.seen, self.hungry) = (file, stat, true);
+        (self.file, self.seen, self.unread) = (file, stat, true);
     }
 
     /// Notes a failed look or read, and how long to leave the file alone.
