@@ -15,7 +15,7 @@
 //! It owns nothing that waits: when a lane is full the data stays in its file, whose handle is kept, also when the file is
 //! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
 //!
-//! All work is in [`Tailer::turn`], which takes the time as an argument; [`run`] is the loop around it.
+//! All work is in [`Tailer::turn`], which takes the time as an argument; [`run()`] is the loop around it.
 mod content;
 mod generation;
 mod ledger;
