@@ -1,8 +1,9 @@
 //! A lane for each log target: a stage that cuts batches and a publisher that sends them.
 //!
-//! A lane is opened by the first source that asks for it, at the start, and shared by all that name the same target. It ends by
-//! itself when its last source lets go of it, at the stop; at the deadline it is ended, whatever it is at: what it had is not
-//! acknowledged and will be read again.
+//! Sources ask for their lanes when they start, and those with the same target share one. A lane ends by itself when its last
+//! source does, at the stop, after it has passed on what it holds; at the deadline it is ended, whatever it is at: what it had is
+//! not acknowledged and will be read again. [`Lanes`] has senders too: whoever starts the sources drops it when all of them have
+//! their lanes.
 use crate::{
     model::{Chunk, Outlet, Room, Target},
     pipeline::{BodyPool, Lane, batch_logs},
@@ -21,7 +22,7 @@ const CHUNKS: usize = 2;
 /// Batches that wait between a stage and its publisher.
 const BATCHES: usize = 1;
 
-/// All open lanes.
+/// All lanes, while the sources start.
 pub struct Lanes {
     runtime: Handle,
     tasks: TaskTracker,
@@ -33,7 +34,7 @@ pub struct Lanes {
 }
 
 struct Open {
-    chunks: mpsc::WeakSender<Chunk>,
+    chunks: mpsc::Sender<Chunk>,
     rooms: Arc<Mutex<Vec<Arc<Room>>>>,
 }
 
@@ -64,19 +65,16 @@ impl Lanes {
 impl Outlet for Lanes {
     fn lane(&self, target: &Arc<Target>, room: &Arc<Room>) -> mpsc::Sender<Chunk> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lane) = open.get(target)
-            && let Some(chunks) = lane.chunks.upgrade()
-        {
+        if let Some(lane) = open.get(target) {
             let mut rooms = lane.rooms.lock().unwrap_or_else(PoisonError::into_inner);
             if !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
                 rooms.push(room.clone());
             }
-            return chunks;
+            return lane.chunks.clone();
         }
-        open.retain(|_, lane| lane.chunks.strong_count() > 0);
         let rooms = Arc::new(Mutex::new(vec![room.clone()]));
         let chunks = self.start(target, &rooms);
-        open.insert(target.clone(), Open { chunks: chunks.downgrade(), rooms });
+        open.insert(target.clone(), Open { chunks: chunks.clone(), rooms });
         chunks
     }
 }

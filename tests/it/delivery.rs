@@ -164,7 +164,7 @@ async fn a_rotation_by_copying_and_cutting_goes_on_at_the_beginning() {
         }
         // Cutting before everything was read would lose lines whoever reads.
         daemon.until_cloud(&aws, "this round's lines", |seen| seen.has(&format!("N={}", round * 100))).await;
-        log.copy_and_truncate();
+        log.copy_and_truncate(9);
     }
     let all: Vec<_> = (1..=300).map(|number| format!("N={number}")).collect();
     assert_eq!(aws.messages("app.log"), all);

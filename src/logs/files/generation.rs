@@ -23,6 +23,9 @@ use std::{
 
 /// How much is read at once: enough to run at the speed of memory, little enough to be fair and small.
 pub(super) const SLICE: u64 = 256 * 1024;
+/// So long after its head was checked the head of a growing file is not read again by reads of the rest. Looks come no more
+/// often while a file is written to, and each one checks.
+const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
 /// How far before a position the beginning of its line is looked for.
@@ -55,6 +58,15 @@ pub(super) enum Start {
     LineOf(u64),
 }
 
+/// What must be as it was for a file to be the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Check {
+    /// The bytes before the offset.
+    Before,
+    /// Those, and the head.
+    Head,
+}
+
 /// What a look or a read found.
 #[derive(Debug)]
 #[expect(
@@ -83,9 +95,13 @@ pub(super) struct Generation {
     /// The file as it was when it was last looked at.
     pub seen: Stat,
     /// There may be something to read.
-    pub hungry: bool,
+    pub unread: bool,
     /// When it was last seen to change.
     changed: Instant,
+    /// When the head was last found to be as it was.
+    head_checked: Instant,
+    /// The file was read after a change without that: the next look makes up for it.
+    head_unchecked: bool,
     /// Since when it is gone from its path.
     pub detached: Option<Instant>,
     failures: u32,
@@ -135,8 +151,10 @@ impl Generation {
             marks,
             begun,
             seen: stat,
-            hungry: stat.size > offset,
+            unread: stat.size > offset,
             changed: now,
+            head_checked: now,
+            head_unchecked: false,
             detached: None,
             failures: 0,
             retry: None,
@@ -163,12 +181,12 @@ impl Generation {
 
     /// There may be something to read, and no error forbids trying.
     pub fn is_ready(&self, now: Instant) -> bool {
-        self.hungry && self.retry.is_none_or(|at| now >= at)
+        self.unread && self.retry.is_none_or(|at| now >= at)
     }
 
     /// Everything that there was has been handed on.
     pub fn drained(&self) -> bool {
-        !self.hungry && self.seen.size <= self.offset
+        !self.unread && self.seen.size <= self.offset
     }
 
     /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that it
@@ -202,15 +220,17 @@ impl Generation {
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
         if changed {
-            if !self.is_same(stat.size, true)? {
+            if !self.is_same(stat.size, Check::Head, now)? {
                 return Ok(Found::Truncated);
             }
             self.refresh_head()?;
             self.seen = stat;
             self.changed = now;
-            self.hungry = true;
+            self.unread = true;
+        } else if self.head_unchecked && !self.is_same(stat.size, Check::Head, now)? {
+            return Ok(Found::Truncated);
         } else if self.rest_is_last(now) && self.seen.size > self.offset {
-            self.hungry = true;
+            self.unread = true;
         }
         Ok(Found::Nothing)
     }
@@ -223,7 +243,7 @@ impl Generation {
             self.changed = now;
         }
         if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
-            self.hungry = false; // A look must see the first write: see `was_empty`.
+            self.unread = false; // A look must see the first write: see `was_empty`.
             return Ok(Found::Nothing);
         }
         let there = stat.size.saturating_sub(self.offset);
@@ -231,14 +251,17 @@ impl Generation {
         if text.len() as u64 == SLICE && memchr::memrchr(b'\n', &text).is_none() {
             text = content::bytes(&self.file, self.offset, there.min(ENOUGH as u64))?;
         }
-        if !self.is_same(stat.size, changed)? {
+        let trusted = self.offset >= SLICE && now.saturating_duration_since(self.head_checked) < TRUSTED;
+        let check = if changed && !trusted { Check::Head } else { Check::Before };
+        if !self.is_same(stat.size, check, now)? {
             return Ok(Found::Truncated);
         }
+        self.head_unchecked |= changed && trusted;
         let all = text.len() as u64 == there;
         let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
         self.seen = stat;
-        self.hungry = !all && cut.used > 0;
+        self.unread = !all && cut.used > 0;
         self.begun = cut.begun;
         counters::EVENTS_FILTERED.add(cut.filtered);
         counters::EVENTS_SPLIT.add(cut.split);
@@ -259,7 +282,7 @@ impl Generation {
     pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
         self.identity =
             Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
-        (self.file, self.seen, self.hungry) = (file, stat, true);
+        (self.file, self.seen, self.unread) = (file, stat, true);
     }
 
     /// Notes a failed look or read, and how long to leave the file alone.
@@ -313,9 +336,8 @@ impl Generation {
     }
 
     /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`. Lines of one
-    /// length may well say the same there: the head is asked too when the file has `changed` since the last look, or when
-    /// hardly anything was read yet.
-    fn is_same(&self, size: u64, changed: bool) -> io::Result<bool> {
+    /// length may well say the same there: the head tells, which is always asked when hardly anything was read yet.
+    fn is_same(&mut self, size: u64, check: Check, now: Instant) -> io::Result<bool> {
         if size < self.offset {
             return Ok(false);
         }
@@ -323,7 +345,14 @@ impl Generation {
         if content::bytes(&self.file, self.offset - length, length)? != self.before {
             return Ok(false);
         }
-        Ok(length == content::BEFORE && !changed || content::begins(&self.file, self.identity.head)?)
+        if check == Check::Before && length == content::BEFORE {
+            return Ok(true);
+        }
+        let same = content::begins(&self.file, self.identity.head)?;
+        if same {
+            (self.head_checked, self.head_unchecked) = (now, false);
+        }
+        Ok(same)
     }
 
     /// The head grows with a young file. It has been found to be the same file.

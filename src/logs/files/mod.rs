@@ -3,7 +3,8 @@
 //! ```text
 //! run         the tail thread: sleeps, is woken, stops; the watcher that hints
 //! tailer      all paths: whose turn it is, whose lane is full
-//! trail       one path: its generations, oldest first
+//! trail       one path: its generations, oldest first; the states of both
+//!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
 //! generation  one file: an open handle and an offset    lines           bytes to events
 //! ledger      who reads which file, what was read       search          rotated files beside a log, in the middle of a rotation
@@ -14,7 +15,7 @@
 //! It owns nothing that waits: when a lane is full the data stays in its file, whose handle is kept, also when the file is
 //! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
 //!
-//! All work is in [`Tailer::turn`], which takes the time as an argument; [`run`] is the loop around it.
+//! All work is in [`Tailer::turn`], which takes the time as an argument; [`run()`] is the loop around it.
 mod content;
 mod generation;
 mod ledger;

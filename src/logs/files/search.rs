@@ -4,7 +4,7 @@
 //! stand in the list twice or not at all, and what is opened by a name later may be another file than the one listed. So the
 //! folder is read again until two passes in a row agree on which file every name stands for, and what is opened counts only
 //! if it is the file that was listed. As long as that does not come about the answer is [`StillChanging`], and whoever asked
-//! asks again before reading anything later in line.
+//! asks again before reading anything later in the queue.
 use super::{
     generation::open_regular,
     siblings::{folder, generation_number, is_compressed, is_rotation, is_sister, name},

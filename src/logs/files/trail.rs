@@ -1,15 +1,33 @@
-//! One configured path: the generations of its file, oldest first, and what happens when the file at the path changes.
+//! One configured path: the generations of its file, and what happens when the file at the path changes.
 //!
-//! ```text
-//! line: [ rotated, rotated, at the path ]     read from the front; the next one's turn comes when the front one is at its end
-//! late: [ rotated, read to its end ]          writers keep a file until they open the new one
-//! ```
+//! A generation is one file, held open. It is in one of these states, and counts as at its end when it is `drained`:
 //!
-//! A generation is never let go while it has unread bytes. The newest one is not let go before it has a successor or was
-//! deleted; what is kept of a deleted one is the promise that the next file at this path begins at its beginning.
+//! | a generation is | kept in | read | it leaves when |
+//! |---|---|---|---|
+//! | at the path | `queue`, last; `attached` | when all before it are at their end | another file or none is there: rotated |
+//! | rotated (or deleted) | `queue` | in its turn, from the front; a last line without an end after 5 quiet seconds | at its end, and another one follows: late. Deleted, at its end, quiet, and none follows: finished |
+//! | late | `late` | whenever its writer, slow to change over, adds to it | quiet for 60 seconds (5 where no more files may be opened): finished. Back at the path: there |
+//! | cut short | either | at the path: its rest from a copy, queued before it | at once: the same file is another generation, from its beginning |
+//! | failing | either | again and again, with pauses | it can be read. At the front for long: late, so that others get their turn |
+//! | finished | nowhere; the ledger knows it by what it said | no more | |
+//!
+//! A trail, which is all of that for one path, is in one of these:
+//!
+//! | a trail is | `started` | `attached` | what moves it on |
+//! |---|---|---|---|
+//! | new | no | no | its first look: [`resume`] finds what `saved` positions lead to, or begins where the settings say |
+//! | waiting for its folder | no | no | the folder of a saved position is there |
+//! | following | yes | yes | another file: [`turnover`] queues what was rotated in between ([`between`]), then that one. None: without a file |
+//! | without a file | yes | no | a file at the path. Its last generation stays in `queue`; what was rotated meanwhile is found by name |
+//! | expecting | yes | no | the same, without any generation: kept is the promise (`awaited`) that the next file begins at its beginning |
+//! | standing back | yes | no | `shadowed`: another trail reads this file for the same target, and does so no more |
+//!
+//! [`Trail::look`] moves these states, [`Trail::step`] reads. Both do nothing but repeat themselves after an error or in the
+//! middle of a rotation (`soon`): nothing later is read before what came earlier, and no generation that has unread bytes is let go.
 mod between;
 mod claims;
 mod complaint;
+mod reading;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -27,7 +45,7 @@ use crate::{
     telemetry::board::Board,
 };
 use between::{Again, Ask, Seen};
-use complaint::{Complaint, note, works};
+use complaint::Complaint;
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
@@ -63,7 +81,7 @@ pub(super) enum Step {
 /// A generation in hand.
 #[derive(Clone, Copy)]
 enum Place {
-    Line(usize),
+    Queue(usize),
     Late(usize),
 }
 
@@ -73,8 +91,8 @@ pub(super) struct Trail {
     pub(super) watch: Watch,
     names: Names,
     lane: mpsc::Sender<Chunk>,
-    line: VecDeque<Generation>,
-    /// Whether the last one in `line` is the file at the path.
+    queue: VecDeque<Generation>,
+    /// Whether the last one in `queue` is the file at the path.
     attached: bool,
     late: Vec<Generation>,
     /// Positions of earlier runs, until the first look that finds the folder.
@@ -117,7 +135,7 @@ impl Trail {
             watch,
             names,
             lane,
-            line: VecDeque::new(),
+            queue: VecDeque::new(),
             attached: false,
             late: Vec::new(),
             saved,
@@ -152,27 +170,6 @@ impl Trail {
         self.let_go(cx);
     }
 
-    /// Whether a step would find something to do.
-    pub fn ready(&self, now: Instant) -> bool {
-        self.late.iter().chain(self.line.front()).any(|g| g.is_ready(now)) || self.front_is_done()
-    }
-
-    /// Hands on at most one slice of the file whose turn it is, and one of a rotated file that was written to late.
-    pub fn step(&mut self, cx: &mut Context<'_>) -> Step {
-        let mut step = self.advance(cx);
-        let now = cx.now;
-        let ready = |g: &Generation| g.is_ready(now);
-        if let Some(index) = self.late.iter().position(ready) {
-            step = step.max(self.slice(cx, Place::Late(index)));
-        }
-        if self.line.front().is_some_and(ready) {
-            step = step.max(self.slice(cx, Place::Line(0)));
-        }
-        let step = step.max(self.advance(cx));
-        self.soon |= step == Step::Progressed && self.held_back && self.line.iter().all(Generation::drained);
-        step
-    }
-
     fn look_at_path(&mut self, cx: &mut Context<'_>) -> Result<(), (&'static str, io::Error)> {
         let stat = match files::stat(&self.watch.path) {
             Ok(stat) => Some(stat),
@@ -198,11 +195,11 @@ impl Trail {
         if !self.started {
             return self.start(cx, stat);
         }
-        let empty = self.line.back().filter(|g| self.attached && g.was_empty()).map(|g| g.seen.modified);
+        let empty = self.queue.back().filter(|g| self.attached && g.was_empty()).map(|g| g.seen.modified);
         self.look_at_generations(cx, stat.as_ref());
         let searching = |e| ("cannot search the folder for rotated files", e);
         match stat {
-            Some(stat) if self.attached && self.line.back().is_some_and(|g| g.file_id() == stat.id) => {
+            Some(stat) if self.attached && self.queue.back().is_some_and(|g| g.file_id() == stat.id) => {
                 if empty.is_some_and(|modified| modified != stat.modified) {
                     let ask = Ask { since: self.newest, at_most: cx.ledger.room(), again: false };
                     self.take_up_before_last(cx, ask).map_err(searching)?;
@@ -217,13 +214,13 @@ impl Trail {
                 self.look_again(cx).map_err(searching)?;
             }
         }
-        self.content(cx);
+        self.recovered(cx);
         Ok(())
     }
 
     /// `at_path` saves asking the file at the path a second time.
     fn look_at_generations(&mut self, cx: &mut Context<'_>, at_path: Option<&Stat>) {
-        let places = (0..self.line.len()).map(Place::Line).chain((0..self.late.len()).map(Place::Late));
+        let places = (0..self.queue.len()).map(Place::Queue).chain((0..self.late.len()).map(Place::Late));
         // From the back, so that a place stays good while new ones are put in before a later one.
         for place in places.collect::<Vec<_>>().into_iter().rev() {
             let attached = self.is_attached(place);
@@ -245,7 +242,7 @@ impl Trail {
 
     /// A handle that fails may be stale (a network file system came back): the path may lead to the same content.
     fn reopen_stale(&mut self, cx: &mut Context<'_>) {
-        let Some(generation) = self.line.back_mut().filter(|g| g.is_failing()) else { return };
+        let Some(generation) = self.queue.back_mut().filter(|g| g.is_failing()) else { return };
         let reopened = open_regular(&self.watch.path)
             .and_then(|(file, stat)| Ok((content::goes_on(&file, &stat, &generation.position())?, file, stat)));
         if let Ok((true, file, stat)) = reopened {
@@ -268,67 +265,6 @@ impl Trail {
         }
     }
 
-    fn slice(&mut self, cx: &mut Context<'_>, place: Place) -> Step {
-        let Self { lane, line, late, watch, .. } = self;
-        let Some(permit) = reserve(lane, cx.room) else { return Step::Blocked };
-        let generation = match place {
-            Place::Line(index) => &mut line[index],
-            Place::Late(index) => &mut late[index],
-        };
-        match generation.read(&watch.filter, cx.now, cx.wall) {
-            Ok(Found::Chunk(chunk)) => {
-                permit.send(chunk);
-                works(cx.board, watch, generation);
-                note(cx.board, watch, generation);
-                Step::Progressed
-            }
-            Ok(Found::Nothing) => {
-                works(cx.board, watch, generation);
-                Step::Idle
-            }
-            Ok(Found::Truncated) => {
-                drop(permit);
-                self.truncated(cx, place);
-                Step::Progressed
-            }
-            Err(error) => {
-                drop(permit);
-                self.failed(cx, place, &error);
-                Step::Idle
-            }
-        }
-    }
-
-    fn failed(&mut self, cx: &Context<'_>, place: Place, error: &io::Error) {
-        let path = self.watch.path.display().to_string();
-        let Some(generation) = self.at(place) else { return };
-        if !generation.is_failing() {
-            tracing::warn!(path, offset = generation.offset, %error, "cannot read the log file; trying again, nothing is skipped");
-        }
-        generation.failed(cx.now);
-        cx.board.source(generation.id, |line| line.last_error = Some(error.to_string()));
-    }
-
-    /// One that cannot be read for long does not hold up the others; it is tried again among the late ones.
-    fn front_is_done(&self) -> bool {
-        self.line.len() > 1 && self.line.front().is_some_and(|g| g.drained() || g.is_failing_for_long())
-    }
-
-    /// Whoever is at its end makes way for the next.
-    fn advance(&mut self, cx: &mut Context<'_>) -> Step {
-        let mut step = Step::Idle;
-        while self.front_is_done()
-            && let Some(done) = self.line.pop_front()
-        {
-            if let Err(error) = self.go_on_after(cx, &done) {
-                tracing::warn!(path = %self.watch.path.display(), %error, "cannot compare the new log file with the old one");
-            }
-            self.late.push(done);
-            step = Step::Progressed;
-        }
-        step
-    }
-
     /// Finishes what was rotated away or deleted, read to its end, and quiet for long enough.
     fn let_go(&mut self, cx: &mut Context<'_>) {
         let now = cx.now;
@@ -340,9 +276,9 @@ impl Trail {
             self.finish(cx, &generation);
         }
         let deleted = |g: &Generation| g.seen.links == 0 && over(g);
-        if !self.attached && self.line.len() == 1 && self.line.front().is_some_and(deleted) {
+        if !self.attached && self.queue.len() == 1 && self.queue.front().is_some_and(deleted) {
             self.await_next(cx);
-            if let Some(generation) = self.line.pop_front() {
+            if let Some(generation) = self.queue.pop_front() {
                 self.finish(cx, &generation);
             }
         }
@@ -359,32 +295,24 @@ impl Trail {
 
     fn at(&mut self, place: Place) -> Option<&mut Generation> {
         match place {
-            Place::Line(index) => self.line.get_mut(index),
+            Place::Queue(index) => self.queue.get_mut(index),
             Place::Late(index) => self.late.get_mut(index),
         }
     }
 
     fn at_ref(&self, place: Place) -> Option<&Generation> {
         match place {
-            Place::Line(index) => self.line.get(index),
+            Place::Queue(index) => self.queue.get(index),
             Place::Late(index) => self.late.get(index),
         }
     }
 
     fn is_attached(&self, place: Place) -> bool {
-        matches!(place, Place::Line(index) if self.attached && index + 1 == self.line.len())
+        matches!(place, Place::Queue(index) if self.attached && index + 1 == self.queue.len())
     }
 }
 
 /// What stands for a target in a saved position. No group's name holds a colon.
 pub(super) fn target_key(watch: &Watch) -> String {
     format!("{}:{}", watch.target.group, watch.target.stream)
-}
-
-/// A place in the lane. After it said that it waits it must look once more: room may have been made in between.
-fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, room: &Room) -> Option<mpsc::Permit<'a, Chunk>> {
-    lane.try_reserve().ok().or_else(|| {
-        room.wait();
-        lane.try_reserve().ok()
-    })
 }

@@ -51,9 +51,8 @@ pub(super) enum Seek {
 ///
 /// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following shows only the
 /// last ten entries otherwise.
-pub(super) fn arguments(directory: Option<&Path>, seek: &Seek, follow: bool) -> Vec<String> {
+pub(super) fn arguments(seek: &Seek, follow: bool) -> Vec<String> {
     let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
-    arguments.extend(directory.map(|folder| format!("--directory={}", folder.display())));
     arguments.push(match seek {
         Seek::Cursor(cursor) => format!("--cursor={cursor}"),
         Seek::Boot => "--boot".to_owned(),

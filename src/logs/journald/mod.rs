@@ -54,8 +54,6 @@ const SELDOM: Duration = Duration::from_secs(10 * 60);
 pub struct Options {
     /// `journalctl`, or a path to it.
     pub program: PathBuf,
-    /// Read the journal files in this folder; `None`: the machine's own journal.
-    pub directory: Option<PathBuf>,
     /// The id of the running boot in that journal, 32 hexadecimal digits. `None`: not known; see [`cursor`].
     pub boot: Option<String>,
     pub target: Arc<Target>,
@@ -65,7 +63,7 @@ pub struct Options {
 impl Options {
     /// The machine's own journal.
     pub fn new(target: Arc<Target>, filter: Filter) -> Self {
-        Self { program: "journalctl".into(), directory: None, boot: platform::host::boot_id(), target, filter }
+        Self { program: "journalctl".into(), boot: platform::host::boot_id(), target, filter }
     }
 }
 
@@ -80,6 +78,8 @@ pub async fn run(
     let program = options.program.clone();
     let start = move |arguments: &[String]| child::start(&program, arguments);
     let reader = Reader::new(options, Box::new(start), checkpoints, outlet.as_ref(), board);
+    // It has senders of every lane, and would keep them all open.
+    drop(outlet);
     stop.run_until_cancelled(reader.read()).await;
 }
 
@@ -227,7 +227,7 @@ impl Reader {
 
     /// Read one run of journalctl to its end.
     async fn pass(&mut self, seek: &Seek, follow: bool, mut seam: Option<&mut Seam>) -> Result<(), End> {
-        let arguments = child::arguments(self.options.directory.as_deref(), seek, follow);
+        let arguments = child::arguments(seek, follow);
         let mut output = Output::of((self.start)(&arguments)?);
         while output.wait().await? {
             if let Some(words) = output.words() {

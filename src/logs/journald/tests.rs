@@ -350,9 +350,3 @@ async fn a_program_that_is_not_there_is_told_apart_and_the_stop_is_heard() {
     run(options, Arc::new(shared.clone()), Arc::new(shared), Arc::default(), stop).await;
     assert!(chunks.recv().await.is_none(), "the lane ends with the reader");
 }
-
-#[test]
-fn another_folder_is_named_to_journalctl() {
-    let arguments = child::arguments(Some(std::path::Path::new("folder")), &Seek::Boot, false);
-    assert_eq!(arguments[3..], ["--directory=folder", "--boot"]);
-}

@@ -20,9 +20,11 @@ pub enum Rotation {
         every: u64,
         keep: usize,
     },
-    /// `app.log` is copied to `app.log.1` and then cut to nothing, after `every` lines.
+    /// `app.log` is copied to `app.log.1`, after what was there moved on as above, and then cut to nothing. Nothing is
+    /// written in between, so that nothing is lost by it.
     CopyTruncate {
         every: u64,
+        keep: usize,
     },
 }
 
@@ -46,7 +48,9 @@ impl NumberedLog {
         self.file.write_all(format!("N={}\n", self.written).as_bytes()).expect("a log that can be written");
         match self.rotation {
             Rotation::Rename { every, keep } if self.written.is_multiple_of(every) => self.rename(keep),
-            Rotation::CopyTruncate { every } if self.written.is_multiple_of(every) => self.copy_and_truncate(),
+            Rotation::CopyTruncate { every, keep } if self.written.is_multiple_of(every) => {
+                self.copy_and_truncate(keep)
+            }
             Rotation::Never | Rotation::Rename { .. } | Rotation::CopyTruncate { .. } => {}
         }
         self.written
@@ -60,18 +64,24 @@ impl NumberedLog {
         name.into()
     }
 
-    fn rename(&mut self, keep: usize) {
-        for number in (0..keep).rev() {
+    /// Moves the generations from `first` on one number up; the last one of `keep` makes way.
+    fn move_up(&self, first: usize, keep: usize) {
+        for number in (first..keep).rev() {
             let from = self.generation(number);
             if from.exists() {
                 fs::rename(from, self.generation(number + 1)).expect("a log that can be renamed");
             }
         }
+    }
+
+    fn rename(&mut self, keep: usize) {
+        self.move_up(0, keep);
         self.file = appending(&self.path);
     }
 
     /// Rotate now by copying and cutting.
-    pub fn copy_and_truncate(&mut self) {
+    pub fn copy_and_truncate(&mut self, keep: usize) {
+        self.move_up(1, keep);
         fs::copy(&self.path, self.generation(1)).expect("a log that can be copied");
         self.file.set_len(0).expect("a log that can be cut");
     }
@@ -166,15 +176,17 @@ fn renaming_keeps_so_many_old_logs() {
 }
 
 #[test]
-fn copying_leaves_the_same_file_empty() {
+fn copying_leaves_the_same_file_empty_and_keeps_so_many_copies() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("app.log");
-    let mut log = NumberedLog::open(&path, Rotation::CopyTruncate { every: 2 });
-    for _ in 0..3 {
+    let mut log = NumberedLog::open(&path, Rotation::CopyTruncate { every: 2, keep: 2 });
+    for _ in 0..7 {
         log.write_line();
     }
-    assert_eq!(lines(&path), ["N=3"]);
-    assert_eq!(lines(&folder.path().join("app.log.1")), ["N=1", "N=2"]);
+    assert_eq!(lines(&path), ["N=7"]);
+    assert_eq!(lines(&folder.path().join("app.log.1")), ["N=5", "N=6"]);
+    assert_eq!(lines(&folder.path().join("app.log.2")), ["N=3", "N=4"]);
+    assert!(!folder.path().join("app.log.3").exists());
 }
 
 #[test]

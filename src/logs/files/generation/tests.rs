@@ -110,3 +110,21 @@ fn a_file_that_only_grew_is_still_the_same_however_alike_its_lines_are() {
     let found = generation.read(&Filter::default(), Instant::now(), Timestamp::default());
     assert!(matches!(found, Ok(Found::Chunk(_))), "{found:?}");
 }
+
+#[test]
+fn while_a_file_grows_fast_its_head_is_checked_once_a_look_and_not_each_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    let text = |from: usize| (0..200).map(|n| alike(from + 20 * n)).collect::<String>();
+    for (later, by_read) in [(Duration::ZERO, false), (TRUSTED, true)] {
+        fs::write(&path, text(0)).expect("written");
+        let mut generation = open(&path, Start::At(text(0).len() as u64));
+        let now = generation.changed + later;
+        // Another file in its place, which cannot be told but by its head.
+        fs::write(&path, text(5_000) + &alike(0)).expect("written");
+        let found = generation.read(&Filter::default(), now, Timestamp::default());
+        assert_eq!(matches!(found, Ok(Found::Truncated)), by_read, "{found:?}");
+        // Nothing changes any more: the look knows that there is something to make up for.
+        assert!(matches!(generation.look(None, now), Ok(Found::Truncated)));
+    }
+}

@@ -1,6 +1,9 @@
 //! What a search finds in a calm folder; `tests/storm.rs` is about the others.
 use super::*;
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    cell::Cell,
+    time::{Duration, UNIX_EPOCH},
+};
 
 fn touch(path: &Path, seconds: u64) {
     let file = File::create(path).expect("writable");
@@ -54,4 +57,26 @@ fn another_file_under_the_listed_name_is_not_taken_for_it() {
     std::fs::rename(folder.path().join("new"), &path).expect("renamed");
     let error = Opened::new(listed).expect_err("another file");
     assert!(is_still_changing(&error));
+}
+
+#[test]
+fn a_folder_without_a_calm_moment_gives_no_answer_until_somebody_wants_one_anyway() {
+    let folder = tempfile::tempdir().expect("a folder");
+    touch(&folder.path().join("app.log.1"), 5);
+    let restless = |n: u32| folder.path().join(format!("restless {n}"));
+    touch(&restless(0), 9);
+    // Each time that somebody looks at it, it has another name.
+    let moves = Cell::new(0);
+    let wanted = |sibling: &Sibling| {
+        let n = moves.get();
+        if sibling.path == restless(n) && std::fs::rename(restless(n), restless(n + 1)).is_ok() {
+            moves.set(n + 1);
+        }
+        true
+    };
+    let places = [folder.path().join("app.log")];
+    let search = Search { any_name: true, ..search(&places) };
+    assert!(is_still_changing(&search.open(10, &wanted).expect_err("no calm moment")));
+    let found = Search { anyway: true, ..search }.open(10, &wanted).expect("what there is");
+    assert!(names(&found).contains(&"app.log.1".into()), "{:?}", names(&found));
 }

@@ -1,12 +1,13 @@
-//! What the tests stand on: a folder, a clock, a lane of a few places, and a keeper of positions without a disk.
+//! What the tests stand on: a folder, a clock, and a lane of a few places.
+use super::keeper::Keeper;
 use crate::{
     config::settings::Filter,
     logs::files::{Tailer, Watch, tailer::Turn},
-    model::{Checkpoints, Chunk, FilePosition, Outlet, Position, Room, SourceId, Target},
+    model::{Chunk, Outlet, Room, SourceId, Target},
     telemetry::board::Board,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fs::{self, File, OpenOptions},
     io::Write,
     path::PathBuf,
@@ -18,83 +19,6 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
-
-/// How far one source got.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    pub done: u64,
-    pub position: Position,
-    waiting: BTreeMap<u64, (u64, Option<Position>)>,
-    end: Option<u64>,
-}
-
-/// Moves positions over the contiguous acknowledged prefix, as the real keeper does.
-#[derive(Debug, Default)]
-pub struct Keeper {
-    saved: Mutex<Vec<(SourceId, Position)>>,
-    pub sources: Mutex<BTreeMap<SourceId, Progress>>,
-    /// Every `finish`, in order.
-    pub finished: Mutex<Vec<(SourceId, u64)>>,
-}
-
-impl Checkpoints for Keeper {
-    fn saved(&self) -> Vec<(SourceId, Position)> {
-        self.saved.lock().expect("no panic").clone()
-    }
-
-    fn open(&self, id: SourceId, start: u64, position: Position) {
-        self.saved.lock().expect("no panic").retain(|(saved, _)| *saved != id);
-        let progress = Progress { done: start, position, waiting: BTreeMap::new(), end: None };
-        self.sources.lock().expect("no panic").insert(id, progress);
-    }
-
-    fn finish(&self, id: SourceId, end: u64) {
-        self.finished.lock().expect("no panic").push((id, end));
-        self.saved.lock().expect("no panic").retain(|(saved, _)| *saved != id);
-        if let Some(progress) = self.sources.lock().expect("no panic").get_mut(&id) {
-            progress.end = Some(end);
-        }
-        self.forget();
-    }
-}
-
-impl Keeper {
-    pub fn ack(&self, id: SourceId, from: u64, to: u64, position: Option<Position>) {
-        if let Some(progress) = self.sources.lock().expect("no panic").get_mut(&id) {
-            progress.waiting.insert(from, (to, position));
-            while let Some((to, position)) = progress.waiting.remove(&progress.done) {
-                progress.done = to;
-                progress.position = position.unwrap_or_else(|| progress.position.clone());
-            }
-        }
-        self.forget();
-    }
-
-    /// What a new process finds: the same positions under new ids.
-    pub fn restarted(&self) -> Self {
-        let open = self.sources.lock().expect("no panic");
-        let unclaimed = self.saved.lock().expect("no panic");
-        let all = open.values().map(|p| p.position.clone()).chain(unclaimed.iter().map(|(_, p)| p.clone()));
-        Self { saved: Mutex::new(all.map(|p| (SourceId::unique(), p)).collect()), ..Self::default() }
-    }
-
-    /// Positions as they would be found after a crash now.
-    pub fn positions(&self) -> Vec<FilePosition> {
-        let file = |(_, position)| match position {
-            Position::File(position) => position,
-            Position::Journal(_) => unreachable!("only files here"),
-        };
-        self.restarted().saved().into_iter().map(file).collect()
-    }
-
-    pub fn finished_count(&self) -> usize {
-        self.finished.lock().expect("no panic").len()
-    }
-
-    fn forget(&self) {
-        self.sources.lock().expect("no panic").retain(|_, p| p.end.is_none_or(|end| p.done < end));
-    }
-}
 
 /// Lanes of `places` chunks each.
 struct Lanes {
@@ -281,7 +205,7 @@ impl Bench {
 
     fn check(&mut self, chunk: &Chunk) {
         let id = chunk.source;
-        let opened = || self.keeper.sources.lock().expect("no panic").get(&id).map_or(chunk.from, |p| p.done);
+        let opened = || self.keeper.reached(id).unwrap_or(chunk.from);
         let due = self.next.get(&id).copied().unwrap_or_else(opened);
         assert_eq!(chunk.from, due, "chunks of one source follow each other without a gap");
         assert!(chunk.to > chunk.from);

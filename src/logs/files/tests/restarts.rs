@@ -78,7 +78,22 @@ fn generations_that_nobody_saw_are_read_even_if_the_known_one_is_gone() {
     bench.append("app.log", "five\n");
     bench.restart();
     assert_eq!(bench.lines(), ["three", "four", "five"]);
-    assert_eq!(bench.keeper.finished_count(), 1, "the lost one is let go");
+    assert_eq!(bench.keeper.finished().len(), 1, "the lost one is let go");
+}
+
+#[test]
+fn a_position_that_was_given_up_is_not_looked_for_again() {
+    let mut bench = after_one();
+    bench.delete("app.log");
+    bench.append("app.log", long());
+    bench.restart();
+    assert_eq!(bench.lines().len(), 50);
+    bench.copy_and_truncate();
+    bench.append("app.log", "two\n");
+    assert_eq!(bench.lines(), ["two"]);
+    assert_eq!(bench.keeper.positions().len(), 1);
+    bench.restart();
+    assert_eq!(bench.lines(), [""; 0], "the copy of what was delivered is left alone");
 }
 
 #[test]
@@ -140,7 +155,7 @@ fn a_file_that_was_deleted_meanwhile_is_let_go_and_its_successor_begins_at_its_b
     bench.delete("app.log");
     bench.restart();
     bench.settle();
-    assert_eq!(bench.keeper.finished_count(), 1);
+    assert_eq!(bench.keeper.finished().len(), 1);
     bench.restart();
     bench.append("app.log", "two\n");
     assert_eq!(bench.lines(), ["two"]);
@@ -181,7 +196,7 @@ fn positions_are_kept_while_the_folder_is_not_there() {
     bench.restart();
     bench.settle();
     assert_eq!(bench.keeper.saved().len(), 1);
-    assert_eq!(bench.keeper.finished_count(), 0);
+    assert_eq!(bench.keeper.finished().len(), 0);
     bench.rename("unmounted", "disk");
     bench.append("disk/app.log", "two\n");
     assert_eq!(bench.lines(), ["two"]);
@@ -234,7 +249,7 @@ fn a_file_made_anew_after_a_deletion_that_was_seen_begins_at_its_beginning() {
     bench.turn();
     bench.pass(Duration::from_secs(60));
     bench.settle();
-    assert_eq!(bench.keeper.finished_count(), 1);
+    assert_eq!(bench.keeper.finished().len(), 1);
     bench.append("app.log", "two\n");
     bench.restart();
     assert_eq!(bench.lines(), ["two"]);
@@ -253,7 +268,7 @@ fn a_copy_that_is_older_than_what_was_delivered_is_recognised() {
     bench.append("app.log", "two\n");
     bench.restart();
     assert_eq!(bench.lines(), ["two"]);
-    assert_eq!(bench.keeper.finished_count(), 0, "its file was found: nothing is missed");
+    assert_eq!(bench.keeper.finished().len(), 0, "its file was found: nothing is missed");
 }
 
 #[test]
@@ -268,6 +283,7 @@ fn what_was_on_its_way_when_an_editor_rewrote_the_file_is_read_again() {
     bench.restart();
     let lines = bench.lines();
     assert_eq!((lines.len(), lines[0].as_str(), lines[50].as_str()), (51, "line 0", "two"));
+    assert_eq!(bench.keeper.positions().len(), 1, "of two positions in one file the earlier one is kept");
 }
 
 #[test]

@@ -124,10 +124,10 @@ fn late_writes_to_a_rotated_file_are_sent() {
         bench.append("app.log.1", format!("{line}\n"));
         assert_eq!(bench.lines(), [line]);
     }
-    assert_eq!(bench.keeper.finished_count(), 0);
+    assert_eq!(bench.keeper.finished().len(), 0);
     bench.pass(LATE);
     bench.turn();
-    assert_eq!(bench.keeper.finished_count(), 1);
+    assert_eq!(bench.keeper.finished().len(), 1);
     assert_eq!(bench.keeper.positions().len(), 1);
     assert_eq!(bench.board.read().sources.len(), 1);
 }
@@ -142,7 +142,7 @@ fn the_newest_rotated_file_is_kept_until_it_has_a_successor() {
     bench.pass(LATE * 100);
     bench.append("app.log.1", "much later\n");
     assert_eq!(bench.lines(), ["much later"]);
-    assert_eq!(bench.keeper.finished_count(), 0);
+    assert_eq!(bench.keeper.finished().len(), 0);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_deleted_file_is_read_to_its_end_and_then_finished() {
     assert_eq!(bench.lines().len(), 200_000);
     bench.pass(LATE);
     bench.settle();
-    let finished = bench.keeper.finished.lock().expect("no panic").clone();
+    let finished = bench.keeper.finished();
     assert_eq!(finished.iter().map(|(_, end)| *end).collect::<Vec<_>>(), [800_000]);
 }
 
@@ -185,7 +185,7 @@ fn a_truncated_file_is_read_again_from_its_beginning() {
     bench.append("app.log", "one\n");
     assert_eq!(bench.lines(), ["one"]);
     assert!(counters::FILES_TRUNCATED.get() > before);
-    assert_eq!(bench.keeper.finished_count(), 1);
+    assert_eq!(bench.keeper.finished().len(), 1);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn a_file_that_is_moved_away_and_back_is_not_sent_again() {
     bench.rename("away", "app.log");
     bench.append("app.log", "two\n");
     assert_eq!(bench.lines(), ["two"]);
-    assert_eq!(bench.keeper.finished_count(), 0);
+    assert_eq!(bench.keeper.finished().len(), 0);
 }
 
 #[test]

@@ -4,6 +4,10 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -106,4 +110,27 @@ fn what_lay_beside_a_file_that_never_came_is_still_none_of_ours_after_a_restart(
     bench.restart();
     bench.append("app.log", "one\n");
     assert_eq!(bench.lines(), ["one"]);
+}
+
+#[test]
+fn a_folder_that_never_comes_to_rest_holds_up_the_log_for_a_while_only() {
+    let mut bench = Bench::new();
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    fs::write(bench.path("app.log.1000"), "old\n").expect("written");
+    let (log, over) = (bench.path("app.log"), Arc::new(AtomicBool::new(false)));
+    let is_over = over.clone();
+    let restless = std::thread::spawn(move || {
+        let from = (1000..).take_while(|_| !is_over.load(Ordering::Relaxed));
+        from.for_each(|n| fs::rename(generation(&log, n), generation(&log, n + 1)).expect("renamed"));
+    });
+    bench.rotate();
+    bench.append("app.log", "two\n");
+    let mut lines = bench.lines();
+    bench.pass(Duration::from_secs(10));
+    lines.extend(bench.lines());
+    over.store(true, Ordering::Relaxed);
+    restless.join().expect("no panic");
+    lines.retain(|line| line != "old");
+    assert_eq!(lines, ["two"]);
 }

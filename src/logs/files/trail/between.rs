@@ -1,7 +1,7 @@
 //! Generations that nobody saw at the path: finding them, and how many of them are held open.
 //!
 //! What is found is read before whatever came to the path later. A folder that is being renamed right now gives no answer;
-//! nothing later in line is read before it has. A while after each rotation the folder is searched once more, for what a
+//! nothing later in the queue is read before it has. A while after each rotation the folder is searched once more, for what a
 //! rotation that was still going on may have hidden.
 //!
 //! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they are found by
@@ -111,7 +111,7 @@ impl Trail {
 
     /// How many files may be opened now. A path that has nothing else to read may always open one.
     pub(super) fn room(&self, cx: &Context<'_>) -> usize {
-        cx.ledger.room().max(usize::from(self.line.iter().all(Generation::drained)))
+        cx.ledger.room().max(usize::from(self.queue.iter().all(Generation::drained)))
     }
 
     /// Some generations are not opened now.
@@ -200,30 +200,30 @@ impl Trail {
         Ok(())
     }
 
-    /// Rotated generations that came and went between two looks take their place in the line. Says whether there are more than
+    /// Rotated generations that came and went between two looks take their place in the queue. Says whether there are more than
     /// may be opened now.
     pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
         let (found, more) = self.between(cx, ask, &mut |_| {})?;
-        self.put_in_line(cx, found).map(|()| more)
+        self.enqueue(cx, found).map(|()| more)
     }
 
     /// As [`Self::take_up_between`], before the file that is at the path.
     pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
         let attached = self.attached;
-        let Some(last) = self.line.pop_back_if(|_| attached) else { return self.take_up_between(cx, ask) };
+        let Some(last) = self.queue.pop_back_if(|_| attached) else { return self.take_up_between(cx, ask) };
         let found = self.between(cx, ask, &mut |_| {});
         let is_there = files::stat(&self.watch.path).is_ok_and(|stat| stat.id == last.file_id());
         let taken = match found {
             // What was found may be younger than the last one: that was rotated away itself, and is asked for again.
             Ok((found, _)) if !found.is_empty() && !is_there => Err(search::still_changing()),
-            Ok((found, more)) => self.put_in_line(cx, found).map(|()| more),
+            Ok((found, more)) => self.enqueue(cx, found).map(|()| more),
             Err(error) => Err(error),
         };
-        self.line.push_back(last);
+        self.queue.push_back(last);
         taken
     }
 
-    fn put_in_line(&mut self, cx: &mut Context<'_>, found: Vec<Unread>) -> io::Result<()> {
+    fn enqueue(&mut self, cx: &mut Context<'_>, found: Vec<Unread>) -> io::Result<()> {
         for unread in found {
             let generation = self.rotated(cx, SourceId::unique(), unread)?;
             self.take_up(cx, generation);
@@ -275,7 +275,7 @@ impl Trail {
 
     /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).
     fn holds_all_of(&self, file: &File, size: u64) -> io::Result<bool> {
-        for generation in self.line.iter().chain(&self.late) {
+        for generation in self.queue.iter().chain(&self.late) {
             if size >= WORTH_COMPARING
                 && size <= generation.seen.size
                 && content::is_part_of(file, size, generation.file())?

@@ -59,7 +59,7 @@ impl Trail {
             _ => format!("{what}: {error}"),
         };
         let before = self.complaint.take();
-        let ours = || self.awaited.or(self.line.back().map(|last| last.id)).unwrap_or_else(SourceId::unique);
+        let ours = || self.awaited.or(self.queue.back().map(|last| last.id)).unwrap_or_else(SourceId::unique);
         let (board, failures) = before.as_ref().map_or_else(|| (ours(), 0), |c| (c.board, c.failures + 1));
         if before.is_none_or(|c| c.text != text) {
             tracing::warn!(path = %self.watch.path.display(), "{text}");
@@ -75,12 +75,12 @@ impl Trail {
     }
 
     /// The path is as it should be.
-    pub(super) fn content(&mut self, cx: &Context<'_>) {
+    pub(super) fn recovered(&mut self, cx: &Context<'_>) {
         let Some(Complaint { board, .. }) = self.complaint.take() else { return };
         tracing::info!(path = %self.watch.path.display(), "the log file's path is readable again");
         if self.awaited == Some(board) {
             self.note_absence(cx, board);
-        } else if self.line.iter().chain(&self.late).any(|generation| generation.id == board) {
+        } else if self.queue.iter().chain(&self.late).any(|generation| generation.id == board) {
             cx.board.source(board, |line| line.last_error = None);
         } else {
             cx.board.forget(board);

@@ -42,7 +42,7 @@ impl Trail {
         }
         self.started = true;
         self.first_seen = None;
-        self.content(cx);
+        self.recovered(cx);
         Ok(())
     }
 
@@ -106,19 +106,19 @@ impl Trail {
         // A file at the path of which nothing was read yet proves nothing about what came before it.
         let search = nowhere.is_some() || at_path.1 == 0;
         let (since, here_id) = (self.newest, here.as_ref().map(|(_, stat)| stat.id));
-        let prepared = self.line_up(cx, elsewhere, here, at_path, search);
+        let prepared = self.fill_queue(cx, elsewhere, here, at_path, search);
         if let Err(error) = prepared {
             // Nothing was told to anybody yet: the next look begins again.
-            for id in self.line.drain(..).map(|generation| generation.file_id()).chain(here_id) {
+            for id in self.queue.drain(..).map(|generation| generation.file_id()).chain(here_id) {
                 cx.ledger.release(&self.names.target, id);
             }
             self.attached = false;
             return Err(error);
         }
-        for generation in &self.line {
+        for generation in &self.queue {
             self.open(cx, generation);
         }
-        if self.line.is_empty() {
+        if self.queue.is_empty() {
             self.awaited = open.iter().find(|(_, p)| is_promise(p)).map(|(id, _)| *id);
             self.await_next(cx);
         }
@@ -133,8 +133,8 @@ impl Trail {
         Ok(())
     }
 
-    /// Puts everything in line that is to be read.
-    fn line_up(
+    /// Queues everything that is to be read.
+    fn fill_queue(
         &mut self,
         cx: &mut Context<'_>,
         elsewhere: Vec<Claim>,
@@ -143,7 +143,7 @@ impl Trail {
         search: bool,
     ) -> io::Result<()> {
         for Claim { id, offset, path, file, stat } in elsewhere {
-            self.line.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
+            self.queue.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
         }
         let here = match here {
             Some((file, stat)) => {
@@ -151,7 +151,7 @@ impl Trail {
             }
             None => None,
         };
-        for generation in self.line.iter().chain(&here) {
+        for generation in self.queue.iter().chain(&here) {
             cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         }
         if search {
@@ -160,13 +160,13 @@ impl Trail {
             for unread in unread {
                 let generation = self.rotated(cx, SourceId::unique(), unread)?;
                 cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
-                self.line.push_back(generation);
+                self.queue.push_back(generation);
             }
             if let Some(unread) = here.as_ref().filter(|here| more && here.offset == 0) {
                 // There is no room for all that came before it: the file at the path waits until those were read.
                 cx.ledger.release(&self.names.target, unread.file_id());
                 self.awaited = Some(unread.id);
-                self.newest = self.line.back().map_or(self.newest, |last| last.modified().max(self.newest));
+                self.newest = self.queue.back().map_or(self.newest, |last| last.modified().max(self.newest));
                 return Ok(());
             }
         }
@@ -176,7 +176,7 @@ impl Trail {
                 return Err(search::still_changing()); // What was found may be younger than it.
             }
             self.newest = here.modified();
-            self.line.push_back(here);
+            self.queue.push_back(here);
             self.attached = true;
         }
         Ok(())
@@ -189,7 +189,7 @@ impl Trail {
                 continue;
             }
             let path = self.watch.path.display();
-            if self.attached && self.line.back().is_some_and(|g| g.file_id().inode == position.identity.inode) {
+            if self.attached && self.queue.back().is_some_and(|g| g.file_id().inode == position.identity.inode) {
                 counters::FILES_TRUNCATED.add(1);
             }
             if position.offset > 0 || position.identity.head.length > 0 {

@@ -2,7 +2,10 @@
 use super::*;
 use crate::{
     config::settings::Filter,
-    logs::files::tests::bench::{Keeper, messages, target},
+    logs::files::tests::{
+        bench::{messages, target},
+        keeper::Keeper,
+    },
 };
 use std::{fs, path::Path};
 
@@ -62,7 +65,7 @@ impl Scene {
 
     fn break_handle(&mut self, path: &Path) {
         let broken = fs::OpenOptions::new().write(true).open(path).expect("writable");
-        let generation = &mut self.trail.line[0];
+        let generation = &mut self.trail.queue[0];
         generation.move_to(Arc::new(broken), generation.seen);
     }
 }
@@ -88,7 +91,7 @@ fn a_rotated_file_that_cannot_be_read_does_not_hold_up_the_next_for_ever_and_is_
     assert_eq!(scene.after(Duration::ZERO), ["one"]);
     scene.write("app.log", "one\ntwo\n");
     let (path, rotated) = (scene.folder.path().join("app.log"), scene.folder.path().join("app.log.1"));
-    let good = scene.trail.line[0].file().clone();
+    let good = scene.trail.queue[0].file().clone();
     scene.break_handle(&path);
     fs::rename(&path, &rotated).expect("renamed");
     scene.write("app.log", "three\n");
@@ -98,5 +101,5 @@ fn a_rotated_file_that_cannot_be_read_does_not_hold_up_the_next_for_ever_and_is_
     let stat = files::stat(&rotated).expect("there");
     scene.trail.late[0].move_to(good, stat);
     assert_eq!(scene.after(Duration::from_secs(30)), ["two"]);
-    assert_eq!(scene.keeper.finished_count(), 0);
+    assert_eq!(scene.keeper.finished().len(), 0);
 }

@@ -1,6 +1,6 @@
 //! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
 //!
-//! Old before new: whatever is found takes its place in the line before the file that is at the path now.
+//! Old before new: whatever is found takes its place in the queue before the file that is at the path now.
 use super::{Context, Place, Trail, between::Ask, complaint::note};
 use crate::{
     logs::files::{
@@ -23,7 +23,7 @@ impl Trail {
             } else {
                 self.shadow(stat.id);
             }
-            self.content(cx);
+            self.recovered(cx);
             return Ok(());
         }
         self.shadowed = None;
@@ -32,7 +32,7 @@ impl Trail {
         if room == 0 {
             self.detach(cx.now);
             self.hold_back(cx);
-            self.content(cx);
+            self.recovered(cx);
             return Ok(());
         }
         // First the handle, then the search: whatever was rotated away before this moment is found by it.
@@ -61,12 +61,12 @@ impl Trail {
                 self.take_up(cx, generation);
             }
             Ok(None) => {
-                self.newest = self.line.back().map_or(since, |last| last.modified().max(since));
+                self.newest = self.queue.back().map_or(since, |last| last.modified().max(since));
                 match cx.ledger.room() {
                     0 => self.hold_back(cx),
                     _ => self.soon = true,
                 }
-                self.content(cx);
+                self.recovered(cx);
                 return Ok(());
             }
             Err(error) => return Err(("cannot read the log file", error)),
@@ -74,7 +74,7 @@ impl Trail {
         self.attached = true;
         self.newest = stat.modified.into();
         self.forget_awaited(cx);
-        self.content(cx);
+        self.recovered(cx);
         Ok(())
     }
 
@@ -83,11 +83,11 @@ impl Trail {
         let is_it = |g: &Generation| g.file_id() == id;
         let back = match self.late.iter().position(is_it) {
             Some(index) => Some(self.late.remove(index)),
-            None => self.line.iter().position(is_it).and_then(|index| self.line.remove(index)),
+            None => self.queue.iter().position(is_it).and_then(|index| self.queue.remove(index)),
         };
         if let Some(mut generation) = back {
             generation.detached = None;
-            self.line.push_back(generation);
+            self.queue.push_back(generation);
             self.attached = true;
         }
     }
@@ -103,7 +103,7 @@ impl Trail {
     /// The file is gone from its path. Says whether that is news.
     pub(super) fn detach(&mut self, now: Instant) -> bool {
         let was = std::mem::take(&mut self.attached);
-        if was && let Some(last) = self.line.back_mut() {
+        if was && let Some(last) = self.queue.back_mut() {
             last.detached = Some(now);
             let (path, offset) = (self.watch.path.display(), last.offset);
             if last.seen.links == 0 {
@@ -116,11 +116,11 @@ impl Trail {
         was
     }
 
-    /// A generation becomes the last in line, and whoever keeps positions hears of it.
+    /// A generation becomes the last in the queue, and whoever keeps positions hears of it.
     pub(super) fn take_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
         cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         self.open(cx, &generation);
-        self.line.push_back(generation);
+        self.queue.push_back(generation);
     }
 
     pub(super) fn open(&self, cx: &Context<'_>, generation: &Generation) {
@@ -178,10 +178,10 @@ impl Trail {
         }
         match place {
             Place::Late(index) => self.late[index] = fresh,
-            Place::Line(index) => {
-                self.line[index] = fresh;
+            Place::Queue(index) => {
+                self.queue[index] = fresh;
                 for copy in rotated.into_iter().rev() {
-                    self.line.insert(index, copy);
+                    self.queue.insert(index, copy);
                 }
             }
         }
@@ -193,8 +193,8 @@ impl Trail {
     /// costs little, and logs often begin alike.
     pub(super) fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
         let telling = content::is_telling(done.position().identity.head);
-        let replaced = self.attached && self.line.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
-        let Some(next) = self.line.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
+        let replaced = self.attached && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
+        let Some(next) = self.queue.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
         let (old, file) = (next.id, next.file().clone());
         let stat = files::stat_open(&file)?;
         if !content::goes_on(&file, &stat, &done.position())? {
@@ -202,7 +202,7 @@ impl Trail {
         }
         let generation = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(done.offset), cx.now)?;
         self.take_up(cx, generation);
-        self.line.pop_front();
+        self.queue.pop_front();
         cx.checkpoints.finish(old, 0);
         cx.board.forget(old);
         Ok(())
