@@ -78,7 +78,11 @@ fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(&Finding)) -> Option<Sett
 fn destination(arguments: &Run) -> Override {
     match &arguments.local {
         Some(folder) => Override::Local(folder.clone()),
-        None if arguments.dry_run => Override::DryRun(Arc::new(Printer::new(io::stdout()))),
+        None if arguments.dry_run => {
+            let printer = Printer::new(io::stdout());
+            let trouble = printer.trouble();
+            Override::DryRun(Arc::new(printer), trouble)
+        }
         None => Override::AsConfigured,
     }
 }

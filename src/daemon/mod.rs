@@ -26,6 +26,7 @@ pub use status::{ask, socket_path};
 
 use crate::{
     config::Settings,
+    local::Trouble,
     publish::{Put, chain},
     telemetry::log,
 };
@@ -47,8 +48,8 @@ pub enum Override {
     AsConfigured,
     /// The embedded CloudWatch, in this folder or the configured one.
     Local(Option<PathBuf>),
-    /// This destination, on a copy of the saved positions.
-    DryRun(Arc<dyn Put>),
+    /// This destination, on a copy of the saved positions, until it cannot be printed any more.
+    DryRun(Arc<dyn Put>, Arc<Trouble>),
 }
 
 /// How the daemon is to run.
@@ -82,6 +83,8 @@ pub enum DaemonError {
     TaskEnded(&'static str),
     #[error("nothing could be delivered for {} seconds; what is left is kept for the next run: {why}", once::STALLED.as_secs())]
     Undelivered { why: String },
+    #[error("standard output takes no more requests: {0}")]
+    Output(io::ErrorKind),
     #[error("stopped at once by a second signal; what was not delivered will be sent at the next start")]
     Interrupted,
 }
@@ -100,6 +103,7 @@ impl DaemonError {
             | Self::Thread { .. }
             | Self::TaskEnded(_)
             | Self::Undelivered { .. }
+            | Self::Output(_)
             | Self::Interrupted => false,
         }
     }
@@ -207,9 +211,22 @@ async fn attend(
             }
             name = tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
             by = &mut taken => return Err(by.into()),
+            error = unprintable(&options.destination) => return match error {
+                // Whoever read it has seen enough.
+                io::ErrorKind::BrokenPipe => Ok(Ended::Stopped),
+                error => Err(DaemonError::Output(error)),
+            },
             done = &mut round, if options.once => return done.map(|()| Ended::Stopped),
             _ = minute.tick() => log::tell_repeats(),
         }
+    }
+}
+
+/// Ends when a dry run can print no more.
+async fn unprintable(destination: &Override) -> io::ErrorKind {
+    match destination {
+        Override::DryRun(_, trouble) => trouble.happened().await,
+        Override::AsConfigured | Override::Local(_) => std::future::pending().await,
     }
 }
 

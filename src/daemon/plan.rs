@@ -36,7 +36,7 @@ impl Plan {
     pub async fn make(settings: Settings, options: &Options) -> Result<Self, DaemonError> {
         let home = Home::of(&settings, &options.destination);
         let identity = Identity::find(&settings.agent.instance).await?;
-        if home.store.is_none() && !matches!(options.destination, Override::DryRun(_)) {
+        if home.store.is_none() && !matches!(options.destination, Override::DryRun(..)) {
             aws::connect(&settings, &identity.instance_id, Arc::default())?;
         }
         let journal = settings.logs.journal.iter().map(|Journal { at, target, .. }| (target, at));

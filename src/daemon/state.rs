@@ -48,8 +48,8 @@ impl Home {
         let configured = || settings.agent.state_folder.clone().unwrap_or_else(usual);
         let named = match (destination, settings.agent.destination) {
             (Override::Local(named), _) => named.clone(),
-            (Override::AsConfigured | Override::DryRun(_), Destination::Local) => None,
-            (Override::AsConfigured | Override::DryRun(_), Destination::Aws) => {
+            (Override::AsConfigured | Override::DryRun(..), Destination::Local) => None,
+            (Override::AsConfigured | Override::DryRun(..), Destination::Aws) => {
                 return Self { state: configured(), store: None };
             }
         };

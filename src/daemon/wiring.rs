@@ -61,7 +61,7 @@ impl Running {
     /// When the state folder, the spool or the embedded store cannot be used. Nothing is left running then.
     pub async fn start(plan: &Plan, options: &Options) -> Result<Self, DaemonError> {
         let scratch = match options.destination {
-            Override::DryRun(_) => Some(Scratch::of(&plan.home.state)?),
+            Override::DryRun(..) => Some(Scratch::of(&plan.home.state)?),
             Override::AsConfigured | Override::Local(_) => None,
         };
         if let Some(store) = &plan.home.store {
@@ -115,7 +115,7 @@ impl Running {
     fn destination(&mut self, plan: &Plan, options: &Options) -> Result<(Arc<dyn Put>, &'static str), DaemonError> {
         let Plan { settings, identity, home, .. } = plan;
         match (&options.destination, &home.store) {
-            (Override::DryRun(put), _) => Ok((put.clone(), "dry-run")),
+            (Override::DryRun(put, _), _) => Ok((put.clone(), "dry-run")),
             (Override::AsConfigured | Override::Local(_), Some(folder)) => {
                 Ok((Arc::new(local::Store::open(folder, settings.local.retention)?), "local"))
             }

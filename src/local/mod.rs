@@ -20,6 +20,6 @@ mod store;
 mod sweep;
 
 pub use database::LocalError;
-pub use printer::Printer;
+pub use printer::{Printer, Trouble};
 pub use reader::{Cursor, EventQuery, Page, Reader, Series, StoredPoint, Stream};
 pub use store::Store;

@@ -5,26 +5,56 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    io::Write,
-    sync::{Mutex, PoisonError},
+    io::{self, Write},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
+use tokio_util::sync::CancellationToken;
 
-/// Prints to the writer it was made with. Accepts everything.
-pub struct Printer<W>(Mutex<W>);
+/// Prints to the writer it was made with. Accepts everything, as long as that does.
+pub struct Printer<W> {
+    out: Mutex<W>,
+    trouble: Arc<Trouble>,
+}
+
+/// Why nothing can be printed any more. A closed pipe stays closed and a full disk is for a person: there is nothing to wait for.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    error: OnceLock<io::ErrorKind>,
+    happened: CancellationToken,
+}
+
+impl Trouble {
+    /// Waits until something could not be printed.
+    pub async fn happened(&self) -> io::ErrorKind {
+        self.happened.cancelled().await;
+        *self.error.get().expect("told before it happened")
+    }
+
+    fn tell(&self, error: io::ErrorKind) {
+        self.error.get_or_init(|| error);
+        self.happened.cancel();
+    }
+}
 
 impl<W: Write + Send> Printer<W> {
     /// Print to `out`.
     pub fn new(out: W) -> Self {
-        Self(Mutex::new(out))
+        Self { out: Mutex::new(out), trouble: Arc::default() }
     }
 
-    /// A reader that has gone away is an answer too: nothing can be printed, so nothing counts as sent.
+    /// To hear when `out` takes no more.
+    pub fn trouble(&self) -> Arc<Trouble> {
+        self.trouble.clone()
+    }
+
+    /// What could not be printed does not count as sent.
     fn print(&self, operation: &str, request: &Value) -> Result<(), PutError> {
-        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let line = json!({"operation": operation, "request": request});
-        writeln!(out, "{line}")
-            .and_then(|()| out.flush())
-            .map_err(|error| PutError::Unreachable { service: Service::Local, source: error.into() })
+        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
+            self.trouble.tell(error.kind());
+            PutError::Unreachable { service: Service::Local, source: error.into() }
+        })
     }
 }
 
@@ -84,7 +114,7 @@ mod tests {
         let point = Point { name: "CPUUtilization".into(), value: 1.5, unit, at, dimensions, resolution };
         let batch = MetricBatch { namespace: "N".into(), points: vec![point] };
         printer.metrics(&batch).await.expect("memory takes all");
-        let out = printer.0.into_inner().expect("whole");
+        let out = printer.out.into_inner().expect("whole");
         let line: Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!(line["operation"], "PutMetricData");
         assert_eq!(line["request"]["MetricData"][0]["Dimensions"][0]["Value"], "sys-1");

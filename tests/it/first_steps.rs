@@ -11,7 +11,7 @@ use std::{
         process::CommandExt,
     },
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 fn text(bytes: &[u8]) -> String {
@@ -71,6 +71,25 @@ async fn a_dry_run_prints_every_request_and_moves_nothing() {
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
     assert!(daemon.terminate().await.success());
     assert_eq!(aws.messages("app.log"), ["one"]);
+}
+
+#[tokio::test]
+async fn a_dry_run_ends_when_nobody_reads_it_any_more() {
+    let host = TestHost::against("http://127.0.0.1:9").tail("app.log").measuring(1);
+    let config = host.write_config();
+    let dry = [Path::new("run"), &config, Path::new("--dry-run")];
+    let ended = async |stdout: Stdio| {
+        let child = host.command(dry).stdout(stdout).stderr(Stdio::piped()).spawn().expect("it can be started");
+        child.wait_with_output().await.expect("it is waited for")
+    };
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let quietly = ended(writer.into()).await;
+    assert!(quietly.status.success(), "{}", text(&quietly.stderr));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let loudly = ended(full.into()).await;
+    assert_eq!(loudly.status.code(), Some(1));
+    assert!(text(&loudly.stderr).contains("standard output takes no more requests"), "{}", text(&loudly.stderr));
 }
 
 #[tokio::test]

@@ -86,6 +86,9 @@ impl Tailer {
             let mine = claim(&mut saved, &watch);
             trails.push((watch, lane, mine));
         }
+        for (watch, _, mine) in trails.iter_mut().filter(|(_, _, mine)| mine.is_empty()) {
+            *mine = inherit(&mut saved, watch);
+        }
         // Where two paths are one file, the one that was read before goes on with it.
         trails.sort_by_key(|(_, _, saved)| saved.is_empty());
         let numbered = trails.into_iter().enumerate();
@@ -256,6 +259,19 @@ fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(Sourc
     let target = target_key(watch);
     let mine = |p: &FilePosition| p.path == watch.path && (p.target == target || p.target.is_empty());
     let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| mine(p));
+    *saved = others;
+    mine
+}
+
+/// Takes out the positions of this path under the name that its group or stream had before: another date, another host name,
+/// an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
+fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
+    let same_path = saved.iter().filter(|(_, p)| p.path == watch.path);
+    let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };
+    let (path, after) = (watch.path.display(), target_key(watch));
+    tracing::info!(%path, before, after, "the log file goes to another stream than before, from where reading stopped");
+    let inherited = |p: &FilePosition| p.path == watch.path && p.target == before;
+    let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| inherited(p));
     *saved = others;
     mine
 }

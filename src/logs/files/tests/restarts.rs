@@ -26,6 +26,32 @@ fn reading_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn reading_goes_on_where_it_stopped_under_the_name_that_the_stream_has_now() {
+    for from_beginning in [false, true] {
+        let mut bench = after_one();
+        bench.append("app.log", "two\n");
+        bench.watches[0].target = target("another");
+        bench.watches[0].from_beginning = from_beginning;
+        bench.restart();
+        assert_eq!(bench.lines_of("another"), ["two"]);
+        bench.append("app.log", "three\n");
+        bench.restart();
+        assert_eq!(bench.lines_of("another"), ["three"]);
+    }
+}
+
+#[test]
+fn a_stream_that_is_still_followed_keeps_its_position_from_a_new_one_of_the_same_file() {
+    let mut bench = after_one();
+    let second = Watch { target: target("another"), from_beginning: true, ..bench.watches[0].clone() };
+    bench.watches.push(second);
+    bench.append("app.log", "two\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two"]);
+    assert_eq!(bench.lines_of("another"), ["one", "two"]);
+}
+
+#[test]
 fn what_was_not_acknowledged_is_read_again() {
     let mut bench = after_one();
     bench.append("app.log", "two\n");
