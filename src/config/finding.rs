@@ -74,7 +74,9 @@ impl fmt::Display for Finding {
         }
         write!(f, " {}: ", self.severity.as_str())?;
         if !self.at.is_empty() {
-            write!(f, "{}: ", self.at)?;
+            // A key may hold anything, also what moves a terminal's cursor.
+            let at = self.at.replace(char::is_control, " ");
+            write!(f, "{at}: ")?;
         }
         f.write_str(&self.why)?;
         if let Some(suggestion) = &self.suggestion {
@@ -122,6 +124,12 @@ mod tests {
     fn one_line_says_where_what_and_what_was_meant() {
         assert_eq!(finding().to_string(), "/etc/c.json:3:7: error: agent.regoin: unknown key; did you mean `region`?");
         assert!(format!("{:#}", finding()).ends_with("?\n  x\n  ^"));
+    }
+
+    #[test]
+    fn control_characters_of_a_key_do_not_reach_the_terminal() {
+        let finding = Finding { at: "agent.\u{1b}[2J".into(), ..finding() };
+        assert!(finding.to_string().contains("agent. [2J: "), "{finding}");
     }
 
     #[test]

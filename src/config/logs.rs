@@ -123,10 +123,6 @@ fn is_agents(item: &Section<'_>, dialect: &Dialect) -> bool {
 
 fn path<'a>(section: &Section<'a>) -> Option<&'a str> {
     let path = section.text().filter(|path| !path.is_empty())?;
-    if path.contains('\0') {
-        section.error("a path has no zero characters");
-        return None;
-    }
     if path.contains(['*', '?', '[', '{']) {
         section.warning(
             "not yet: patterns of file names are not run by this version; only a file of exactly this name is followed",

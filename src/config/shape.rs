@@ -298,7 +298,10 @@ fn wrong_type(shape: &Shape, section: &Section<'_>) {
 
 fn length(section: &Section<'_>, text: &str, min: usize, max: usize) {
     let characters = text.chars().count();
-    if characters < min && characters == 0 {
+    if text.contains('\0') {
+        // No path, argument or name in a request can hold one.
+        section.error("must not have a zero character");
+    } else if characters < min && characters == 0 {
         section.error("must not be empty");
     } else if characters < min || characters > max {
         let range = if max == usize::MAX { format!("{min} or more") } else { format!("from {min} to {max}") };

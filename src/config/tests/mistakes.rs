@@ -199,3 +199,9 @@ fn patterns_know_no_look_around_and_no_back_references() {
         check_error(&text(bad), &format!("{ITEM}[0].exclude_patterns[0]"), "no regular expression", None);
     }
 }
+
+#[test]
+fn a_zero_character_is_found_wherever_a_text_stands() {
+    check_error(r#"{ "agent": { "state_folder": "/a\u0000b" } }"#, "agent.state_folder", "zero character", None);
+    check_error(&items(r#"{ "file_path": "/a\u0000b" }"#), &format!("{ITEM}[0].file_path"), "zero character", None);
+}
