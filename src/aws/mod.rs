@@ -13,6 +13,7 @@
 //!
 //! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
 //! [`QUIET_TARGETS`] at WARN.
+mod answer;
 mod auth;
 mod base;
 mod errors;

@@ -3,6 +3,7 @@
 //! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
 //! with what it sends. Calls of CloudWatch Logs wait for one of [`LOG_CALLS`] places first. It never retries: that is the publisher's work.
 use super::{
+    answer::Expected,
     auth::{
         Shared,
         renewing::{Clock, Renewing},
@@ -113,6 +114,7 @@ impl Aws {
         let data = metrics::datums(&batch.points);
         let bytes = data.len() * DATUM;
         let call = self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
+        let call = call.customize().interceptor(Expected::Metrics);
         self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await.map(drop)
     }
 
@@ -128,6 +130,7 @@ impl Aws {
             .log_stream_name(&batch.target.stream)
             .log_events(logs::placeholder())
             .customize()
+            .interceptor(Expected::Put)
             .mutate_request(logs::swap_in(batch.body.clone()));
         let answer = self.call(Service::CloudWatchLogs, "logs:PutLogEvents", batch.body.len(), call.send()).await?;
         Ok(logs::rejected(answer.rejected_log_events_info(), batch.len()))
@@ -135,12 +138,14 @@ impl Aws {
 
     async fn make_group(&self, target: &Target) -> Result<(), PutError> {
         let call = self.cloudwatchlogs().await?.create_log_group().log_group_name(&target.group);
+        let call = call.customize().interceptor(Expected::Made);
         self.call(Service::CloudWatchLogs, "logs:CreateLogGroup", 0, made(call.send())).await
     }
 
     async fn make_stream(&self, target: &Target) -> Result<(), PutError> {
         let call = self.cloudwatchlogs().await?.create_log_stream();
         let call = call.log_group_name(&target.group).log_stream_name(&target.stream);
+        let call = call.customize().interceptor(Expected::Made);
         self.call(Service::CloudWatchLogs, "logs:CreateLogStream", 0, made(call.send())).await
     }
 
@@ -148,6 +153,7 @@ impl Aws {
         let Some(days) = target.retention_in_days else { return Ok(()) };
         let call = self.cloudwatchlogs().await?.put_retention_policy();
         let call = call.log_group_name(&target.group).retention_in_days(i32::from(days));
+        let call = call.customize().interceptor(Expected::Made);
         self.call(Service::CloudWatchLogs, "logs:PutRetentionPolicy", 0, call.send()).await.map(drop)
     }
 

@@ -92,6 +92,9 @@ pub enum PutError {
     Unreachable { service: Service, source: BoxError },
     #[error("{service} failed on its side")]
     Failed { service: Service, source: BoxError },
+    /// Whatever answered, AWS did not: a proxy, a gateway, a captive portal. Says nothing about the batch, whatever its status.
+    #[error("a proxy or gateway answered, not {service}")]
+    Intercepted { service: Service, after: Option<Duration>, source: BoxError },
     /// There is nothing to sign a request with, so none was sent. Signing in has its own pauses: trying again costs nothing.
     #[error("not signed in to AWS")]
     SignIn { source: BoxError },
@@ -130,6 +133,7 @@ impl PutError {
             Self::Throttled { .. }
             | Self::Unreachable { .. }
             | Self::Failed { .. }
+            | Self::Intercepted { .. }
             | Self::SignIn { .. }
             | Self::Credentials { .. } => false,
         }
@@ -138,7 +142,7 @@ impl PutError {
     /// What to do. No wildcard: a new cause must choose.
     pub fn next(&self) -> Next {
         match self {
-            Self::Throttled { after, .. } => Next::Retry(*after),
+            Self::Throttled { after, .. } | Self::Intercepted { after, .. } => Next::Retry(*after),
             Self::Unreachable { .. } | Self::Failed { .. } | Self::SignIn { .. } => Next::Retry(None),
             Self::Credentials { .. } => Next::RenewThenRetry,
             Self::Denied { .. } => Next::RetrySeldom,
