@@ -3,7 +3,8 @@
 //!
 //! AWS marks each of its answers, errors too ([`is_marked`]). A success is one only with the status 200, such a mark, no
 //! name of an error and the body that the call has ([`Expected`]). Anything else is an error, and tried again.
-//! To add a call, say what its body is.
+//! Answers of AWS also tell the time ([`Skews`]). To add a call, say what its body is.
+use super::skew::Skews;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -15,6 +16,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Bears the name of an error. <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 const ERROR_TYPE: &str = "x-amzn-errortype";
@@ -23,6 +25,13 @@ const ERROR_TYPE: &str = "x-amzn-errortype";
 const MEMBERS: [&str; 3] = ["nextSequenceToken", "rejectedLogEventsInfo", "rejectedEntityInfo"];
 /// What an error says in its body, and no success does.
 const OF_ERRORS: [&str; 3] = ["__type", "message", "Message"];
+
+/// Hears the answer of one call before anybody believes it.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) expected: Expected,
+    pub(super) skews: Arc<Skews>,
+}
 
 /// The body of a success.
 #[derive(Clone, Copy, Debug)]
@@ -82,9 +91,9 @@ fn object(body: &[u8]) -> Option<serde_json::Map<String, Value>> {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Expected {
+impl Intercept for Listener {
     fn name(&self) -> &'static str {
-        "Expected"
+        "Listener"
     }
 
     fn read_after_deserialization(
@@ -93,13 +102,14 @@ impl Intercept for Expected {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        let answer: &HttpResponse = context.response();
+        self.skews.hear(answer.headers());
         if context.output_or_error().is_err() {
             return Ok(()); // An error already, with more to tell than ours.
         }
-        let answer: &HttpResponse = context.response();
         // The SDK has read it to its end by now.
         let body = answer.body().bytes().unwrap_or_default();
-        Ok(self.judge(answer.status().as_u16(), answer.headers(), body)?)
+        Ok(self.expected.judge(answer.status().as_u16(), answer.headers(), body)?)
     }
 }
 

@@ -142,6 +142,10 @@ impl Answer {
         match (&self.code, self.message.is_empty()) {
             (Some(code), false) => Cause::new(format!("{code}: {}", self.message)),
             (Some(code), true) => Cause::new(format!("{code} (HTTP {})", self.status)),
+            (None, _) if self.of_aws && self.status < 300 => {
+                Cause::new(format!("HTTP {} with a body that this call does not have", self.status))
+            }
+            (None, _) if self.of_aws => Cause::new(format!("HTTP {} without the name of an error", self.status)),
             (None, _) => Cause::new(format!(
                 "HTTP {} that is no answer of AWS {}(does a proxy or a captive portal answer instead?)",
                 self.status,
@@ -333,7 +337,7 @@ fn clock_difference(headers: &Headers, now: SystemTime) -> Option<Duration> {
     Some(theirs.duration_since(now).unwrap_or_else(|earlier| earlier.duration()))
 }
 
-fn http_date(text: &str) -> Option<SystemTime> {
+pub(super) fn http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
 }
 

@@ -8,7 +8,7 @@
 //! A refused batch is halved until the events that are to blame stand alone; they go to the dead-letter file. But only when
 //! the target has taken something since: as long as it takes nothing, the target is what is refused, and everything waits.
 //! Events that the service discards by their time are lost only when that time is their source's own: one that this host's
-//! clock gave is replaced by the present time, for as long as it takes.
+//! clock gave is replaced by the present time, by the service's clock where its answers tell it, for as long as it takes.
 mod target;
 
 use super::{
@@ -84,7 +84,7 @@ enum LaneTrouble {
         "the service takes no log event at all for this stream, so it is not the events that are bad: {reason}; check the log group and stream"
     )]
     Target { reason: String },
-    #[error("the service discards log events with the time that this host has now: set the clock of this host")]
+    #[error("the service discards log events with the time that this host has now: set the clock of this host (NTP)")]
     Clock,
 }
 
@@ -126,6 +126,8 @@ struct Sender {
     suspecting: Notify,
     /// Calls that the service accepted.
     accepted: AtomicU64,
+    /// It was said that events are sent again with the present time, and no batch has arrived as it was since.
+    restamping: AtomicBool,
     /// How often group or stream were made: of several batches that find them missing, one makes them.
     made: Mutex<u64>,
     debt: StdMutex<Debt>,
@@ -143,9 +145,10 @@ impl Sender {
         if target.retention_in_days.is_some() {
             debt.due = publisher.retention.claim(&target.group).then(Instant::now);
         }
-        let (many, accepted, made) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(0));
+        let (many, restamping) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (accepted, made) = (AtomicU64::new(0), Mutex::new(0));
         let (suspecting, owing, debt) = (Notify::new(), Notify::new(), StdMutex::new(debt));
-        Self { publisher, target, report, setting_aside, many, suspecting, accepted, made, debt, owing }
+        Self { publisher, target, report, setting_aside, many, suspecting, accepted, restamping, made, debt, owing }
     }
 
     /// Until the service has the batch, or the stop.
@@ -214,6 +217,9 @@ impl Sender {
             match self.publisher.put.logs(batch).await {
                 Ok(rejected) => {
                     if !self.accept(batch, rejected) {
+                        if !history.restamped {
+                            self.restamping.store(false, Ordering::Relaxed);
+                        }
                         self.report.success();
                         return Ok(None);
                     }
@@ -296,15 +302,19 @@ impl Sender {
     fn restamp(&self, batch: &mut LogBatch, rejected: Rejected) {
         let places = rejected.places(batch.len());
         let ours = |place: usize| places.contains(place) && batch.index[place].timed_by == TimedBy::Reader;
-        let Some(restamped) = batch.restamped(ours, Timestamp::now()) else { return };
+        // By the service's clock, where it is known: ours may be what is wrong.
+        let now = Timestamp::now().shifted(self.publisher.put.skew());
+        let Some(restamped) = batch.restamped(ours, now) else { return };
         counters::EVENTS_RESTAMPED.add(restamped.len() as u64);
         let (group, stream, events) = (&self.target.group, &self.target.stream, restamped.len());
-        tracing::warn!(
-            group,
-            stream,
-            events,
-            "the service discards events by the time at which they were read: they are sent again with the present time"
-        );
+        if !self.restamping.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                group,
+                stream,
+                events,
+                "the service discards events by the time at which they were read: they are sent again with the present time"
+            );
+        }
         *batch = restamped;
     }
 

@@ -1,5 +1,5 @@
 //! What a destination must be able to do, and why it may not have done it.
-use crate::model::{LogBatch, MetricBatch, Target};
+use crate::model::{LogBatch, MetricBatch, Skew, Target};
 use std::{fmt, future::Future, ops::Range, pin::Pin, time::Duration};
 
 /// The cause under an error, kept for the chain that is printed.
@@ -21,6 +21,10 @@ pub trait Put: Send + Sync {
     fn set_retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()>;
     /// Fetch fresh credentials now: the ones in use were refused. Several callers at once share one renewal.
     fn renew(&self) -> PutFuture<'_, ()>;
+    /// How far its clock is ahead of this host's, as its answers told. Zero where nothing is known.
+    fn skew(&self) -> Skew {
+        Skew::default()
+    }
 }
 
 /// Events of an accepted PutLogEvents that the service did not keep (`rejectedLogEventsInfo`), as counts.

@@ -92,6 +92,8 @@ fn without_a_known_code_the_status_decides() {
         assert!(matches!(ours(status), PutError::Failed { .. }), "{status}");
     }
     assert!(matches!(ours(429), PutError::Throttled { .. }));
+    assert!(crate::telemetry::chain(&ours(500)).ends_with("on its side: HTTP 500 without the name of an error"));
+    assert!(crate::telemetry::chain(&ours(200)).ends_with("HTTP 200 with a body that this call does not have"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Answers that AWS did not give.
+//! Answers that AWS did not give, and what its own tell about the time.
 use super::*;
 
 fn bare(status: u16, body: &'static str) -> Reply {
@@ -52,5 +52,22 @@ async fn an_error_page_of_a_proxy_refuses_nothing_for_good() {
             assert_eq!(error.next(), Next::Retry(None), "{status}: {}", printed(&error));
             assert!(printed(&error).contains("a proxy or gateway answered"), "{}", printed(&error));
         }
+    }
+}
+
+#[tokio::test]
+async fn each_answer_of_the_service_tells_its_time() {
+    for status in [200, 400] {
+        let (_fake, connection) = aws(move |_| {
+            let mut reply =
+                if status == 200 { json(200, "{}") } else { error(400, "InvalidSignatureException", "old") };
+            reply.headers_mut().insert("date", "Tue, 14 Nov 2073 22:13:20 GMT".parse().expect("a value"));
+            reply
+        })
+        .await;
+        assert_eq!(connection.put.skew(), Default::default());
+        assert_eq!(connection.put.logs(&log_batch()).await.is_ok(), status == 200);
+        let skew = connection.put.skew();
+        assert!(skew.is_behind() && skew.magnitude() > Duration::from_hours(24 * 365), "{status}: {skew:?}");
     }
 }
