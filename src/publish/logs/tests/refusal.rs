@@ -62,6 +62,15 @@ async fn a_bad_event_that_comes_alone_is_set_aside_when_the_target_takes_another
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bad_event_lets_another_batch_pass_also_where_each_lane_has_one_on_its_way() {
+    let bench = refusing("bad").in_a_crowd();
+    let source = SourceId::unique();
+    let batches = vec![batch(source, 0, &["bad"]), batch(source, 1, &["good"])];
+    assert_eq!(bench.run_for(batches, Duration::from_hours(1)).await.len(), 2);
+    assert_eq!(bench.put.accepted(), ["event:good"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_bad_events_ahead_of_a_good_one_are_set_aside_once_something_arrives() {
     let bench = refusing("bad");
     let source = SourceId::unique();
