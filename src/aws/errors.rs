@@ -1,11 +1,15 @@
 //! From what the SDK reports to what `publish` can act on.
 //!
 //! One table decides by the service's error code first, then by the HTTP status. What is not clearly about the content of a
-//! batch is never [`PutError::Refused`]: that would set good events aside.
+//! batch is never [`PutError::Refused`]: that would set good events aside. So is nothing without a code, whatever its status;
+//! without the marks of AWS either, it is [`PutError::Intercepted`].
 //!
 //! Texts are one line and hold no secret: a service that finds a wrong signature repeats the whole canonical request, session
 //! token included, so such texts are cut there.
-use super::http::AnswerTooLong;
+use super::{
+    answer::{NotAws, is_marked},
+    http::AnswerTooLong,
+};
 use crate::{
     publish::{BoxError, PutError, Service},
     telemetry::chain_without,
@@ -117,6 +121,8 @@ pub(super) enum Outcome {
 pub(super) struct Answer {
     /// `None`: not an AWS error at all.
     pub(super) code: Option<String>,
+    /// Whether AWS sent it, code or not.
+    pub(super) of_aws: bool,
     pub(super) message: String,
     pub(super) status: u16,
     /// When the service wants to be asked again.
@@ -136,6 +142,10 @@ impl Answer {
         match (&self.code, self.message.is_empty()) {
             (Some(code), false) => Cause::new(format!("{code}: {}", self.message)),
             (Some(code), true) => Cause::new(format!("{code} (HTTP {})", self.status)),
+            (None, _) if self.of_aws && self.status < 300 => {
+                Cause::new(format!("HTTP {} with a body that this call does not have", self.status))
+            }
+            (None, _) if self.of_aws => Cause::new(format!("HTTP {} without the name of an error", self.status)),
             (None, _) => Cause::new(format!(
                 "HTTP {} that is no answer of AWS {}(does a proxy or a captive portal answer instead?)",
                 self.status,
@@ -157,13 +167,14 @@ where
         SdkError::TimeoutError(_) => return Outcome::Unreachable(Cause::new("no answer in time")),
         other => return Outcome::Unreachable(Cause::of(other)),
     };
-    if let Some(too_long) = find::<AnswerTooLong>(error) {
-        let message = too_long.to_string();
+    let stranger = find::<AnswerTooLong>(error).map(ToString::to_string);
+    if let Some(message) = stranger.or_else(|| find::<NotAws>(error).map(ToString::to_string)) {
         let (status, after, clock_difference) = (response.status().as_u16(), None, None);
-        return Outcome::Answer(Answer { code: None, message, status, after, clock_difference });
+        return Outcome::Answer(Answer { code: None, of_aws: false, message, status, after, clock_difference });
     }
     let code = metadata.and_then(|m| m.code()).map(|code| code.rsplit('#').next().unwrap_or(code).to_owned());
     Outcome::Answer(Answer {
+        of_aws: code.is_some() || is_marked(response.headers()),
         code,
         message: metadata.and_then(|m| m.message()).unwrap_or_default().to_owned(),
         status: response.status().as_u16(),
@@ -271,16 +282,30 @@ fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
     }
 }
 
-/// For codes that nobody told us about.
+/// For codes that nobody told us about, and answers without one.
 fn by_status(service: Service, answer: &Answer, source: BoxError) -> PutError {
+    if !answer.of_aws {
+        return PutError::Intercepted { service, after: answer.after, source: intercepted(answer).into() };
+    }
     match answer.status {
-        413 => PutError::Refused { service, reason: answer.cause().to_string() },
         429 => PutError::Throttled { service, after: answer.after },
         // 503 with a time is the plain HTTP way to slow a client down.
         503 if answer.after.is_some() => PutError::Throttled { service, after: answer.after },
         // Also every 4xx that is not clearly about the content.
         _ => PutError::Failed { service, source },
     }
+}
+
+/// What a proxy may have meant, and what to do about it.
+fn intercepted(answer: &Answer) -> Cause {
+    let advice = match answer.status {
+        407 => "it wants a user name and a password: write them into HTTPS_PROXY, or let this host pass",
+        413 => "it does not let a body of this size through: let it pass bodies of 2 MiB",
+        200..=399 => "sign in at the captive portal, or except AWS from the proxy by NO_PROXY",
+        _ => "let it pass our requests, or except AWS from it by NO_PROXY",
+    };
+    let colon = if answer.message.is_empty() { "" } else { ": " };
+    Cause::new(format!("HTTP {}{colon}{}; {advice}", answer.status, answer.message))
 }
 
 fn with_clock(answer: &Answer) -> BoxError {
@@ -312,7 +337,7 @@ fn clock_difference(headers: &Headers, now: SystemTime) -> Option<Duration> {
     Some(theirs.duration_since(now).unwrap_or_else(|earlier| earlier.duration()))
 }
 
-fn http_date(text: &str) -> Option<SystemTime> {
+pub(super) fn http_date(text: &str) -> Option<SystemTime> {
     SystemTime::try_from(DateTime::from_str(text, Format::HttpDate).ok()?).ok()
 }
 

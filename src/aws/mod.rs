@@ -13,6 +13,7 @@
 //!
 //! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
 //! [`QUIET_TARGETS`] at WARN.
+mod answer;
 mod auth;
 mod base;
 mod errors;
@@ -21,6 +22,7 @@ mod logs;
 mod metrics;
 mod proxies;
 mod put;
+mod skew;
 mod trust;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
 //! with what it sends. Calls of CloudWatch Logs wait for one of [`LOG_CALLS`] places first. It never retries: that is the publisher's work.
 use super::{
+    answer::{Expected, Listener},
     auth::{
         Shared,
         renewing::{Clock, Renewing},
@@ -10,9 +11,10 @@ use super::{
     base::Base,
     errors::translate,
     logs, metrics,
+    skew::Skews,
 };
 use crate::{
-    model::{LogBatch, MetricBatch, Target},
+    model::{LogBatch, MetricBatch, Skew, Target},
     publish::{Put, PutError, PutFuture, Rejected, Service},
 };
 use aws_sdk_cloudwatch as cloudwatch;
@@ -43,6 +45,7 @@ const EXISTS: &str = "ResourceAlreadyExistsException";
 pub(super) struct Aws {
     base: Arc<Base>,
     clock: Clock,
+    skews: Arc<Skews>,
     metrics: Side<cloudwatch::Client>,
     logs: Side<cloudwatchlogs::Client>,
     /// First come, first served, so no lane keeps the others out.
@@ -59,6 +62,7 @@ impl Aws {
     pub(super) fn new(base: Arc<Base>, clock: Clock, metrics: Arc<Renewing>, logs: Arc<Renewing>) -> Self {
         Self {
             base,
+            skews: Arc::new(Skews::new(Arc::clone(&clock))),
             clock,
             metrics: Side { keys: metrics, client: OnceCell::new() },
             logs: Side { keys: logs, client: OnceCell::new() },
@@ -76,6 +80,11 @@ impl Aws {
         self.logs.keys.ready().await.map_err(|e| not_signed_in(&e))?;
         let make = || self.base.cloudwatchlogs(Arc::clone(&self.logs.keys).provider());
         self.logs.client.get_or_try_init(make).await.map_err(|e| not_signed_in(&e.into()))
+    }
+
+    /// To be asked about the answer of a call.
+    fn listen(&self, expected: Expected) -> Listener {
+        Listener { expected, skews: Arc::clone(&self.skews) }
     }
 
     /// Send, within the time that `bytes` need. `action` is the call's name in IAM.
@@ -113,6 +122,7 @@ impl Aws {
         let data = metrics::datums(&batch.points);
         let bytes = data.len() * DATUM;
         let call = self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
+        let call = call.customize().interceptor(self.listen(Expected::Metrics));
         self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await.map(drop)
     }
 
@@ -128,6 +138,7 @@ impl Aws {
             .log_stream_name(&batch.target.stream)
             .log_events(logs::placeholder())
             .customize()
+            .interceptor(self.listen(Expected::Put))
             .mutate_request(logs::swap_in(batch.body.clone()));
         let answer = self.call(Service::CloudWatchLogs, "logs:PutLogEvents", batch.body.len(), call.send()).await?;
         Ok(logs::rejected(answer.rejected_log_events_info(), batch.len()))
@@ -135,12 +146,14 @@ impl Aws {
 
     async fn make_group(&self, target: &Target) -> Result<(), PutError> {
         let call = self.cloudwatchlogs().await?.create_log_group().log_group_name(&target.group);
+        let call = call.customize().interceptor(self.listen(Expected::Made));
         self.call(Service::CloudWatchLogs, "logs:CreateLogGroup", 0, made(call.send())).await
     }
 
     async fn make_stream(&self, target: &Target) -> Result<(), PutError> {
         let call = self.cloudwatchlogs().await?.create_log_stream();
         let call = call.log_group_name(&target.group).log_stream_name(&target.stream);
+        let call = call.customize().interceptor(self.listen(Expected::Made));
         self.call(Service::CloudWatchLogs, "logs:CreateLogStream", 0, made(call.send())).await
     }
 
@@ -148,6 +161,7 @@ impl Aws {
         let Some(days) = target.retention_in_days else { return Ok(()) };
         let call = self.cloudwatchlogs().await?.put_retention_policy();
         let call = call.log_group_name(&target.group).retention_in_days(i32::from(days));
+        let call = call.customize().interceptor(self.listen(Expected::Made));
         self.call(Service::CloudWatchLogs, "logs:PutRetentionPolicy", 0, call.send()).await.map(drop)
     }
 
@@ -189,6 +203,10 @@ impl Put for Aws {
 
     fn renew(&self) -> PutFuture<'_, ()> {
         Box::pin(self.renew_refused())
+    }
+
+    fn skew(&self) -> Skew {
+        self.skews.skew()
     }
 }
 

@@ -17,8 +17,8 @@ use std::{
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Chunks that wait in front of a stage, each at most about 256 KiB: one to work on while the next is read.
-const CHUNKS: usize = 2;
+/// Chunks that wait in front of a stage, each at most about 256 KiB, beside the one that it works on.
+const CHUNKS: usize = 1;
 /// Batches that wait between a stage and its publisher.
 const BATCHES: usize = 1;
 

@@ -197,6 +197,7 @@ impl Running {
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
             no_retries: self.no_retries.clone(),
+            lanes: Arc::default(),
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { logs.interval };

@@ -19,4 +19,4 @@ pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{
     Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
 };
-pub use time::Timestamp;
+pub use time::{Skew, Timestamp};

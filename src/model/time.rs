@@ -38,10 +38,36 @@ impl Timestamp {
         Self(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
+    /// This moment as the other clock has it, saturating.
+    pub fn shifted(self, skew: Skew) -> Self {
+        Self(self.0.saturating_add(skew.0))
+    }
+
     /// RFC 3339 in UTC with milliseconds, for people: `2026-01-31T23:59:59.999Z`.
     pub fn rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)
             .map_or_else(|| self.0.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
+    }
+}
+
+/// How far another clock is ahead of this host's, in milliseconds; below zero it is behind. Zero also where nothing is known.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Skew(i64);
+
+impl Skew {
+    /// Of a clock that shows `theirs` while ours shows `ours`.
+    pub fn between(ours: Timestamp, theirs: Timestamp) -> Self {
+        Self(theirs.0.saturating_sub(ours.0))
+    }
+
+    /// Without its direction.
+    pub fn magnitude(self) -> Duration {
+        Duration::from_millis(self.0.unsigned_abs())
+    }
+
+    /// Whether our clock is behind the other one.
+    pub fn is_behind(self) -> bool {
+        self.0 > 0
     }
 }
 
@@ -59,6 +85,15 @@ mod tests {
     #[test]
     fn people_read_utc_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(1_769_903_999_999).rfc3339(), "2026-01-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn a_moment_is_told_by_another_clock() {
+        let (ours, theirs) = (Timestamp::from_millis(1_000), Timestamp::from_millis(91_000));
+        let skew = Skew::between(ours, theirs);
+        assert!(skew.is_behind() && skew.magnitude() == Duration::from_secs(90));
+        assert_eq!(ours.shifted(skew), theirs);
+        assert!(!Skew::between(theirs, ours).is_behind());
     }
 
     #[test]

@@ -2,13 +2,26 @@
 //!
 //! A busy lane fills a megabyte again and again. The buffers go round instead of being asked from the system each time,
 //! which costs a page fault for every 4 KiB; when no large body is left, they are given back.
+//!
+//! Small bodies need no permit, but every lane may have some: the more lanes there are, the smaller they are.
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bodies over 64 KiB that may exist at once, open ones and those on their way: at most about 1.5 MiB each. A lane that gets
 /// no permit sends what it has early, and waits with an event that is large by itself: never more memory.
 const LARGE_BODIES: usize = 8;
+/// A body up to this needs no permit.
+pub const SMALL_BODY: usize = 64 * 1024;
+/// Bytes that the small bodies of all lanes have together while there are at most 1,000 lanes.
+const SMALL_BODIES: usize = 16 * 1024 * 1024;
+/// Bodies that a lane holds while its target takes nothing: one on its way and one that waits.
+const A_LANE: usize = 2;
+/// A bound below this would cost more in calls than it saves in memory.
+const LEAST_BODY: usize = 8 * 1024;
 /// Buffers above this are not worth keeping: only text full of control characters grows so large.
 const USUAL: usize = 2 * 1024 * 1024;
 
@@ -18,6 +31,17 @@ pub struct BodyPool {
     free: Arc<Semaphore>,
     count: usize,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
+    lanes: Arc<AtomicUsize>,
+}
+
+/// A lane that is counted until this is dropped.
+#[derive(Debug)]
+pub struct Member(Arc<AtomicUsize>);
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// One large body may exist. Free again when this is dropped.
@@ -36,7 +60,19 @@ impl Default for BodyPool {
 impl BodyPool {
     /// So many.
     pub fn new(count: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(count)), count, spare: Arc::default() }
+        Self { free: Arc::new(Semaphore::new(count)), count, spare: Arc::default(), lanes: Arc::default() }
+    }
+
+    /// One more lane.
+    pub fn join(&self) -> Member {
+        self.lanes.fetch_add(1, Ordering::Relaxed);
+        Member(self.lanes.clone())
+    }
+
+    /// How large a body without a permit may grow by further events.
+    pub fn small(&self) -> usize {
+        let lanes = self.lanes.load(Ordering::Relaxed).max(1);
+        (SMALL_BODIES / A_LANE / lanes).clamp(LEAST_BODY, SMALL_BODY)
     }
 
     /// A permit, if one is free, and a buffer that was used before, if there is one.
@@ -116,6 +152,17 @@ mod tests {
         drop(third.body(buffer));
         drop((first, third));
         assert_eq!(pool.take().expect("free").1.capacity(), 0);
+    }
+
+    #[test]
+    fn the_more_lanes_there_are_the_smaller_are_their_bodies() {
+        let pool = BodyPool::new(1);
+        let mut lanes: Vec<_> = (0..100).map(|_| pool.join()).collect();
+        assert_eq!(pool.small(), SMALL_BODY);
+        lanes.extend((0..900).map(|_| pool.join()));
+        assert!(pool.small() * A_LANE * lanes.len() <= SMALL_BODIES && pool.small() >= LEAST_BODY);
+        lanes.truncate(1);
+        assert_eq!(pool.small(), SMALL_BODY);
     }
 
     #[test]

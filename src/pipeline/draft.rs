@@ -10,9 +10,6 @@ use crate::{
 use bytes::Bytes;
 use std::{borrow::Cow, sync::Arc};
 
-/// A body smaller than this needs no permit of the pool.
-pub const SMALL_BODY: usize = 64 * 1024;
-
 /// A body of more JSON than this takes no further event. The service counts text, not JSON, and a control character is one byte
 /// of text and six of JSON: without a bound of ours such a log would cost six times the memory.
 const LOG_BATCH_JSON: usize = 2 * 1024 * 1024;

@@ -1,11 +1,11 @@
 //! The log stage: chunks of one target in, batches of that target out.
 //!
 //! One task a lane. A batch leaves when the next event does not fit, when its first event has waited for `interval`, or when
-//! the sources are gone. While the publisher is busy `send` waits, nothing is taken from the sources, and they stand still.
-//! The same while an event of over 64 KiB waits for its permit to be a large body.
+//! the sources are gone. A batch is begun only when the publisher has a place for it: while the publisher is busy nothing is
+//! taken from the sources, and they stand still. The same while an event of over 64 KiB waits for its permit to be a large body.
 use super::{
-    bodies::{BodyPool, Permit},
-    draft::{Draft, SMALL_BODY, Text},
+    bodies::{BodyPool, Member, Permit, SMALL_BODY},
+    draft::{Draft, Text},
 };
 use crate::{
     model::{Chunk, Cover, Outgoing, Position, Room, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES},
@@ -66,16 +66,28 @@ fn cover(chunk: &Chunk, from: u64, to: u64, position: Option<Position>) -> Cover
 struct Stage {
     lane: Lane,
     batches: mpsc::Sender<Outgoing>,
+    /// Where the open batch will go. Without one none is begun: a lane that is stuck holds no third body.
+    place: Option<mpsc::OwnedPermit<Outgoing>>,
     draft: Draft,
     permit: Option<Permit>,
     /// When the open batch leaves at the latest.
     deadline: Option<Instant>,
+    _member: Member,
 }
 
 impl Stage {
     fn new(lane: Lane, batches: mpsc::Sender<Outgoing>) -> Self {
         let draft = Draft::new(lane.target.clone());
-        Self { lane, batches, draft, permit: None, deadline: None }
+        let member = lane.bodies.join();
+        Self { lane, batches, place: None, draft, permit: None, deadline: None, _member: member }
+    }
+
+    /// Wait until the publisher has a place for a batch.
+    async fn find_place(&mut self) -> Result<(), Gone> {
+        if self.place.is_none() {
+            self.place = Some(self.batches.clone().reserve_owned().await.map_err(|_| Gone)?);
+        }
+        Ok(())
     }
 
     async fn take(&mut self, chunk: Chunk) -> Result<(), Gone> {
@@ -91,6 +103,7 @@ impl Stage {
                 Some(text) => Text::Valid(text),
                 None => Text::Raw(chunk.text.get(span).expect("a source's spans lie inside its text")),
             };
+            self.find_place().await?;
             if !self.admits(event.at, text.counted()) {
                 if let Some(before) = place.checked_sub(1) {
                     let to = chunk.events[before].next;
@@ -142,7 +155,9 @@ impl Stage {
         if !self.draft.fits(at, length) {
             return false;
         }
-        if self.permit.is_none() && self.draft.len() + length > SMALL_BODY {
+        // The first event is not held against its batch.
+        let small = if self.draft.is_empty() { SMALL_BODY } else { self.lane.bodies.small() };
+        if self.permit.is_none() && self.draft.len() + length > small {
             let taken = self.lane.bodies.take();
             self.grow(taken);
             return self.permit.is_some();
@@ -154,6 +169,7 @@ impl Stage {
     /// before it is on its way by then.
     async fn make_room(&mut self, length: usize) -> Result<(), Gone> {
         self.cut().await?;
+        self.find_place().await?;
         if self.draft.len() + length > SMALL_BODY {
             let taken = self.lane.bodies.wait().await;
             self.grow(Some(taken));
@@ -174,14 +190,19 @@ impl Stage {
         let permit = self.permit.take();
         let into_body = |buffer| match &permit {
             Some(permit) => permit.body(buffer),
-            None => buffer.into(),
+            // A vector grows by doubling: half of it may be air, and the batch may wait for long.
+            None => buffer.into_boxed_slice().into(),
         };
         let batch = std::mem::replace(&mut self.draft, fresh).finish(into_body);
         if batch.is_empty() && batch.covers.is_empty() {
             return Ok(());
         }
         let permit = permit.map(|permit| Box::new(permit) as Box<dyn Send + Sync>);
-        self.batches.send(Outgoing { batch, permit }).await.map_err(|_| Gone)
+        self.find_place().await?;
+        if let Some(place) = self.place.take() {
+            place.send(Outgoing { batch, permit });
+        }
+        Ok(())
     }
 }
 

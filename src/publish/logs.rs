@@ -1,30 +1,29 @@
 //! Sends the batches of one log target: several at once, each until the service has it.
 //!
 //! One task a lane. The first batch of a target goes alone, because group and stream may have to be made for it; after that
-//! [`IN_FLIGHT`] are on their way at once. Batches may finish in any order: positions move over the contiguous prefix only.
+//! [`IN_FLIGHT`] are on their way at once, where there are few lanes. Batches may finish in any order: positions move over the contiguous prefix only.
 //! A group that is made here gets its retention; where that fails, it is tried again beside the batches, which never wait for it.
 //! At the stop a batch gets the attempt it is in; what fails then stays unacknowledged in its source and is read again.
 //!
 //! A refused batch is halved until the events that are to blame stand alone; they go to the dead-letter file. But only when
 //! the target has taken something since: as long as it takes nothing, the target is what is refused, and everything waits.
 //! Events that the service discards by their time are lost only when that time is their source's own: one that this host's
-//! clock gave is replaced by the present time, for as long as it takes.
+//! clock gave is replaced by the present time, by the service's clock where its answers tell it, for as long as it takes.
+mod discarded;
 mod target;
 
 use super::{
-    Backoff, DeadLetters, Next, Put, PutError, Rejected, Retention, dead_letter::Refused, report::Report,
-    retention::Debt,
+    Backoff, DeadLetters, Next, Put, PutError, Retention, dead_letter::Refused, report::Report, retention::Debt,
 };
 use crate::{
-    model::{Cover, LogBatch, Outgoing, Target, TimedBy, Timestamp},
+    model::{Cover, LogBatch, Outgoing, Target},
     telemetry::counters,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
-    ops::Range,
     sync::{
         Arc, Mutex as StdMutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -36,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Batches of one target on their way at once: hides the round trip. The service orders events by time, not by arrival.
 const IN_FLIGHT: usize = 4;
+/// With more lanes than this each has one: calls wait for each other then, and what waits is better left in its source.
+const FEW_LANES: usize = 16;
 
 /// Called with what has been delivered.
 pub type Acknowledge = Arc<dyn Fn(&[Cover]) + Send + Sync>;
@@ -50,6 +51,8 @@ pub struct LogPublisher {
     pub retention: Arc<Retention>,
     /// Cancelled at the stop: from then on nothing is tried again.
     pub no_retries: CancellationToken,
+    /// Held by each lane that runs, to count them.
+    pub lanes: Arc<()>,
 }
 
 /// Refused events in a row that make it unlikely that each of them is to blame.
@@ -84,7 +87,7 @@ enum LaneTrouble {
         "the service takes no log event at all for this stream, so it is not the events that are bad: {reason}; check the log group and stream"
     )]
     Target { reason: String },
-    #[error("the service discards log events with the time that this host has now: set the clock of this host")]
+    #[error("the service discards log events with the time that this host has now: set the clock of this host (NTP)")]
     Clock,
 }
 
@@ -96,7 +99,7 @@ impl LogPublisher {
         let mut in_flight = FuturesUnordered::new();
         let mut open = true;
         while open || !in_flight.is_empty() {
-            let allowed = if lane.many.load(Ordering::Relaxed) { IN_FLIGHT } else { 1 };
+            let allowed = lane.allowed();
             tokio::select! {
                 outgoing = batches.recv(), if open && in_flight.len() < allowed => match outgoing {
                     Some(outgoing) => in_flight.push(lane.deliver(outgoing)),
@@ -120,12 +123,16 @@ struct Sender {
     /// The voice of this target, and of its way to the dead-letter file.
     report: Report,
     setting_aside: Report,
-    /// Whether several batches may be on their way: one has arrived, or others must show whether the target takes any.
-    many: AtomicBool,
-    /// That has just become so while a batch waits.
+    /// Whether a batch has arrived: group and stream are there.
+    arrived: AtomicBool,
+    /// Batches that wait until another one shows whether the target takes any.
+    suspects: AtomicUsize,
+    /// There is one more of them.
     suspecting: Notify,
     /// Calls that the service accepted.
     accepted: AtomicU64,
+    /// It was said that events are sent again with the present time, and no batch has arrived as it was since.
+    restamping: AtomicBool,
     /// How often group or stream were made: of several batches that find them missing, one makes them.
     made: Mutex<u64>,
     debt: StdMutex<Debt>,
@@ -143,9 +150,31 @@ impl Sender {
         if target.retention_in_days.is_some() {
             debt.due = publisher.retention.claim(&target.group).then(Instant::now);
         }
-        let (many, accepted, made) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(0));
+        let (arrived, restamping) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (suspects, accepted, made) = (AtomicUsize::new(0), AtomicU64::new(0), Mutex::new(0));
         let (suspecting, owing, debt) = (Notify::new(), Notify::new(), StdMutex::new(debt));
-        Self { publisher, target, report, setting_aside, many, suspecting, accepted, made, debt, owing }
+        Self {
+            publisher,
+            target,
+            report,
+            setting_aside,
+            arrived,
+            suspects,
+            suspecting,
+            accepted,
+            restamping,
+            made,
+            debt,
+            owing,
+        }
+    }
+
+    /// How many batches may be on their way at once.
+    fn allowed(&self) -> usize {
+        // Whoever spawns the lanes has one of these, too.
+        let few = Arc::strong_count(&self.publisher.lanes) <= FEW_LANES + 1;
+        let (arrived, suspects) = (self.arrived.load(Ordering::Relaxed), self.suspects.load(Ordering::Relaxed));
+        if suspects > 0 || few && arrived { IN_FLIGHT } else { 1 }
     }
 
     /// Until the service has the batch, or the stop.
@@ -160,7 +189,7 @@ impl Sender {
 
     /// Put the batch, and set aside what the service will never take of it.
     async fn put_all(&self, mut batch: LogBatch) -> Result<(), Stopped> {
-        let (mut backoff, mut refused_at) = (Backoff::default(), None);
+        let (mut backoff, mut refused_at, mut suspect) = (Backoff::default(), None, None);
         loop {
             let Some(reason) = self.put_one(&mut batch).await? else { return Ok(()) };
             let since = *refused_at.get_or_insert(self.accepted.load(Ordering::Relaxed));
@@ -173,8 +202,7 @@ impl Sender {
             self.report.trouble(&LaneTrouble::Target { reason });
             let mut waiting = Waiting::new(&self.report);
             waiting.count();
-            self.many.store(true, Ordering::Relaxed);
-            self.suspecting.notify_one();
+            suspect.get_or_insert_with(|| Suspect::new(self));
             self.pause(backoff.after(Next::RetrySeldom)).await?;
         }
     }
@@ -214,6 +242,9 @@ impl Sender {
             match self.publisher.put.logs(batch).await {
                 Ok(rejected) => {
                     if !self.accept(batch, rejected) {
+                        if !history.restamped {
+                            self.restamping.store(false, Ordering::Relaxed);
+                        }
                         self.report.success();
                         return Ok(None);
                     }
@@ -266,48 +297,6 @@ impl Sender {
         }
     }
 
-    /// Count what became of a batch that was taken. Whether some of it is to be sent again with another time.
-    fn accept(&self, batch: &LogBatch, rejected: Rejected) -> bool {
-        self.many.store(true, Ordering::Relaxed);
-        self.accepted.fetch_add(1, Ordering::Relaxed);
-        counters::LOG_REQUESTS.add(1);
-        counters::EVENTS_DELIVERED.add(batch.len().saturating_sub(rejected.total()) as u64);
-        if rejected.total() == 0 {
-            return false;
-        }
-        let places = rejected.places(batch.len());
-        let lost = |range: &Range<usize>| {
-            let slots = &batch.index[range.clone()];
-            slots.iter().filter(|slot| slot.timed_by == TimedBy::Source).count()
-        };
-        let [too_old, too_new, expired] = [&places.too_old, &places.too_new, &places.expired].map(lost);
-        counters::EVENTS_TOO_OLD.add(too_old as u64);
-        counters::EVENTS_TOO_NEW.add(too_new as u64);
-        counters::EVENTS_EXPIRED.add(expired as u64);
-        let all = too_old + too_new + expired;
-        let (group, stream) = (&self.target.group, &self.target.stream);
-        if all > 0 {
-            tracing::warn!(group, stream, too_old, too_new, expired, "the service discarded events by their time");
-        }
-        rejected.total() > all
-    }
-
-    /// What is left of the batch is what was discarded by a time that this host gave it; it has the present time now.
-    fn restamp(&self, batch: &mut LogBatch, rejected: Rejected) {
-        let places = rejected.places(batch.len());
-        let ours = |place: usize| places.contains(place) && batch.index[place].timed_by == TimedBy::Reader;
-        let Some(restamped) = batch.restamped(ours, Timestamp::now()) else { return };
-        counters::EVENTS_RESTAMPED.add(restamped.len() as u64);
-        let (group, stream, events) = (&self.target.group, &self.target.stream, restamped.len());
-        tracing::warn!(
-            group,
-            stream,
-            events,
-            "the service discards events by the time at which they were read: they are sent again with the present time"
-        );
-        *batch = restamped;
-    }
-
     /// Keep refused events where a person finds them. They count as delivered only when they are on disk.
     async fn set_aside(&self, refused: Vec<Refused>) -> Result<(), Stopped> {
         let Some((_, reason)) = refused.first() else { return Ok(()) };
@@ -334,6 +323,23 @@ impl Sender {
             return Err(Stopped);
         }
         no_retries.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
+    }
+}
+
+/// Lets other batches go first for as long as it lives.
+struct Suspect<'a>(&'a Sender);
+
+impl<'a> Suspect<'a> {
+    fn new(lane: &'a Sender) -> Self {
+        lane.suspects.fetch_add(1, Ordering::Relaxed);
+        lane.suspecting.notify_one();
+        Self(lane)
+    }
+}
+
+impl Drop for Suspect<'_> {
+    fn drop(&mut self) {
+        self.0.suspects.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

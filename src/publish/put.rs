@@ -1,5 +1,5 @@
 //! What a destination must be able to do, and why it may not have done it.
-use crate::model::{LogBatch, MetricBatch, Target};
+use crate::model::{LogBatch, MetricBatch, Skew, Target};
 use std::{fmt, future::Future, ops::Range, pin::Pin, time::Duration};
 
 /// The cause under an error, kept for the chain that is printed.
@@ -21,6 +21,10 @@ pub trait Put: Send + Sync {
     fn set_retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()>;
     /// Fetch fresh credentials now: the ones in use were refused. Several callers at once share one renewal.
     fn renew(&self) -> PutFuture<'_, ()>;
+    /// How far its clock is ahead of this host's, as its answers told. Zero where nothing is known.
+    fn skew(&self) -> Skew {
+        Skew::default()
+    }
 }
 
 /// Events of an accepted PutLogEvents that the service did not keep (`rejectedLogEventsInfo`), as counts.
@@ -92,6 +96,9 @@ pub enum PutError {
     Unreachable { service: Service, source: BoxError },
     #[error("{service} failed on its side")]
     Failed { service: Service, source: BoxError },
+    /// Whatever answered, AWS did not: a proxy, a gateway, a captive portal. Says nothing about the batch, whatever its status.
+    #[error("a proxy or gateway answered, not {service}")]
+    Intercepted { service: Service, after: Option<Duration>, source: BoxError },
     /// There is nothing to sign a request with, so none was sent. Signing in has its own pauses: trying again costs nothing.
     #[error("not signed in to AWS")]
     SignIn { source: BoxError },
@@ -130,6 +137,7 @@ impl PutError {
             Self::Throttled { .. }
             | Self::Unreachable { .. }
             | Self::Failed { .. }
+            | Self::Intercepted { .. }
             | Self::SignIn { .. }
             | Self::Credentials { .. } => false,
         }
@@ -138,7 +146,7 @@ impl PutError {
     /// What to do. No wildcard: a new cause must choose.
     pub fn next(&self) -> Next {
         match self {
-            Self::Throttled { after, .. } => Next::Retry(*after),
+            Self::Throttled { after, .. } | Self::Intercepted { after, .. } => Next::Retry(*after),
             Self::Unreachable { .. } | Self::Failed { .. } | Self::SignIn { .. } => Next::Retry(None),
             Self::Credentials { .. } => Next::RenewThenRetry,
             Self::Denied { .. } => Next::RetrySeldom,

@@ -1,6 +1,9 @@
 //! A destination for tests that answers as it is told.
 use super::{Put, PutError, PutFuture, Rejected};
-use crate::model::{LogBatch, MetricBatch, Target};
+use crate::model::{
+    LogBatch, MetricBatch, Skew, Target, Timestamp,
+    limits::{AHEAD, OLDEST},
+};
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
@@ -22,6 +25,10 @@ pub struct Scripted {
     pub discarding: Mutex<VecDeque<Rejected>>,
     /// What was called, and what was accepted as `event:TEXT` and `point:NAME@MILLIS`.
     pub calls: Mutex<Vec<String>>,
+    /// How far its clock is ahead. Known when the first call is answered; points outside its times are refused then.
+    pub clock: Option<Skew>,
+    /// The times of accepted log events.
+    pub stamps: Mutex<Vec<Timestamp>>,
     /// When each of these was said.
     pub times: Mutex<Vec<Instant>>,
     /// Answers to the calls that are not Put calls, one by one; success after that.
@@ -83,6 +90,12 @@ impl Put for Scripted {
             {
                 return Err(PutError::Refused { service: super::Service::CloudWatch, reason: "poison".into() });
             }
+            if let Some(skew) = self.clock {
+                let now = Timestamp::now().shifted(skew);
+                if batch.points.iter().any(|p| p.at.since(now) > AHEAD || now.since(p.at) > OLDEST) {
+                    return Err(PutError::Refused { service: super::Service::CloudWatch, reason: "time".into() });
+                }
+            }
             for point in &batch.points {
                 self.say(format!("point:{}@{}", point.name, point.at.as_millis()));
             }
@@ -106,6 +119,8 @@ impl Put for Scripted {
             let places = rejected.places(events.len());
             for (_, event) in events.into_iter().enumerate().filter(|(place, _)| !places.contains(*place)) {
                 self.say(format!("event:{}", event.message));
+                let stamp = Timestamp::from_millis(event.timestamp);
+                self.stamps.lock().unwrap_or_else(PoisonError::into_inner).push(stamp);
             }
             Ok(rejected)
         })
@@ -125,5 +140,10 @@ impl Put for Scripted {
 
     fn renew(&self) -> PutFuture<'_, ()> {
         Box::pin(async { self.make("renew") })
+    }
+
+    fn skew(&self) -> Skew {
+        let known = self.clock.filter(|_| !self.calls().is_empty());
+        known.unwrap_or_default()
     }
 }

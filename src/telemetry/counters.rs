@@ -53,6 +53,7 @@ counters! {
     POINTS_COLLECTED, "points_collected", "metric points read from the host";
     POINTS_DELIVERED, "points_delivered", "metric points that CloudWatch accepted";
     POINTS_REFUSED, "points_refused", "metric points that CloudWatch will never take";
+    POINTS_CORRECTED, "points_sent_with_a_corrected_time", "metric points that a wrong clock measured, sent with the time that the service had then";
     POLLS_SKIPPED, "polls_skipped", "readings skipped because the pipeline was full";
     POLLS_FAILED, "polls_failed", "readings that failed";
     POLLS_HUNG, "polls_hung", "readings skipped because the one before has not come back";

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn lines_that_were_read_by_a_wrong_clock_arrive_once_it_is_set() {
     let aws = FakeAws::start();
-    // Signatures are not judged by it: what is told here is what happens to lines that were read before the clock was set.
+    // Neither signatures are judged by it nor do its answers bear its time: nobody can tell how wrong the clock is.
     aws.see_clock_late_by(Duration::from_secs(20 * 24 * 3600));
     let host = TestHost::tailing(&aws, &["app.log"]);
     let mut log = NumberedLog::open(&host.path("app.log"), Rotation::Never);
@@ -29,5 +29,27 @@ async fn lines_that_were_read_by_a_wrong_clock_arrive_once_it_is_set() {
     assert!(daemon.terminate().await.success());
     assert_eq!(aws.messages("app.log"), (1..=100).map(|number| format!("N={number}")).collect::<Vec<_>>());
     assert!(host.said().contains("set the clock of this host"), "{}", host.said());
+    aws.assert_no_violations();
+}
+
+#[tokio::test]
+async fn lines_that_a_wrong_clock_reads_arrive_at_once_when_the_service_tells_the_time() {
+    let aws = FakeAws::start();
+    aws.see_clock_late_by(Duration::from_secs(30 * 24 * 3600));
+    aws.tell_time();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    let mut log = NumberedLog::open(&host.path("app.log"), Rotation::Never);
+    for _ in 0..100 {
+        log.write_line();
+    }
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "all lines", |seen| seen.events.len() >= 100).await;
+    daemon.until("the position past them", |status| status.is_caught_up()).await;
+    daemon.until("nothing lost", |status| status.counter("events_rejected_too_old") == 0).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages("app.log"), (1..=100).map(|number| format!("N={number}")).collect::<Vec<_>>());
+    let said = host.said();
+    let told = "the clock of this host is behind that of AWS by 30 days: set the clock (NTP)";
+    assert_eq!(said.matches(told).count(), 1, "{said}");
     aws.assert_no_violations();
 }

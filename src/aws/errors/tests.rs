@@ -1,4 +1,5 @@
 use super::*;
+use crate::publish::Next;
 use std::time::UNIX_EPOCH;
 
 const NOW: u64 = 1_700_000_000;
@@ -10,6 +11,7 @@ fn now() -> SystemTime {
 fn answer(status: u16, code: &str, message: &str) -> Answer {
     Answer {
         code: (!code.is_empty()).then(|| code.to_owned()),
+        of_aws: !code.is_empty(),
         message: message.to_owned(),
         status,
         after: None,
@@ -23,6 +25,7 @@ fn kind(status: u16, code: &str) -> &'static str {
         PutError::Throttled { .. } => "throttled",
         PutError::Unreachable { .. } => "unreachable",
         PutError::Failed { .. } => "failed",
+        PutError::Intercepted { .. } => "intercepted",
         PutError::SignIn { .. } => "not signed in",
         PutError::Credentials { .. } => "credentials",
         PutError::Denied { .. } => "denied",
@@ -71,10 +74,7 @@ fn each_code_has_its_cause() {
                 "DataAlreadyAcceptedException",
             ],
         ),
-        (
-            "failed",
-            &["InvalidSequenceTokenException", "OperationAbortedException", "InvalidAction", "SomethingNew", ""],
-        ),
+        ("failed", &["InvalidSequenceTokenException", "OperationAbortedException", "InvalidAction", "SomethingNew"]),
     ];
     for (expected, codes) in table {
         for code in *codes {
@@ -85,12 +85,29 @@ fn each_code_has_its_cause() {
 
 #[test]
 fn without_a_known_code_the_status_decides() {
-    assert_eq!(kind(413, ""), "refused");
-    assert_eq!(kind(429, ""), "throttled");
-    for status in [400, 403, 404, 407, 500, 503] {
-        assert_eq!(kind(status, ""), "failed", "{status}");
-    }
+    assert_eq!(kind(429, "SomethingNew"), "throttled");
     assert_eq!(kind(503, "ServiceUnavailableException"), "failed");
+    let ours = |status| decide(Service::CloudWatchLogs, "", &Answer { of_aws: true, ..answer(status, "", "") });
+    for status in [400, 403, 404, 413, 500, 503] {
+        assert!(matches!(ours(status), PutError::Failed { .. }), "{status}");
+    }
+    assert!(matches!(ours(429), PutError::Throttled { .. }));
+    assert!(crate::telemetry::chain(&ours(500)).ends_with("on its side: HTTP 500 without the name of an error"));
+    assert!(crate::telemetry::chain(&ours(200)).ends_with("HTTP 200 with a body that this call does not have"));
+}
+
+#[test]
+fn what_aws_did_not_answer_says_nothing_about_the_batch_and_is_told_so() {
+    for status in [200, 204, 302, 400, 403, 404, 405, 407, 413, 414, 422, 431, 501, 502] {
+        assert_eq!(kind(status, ""), "intercepted", "{status}");
+    }
+    let after = Some(Duration::from_secs(7));
+    let error = decide(Service::CloudWatchLogs, "", &Answer { after, ..answer(413, "", "") });
+    assert_eq!(error.next(), Next::Retry(after));
+    let text = crate::telemetry::chain(&error);
+    let start =
+        "a proxy or gateway answered, not CloudWatch Logs: HTTP 413; it does not let a body of this size through";
+    assert!(text.starts_with(start), "{text}");
 }
 
 #[test]
@@ -122,7 +139,7 @@ fn the_hint_when_to_come_back_is_read_in_all_its_forms() {
     assert_eq!(hint("retry-after", "Tue, 14 Nov 2023 22:13:10 GMT"), None);
     assert_eq!(hint("retry-after", "soon"), None);
     let after = Some(Duration::from_secs(7));
-    let slow = decide(Service::CloudWatch, "", &Answer { after, ..answer(503, "", "") });
+    let slow = decide(Service::CloudWatch, "", &Answer { after, ..answer(503, "SomethingNew", "") });
     assert!(matches!(slow, PutError::Throttled { after: Some(_), .. }), "{slow:?}");
 }
 

@@ -23,6 +23,8 @@ use std::{
 };
 use tokio::time::Instant;
 
+mod strangers;
+
 fn connected(settings: &Settings) -> Connection {
     connect_in(&Env::from_slice(&[]), Arc::new(SystemTime::now), settings, "sys-0001", Arc::default())
         .expect("connects")

@@ -7,18 +7,20 @@ struct Bench {
     batches: mpsc::Receiver<Outgoing>,
     source: SourceId,
     offset: u64,
+    bodies: BodyPool,
 }
 
 impl Bench {
     /// A running stage that may have this many large bodies.
     fn with_large_bodies(large: usize) -> Self {
         let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
-        let lane =
-            Lane { target, interval: Duration::from_secs(10), rooms: Arc::default(), bodies: BodyPool::new(large) };
+        let bodies = BodyPool::new(large);
+        let (interval, rooms) = (Duration::from_secs(10), Arc::default());
+        let lane = Lane { target, interval, rooms, bodies: bodies.clone() };
         let (chunks, from_chunks) = mpsc::channel(1);
         let (to_batches, batches) = mpsc::channel(1);
         tokio::spawn(batch_logs(lane, from_chunks, to_batches));
-        Self { chunks: Some(chunks), batches, source: SourceId::unique(), offset: 0 }
+        Self { chunks: Some(chunks), batches, source: SourceId::unique(), offset: 0, bodies }
     }
 
     fn position(&self, offset: u64) -> Position {
@@ -179,4 +181,31 @@ async fn an_empty_message_never_reaches_the_service() {
     bench.send(&[b"", b"a"]).await;
     bench.chunks = None;
     assert_eq!(messages(&bench.next().await), ["a"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_a_batch_waits_for_the_publisher_no_other_is_begun() {
+    let mut bench = Bench::with_large_bodies(1);
+    let (small, large) = (vec![b's'; 40_000], vec![b'l'; 70_000]);
+    bench.send(&[&small]).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    // It has left for the publisher, which takes none. The next one needs a large body and does not even ask for it.
+    bench.send(&[&large]).await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    assert!(bench.bodies.take().is_some());
+    assert_eq!(messages(&bench.next().await)[0].len(), small.len());
+    assert_eq!(messages(&bench.next().await)[0].len(), large.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn among_many_lanes_a_batch_without_a_permit_is_smaller() {
+    let mut bench = Bench::with_large_bodies(0);
+    let _others: Vec<_> = (0..1000).map(|_| bench.bodies.join()).collect();
+    let line = vec![b'x'; 3_000];
+    bench.send(&[&line, &line, &line, &line]).await;
+    assert_eq!(messages(&bench.next().await).len(), 2);
+    // One that is longer by itself still needs no permit.
+    bench.send(&[&[b'y'; 30_000]]).await;
+    assert_eq!(messages(&bench.next().await).len(), 2);
+    assert_eq!(messages(&bench.next().await)[0].len(), 30_000);
 }

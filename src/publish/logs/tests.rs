@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    model::{Slot, SourceId},
-    publish::{Service, scripted::Scripted},
+    model::{Slot, SourceId, TimedBy, Timestamp},
+    publish::{Rejected, Service, scripted::Scripted},
     telemetry::board::Board,
 };
 use std::sync::{Mutex as StdMutex, PoisonError};
@@ -37,13 +37,22 @@ struct Bench {
     acknowledged: Arc<StdMutex<Vec<(u64, u64)>>>,
     folder: tempfile::TempDir,
     no_retries: CancellationToken,
+    /// Other lanes, which do nothing.
+    others: Vec<Arc<()>>,
+    lanes: Arc<()>,
 }
 
 impl Bench {
     fn against(put: Scripted) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (board, acknowledged, no_retries) = Default::default();
-        Self { put: Arc::new(put), board, acknowledged, folder, no_retries }
+        let (board, acknowledged, no_retries, others, lanes) = Default::default();
+        Self { put: Arc::new(put), board, acknowledged, folder, no_retries, others, lanes }
+    }
+
+    /// The same among so many lanes that each has to wait for its calls.
+    fn in_a_crowd(mut self) -> Self {
+        self.others = vec![self.lanes.clone(); FEW_LANES];
+        self
     }
 
     fn publisher(&self) -> LogPublisher {
@@ -58,6 +67,7 @@ impl Bench {
             dead_letters: Arc::new(DeadLetters::in_folder(self.folder.path())),
             retention: Arc::new(Retention::in_folder(self.folder.path())),
             no_retries: self.no_retries.clone(),
+            lanes: self.lanes.clone(),
         }
     }
 
@@ -278,4 +288,24 @@ async fn a_group_that_could_not_be_made_is_owed_nothing() {
     let bench = Bench::against(Scripted { making: StdMutex::new(answers.into()), ..Scripted::failing([missing()]) });
     let calls = an_hour_with_a_new_group(&bench).await;
     assert_eq!(count(&calls, "set_retention"), 0, "{calls:?}");
+}
+
+/// How long five batches take whose calls take a second each.
+async fn seconds_for_five(bench: Bench) -> u64 {
+    let (source, (to, batches)) = (SourceId::unique(), mpsc::channel(5));
+    for from in 0..5 {
+        to.send(batch(source, from, &["a"])).await.expect("room");
+    }
+    drop(to);
+    let start = tokio::time::Instant::now();
+    bench.publisher().run(target(), batches).await;
+    start.elapsed().as_secs()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_among_many_has_one_batch_on_its_way() {
+    let slow = || Bench::against(Scripted { slow: Duration::from_secs(1), ..Scripted::default() });
+    // The first one goes alone, the other four together.
+    assert_eq!(seconds_for_five(slow()).await, 2);
+    assert_eq!(seconds_for_five(slow().in_a_crowd()).await, 5);
 }

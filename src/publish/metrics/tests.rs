@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     config::settings,
-    model::{Point, Resolution, Timestamp, Unit},
+    model::{Point, Resolution, Skew, Timestamp, Unit},
     publish::{PutError, Service, scripted::Scripted},
     telemetry::board::Board,
 };
@@ -288,4 +288,47 @@ async fn a_call_that_still_ends_during_the_stop_leaves_nothing_behind() {
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
     assert_eq!(bench.spool().len(), 0);
+}
+
+/// A service whose clock is ahead of ours by so much.
+fn ahead_by(time: Duration) -> Scripted {
+    let skew = Skew::between(Timestamp::default(), Timestamp::default().plus(time));
+    Scripted { clock: Some(skew), ..Scripted::default() }
+}
+
+/// How long after `since` the accepted points are, in whole days.
+fn days_after(since: Timestamp, accepted: &[String]) -> Vec<u64> {
+    let at = |said: &String| said.rsplit('@').next().and_then(|at| at.parse().ok()).expect("a time");
+    accepted.iter().map(|said| Timestamp::from_millis(at(said)).since(since).as_secs() / 86_400).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn points_that_a_wrong_clock_measured_get_the_time_of_the_service() {
+    let bench = Bench::against(ahead_by(Duration::from_hours(30 * 24)));
+    let (to, run) = bench.start();
+    let since = Timestamp::now();
+    to.send(batch(&["a", "b"])).await.expect("runs");
+    // The refusal of the first call tells the time.
+    assert_eq!(days_after(since, &bench.accepted(2).await), [30, 30]);
+    to.send(batch(&["c"])).await.expect("runs");
+    drop(to);
+    run.await.expect("ends");
+    let calls = bench.put.calls();
+    assert_eq!(calls.iter().filter(|call| *call == "metrics").count(), 3, "{calls:?}");
+    assert_eq!((counters::POINTS_REFUSED.here(), counters::POINTS_CORRECTED.here()), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_service_takes_as_it_is_keeps_its_time_and_what_no_correction_helps_is_counted() {
+    let bench = Bench::against(ahead_by(Duration::from_hours(3)));
+    let (to, run) = bench.start();
+    let since = Timestamp::now();
+    let mut mixed = batch(&["fresh", "ancient"]);
+    mixed.points[1].at = since.minus(Duration::from_hours(24 * 15));
+    to.send(mixed).await.expect("runs");
+    drop(to);
+    run.await.expect("ends");
+    let accepted = bench.put.accepted();
+    assert_eq!((names(&accepted), days_after(since, &accepted)), (vec!["fresh"], vec![0]));
+    assert_eq!(counters::POINTS_REFUSED.here(), 1);
 }

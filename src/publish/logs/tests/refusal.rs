@@ -1,5 +1,6 @@
 //! What the service refuses for good, and what it discards by its time.
 use super::*;
+use crate::model::Skew;
 use crate::publish::put::RejectedPlaces;
 use std::{fs, path::PathBuf};
 
@@ -61,6 +62,15 @@ async fn a_bad_event_that_comes_alone_is_set_aside_when_the_target_takes_another
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bad_event_lets_another_batch_pass_also_where_each_lane_has_one_on_its_way() {
+    let bench = refusing("bad").in_a_crowd();
+    let source = SourceId::unique();
+    let batches = vec![batch(source, 0, &["bad"]), batch(source, 1, &["good"])];
+    assert_eq!(bench.run_for(batches, Duration::from_hours(1)).await.len(), 2);
+    assert_eq!(bench.put.accepted(), ["event:good"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_bad_events_ahead_of_a_good_one_are_set_aside_once_something_arrives() {
     let bench = refusing("bad");
     let source = SourceId::unique();
@@ -92,8 +102,11 @@ async fn an_event_that_cannot_be_set_aside_is_not_acknowledged() {
 }
 
 fn discarding(rejected: impl IntoIterator<Item = Rejected>) -> Bench {
-    let discarding = StdMutex::new(rejected.into_iter().collect());
-    Bench::against(Scripted { discarding, ..Scripted::default() })
+    Bench::against(discarded(rejected))
+}
+
+fn discarded(rejected: impl IntoIterator<Item = Rejected>) -> Scripted {
+    Scripted { discarding: StdMutex::new(rejected.into_iter().collect()), ..Scripted::default() }
 }
 
 fn too_old(events: usize) -> Rejected {
@@ -122,6 +135,18 @@ async fn what_is_discarded_by_a_time_that_we_gave_goes_again_with_the_present_on
 
     assert_eq!(bench.send(&["a", "b", "c", "d"]).await, [(0, 4)]);
     assert_eq!(bench.put.accepted(), ["event:c", "event:a", "event:b", "event:d"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_wrong_clock_stamped_arrives_at_once_with_the_time_of_the_service() {
+    let days = Duration::from_hours(30 * 24);
+    let clock = Skew::between(Timestamp::default(), Timestamp::default().plus(days));
+    let bench = Bench::against(Scripted { clock: Some(clock), ..discarded([too_old(2)]) });
+    let (before, start) = (Timestamp::now(), tokio::time::Instant::now());
+    assert_eq!(bench.send(&["a", "b"]).await, [(0, 2)]);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let stamps = bench.put.stamps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert!(stamps.len() == 2 && stamps.iter().all(|at| *at >= before.plus(days)), "{stamps:?}");
 }
 
 #[tokio::test(start_paused = true)]

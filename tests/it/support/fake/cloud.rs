@@ -105,6 +105,8 @@ pub struct State {
     pub seen: Seen,
     /// How many milliseconds its clock is ahead of this machine's, by which it judges log events.
     pub ahead: i64,
+    /// Whether its answers say what its clock shows; otherwise they bear this machine's time.
+    pub tells_time: bool,
     pub refused_text: Option<String>,
     pub login: Option<(String, String)>,
     /// By access key; `None` when it has expired.
@@ -115,7 +117,7 @@ impl Default for State {
     fn default() -> Self {
         let lasting = Key::lasting();
         let keys = HashMap::from([(lasting.access_key.clone(), Some(lasting))]);
-        Self { seen: Seen::default(), ahead: 0, refused_text: None, login: None, keys }
+        Self { seen: Seen::default(), ahead: 0, tells_time: false, refused_text: None, login: None, keys }
     }
 }
 

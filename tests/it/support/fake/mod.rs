@@ -123,6 +123,11 @@ impl FakeAws {
         self.shared.state().ahead = i64::try_from(time.as_millis()).expect("a few years");
     }
 
+    /// From now on its answers bear the time of its own clock.
+    pub fn tell_time(&self) {
+        self.shared.state().tells_time = true;
+    }
+
     /// Every temporary key so far has expired; keys that are issued from now on are good.
     pub fn expire_keys(&self) {
         self.shared.state().expire_keys();

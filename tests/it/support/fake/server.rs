@@ -7,6 +7,7 @@ use super::{
     signature::Authorization,
     wire::{self, Answer, Protocol, failure, success},
 };
+use aws_smithy_types::{DateTime, date_time::Format};
 use http_body_util::BodyExt;
 use hyper::{Request, body::Incoming, http::request::Parts, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -71,7 +72,7 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<An
         _ => {}
     }
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    let answer = match fault {
+    let mut answer = match fault {
         Some(Fault::Throttle) => failure(protocol, 400, "ThrottlingException", "Rate exceeded"),
         Some(Fault::ServerError) => failure(protocol, 500, "InternalFailure", "failed on purpose"),
         Some(Fault::Denied) => {
@@ -79,6 +80,11 @@ async fn serve(request: Request<Incoming>, shared: Arc<Shared>) -> io::Result<An
         }
         _ => respond(op, protocol, &head, &body, &mut shared.state()),
     };
+    let told = Some(&*shared.state()).filter(|state| state.tells_time).map(|state| now() + state.ahead);
+    if let Some(millis) = told {
+        let date = DateTime::from_millis(millis).fmt(Format::HttpDate).expect("a time that people live in");
+        answer.headers_mut().insert("date", date.parse().expect("ASCII"));
+    }
     shared.changed.send_modify(|version| *version += 1);
     match fault {
         Some(Fault::LoseAnswer) => Err(io::Error::other("the answer is lost on purpose")),
