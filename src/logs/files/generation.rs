@@ -4,6 +4,7 @@
 //! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short and
 //! grew again, and what was read is not what was meant.
 use super::{
+    begun,
     content::{self, HEAD, Marks},
     lines::{self, Begun, ENOUGH, Tail},
 };
@@ -28,8 +29,6 @@ pub(super) const SLICE: u64 = 256 * 1024;
 const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
-/// How far before a position the beginning of its line is looked for.
-const LOOK_BACK: u64 = 64 * 1024;
 /// The first and the longest wait after a read error.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
@@ -92,6 +91,8 @@ pub(super) struct Generation {
     before: Vec<u8>,
     marks: Marks,
     begun: Begun,
+    /// How the line is judged that reading begins in is not known yet.
+    unjudged: bool,
     /// The file as it was when it was last looked at.
     pub seen: Stat,
     /// There may be something to read.
@@ -132,11 +133,9 @@ impl Generation {
     ) -> io::Result<Self> {
         let offset = match start {
             Start::At(offset) => offset,
-            Start::LineOf(byte) => line_start(&file, byte.min(stat.size))?,
+            Start::LineOf(byte) => begun::near_line_start(&file, byte.min(stat.size))?,
         };
         let before = content::before(&file, offset)?;
-        // Inside a line we were in the middle of a long one, and sending too much is better than losing its rest.
-        let begun = before.last().is_some_and(|byte| !matches!(byte, b'\n' | 0)).then_some(true);
         let head = Fingerprint::of(&content::bytes(&file, 0, HEAD)?);
         let identity = Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head });
         let mut marks = Marks::default();
@@ -149,7 +148,8 @@ impl Generation {
             offset,
             before,
             marks,
-            begun,
+            begun: None,
+            unjudged: true,
             seen: stat,
             unread: stat.size > offset,
             changed: now,
@@ -257,6 +257,10 @@ impl Generation {
             return Ok(Found::Truncated);
         }
         self.head_unchecked |= changed && trusted;
+        if self.unjudged {
+            self.begun = begun::at(&self.file, self.offset, filter)?;
+            self.unjudged = false;
+        }
         let all = text.len() as u64 == there;
         let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
@@ -369,17 +373,6 @@ impl Generation {
     fn rest_is_last(&self, now: Instant) -> bool {
         self.detached.is_some() && self.quiet_for(QUIET, now)
     }
-}
-
-/// Where the line that holds byte `at` begins, if that is near.
-fn line_start(file: &File, at: u64) -> io::Result<u64> {
-    let length = at.min(LOOK_BACK);
-    let text = content::bytes(file, at - length, length)?;
-    Ok(match memchr::memrchr(b'\n', &text) {
-        Some(n) => at - length + n as u64 + 1,
-        None if length == at => 0,
-        None => at,
-    })
 }
 
 #[cfg(test)]

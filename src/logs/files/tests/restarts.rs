@@ -243,6 +243,23 @@ fn a_long_line_cut_by_a_crash_goes_on_within_the_line() {
 }
 
 #[test]
+fn the_rest_of_a_long_line_that_the_filter_kept_back_is_kept_back_after_a_crash_too() {
+    let mut bench = Bench::with(64, |bench| {
+        let pattern = regex::bytes::Regex::new("^SECRET").expect("a good pattern");
+        bench.watches[0].filter.exclude_patterns.push(pattern);
+    });
+    bench.append("app.log", format!("one\nSECRET{}", "x".repeat(1_600_000)));
+    assert_eq!(bench.lines(), ["one"]);
+    bench.restart();
+    bench.append("app.log", "x".repeat(1_600_000));
+    assert_eq!(bench.lines(), [""; 0]);
+    bench.rotate();
+    bench.restart();
+    bench.append("app.log.1", "end\ntwo\n");
+    assert_eq!(bench.lines(), ["two"]);
+}
+
+#[test]
 fn a_file_made_anew_after_a_deletion_that_was_seen_begins_at_its_beginning() {
     let mut bench = after_one();
     bench.delete("app.log");
