@@ -103,6 +103,8 @@ pub(super) struct Trail {
     /// When the newest known generation had last been written to when it was last seen at the path: a rotated file that
     /// was never seen here is younger.
     newest: Timestamp,
+    /// The generations that were renamed last before the file that is, or will be, at the path.
+    last: Vec<FileId>,
     /// What was beside the path before the first look, and young enough to be taken for new.
     strangers: Vec<Seen>,
     /// The first look found this file, so long, but it could not be opened.
@@ -142,6 +144,7 @@ impl Trail {
             started: false,
             awaited: None,
             newest: Timestamp::default(),
+            last: Vec::new(),
             strangers: Vec::new(),
             first_seen: None,
             shadowed: None,

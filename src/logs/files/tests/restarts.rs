@@ -68,6 +68,35 @@ fn generations_that_nobody_saw_are_read_in_between() {
 }
 
 #[test]
+fn generations_that_nobody_saw_are_read_although_the_clock_was_set_back() {
+    let mut bench = after_one();
+    for line in ["two\n", "three\n", "four\n"] {
+        bench.append("app.log", line);
+        bench.rotate();
+        bench.set_back(Duration::from_secs(300));
+    }
+    bench.append("app.log", "five\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three", "four", "five"]);
+    bench.pass(Duration::from_secs(3));
+    assert_eq!(bench.lines(), [""; 0]);
+}
+
+#[test]
+fn dated_generations_are_told_apart_by_their_names_although_the_clock_was_set_back() {
+    let mut bench = after_one();
+    for (line, name) in [("two\n", "app.log-20260101"), ("three\n", "app.log-20260102"), ("four\n", "app.log-20260103")]
+    {
+        bench.append("app.log", line);
+        bench.rename("app.log", name);
+        bench.set_back(Duration::from_secs(300));
+    }
+    bench.append("app.log", "five\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three", "four", "five"]);
+}
+
+#[test]
 fn generations_that_nobody_saw_are_read_even_if_the_known_one_is_gone() {
     let mut bench = after_one();
     for line in ["two\n", "three\n", "four\n"] {

@@ -105,6 +105,7 @@ impl Trail {
         let was = std::mem::take(&mut self.attached);
         if was && let Some(last) = self.queue.back_mut() {
             last.detached = Some(now);
+            self.last = vec![last.file_id()];
             let (path, offset) = (self.watch.path.display(), last.offset);
             if last.seen.links == 0 {
                 tracing::info!(%path, offset, "the log file was deleted or replaced; reading it to its end");
@@ -141,6 +142,8 @@ impl Trail {
         if let Some(old) = self.at_ref(place) {
             cx.ledger.truncated(old);
         }
+        // Copies of this file that were delivered may be called as younger ones are.
+        self.last.clear();
         let (mut copied, since) = (false, self.newest);
         let (older, _) = match attached {
             true => {
