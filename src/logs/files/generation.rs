@@ -22,8 +22,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much is read at once: enough to run at the speed of memory, little enough to be fair and small.
+/// How much is read at once at most: enough to run at the speed of memory, little enough to be fair and small.
 pub(super) const SLICE: u64 = 256 * 1024;
+/// Many files share so much, so that what waits in their lanes stays small, but none gets less than `LEAST_SLICE`.
+const SHARED: u64 = 4 * 1024 * 1024;
+const LEAST_SLICE: u64 = 16 * 1024;
 /// So long after its head was checked the head of a growing file is not read again by reads of the rest. Looks come no more
 /// often while a file is written to, and each one checks.
 const TRUSTED: Duration = Duration::from_millis(100);
@@ -37,6 +40,11 @@ const MOMENT: Duration = Duration::from_millis(50);
 
 /// So many failures in a row, about ten seconds, are no passing trouble.
 const LASTING: u32 = 5;
+
+/// How much is read at once where `files` are followed.
+pub(super) fn slice(files: usize) -> u64 {
+    (SHARED / (files as u64).max(1)).clamp(LEAST_SLICE, SLICE)
+}
 
 /// By what a generation is known outside: its configured path and the target that it goes to.
 #[derive(Clone, Debug)]
@@ -235,8 +243,8 @@ impl Generation {
         Ok(Found::Nothing)
     }
 
-    /// Reads the next slice. An error leaves everything as it was, for another try.
-    pub fn read(&mut self, filter: &Filter, now: Instant, wall: Timestamp) -> io::Result<Found> {
+    /// Reads the next `slice` bytes, more where a line is longer. An error leaves everything as it was, for another try.
+    pub fn read(&mut self, filter: &Filter, slice: u64, now: Instant, wall: Timestamp) -> io::Result<Found> {
         let stat = files::stat_open(&self.file)?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         if changed {
@@ -247,10 +255,7 @@ impl Generation {
             return Ok(Found::Nothing);
         }
         let there = stat.size.saturating_sub(self.offset);
-        let mut text = content::bytes(&self.file, self.offset, there.min(SLICE))?;
-        if text.len() as u64 == SLICE && memchr::memrchr(b'\n', &text).is_none() {
-            text = content::bytes(&self.file, self.offset, there.min(ENOUGH as u64))?;
-        }
+        let text = self.next_bytes(there, slice)?;
         let trusted = self.offset >= SLICE && now.saturating_duration_since(self.head_checked) < TRUSTED;
         let check = if changed && !trusted { Check::Head } else { Check::Before };
         if !self.is_same(stat.size, check, now)? {
@@ -317,9 +322,24 @@ impl Generation {
         self.failures >= LASTING
     }
 
-    fn advance(&mut self, mut text: Vec<u8>, cut: lines::Cut) -> Chunk {
+    /// At least one line, if its end is there and near enough.
+    fn next_bytes(&self, there: u64, slice: u64) -> io::Result<Vec<u8>> {
+        let mut length = slice.min(ENOUGH as u64);
+        loop {
+            let text = content::bytes(&self.file, self.offset, there.min(length))?;
+            if (text.len() as u64) < length || length == ENOUGH as u64 || memchr::memrchr(b'\n', &text).is_some() {
+                return Ok(text);
+            }
+            length = (4 * length).min(ENOUGH as u64);
+        }
+    }
+
+    fn advance(&mut self, mut text: Vec<u8>, mut cut: lines::Cut) -> Chunk {
         let (from, to) = (self.offset, self.offset + cut.used as u64);
         text.truncate(cut.used);
+        // It waits in a lane, and may be far less than what was read or guessed.
+        text.shrink_to_fit();
+        cut.events.shrink_to_fit();
         self.before.extend_from_slice(&text[text.len().saturating_sub(content::BEFORE as usize)..]);
         self.before.drain(..self.before.len().saturating_sub(content::BEFORE as usize));
         self.offset = to;

@@ -4,7 +4,7 @@
 //! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices, one
 //! per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
 use super::{
-    Watch,
+    Watch, generation,
     ledger::Ledger,
     trail::{Context, Step, Trail, target_key},
 };
@@ -234,6 +234,7 @@ impl Tailer {
             checkpoints: self.checkpoints.as_ref(),
             board: &self.board,
             room: &self.room,
+            slice: generation::slice(self.trails.len()),
             ledger: &mut self.ledger,
             watched: &self.watched,
             now,

@@ -62,6 +62,8 @@ pub(super) struct Context<'a> {
     pub checkpoints: &'a dyn Checkpoints,
     pub board: &'a Board,
     pub room: &'a Room,
+    /// How much is read at once.
+    pub slice: u64,
     pub ledger: &'a mut Ledger,
     /// Every configured path: none of them is another one's rotated generation.
     pub watched: &'a HashSet<PathBuf>,
