@@ -217,6 +217,12 @@ impl Tailer {
         self.ledger = Ledger::new(most);
     }
 
+    /// As where no file beyond those that are open may be held open.
+    #[cfg(test)]
+    pub(super) fn hold_none_more(&mut self) {
+        self.ledger.most = 0;
+    }
+
     fn enqueue(&mut self, number: usize) {
         if !std::mem::replace(&mut self.queued[number], true) {
             self.queue.push_back(number);

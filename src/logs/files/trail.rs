@@ -54,6 +54,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc;
+use turnover::Owed;
 
 /// A rotated or deleted file that was read to its end is looked at until it was quiet for so long.
 pub(super) const LATE: Duration = Duration::from_secs(60);
@@ -119,6 +120,8 @@ pub(super) struct Trail {
     homes: Vec<PathBuf>,
     /// `homes` changed.
     pub(super) moved: bool,
+    /// Copies that are still looked for.
+    owed: Vec<Owed>,
     /// One more search after a rotation.
     again: Again,
     /// Since when searches fail because files are being renamed.
@@ -153,6 +156,7 @@ impl Trail {
             searched: Vec::new(),
             homes: Vec::new(),
             moved: false,
+            owed: Vec::new(),
             again: Again::default(),
             changing: None,
             held_back: false,

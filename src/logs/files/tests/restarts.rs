@@ -1,6 +1,6 @@
 //! What happened to a file while nobody followed it.
 use super::bench::{Bench, messages, target};
-use crate::{logs::files::Watch, model::Checkpoints};
+use crate::{logs::files::Watch, model::Checkpoints, telemetry::counters};
 use std::{fs, time::Duration};
 
 /// A bench whose first run delivered "one" and ended.
@@ -142,8 +142,24 @@ fn a_file_that_was_truncated_meanwhile_begins_anew() {
     bench.truncate("app.log");
     bench.append("app.log", "a longer line than before\n");
     bench.restart();
+    let cut = counters::FILES_TRUNCATED.here();
     assert_eq!(bench.lines(), ["a longer line than before"]);
     assert_eq!(bench.keeper.positions().len(), 1);
+    assert_eq!(counters::FILES_TRUNCATED.here() - cut, 0, "dated before it was made: the inode was used again");
+}
+
+#[test]
+fn only_a_file_that_is_older_than_its_position_counts_as_cut_short() {
+    let mut bench = Bench::new();
+    bench.pass(Duration::from_secs(100 * 365 * 86_400));
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    bench.truncate("app.log");
+    bench.append("app.log", "a longer line than before\n");
+    let cut = counters::FILES_TRUNCATED.here();
+    bench.restart();
+    assert_eq!(bench.lines(), ["a longer line than before"]);
+    assert_eq!(counters::FILES_TRUNCATED.here() - cut, 1);
 }
 
 #[test]

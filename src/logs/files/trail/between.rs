@@ -29,7 +29,7 @@ use std::{
 };
 
 /// The coarsest clock by which a file system dates a folder (FAT: two seconds).
-const TICK: Duration = Duration::from_secs(2);
+pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The least difference of two times.
 const MOMENT: Duration = Duration::from_millis(1);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
@@ -185,7 +185,7 @@ impl Trail {
     }
 
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let at_most = cx.ledger.room();
+        let at_most = self.room(cx);
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {
             return Ok(());
         }
@@ -193,6 +193,7 @@ impl Trail {
             self.again.due = Some(cx.now + OVER);
             return Ok(());
         }
+        self.settle_owed(cx);
         self.again = match self.again.then {
             Some(since) => {
                 let judged = std::mem::take(&mut self.again.judged);
@@ -273,6 +274,7 @@ impl Trail {
             let known = cx.ledger.known(&self.names, &file, &stat)?;
             if let Some(known) = known {
                 copies(known.of);
+                self.owed.iter_mut().filter(|owed| owed.id == known.of).for_each(|owed| owed.found = true);
             }
             let start = known.map_or(0, |known| known.up_to);
             if known.is_some() && start >= stat.size {

@@ -6,7 +6,7 @@
 //! that nobody saw at all, then the file at the path.
 use super::{
     Context, Trail,
-    between::{Ask, Unread},
+    between::{Ask, TICK, Unread},
     claims::{Claim, Claims, Saved, is_promise},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         search::{self, Search},
         siblings,
     },
-    model::SourceId,
+    model::{FilePosition, SourceId, Timestamp},
     platform::files::{self, Stat},
     telemetry::counters,
 };
@@ -196,7 +196,7 @@ impl Trail {
                 continue;
             }
             let path = self.watch.path.display();
-            if self.attached && self.queue.back().is_some_and(|g| g.file_id().inode == position.identity.inode) {
+            if self.attached && self.queue.back().is_some_and(|here| is_cut_short(here, position)) {
                 counters::FILES_TRUNCATED.add(1);
             }
             if position.offset > 0 || position.identity.head.length > 0 {
@@ -207,4 +207,11 @@ impl Trail {
             cx.checkpoints.finish(*id, position.offset);
         }
     }
+}
+
+/// Whether the file at the path is the one of the position. It is not if it was made later and was given the same inode.
+fn is_cut_short(here: &Generation, position: &FilePosition) -> bool {
+    let made = here.file().metadata().and_then(|data| data.created()).ok();
+    here.file_id().inode == position.identity.inode
+        && made.is_none_or(|made| Timestamp::from(made) <= position.modified.plus(TICK))
 }
