@@ -33,6 +33,9 @@ pub struct Stat {
     pub size: u64,
     /// When its content was last changed; 1970 where the system does not say.
     pub modified: SystemTime,
+    /// When its content, name or owner was last changed (`st_ctime`), where the system says so. Nobody can set it. Not all
+    /// file systems count a rename.
+    pub touched: Option<SystemTime>,
     /// How many names it has; 0 once it was deleted and only a handle keeps it.
     pub links: u64,
 }
@@ -82,6 +85,7 @@ mod imp {
     use std::{
         fs::{Metadata, OpenOptions},
         os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
+        time::Duration,
     };
 
     /// This process's limit, and the system's.
@@ -118,8 +122,14 @@ mod imp {
             kind,
             size: data.size(),
             modified: data.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            touched: touched(data),
             links: data.nlink(),
         }
+    }
+
+    fn touched(data: &Metadata) -> Option<SystemTime> {
+        let (seconds, nanos) = (u64::try_from(data.ctime()).ok()?, u32::try_from(data.ctime_nsec()).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos))
     }
 }
 
@@ -160,6 +170,7 @@ mod imp {
             kind,
             size: data.len(),
             modified: data.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+            touched: None,
             links: information.number_of_links(),
         })
     }

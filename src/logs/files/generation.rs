@@ -4,6 +4,7 @@
 //! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short and
 //! grew again, and what was read is not what was meant.
 use super::{
+    begun,
     content::{self, HEAD, Marks},
     lines::{self, Begun, ENOUGH, Tail},
 };
@@ -21,15 +22,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much is read at once: enough to run at the speed of memory, little enough to be fair and small.
+/// How much is read at once at most: enough to run at the speed of memory, little enough to be fair and small.
 pub(super) const SLICE: u64 = 256 * 1024;
+/// Many files share so much, so that what waits in their lanes stays small, but none gets less than `LEAST_SLICE`.
+const SHARED: u64 = 4 * 1024 * 1024;
+const LEAST_SLICE: u64 = 16 * 1024;
 /// So long after its head was checked the head of a growing file is not read again by reads of the rest. Looks come no more
 /// often while a file is written to, and each one checks.
 const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
-/// How far before a position the beginning of its line is looked for.
-const LOOK_BACK: u64 = 64 * 1024;
 /// The first and the longest wait after a read error.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
@@ -38,6 +40,11 @@ const MOMENT: Duration = Duration::from_millis(50);
 
 /// So many failures in a row, about ten seconds, are no passing trouble.
 const LASTING: u32 = 5;
+
+/// How much is read at once where `files` are followed.
+pub(super) fn slice(files: usize) -> u64 {
+    (SHARED / (files as u64).max(1)).clamp(LEAST_SLICE, SLICE)
+}
 
 /// By what a generation is known outside: its configured path and the target that it goes to.
 #[derive(Clone, Debug)]
@@ -92,6 +99,8 @@ pub(super) struct Generation {
     before: Vec<u8>,
     marks: Marks,
     begun: Begun,
+    /// How the line is judged that reading begins in is not known yet.
+    unjudged: bool,
     /// The file as it was when it was last looked at.
     pub seen: Stat,
     /// There may be something to read.
@@ -132,11 +141,9 @@ impl Generation {
     ) -> io::Result<Self> {
         let offset = match start {
             Start::At(offset) => offset,
-            Start::LineOf(byte) => line_start(&file, byte.min(stat.size))?,
+            Start::LineOf(byte) => begun::near_line_start(&file, byte.min(stat.size))?,
         };
         let before = content::before(&file, offset)?;
-        // Inside a line we were in the middle of a long one, and sending too much is better than losing its rest.
-        let begun = before.last().is_some_and(|byte| !matches!(byte, b'\n' | 0)).then_some(true);
         let head = Fingerprint::of(&content::bytes(&file, 0, HEAD)?);
         let identity = Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head });
         let mut marks = Marks::default();
@@ -149,7 +156,8 @@ impl Generation {
             offset,
             before,
             marks,
-            begun,
+            begun: None,
+            unjudged: true,
             seen: stat,
             unread: stat.size > offset,
             changed: now,
@@ -235,8 +243,8 @@ impl Generation {
         Ok(Found::Nothing)
     }
 
-    /// Reads the next slice. An error leaves everything as it was, for another try.
-    pub fn read(&mut self, filter: &Filter, now: Instant, wall: Timestamp) -> io::Result<Found> {
+    /// Reads the next `slice` bytes, more where a line is longer. An error leaves everything as it was, for another try.
+    pub fn read(&mut self, filter: &Filter, slice: u64, now: Instant, wall: Timestamp) -> io::Result<Found> {
         let stat = files::stat_open(&self.file)?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         if changed {
@@ -247,16 +255,17 @@ impl Generation {
             return Ok(Found::Nothing);
         }
         let there = stat.size.saturating_sub(self.offset);
-        let mut text = content::bytes(&self.file, self.offset, there.min(SLICE))?;
-        if text.len() as u64 == SLICE && memchr::memrchr(b'\n', &text).is_none() {
-            text = content::bytes(&self.file, self.offset, there.min(ENOUGH as u64))?;
-        }
+        let text = self.next_bytes(there, slice)?;
         let trusted = self.offset >= SLICE && now.saturating_duration_since(self.head_checked) < TRUSTED;
         let check = if changed && !trusted { Check::Head } else { Check::Before };
         if !self.is_same(stat.size, check, now)? {
             return Ok(Found::Truncated);
         }
         self.head_unchecked |= changed && trusted;
+        if self.unjudged {
+            self.begun = begun::at(&self.file, self.offset, filter)?;
+            self.unjudged = false;
+        }
         let all = text.len() as u64 == there;
         let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
@@ -313,9 +322,24 @@ impl Generation {
         self.failures >= LASTING
     }
 
-    fn advance(&mut self, mut text: Vec<u8>, cut: lines::Cut) -> Chunk {
+    /// At least one line, if its end is there and near enough.
+    fn next_bytes(&self, there: u64, slice: u64) -> io::Result<Vec<u8>> {
+        let mut length = slice.min(ENOUGH as u64);
+        loop {
+            let text = content::bytes(&self.file, self.offset, there.min(length))?;
+            if (text.len() as u64) < length || length == ENOUGH as u64 || memchr::memrchr(b'\n', &text).is_some() {
+                return Ok(text);
+            }
+            length = (4 * length).min(ENOUGH as u64);
+        }
+    }
+
+    fn advance(&mut self, mut text: Vec<u8>, mut cut: lines::Cut) -> Chunk {
         let (from, to) = (self.offset, self.offset + cut.used as u64);
         text.truncate(cut.used);
+        // It waits in a lane, and may be far less than what was read or guessed.
+        text.shrink_to_fit();
+        cut.events.shrink_to_fit();
         self.before.extend_from_slice(&text[text.len().saturating_sub(content::BEFORE as usize)..]);
         self.before.drain(..self.before.len().saturating_sub(content::BEFORE as usize));
         self.offset = to;
@@ -369,17 +393,6 @@ impl Generation {
     fn rest_is_last(&self, now: Instant) -> bool {
         self.detached.is_some() && self.quiet_for(QUIET, now)
     }
-}
-
-/// Where the line that holds byte `at` begins, if that is near.
-fn line_start(file: &File, at: u64) -> io::Result<u64> {
-    let length = at.min(LOOK_BACK);
-    let text = content::bytes(file, at - length, length)?;
-    Ok(match memchr::memrchr(b'\n', &text) {
-        Some(n) => at - length + n as u64 + 1,
-        None if length == at => 0,
-        None => at,
-    })
 }
 
 #[cfg(test)]

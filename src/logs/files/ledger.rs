@@ -33,7 +33,7 @@ pub(super) struct Ledger {
     held: HashMap<(Arc<str>, FileId), usize>,
     done: VecDeque<Finished>,
     /// How many files may be held open.
-    most: usize,
+    pub most: usize,
     /// That there are too many was said.
     told: bool,
 }

@@ -8,6 +8,7 @@
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
 //! generation  one file: an open handle and an offset    lines           bytes to events
 //! ledger      who reads which file, what was read       search          rotated files beside a log, in the middle of a rotation
+//! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
 //! ```
 //!
@@ -16,6 +17,7 @@
 //! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
 //!
 //! All work is in [`Tailer::turn`], which takes the time as an argument; [`run()`] is the loop around it.
+mod begun;
 mod content;
 mod generation;
 mod ledger;

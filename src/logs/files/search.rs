@@ -7,7 +7,7 @@
 //! asks again before reading anything later in the queue.
 use super::{
     generation::open_regular,
-    siblings::{folder, generation_number, is_compressed, is_rotation, is_sister, name},
+    siblings::{Order, folder, is_compressed, is_rotation, is_sister, name},
 };
 use crate::platform::files::{self, FileId, FileKind, Stat};
 use std::{
@@ -41,8 +41,10 @@ pub(super) struct Sibling {
     pub stat: Stat,
     /// It is named as a rotated generation would be.
     pub named: bool,
-    /// The number that rotation counts up.
-    number: Option<u16>,
+    /// Its place among those that are named in the same way.
+    order: Option<Order>,
+    /// Its name says that it is younger than the newest one of [`Search::newest`], whatever the clock said when it was written.
+    pub younger: bool,
 }
 
 /// A [`Sibling`] and its open file, which is no other.
@@ -82,6 +84,8 @@ pub(super) struct Found {
 pub(super) struct Search<'a> {
     /// The log's path; after it the files that it led to when it was a link.
     pub places: &'a [PathBuf],
+    /// Of the generations that were here before: those that were the last ones.
+    pub newest: &'a [FileId],
     /// Files of any name, not only of those that rotation gives.
     pub any_name: bool,
     /// Go on with what was seen in any pass, although it may not be all.
@@ -129,10 +133,34 @@ impl Search<'_> {
     /// The `wanted` ones of a calm folder, each file once, oldest first.
     pub fn list(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
         let mut siblings = self.calm(wanted)?;
+        self.place(&mut siblings);
         let mut ids = HashSet::new();
         siblings.retain(|sibling| wanted(sibling) && ids.insert(sibling.stat.id));
         siblings.sort_by(older);
         Ok(siblings)
+    }
+
+    /// Finds out which ones are younger than the newest known one by their names.
+    ///
+    /// A tool that counts up moves the older generation out of the way before it moves the younger ones, so these were renamed
+    /// after it. Where a tool gives the highest number to the youngest the lower ones were not: they are older. In the middle of a
+    /// rotation it may be either; most of them decide for all, so that they stay in order.
+    fn place(&self, siblings: &mut [Sibling]) {
+        let known = siblings.iter().filter(|sibling| self.newest.contains(&sibling.stat.id));
+        let last = known.filter(|s| s.order.is_some()).max_by(|a, b| a.order.cmp(&b.order)).cloned();
+        let Some(Sibling { path, stat, order: Some(order), .. }) = last else { return };
+        let beyond = |sibling: &Sibling| {
+            let greater = sibling.order.as_ref().is_some_and(|other| other.is_like(&order) && *other > order);
+            greater && folder(&sibling.path) == folder(&path)
+        };
+        let (mut all, mut renamed_since) = (0, 0);
+        for sibling in siblings.iter().filter(|sibling| beyond(sibling)) {
+            all += 1;
+            renamed_since += usize::from(stat.touched.is_some() && sibling.stat.touched >= stat.touched);
+        }
+        if order.is_dated() || 2 * renamed_since > all {
+            siblings.iter_mut().filter(|sibling| beyond(sibling)).for_each(|sibling| sibling.younger = true);
+        }
     }
 
     /// Everything that a calm folder holds: what is named like a generation, and what else is wanted.
@@ -193,8 +221,8 @@ impl Search<'_> {
         }
         // What vanished meanwhile, or leads nowhere, holds no lines for us.
         let stat = files::stat(&path).ok().filter(|stat| stat.kind == FileKind::Regular)?;
-        let number = base.as_ref().and_then(|(_, base)| generation_number(base, &text));
-        Some(Sibling { path, stat, named: base.is_some(), number })
+        let order = base.as_ref().and_then(|(_, base)| Order::of(base, &text));
+        Some(Sibling { path, stat, named: base.is_some(), order, younger: false })
     }
 }
 
@@ -203,13 +231,12 @@ pub(super) fn still_changing() -> io::Error {
     io::Error::new(ErrorKind::ResourceBusy, StillChanging)
 }
 
-/// By time of the last change; files of the same moment by name: `.2` is older than `.1`, but a lower date is older.
+/// By name where that tells who is younger than what is known; else by time of the last change, and files of the same moment
+/// by name.
 fn older(a: &Sibling, b: &Sibling) -> Ordering {
-    let by_name = || match (a.number, b.number) {
-        (Some(a), Some(b)) => b.cmp(&a),
-        _ => a.path.cmp(&b.path),
-    };
-    a.stat.modified.cmp(&b.stat.modified).then_with(by_name)
+    let by_name = || a.order.cmp(&b.order).then_with(|| a.path.cmp(&b.path));
+    let by_time = || a.stat.modified.cmp(&b.stat.modified).then_with(by_name);
+    a.younger.cmp(&b.younger).then_with(|| if a.younger { by_name() } else { by_time() })
 }
 
 #[cfg(test)]

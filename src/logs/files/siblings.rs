@@ -1,5 +1,8 @@
 //! What files beside a log are called: which of them may be its rotated generations, and in which order they were made.
-use std::path::{Path, PathBuf};
+use std::{
+    cmp::Reverse,
+    path::{Path, PathBuf},
+};
 
 /// Endings of files whose bytes are not lines any more.
 const COMPRESSED: &[&str] = &[".gz", ".zst", ".bz2", ".xz", ".zip", ".lz4", ".z"];
@@ -65,12 +68,41 @@ pub(super) fn is_sister(base: &str, other: &str) -> bool {
     a != b && end == other_end && digits(a) >= 4 && digits(b) >= 4
 }
 
-/// The number that rotation counts up: at most four digits, so that no date is taken for one.
-pub(super) fn generation_number(base: &str, name: &str) -> Option<u16> {
-    let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
-    let rest = name.strip_prefix(base).or_else(|| name.strip_prefix(stem))?;
-    let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
-    (digits.len() <= 4).then(|| digits.parse().ok())?
+/// The place of a rotated file among those of one log that are named in the same way: the greater one is the younger one.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Order {
+    /// `.2` is older than `.1`. At most four digits, so that no date is taken for a number.
+    Counted(Reverse<u16>),
+    /// A lower date is older.
+    Dated(String),
+}
+
+impl Order {
+    /// Of the file `name`, a generation of `base`, if its name tells.
+    pub fn of(base: &str, name: &str) -> Option<Self> {
+        let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
+        let rest = name.strip_prefix(base).or_else(|| name.strip_prefix(stem)).unwrap_or(name);
+        let digits: String = rest.chars().filter(char::is_ascii_digit).collect();
+        match digits.len() {
+            0 => None,
+            1..=4 => digits.parse().ok().map(|number| Self::Counted(Reverse(number))),
+            _ => Some(Self::Dated(name.to_owned())),
+        }
+    }
+
+    pub fn is_dated(&self) -> bool {
+        matches!(self, Self::Dated(_))
+    }
+
+    /// Whether both are named in the same way, so that their order means something.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let shape = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "0");
+        match (self, other) {
+            (Self::Counted(_), Self::Counted(_)) => true,
+            (Self::Dated(a), Self::Dated(b)) => shape(a) == shape(b),
+            (Self::Counted(_), Self::Dated(_)) | (Self::Dated(_), Self::Counted(_)) => false,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -147,6 +179,17 @@ mod tests {
         ] {
             assert!(!is_sister(base, other), "{base} {other}");
         }
+    }
+
+    #[test]
+    fn numbers_count_backwards_and_dates_forwards_among_names_of_one_kind() {
+        let order = |name: &str| Order::of("app.log", name).expect("ordered");
+        assert!(order("app.log.9") > order("app.log.10") && order("app.1.log") > order("app.2.log"));
+        assert!(order("app.log-20260201") > order("app.log-20260131"));
+        assert!(order("app.log-20260201").is_like(&order("app.log-20260131")));
+        assert!(!order("app.log-20260201").is_like(&order("app.log-2026-01-31")));
+        assert!(!order("app.log-20260201").is_like(&order("app.log.1")));
+        assert_eq!(Order::of("app.log", "app.log.old"), None);
     }
 
     #[test]

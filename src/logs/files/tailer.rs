@@ -4,7 +4,7 @@
 //! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices, one
 //! per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
 use super::{
-    Watch,
+    Watch, generation,
     ledger::Ledger,
     trail::{Context, Step, Trail, target_key},
 };
@@ -220,6 +220,12 @@ impl Tailer {
         self.ledger = Ledger::new(most);
     }
 
+    /// As where no file beyond those that are open may be held open.
+    #[cfg(test)]
+    pub(super) fn hold_none_more(&mut self) {
+        self.ledger.most = 0;
+    }
+
     fn enqueue(&mut self, number: usize) {
         if !std::mem::replace(&mut self.queued[number], true) {
             self.queue.push_back(number);
@@ -237,6 +243,7 @@ impl Tailer {
             checkpoints: self.checkpoints.as_ref(),
             board: &self.board,
             room: &self.room,
+            slice: generation::slice(self.trails.len()),
             ledger: &mut self.ledger,
             watched: &self.watched,
             now,

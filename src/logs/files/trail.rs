@@ -54,6 +54,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc;
+use turnover::Owed;
 
 /// A rotated or deleted file that was read to its end is looked at until it was quiet for so long.
 pub(super) const LATE: Duration = Duration::from_secs(60);
@@ -62,6 +63,8 @@ pub(super) struct Context<'a> {
     pub checkpoints: &'a dyn Checkpoints,
     pub board: &'a Board,
     pub room: &'a Room,
+    /// How much is read at once.
+    pub slice: u64,
     pub ledger: &'a mut Ledger,
     /// Every configured path: none of them is another one's rotated generation.
     pub watched: &'a HashSet<PathBuf>,
@@ -103,6 +106,8 @@ pub(super) struct Trail {
     /// When the newest known generation had last been written to when it was last seen at the path: a rotated file that
     /// was never seen here is younger.
     newest: Timestamp,
+    /// The generations that were renamed last before the file that is, or will be, at the path.
+    last: Vec<FileId>,
     /// What was beside the path before the first look, and young enough to be taken for new.
     strangers: Vec<Seen>,
     /// The first look found this file, so long, but it could not be opened.
@@ -115,6 +120,8 @@ pub(super) struct Trail {
     homes: Vec<PathBuf>,
     /// `homes` changed.
     pub(super) moved: bool,
+    /// Copies that are still looked for.
+    owed: Vec<Owed>,
     /// One more search after a rotation.
     again: Again,
     /// Since when searches fail because files are being renamed.
@@ -142,12 +149,14 @@ impl Trail {
             started: false,
             awaited: None,
             newest: Timestamp::default(),
+            last: Vec::new(),
             strangers: Vec::new(),
             first_seen: None,
             shadowed: None,
             searched: Vec::new(),
             homes: Vec::new(),
             moved: false,
+            owed: Vec::new(),
             again: Again::default(),
             changing: None,
             held_back: false,

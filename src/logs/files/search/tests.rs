@@ -15,7 +15,7 @@ fn names(found: &Found) -> Vec<String> {
 }
 
 fn search(places: &[PathBuf]) -> Search<'_> {
-    Search { places, any_name: false, anyway: false }
+    Search { places, newest: &[], any_name: false, anyway: false }
 }
 
 #[test]

@@ -129,6 +129,12 @@ impl Bench {
         self.dated(&file);
     }
 
+    /// The wall clock goes back.
+    pub fn set_back(&mut self, by: Duration) {
+        self.started += by;
+        self.clock -= by;
+    }
+
     fn dated(&mut self, file: &File) {
         self.pass(Duration::from_millis(5));
         file.set_modified(self.wall()).expect("dated");

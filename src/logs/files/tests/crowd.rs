@@ -1,5 +1,6 @@
 //! More generations than may be held open.
 use super::bench::Bench;
+use crate::telemetry::counters;
 use std::time::Duration;
 
 /// A tailer that may hold four files open, whose lane is full, and a log that is rotated again and again meanwhile.
@@ -52,6 +53,51 @@ fn generations_that_were_not_opened_before_a_crash_are_read_after_it() {
         bench.pass(Duration::from_secs(5));
     }
     assert_eq!(lines, expected);
+}
+
+/// A log that is copied and cut short while no more files may be held open.
+fn crowded_copy() -> Bench {
+    let mut bench = Bench::with(64, |bench| bench.watches[0].from_beginning = true);
+    bench.settle();
+    bench.append("app.log", "a line to know it by\n".repeat(20));
+    assert_eq!(bench.lines().len(), 20);
+    bench.append("app.log", "two\n");
+    bench.copy_and_truncate();
+    bench.append("app.log", "three\n".repeat(100_000));
+    bench.tailer.hold_none_more();
+    bench.turn();
+    bench
+}
+
+#[test]
+fn a_copy_that_waits_by_its_name_is_read_and_not_called_missed() {
+    let missed = counters::BYTES_MISSED.here();
+    let mut bench = crowded_copy();
+    let mut lines = bench.lines();
+    bench.pass(Duration::from_secs(3));
+    lines.extend(bench.lines());
+    assert!(lines.contains(&"two".to_owned()));
+    assert_eq!((lines.len(), counters::BYTES_MISSED.here() - missed), (100_001, 0));
+    assert_eq!(bench.keeper.finished().len(), 1);
+}
+
+#[test]
+fn a_copy_that_waits_by_its_name_is_found_after_a_crash() {
+    let mut bench = crowded_copy();
+    assert_eq!(bench.keeper.positions().len(), 2, "the position of what was cut short is kept");
+    bench.restart();
+    let lines = bench.lines();
+    assert_eq!((lines[0].as_str(), lines.len()), ("two", 100_001));
+}
+
+#[test]
+fn a_copy_that_was_waited_for_and_is_gone_is_waited_for_no_more() {
+    let mut bench = crowded_copy();
+    bench.delete("app.log.1");
+    assert_eq!(bench.lines().len(), 100_000);
+    bench.pass(Duration::from_secs(3));
+    bench.lines();
+    assert_eq!((bench.keeper.finished().len(), bench.keeper.positions().len()), (1, 1));
 }
 
 #[test]

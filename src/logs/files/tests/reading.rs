@@ -89,6 +89,23 @@ fn a_big_file_comes_in_slices_and_a_small_append_in_a_small_buffer() {
 }
 
 #[test]
+fn where_many_files_are_followed_each_comes_in_small_slices_and_a_longer_line_comes_whole() {
+    let mut bench = Bench::with(64, |bench| {
+        for n in 0..300 {
+            let (path, target) = (bench.path(&format!("{n}.log")), bench.watches[0].target.clone());
+            bench.watches.push(Watch { path, target, ..bench.watches[0].clone() });
+        }
+    });
+    bench.append("app.log", format!("{}{}\n", "a line\n".repeat(10_000), "x".repeat(100_000)));
+    bench.settle();
+    let chunks = bench.chunks("g");
+    assert!(chunks.iter().all(|c| c.text.capacity() <= 16 * 1024 || c.events.len() == 1), "small slices");
+    assert!(chunks.iter().all(|c| c.text.capacity() == c.text.len() && c.events.capacity() == c.events.len()));
+    let lines: Vec<_> = chunks.iter().flat_map(messages).collect();
+    assert_eq!((lines.len(), lines[10_000].len()), (10_001, 100_000));
+}
+
+#[test]
 fn every_position_of_a_chunk_can_be_gone_back_to() {
     let mut bench = Bench::new();
     bench.append("app.log", "one\ntwo\nthree\n");

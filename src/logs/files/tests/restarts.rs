@@ -1,6 +1,6 @@
 //! What happened to a file while nobody followed it.
 use super::bench::{Bench, messages, target};
-use crate::{logs::files::Watch, model::Checkpoints};
+use crate::{logs::files::Watch, model::Checkpoints, telemetry::counters};
 use std::{fs, time::Duration};
 
 /// A bench whose first run delivered "one" and ended.
@@ -94,6 +94,35 @@ fn generations_that_nobody_saw_are_read_in_between() {
 }
 
 #[test]
+fn generations_that_nobody_saw_are_read_although_the_clock_was_set_back() {
+    let mut bench = after_one();
+    for line in ["two\n", "three\n", "four\n"] {
+        bench.append("app.log", line);
+        bench.rotate();
+        bench.set_back(Duration::from_secs(300));
+    }
+    bench.append("app.log", "five\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three", "four", "five"]);
+    bench.pass(Duration::from_secs(3));
+    assert_eq!(bench.lines(), [""; 0]);
+}
+
+#[test]
+fn dated_generations_are_told_apart_by_their_names_although_the_clock_was_set_back() {
+    let mut bench = after_one();
+    for (line, name) in [("two\n", "app.log-20260101"), ("three\n", "app.log-20260102"), ("four\n", "app.log-20260103")]
+    {
+        bench.append("app.log", line);
+        bench.rename("app.log", name);
+        bench.set_back(Duration::from_secs(300));
+    }
+    bench.append("app.log", "five\n");
+    bench.restart();
+    assert_eq!(bench.lines(), ["two", "three", "four", "five"]);
+}
+
+#[test]
 fn generations_that_nobody_saw_are_read_even_if_the_known_one_is_gone() {
     let mut bench = after_one();
     for line in ["two\n", "three\n", "four\n"] {
@@ -139,8 +168,24 @@ fn a_file_that_was_truncated_meanwhile_begins_anew() {
     bench.truncate("app.log");
     bench.append("app.log", "a longer line than before\n");
     bench.restart();
+    let cut = counters::FILES_TRUNCATED.here();
     assert_eq!(bench.lines(), ["a longer line than before"]);
     assert_eq!(bench.keeper.positions().len(), 1);
+    assert_eq!(counters::FILES_TRUNCATED.here() - cut, 0, "dated before it was made: the inode was used again");
+}
+
+#[test]
+fn only_a_file_that_is_older_than_its_position_counts_as_cut_short() {
+    let mut bench = Bench::new();
+    bench.pass(Duration::from_secs(100 * 365 * 86_400));
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines(), ["one"]);
+    bench.truncate("app.log");
+    bench.append("app.log", "a longer line than before\n");
+    let cut = counters::FILES_TRUNCATED.here();
+    bench.restart();
+    assert_eq!(bench.lines(), ["a longer line than before"]);
+    assert_eq!(counters::FILES_TRUNCATED.here() - cut, 1);
 }
 
 #[test]
@@ -266,6 +311,23 @@ fn a_long_line_cut_by_a_crash_goes_on_within_the_line() {
     bench.append("app.log", "end\nnext\n");
     bench.restart();
     assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [1_500_000 - 1_048_550 + 3, 4]);
+}
+
+#[test]
+fn the_rest_of_a_long_line_that_the_filter_kept_back_is_kept_back_after_a_crash_too() {
+    let mut bench = Bench::with(64, |bench| {
+        let pattern = regex::bytes::Regex::new("^SECRET").expect("a good pattern");
+        bench.watches[0].filter.exclude_patterns.push(pattern);
+    });
+    bench.append("app.log", format!("one\nSECRET{}", "x".repeat(1_600_000)));
+    assert_eq!(bench.lines(), ["one"]);
+    bench.restart();
+    bench.append("app.log", "x".repeat(1_600_000));
+    assert_eq!(bench.lines(), [""; 0]);
+    bench.rotate();
+    bench.restart();
+    bench.append("app.log.1", "end\ntwo\n");
+    assert_eq!(bench.lines(), ["two"]);
 }
 
 #[test]

@@ -62,6 +62,40 @@ fn generations_between_two_looks_are_found_by_their_dates_too() {
 }
 
 #[test]
+fn generations_between_two_looks_are_found_although_the_clock_was_set_back() {
+    let mut bench = Bench::new();
+    bench.append("app.log.1", "long ago\n");
+    bench.settle();
+    bench.pass(Duration::from_secs(5));
+    bench.append("app.log", "one\n");
+    assert_eq!(bench.lines()[..], ["one"]);
+    for line in ["two\n", "three\n", "four\n"] {
+        bench.append("app.log", line);
+        bench.rotate();
+        bench.set_back(Duration::from_secs(300));
+    }
+    bench.append("app.log", "five\n");
+    assert_eq!(bench.lines(), ["two", "three", "four", "five"]);
+    bench.pass(Duration::from_secs(3));
+    assert_eq!(bench.lines(), [""; 0]);
+}
+
+#[test]
+fn lower_numbers_are_left_alone_where_they_are_the_older_ones() {
+    let mut bench = Bench::new();
+    for number in 1..5 {
+        bench.append("app.log", format!("line {number}\n"));
+        assert_eq!(bench.lines(), [format!("line {number}")]);
+        bench.rename("app.log", &format!("app.log.{number}"));
+        // No file system counts finer than this by which a rename is dated.
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    bench.restart();
+    bench.append("app.log", "line 5\n");
+    assert_eq!(bench.lines(), ["line 5"]);
+}
+
+#[test]
 fn a_generation_that_came_and_went_while_nothing_was_at_the_path_is_found() {
     let mut bench = Bench::new();
     bench.settle();

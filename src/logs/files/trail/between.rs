@@ -6,6 +6,9 @@
 //!
 //! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they are found by
 //! their names and times once there is room.
+//!
+//! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the path, by number
+//! or date, is younger whatever its time; see [`Search::newest`].
 use super::{Context, Trail};
 use crate::{
     logs::files::{
@@ -26,7 +29,7 @@ use std::{
 };
 
 /// The coarsest clock by which a file system dates a folder (FAT: two seconds).
-const TICK: Duration = Duration::from_secs(2);
+pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The least difference of two times.
 const MOMENT: Duration = Duration::from_millis(1);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
@@ -139,7 +142,7 @@ impl Trail {
     pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
         self.newest = cx.wall.minus(TICK);
         let (places, newest) = (self.places(), self.newest);
-        let search = Search { places: &places, any_name: false, anyway: true };
+        let search = Search { places: &places, newest: &[], any_name: false, anyway: true };
         let there = search.list(&|sibling| Timestamp::from(sibling.stat.modified) >= newest);
         // What cannot be listed now is judged by its time alone.
         self.strangers = there.unwrap_or_default().iter().map(|sibling| seen(&sibling.stat)).collect();
@@ -182,7 +185,7 @@ impl Trail {
     }
 
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let at_most = cx.ledger.room();
+        let at_most = self.room(cx);
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {
             return Ok(());
         }
@@ -190,6 +193,7 @@ impl Trail {
             self.again.due = Some(cx.now + OVER);
             return Ok(());
         }
+        self.settle_owed(cx);
         self.again = match self.again.then {
             Some(since) => {
                 let judged = std::mem::take(&mut self.again.judged);
@@ -226,9 +230,17 @@ impl Trail {
     fn enqueue(&mut self, cx: &mut Context<'_>, found: Vec<Unread>) -> io::Result<()> {
         for unread in found {
             let generation = self.rotated(cx, SourceId::unique(), unread)?;
+            self.meet_renamed(&generation);
             self.take_up(cx, generation);
         }
         Ok(())
+    }
+
+    /// Another one that was renamed after those that were the last ones. Copies tell nothing: where they are made nobody is.
+    pub(super) fn meet_renamed(&mut self, generation: &Generation) {
+        if !self.last.is_empty() {
+            self.last.push(generation.file_id());
+        }
     }
 
     /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than may be
@@ -240,11 +252,14 @@ impl Trail {
         copies: &mut dyn FnMut(SourceId),
     ) -> io::Result<(Vec<Unread>, bool)> {
         let (places, anyway) = (self.places(), self.is_impatient(cx.now));
-        let search = Search { places: &places, any_name: false, anyway };
+        // Only an open file is surely still the one that it was.
+        let open = self.queue.iter().chain(&self.late).map(Generation::file_id);
+        let newest: Vec<_> = open.filter(|id| self.last.contains(id)).collect();
+        let search = Search { places: &places, newest: &newest, any_name: false, anyway };
         let found = search.open(ask.at_most, &|sibling| {
             let as_it_is = seen(&sibling.stat);
             cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
-                && Timestamp::from(sibling.stat.modified) >= ask.since
+                && (sibling.younger || Timestamp::from(sibling.stat.modified) >= ask.since)
                 && !self.strangers.contains(&as_it_is)
                 && !(ask.again && self.again.judged.contains(&as_it_is))
                 && !self.is_watched(cx, &sibling.path)
@@ -259,6 +274,7 @@ impl Trail {
             let known = cx.ledger.known(&self.names, &file, &stat)?;
             if let Some(known) = known {
                 copies(known.of);
+                self.owed.iter_mut().filter(|owed| owed.id == known.of).for_each(|owed| owed.found = true);
             }
             let start = known.map_or(0, |known| known.up_to);
             if known.is_some() && start >= stat.size {

@@ -39,7 +39,7 @@ impl Trail {
             Place::Queue(index) => &mut queue[index],
             Place::Late(index) => &mut late[index],
         };
-        match generation.read(&watch.filter, cx.now, cx.wall) {
+        match generation.read(&watch.filter, cx.slice, cx.now, cx.wall) {
             Ok(Found::Chunk(chunk)) => {
                 permit.send(chunk);
                 works(cx.board, watch, generation);

@@ -6,7 +6,7 @@
 //! that nobody saw at all, then the file at the path.
 use super::{
     Context, Trail,
-    between::{Ask, Unread},
+    between::{Ask, TICK, Unread},
     claims::{Claim, Claims, Saved, is_promise},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         search::{self, Search},
         siblings,
     },
-    model::SourceId,
+    model::{FilePosition, SourceId, Timestamp},
     platform::files::{self, Stat},
     telemetry::counters,
 };
@@ -85,9 +85,14 @@ impl Trail {
         let is_here = |stat: &Stat| here.as_ref().is_some_and(|(_, here)| here.id == stat.id);
         let held = |stat: &Stat| is_here(stat) || cx.ledger.holder(&self.names.target, stat.id).is_some();
         let places = self.places();
-        let search = Search { places: &places, any_name: true, anyway: self.is_impatient(cx.now) };
+        let search = Search { places: &places, newest: &[], any_name: true, anyway: self.is_impatient(cx.now) };
         let mut at_path = claims.at_path(here.as_ref())?;
         let mut elsewhere = claims.renamed(&search, &held)?;
+        // By what they are called now they tell what is younger, if the file at the path came after them and was not cut short:
+        // copies of it that were delivered may be called so too.
+        let known = |stat: &Stat| self.saved.iter().any(|(_, p)| p.identity.inode == stat.id.inode);
+        let cut_short = here.as_ref().is_some_and(|(_, stat)| known(stat));
+        let last = elsewhere.iter().filter(|_| !cut_short).map(|claim| claim.stat.id).collect();
         if at_path.is_none() {
             at_path = claims.replaced(here.as_ref())?;
         }
@@ -96,6 +101,7 @@ impl Trail {
         elsewhere.extend(claims.copies(&search, &|s| taken(&s.stat) || self.is_watched(cx, &s.path))?);
         elsewhere.sort_by_key(|claim| claim.stat.modified);
         let Claims { open, merged } = claims;
+        self.last = if at_path.is_none() { last } else { Vec::new() };
 
         // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after it.
         let trusted = self.saved.iter().filter(|(_, p)| p.identity.head.length == 0);
@@ -160,6 +166,7 @@ impl Trail {
             for unread in unread {
                 let generation = self.rotated(cx, SourceId::unique(), unread)?;
                 cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
+                self.meet_renamed(&generation);
                 self.queue.push_back(generation);
             }
             if let Some(unread) = here.as_ref().filter(|here| more && here.offset == 0) {
@@ -189,7 +196,7 @@ impl Trail {
                 continue;
             }
             let path = self.watch.path.display();
-            if self.attached && self.queue.back().is_some_and(|g| g.file_id().inode == position.identity.inode) {
+            if self.attached && self.queue.back().is_some_and(|here| is_cut_short(here, position)) {
                 counters::FILES_TRUNCATED.add(1);
             }
             if position.offset > 0 || position.identity.head.length > 0 {
@@ -200,4 +207,11 @@ impl Trail {
             cx.checkpoints.finish(*id, position.offset);
         }
     }
+}
+
+/// Whether the file at the path is the one of the position. It is not if it was made later and was given the same inode.
+fn is_cut_short(here: &Generation, position: &FilePosition) -> bool {
+    let made = here.file().metadata().and_then(|data| data.created()).ok();
+    here.file_id().inode == position.identity.inode
+        && made.is_none_or(|made| Timestamp::from(made) <= position.modified.plus(TICK))
 }

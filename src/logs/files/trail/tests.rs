@@ -53,6 +53,7 @@ impl Scene {
             checkpoints: &self.keeper,
             board: &self.board,
             room: &Room::new(|| {}),
+            slice: 1024,
             ledger: &mut self.ledger,
             watched: &watched,
             now: self.now,

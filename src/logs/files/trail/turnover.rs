@@ -13,6 +13,17 @@ use crate::{
 };
 use std::{io, sync::Arc, time::Instant};
 
+/// A generation that was cut short, whose copy may be among those that wait until more files may be opened. Its position is kept
+/// until then, for whoever comes after a crash.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub id: SourceId,
+    offset: u64,
+    /// So many bytes were not read of it.
+    missed: u64,
+    pub found: bool,
+}
+
 impl Trail {
     /// Another file than before stands at the path.
     pub(super) fn arrive(&mut self, cx: &mut Context<'_>, stat: Stat) -> Result<(), (&'static str, io::Error)> {
@@ -105,6 +116,7 @@ impl Trail {
         let was = std::mem::take(&mut self.attached);
         if was && let Some(last) = self.queue.back_mut() {
             last.detached = Some(now);
+            self.last = vec![last.file_id()];
             let (path, offset) = (self.watch.path.display(), last.offset);
             if last.seen.links == 0 {
                 tracing::info!(%path, offset, "the log file was deleted or replaced; reading it to its end");
@@ -141,8 +153,10 @@ impl Trail {
         if let Some(old) = self.at_ref(place) {
             cx.ledger.truncated(old);
         }
+        // Copies of this file that were delivered may be called as younger ones are.
+        self.last.clear();
         let (mut copied, since) = (false, self.newest);
-        let (older, _) = match attached {
+        let (older, more) = match attached {
             true => {
                 let ask = Ask { since, at_most: cx.ledger.room(), again: false };
                 self.between(cx, ask, &mut |of| copied |= of == id)?
@@ -159,11 +173,14 @@ impl Trail {
         let path = self.watch.path.display();
         if copied {
             tracing::info!(%path, offset, "the log file was copied and cut short; reading on from its beginning");
+        } else if more {
+            tracing::info!(%path, offset, "the log file was cut short; its copy is looked for when more files may be opened");
         } else {
-            let missed = size.saturating_sub(offset);
-            counters::BYTES_MISSED.add(missed);
-            tracing::warn!(%path, offset, missed,
-                "the log file was cut short and no copy is left; lines written just before that are missed");
+            self.miss_copy(size.saturating_sub(offset), offset);
+        }
+        let owed = more && !copied;
+        if owed {
+            self.owed.push(Owed { id, offset, missed: size.saturating_sub(offset), found: false });
         }
         for copy in &rotated {
             cx.ledger.hold(&self.names.target, copy.file_id(), self.number);
@@ -172,7 +189,7 @@ impl Trail {
             }
         }
         self.open(cx, &fresh);
-        if own.is_none() {
+        if own.is_none() && !owed {
             cx.checkpoints.finish(id, offset);
             cx.board.forget(id);
         }
@@ -186,6 +203,23 @@ impl Trail {
             }
         }
         Ok(())
+    }
+
+    fn miss_copy(&self, missed: u64, offset: u64) {
+        counters::BYTES_MISSED.add(missed);
+        tracing::warn!(path = %self.watch.path.display(), offset, missed,
+            "the log file was cut short and no copy is left; lines written just before that are missed");
+    }
+
+    /// All copies that there are have been looked at: what was owed to them is in hand, or missed.
+    pub(super) fn settle_owed(&mut self, cx: &Context<'_>) {
+        for Owed { id, offset, missed, found } in std::mem::take(&mut self.owed) {
+            if !found {
+                self.miss_copy(missed, offset);
+            }
+            cx.checkpoints.finish(id, offset);
+            cx.board.forget(id);
+        }
     }
 
     /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that was
