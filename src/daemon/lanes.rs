@@ -5,7 +5,7 @@
 //! not acknowledged and will be read again. [`Lanes`] has senders too: whoever starts the sources drops it when all of them have
 //! their lanes.
 use crate::{
-    model::{Chunk, Outlet, Room, Target},
+    model::{Chunk, LaneWaker, Outlet, Target},
     pipeline::{BodyPool, Lane, batch_logs},
     publish::LogPublisher,
 };
@@ -35,7 +35,7 @@ pub struct Lanes {
 
 struct Open {
     chunks: mpsc::Sender<Chunk>,
-    rooms: Arc<Mutex<Vec<Arc<Room>>>>,
+    wakers: Arc<Mutex<Vec<Arc<LaneWaker>>>>,
 }
 
 impl Lanes {
@@ -45,11 +45,11 @@ impl Lanes {
         Self { runtime: Handle::current(), tasks, end, publisher, interval, bodies, open }
     }
 
-    fn start(&self, target: &Arc<Target>, rooms: &Arc<Mutex<Vec<Arc<Room>>>>) -> mpsc::Sender<Chunk> {
+    fn start(&self, target: &Arc<Target>, wakers: &Arc<Mutex<Vec<Arc<LaneWaker>>>>) -> mpsc::Sender<Chunk> {
         let (chunks, from_sources) = mpsc::channel(CHUNKS);
         let (batches, to_publisher) = mpsc::channel(BATCHES);
         let (interval, bodies) = (self.interval, self.bodies.clone());
-        let lane = Lane { target: target.clone(), interval, rooms: rooms.clone(), bodies };
+        let lane = Lane { target: target.clone(), interval, wakers: wakers.clone(), bodies };
         self.spawn(batch_logs(lane, from_sources, batches));
         self.spawn(self.publisher.clone().run(target.clone(), to_publisher));
         chunks
@@ -63,18 +63,18 @@ impl Lanes {
 }
 
 impl Outlet for Lanes {
-    fn lane(&self, target: &Arc<Target>, room: &Arc<Room>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, target: &Arc<Target>, waker: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = open.get(target) {
-            let mut rooms = lane.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-            if !rooms.iter().any(|known| Arc::ptr_eq(known, room)) {
-                rooms.push(room.clone());
+            let mut wakers = lane.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            if !wakers.iter().any(|known| Arc::ptr_eq(known, waker)) {
+                wakers.push(waker.clone());
             }
             return lane.chunks.clone();
         }
-        let rooms = Arc::new(Mutex::new(vec![room.clone()]));
-        let chunks = self.start(target, &rooms);
-        open.insert(target.clone(), Open { chunks: chunks.clone(), rooms });
+        let wakers = Arc::new(Mutex::new(vec![waker.clone()]));
+        let chunks = self.start(target, &wakers);
+        open.insert(target.clone(), Open { chunks: chunks.clone(), wakers });
         chunks
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     aws, local,
     logs::{files, journald},
     metrics,
-    model::{Checkpoints, Outlet, Room, Timestamp},
+    model::{Checkpoints, LaneWaker, Outlet, Timestamp},
     pipeline::batch_metrics,
     platform, positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
@@ -222,11 +222,11 @@ impl Running {
             });
             let watches = watches.collect();
             let wake = self.wake.clone();
-            let room = Room::new(move || {
+            let waker = LaneWaker::new(move || {
                 // A tail thread that has ended needs no room.
-                let _ = wake.send(files::Wake::Room);
+                let _ = wake.send(files::Wake::Space);
             });
-            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), room, self.board.clone());
+            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), waker, self.board.clone());
             self.start_tail_thread(tailer, wakes)?;
         }
         Ok(())

@@ -196,12 +196,12 @@ impl LogBatch {
 }
 
 /// Tells a source that stood still because its lane was full that there is room again.
-pub struct Room {
+pub struct LaneWaker {
     waiting: AtomicBool,
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
-impl Room {
+impl LaneWaker {
     /// `wake` is called, from any thread, at most once for each time the source said that it waits.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self { waiting: AtomicBool::new(false), wake: Box::new(wake) })
@@ -213,16 +213,16 @@ impl Room {
     }
 
     /// The lane took a chunk.
-    pub fn made(&self) {
+    pub fn wake(&self) {
         if self.waiting.swap(false, Ordering::SeqCst) {
             (self.wake)();
         }
     }
 }
 
-impl std::fmt::Debug for Room {
+impl std::fmt::Debug for LaneWaker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Room").field("waiting", &self.waiting).finish_non_exhaustive()
+        f.debug_struct("LaneWaker").field("waiting", &self.waiting).finish_non_exhaustive()
     }
 }
 
@@ -236,5 +236,5 @@ pub struct Outgoing {
 pub trait Outlet: Send + Sync {
     /// The lane to this target, opened when it is not open yet. Bounded: a full lane is how slowness reaches the source.
     /// Dropping the last sender of a lane ends it, after it has passed on what it holds.
-    fn lane(&self, target: &Arc<Target>, room: &Arc<Room>) -> mpsc::Sender<Chunk>;
+    fn lane(&self, target: &Arc<Target>, waker: &Arc<LaneWaker>) -> mpsc::Sender<Chunk>;
 }

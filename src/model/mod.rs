@@ -13,7 +13,7 @@ mod position;
 mod time;
 
 pub use log::{
-    Chunk, EVENT_START, Event, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Room, Slot, Target, TimedBy,
+    Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };
 pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{

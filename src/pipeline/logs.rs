@@ -8,7 +8,7 @@ use super::{
     draft::{Draft, Text},
 };
 use crate::{
-    model::{Chunk, Cover, Outgoing, Position, Room, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES},
+    model::{Chunk, Cover, LaneWaker, Outgoing, Position, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 use std::{
@@ -26,7 +26,7 @@ pub struct Lane {
     /// The longest time an event waits for its batch to fill.
     pub interval: Duration,
     /// Sources to wake when there is room again.
-    pub rooms: Arc<Mutex<Vec<Arc<Room>>>>,
+    pub wakers: Arc<Mutex<Vec<Arc<LaneWaker>>>>,
     /// Shared by all lanes.
     pub bodies: BodyPool,
 }
@@ -91,8 +91,8 @@ impl Stage {
     }
 
     async fn take(&mut self, chunk: Chunk) -> Result<(), Gone> {
-        for room in self.lane.rooms.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            room.made();
+        for waker in self.lane.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            waker.wake();
         }
         // One pass over the whole buffer is cheaper than one a line, and nearly every buffer is good.
         let valid = std::str::from_utf8(&chunk.text).ok();

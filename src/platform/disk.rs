@@ -2,7 +2,7 @@
 //!
 //! A rename is atomic, but neither the bytes of the new file nor its name are safe before both the file and its folder
 //! have been synced (`fsync(2)`: "Calling fsync() does not necessarily ensure that the entry in the directory has reached disk").
-pub use super::private::private_folder as create_private_folder;
+pub use super::private::private_folder;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -85,8 +85,8 @@ mod tests {
     fn a_written_file_is_there_whole_and_its_folder_can_be_synced() {
         let folder = tempfile::tempdir().expect("temporary folder");
         let inner = folder.path().join("a/b");
-        create_private_folder(&inner).expect("created");
-        create_private_folder(&inner).expect("there already");
+        private_folder(&inner).expect("created");
+        private_folder(&inner).expect("there already");
         let file = inner.join("f");
         write_synced(&file, b"longer than the next").expect("written");
         write_synced(&file, b"whole").expect("written again");

@@ -77,7 +77,7 @@ impl Disk {
     /// Read the newest good generation. That no other process works here is the business of the daemon, which has locked
     /// the state folder.
     pub(super) fn open(folder: &Path) -> Result<(Self, Vec<Entry>), PositionsError> {
-        disk::create_private_folder(folder)
+        disk::private_folder(folder)
             .map_err(|source| PositionsError::Unwritable { folder: folder.to_owned(), source })?;
         let mut disk = Self { folder: folder.to_owned(), current_is_good: false, failing: None };
         let current = load(&disk.path(CURRENT))?;
@@ -116,7 +116,7 @@ impl Disk {
         let bytes = encode(entries);
         match disk::write_synced(&self.path(NEW), &bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                disk::create_private_folder(&self.folder)?;
+                disk::private_folder(&self.folder)?;
                 tracing::warn!(folder = %self.folder.display(), "somebody removed the state folder: it is made again");
                 disk::write_synced(&self.path(NEW), &bytes)?;
             }

@@ -94,7 +94,7 @@ impl Retention {
                     _ => Err(error),
                 });
             }
-            disk::create_private_folder(folder)?;
+            disk::private_folder(folder)?;
             let new = self.file.with_extension("json.new");
             disk::write_synced(&new, &serde_json::to_vec(groups)?)?;
             fs::rename(&new, &self.file)?;

@@ -123,7 +123,7 @@ impl Spool {
     ) -> Result<Self, SpoolError> {
         bounds.max_age = bounds.max_age.min(limits::OLDEST);
         let unusable = |source| SpoolError::Folder { folder: folder.to_owned(), source };
-        disk::create_private_folder(folder).map_err(unusable)?;
+        disk::private_folder(folder).map_err(unusable)?;
         let mut ring = Ring::default();
         for entry in fs::read_dir(folder).map_err(unusable)? {
             let entry = entry.map_err(unusable)?;
@@ -312,7 +312,7 @@ impl Spool {
         let name = Name { at: newest, sequence: ring.sequence };
         let mut written = file::write(&self.folder, name, bytes);
         if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            written = disk::create_private_folder(&self.folder).and_then(|()| {
+            written = disk::private_folder(&self.folder).and_then(|()| {
                 tracing::warn!(folder = %self.folder.display(), "somebody removed the spool: it is made again");
                 file::write(&self.folder, name, bytes)
             });

@@ -33,7 +33,7 @@ pub enum Wake {
     /// There are hints to gather.
     Changed,
     /// A full lane has room again.
-    Room,
+    Space,
     /// The daemon stops, or wants this tailer to.
     Stop,
 }
@@ -82,7 +82,7 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
         };
         match heard {
             Ok(Wake::Changed) => changed = true,
-            Ok(Wake::Room) => tailer.room(),
+            Ok(Wake::Space) => tailer.has_space(),
             Ok(Wake::Stop) | Err(true) => return,
             Err(false) => {}
         }

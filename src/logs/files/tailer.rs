@@ -9,7 +9,7 @@ use super::{
     trail::{Context, Step, Trail, target_key},
 };
 use crate::{
-    model::{Checkpoints, FilePosition, Outlet, Position, Room, SourceId, Timestamp},
+    model::{Checkpoints, FilePosition, LaneWaker, Outlet, Position, SourceId, Timestamp},
     platform,
     telemetry::board::Board,
 };
@@ -57,7 +57,7 @@ pub struct Tailer {
     hinted: Vec<usize>,
     ledger: Ledger,
     checkpoints: Arc<dyn Checkpoints>,
-    room: Arc<Room>,
+    waker: Arc<LaneWaker>,
     board: Arc<Board>,
     poll: Duration,
     next_poll: Option<Instant>,
@@ -69,7 +69,7 @@ impl Tailer {
         watches: Vec<Watch>,
         checkpoints: Arc<dyn Checkpoints>,
         outlet: &dyn Outlet,
-        room: Arc<Room>,
+        waker: Arc<LaneWaker>,
         board: Arc<Board>,
     ) -> Self {
         let watched = watches.iter().map(|w| w.path.clone()).collect();
@@ -82,7 +82,7 @@ impl Tailer {
                     "this file is listed twice for the same target: read once only");
                 continue;
             }
-            let lane = outlet.lane(&watch.target, &room);
+            let lane = outlet.lane(&watch.target, &waker);
             let mine = claim(&mut saved, &watch);
             trails.push((watch, lane, mine));
         }
@@ -106,7 +106,7 @@ impl Tailer {
             hinted: Vec::new(),
             ledger: Ledger::new(usize::try_from(most).unwrap_or(usize::MAX)),
             checkpoints,
-            room,
+            waker,
             board,
             poll: POLL,
             next_poll: None,
@@ -143,7 +143,7 @@ impl Tailer {
     }
 
     /// A full lane has room again.
-    pub fn room(&mut self) {
+    pub fn has_space(&mut self) {
         for number in std::mem::take(&mut self.blocked) {
             self.enqueue(number);
         }
@@ -242,7 +242,7 @@ impl Tailer {
         let mut cx = Context {
             checkpoints: self.checkpoints.as_ref(),
             board: &self.board,
-            room: &self.room,
+            waker: &self.waker,
             slice: generation::slice(self.trails.len()),
             ledger: &mut self.ledger,
             watched: &self.watched,

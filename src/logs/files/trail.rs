@@ -40,7 +40,7 @@ use super::{
     search,
 };
 use crate::{
-    model::{Checkpoints, Chunk, FilePosition, Room, SourceId, Timestamp},
+    model::{Checkpoints, Chunk, FilePosition, LaneWaker, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
     telemetry::board::Board,
 };
@@ -62,7 +62,7 @@ pub(super) const LATE: Duration = Duration::from_secs(60);
 pub(super) struct Context<'a> {
     pub checkpoints: &'a dyn Checkpoints,
     pub board: &'a Board,
-    pub room: &'a Room,
+    pub waker: &'a LaneWaker,
     /// How much is read at once.
     pub slice: u64,
     pub ledger: &'a mut Ledger,

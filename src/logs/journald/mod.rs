@@ -30,7 +30,7 @@ mod tests;
 
 use crate::{
     config::settings::Filter,
-    model::{Checkpoints, Chunk, JournalPosition, Outlet, Position, Room, SourceId, Target},
+    model::{Checkpoints, Chunk, JournalPosition, LaneWaker, Outlet, Position, SourceId, Target},
     platform,
     telemetry::{board::Board, chain, counters},
 };
@@ -149,7 +149,7 @@ impl Reader {
             line.catching_up = true;
         });
         // `send` waits by itself, so nobody has to be woken.
-        let lane = outlet.lane(&options.target, &Room::new(|| {}));
+        let lane = outlet.lane(&options.target, &LaneWaker::new(|| {}));
         let gatherer = Gatherer::new(id, options.filter.clone(), last);
         let open = gatherer.last().is_some();
         Self { options, start, id, gatherer, open, checkpoints, lane, board, told: Told::default() }

@@ -108,7 +108,7 @@ impl Checkpoints for Shared {
 }
 
 impl Outlet for Shared {
-    fn lane(&self, _: &Arc<Target>, _: &Arc<Room>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
         self.host().lane.take().expect("one lane")
     }
 }

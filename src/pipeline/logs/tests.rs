@@ -15,8 +15,8 @@ impl Bench {
     fn with_large_bodies(large: usize) -> Self {
         let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
         let bodies = BodyPool::new(large);
-        let (interval, rooms) = (Duration::from_secs(10), Arc::default());
-        let lane = Lane { target, interval, rooms, bodies: bodies.clone() };
+        let (interval, wakers) = (Duration::from_secs(10), Arc::default());
+        let lane = Lane { target, interval, wakers, bodies: bodies.clone() };
         let (chunks, from_chunks) = mpsc::channel(1);
         let (to_batches, batches) = mpsc::channel(1);
         tokio::spawn(batch_logs(lane, from_chunks, to_batches));

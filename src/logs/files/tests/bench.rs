@@ -3,7 +3,7 @@ use super::keeper::Keeper;
 use crate::{
     config::settings::Filter,
     logs::files::{Tailer, Watch, tailer::Turn},
-    model::{Chunk, Outlet, Room, SourceId, Target},
+    model::{Chunk, LaneWaker, Outlet, SourceId, Target},
     telemetry::board::Board,
 };
 use std::{
@@ -29,7 +29,7 @@ struct Lanes {
 type Lane = (mpsc::Sender<Chunk>, mpsc::Receiver<Chunk>);
 
 impl Outlet for Lanes {
-    fn lane(&self, target: &Arc<Target>, _: &Arc<Room>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
         let mut open = self.open.lock().expect("no panic");
         let lane = open.entry(target.as_ref().clone()).or_insert_with(|| mpsc::channel(self.places));
         lane.0.clone()
@@ -41,7 +41,7 @@ pub struct Bench {
     pub tailer: Tailer,
     pub keeper: Arc<Keeper>,
     pub board: Arc<Board>,
-    pub room: Arc<Room>,
+    pub waker: Arc<LaneWaker>,
     /// How often the tailer was told that there is room.
     pub wakes: Arc<AtomicUsize>,
     pub watches: Vec<Watch>,
@@ -69,13 +69,13 @@ impl Bench {
         let path = folder.path().join("app.log");
         let watch = Watch { path, target: target("g"), filter: Filter::default(), from_beginning: true };
         let (keeper, board) = (Arc::new(Keeper::default()), Arc::<Board>::default());
-        let (tailer, lanes, room, wakes) = tailer(&[], places, &keeper, &board);
+        let (tailer, lanes, waker, wakes) = tailer(&[], places, &keeper, &board);
         let mut bench = Self {
             folder,
             tailer,
             keeper,
             board,
-            room,
+            waker,
             wakes,
             watches: vec![watch],
             lanes,
@@ -98,7 +98,7 @@ impl Bench {
 
     fn start(&mut self) {
         self.next.clear();
-        (self.tailer, self.lanes, self.room, self.wakes) =
+        (self.tailer, self.lanes, self.waker, self.wakes) =
             tailer(&self.watches, self.places, &self.keeper, &self.board);
     }
 
@@ -204,7 +204,7 @@ impl Bench {
 
     pub fn chunk(&mut self, group: &str) -> Option<Chunk> {
         let chunk = self.lanes.get_mut(target(group).as_ref())?.try_recv().ok()?;
-        self.room.made();
+        self.waker.wake();
         self.check(&chunk);
         Some(chunk)
     }
@@ -231,7 +231,7 @@ impl Bench {
     pub fn lines_of(&mut self, group: &str) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            self.tailer.room();
+            self.tailer.has_space();
             let progressed = self.turn().progressed;
             let chunks = self.chunks(group);
             if !progressed && chunks.is_empty() {
@@ -251,17 +251,17 @@ pub fn messages(chunk: &Chunk) -> Vec<String> {
     chunk.events.iter().map(text).collect()
 }
 
-type Parts = (Tailer, HashMap<Target, mpsc::Receiver<Chunk>>, Arc<Room>, Arc<AtomicUsize>);
+type Parts = (Tailer, HashMap<Target, mpsc::Receiver<Chunk>>, Arc<LaneWaker>, Arc<AtomicUsize>);
 
 fn tailer(watches: &[Watch], places: usize, keeper: &Arc<Keeper>, board: &Arc<Board>) -> Parts {
     let lanes = Lanes { places, open: Mutex::default() };
     let wakes = Arc::<AtomicUsize>::default();
     let counted = wakes.clone();
-    let room = Room::new(move || {
+    let waker = LaneWaker::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let tailer = Tailer::new(watches.to_vec(), keeper.clone(), &lanes, room.clone(), board.clone());
+    let tailer = Tailer::new(watches.to_vec(), keeper.clone(), &lanes, waker.clone(), board.clone());
     let open = lanes.open.into_inner().expect("no panic");
     let receivers = open.into_iter().map(|(target, (_, rx))| (target, rx)).collect();
-    (tailer, receivers, room, wakes)
+    (tailer, receivers, waker, wakes)
 }

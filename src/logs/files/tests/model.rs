@@ -187,7 +187,7 @@ impl World {
         for _ in 0..n {
             let Some(chunk) = self.bench.chunk("g") else { return };
             if self.bench.wakes.swap(0, std::sync::atomic::Ordering::Relaxed) > 0 {
-                self.bench.tailer.room();
+                self.bench.tailer.has_space();
             }
             self.delivered.extend(messages(&chunk));
             // One chunk leaves in two batches.

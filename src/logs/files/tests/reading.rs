@@ -167,7 +167,7 @@ fn a_full_lane_leaves_the_data_in_its_file_and_does_not_hold_up_the_others() {
     assert_eq!(messages(&bench.chunk("g").expect("the first")), ["one"]);
     assert_eq!(bench.wakes.load(Ordering::Relaxed), 1, "room is told once");
     assert!(bench.chunk("g").is_none());
-    bench.tailer.room();
+    bench.tailer.has_space();
     let (now, wall) = (bench.now(), bench.wall().into());
     bench.tailer.turn(now, wall);
     assert_eq!(messages(&bench.chunk("g").expect("the rest")), ["two"]);

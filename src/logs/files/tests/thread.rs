@@ -3,7 +3,7 @@ use super::bench::{messages, target};
 use crate::{
     config::settings::Filter,
     logs::files::{Tailer, Wake, Watch, run},
-    model::{Checkpoints, Chunk, Outlet, Position, Room, SourceId, Target},
+    model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId, Target},
 };
 use std::{
     fs,
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 struct One(mpsc::Sender<Chunk>);
 
 impl Outlet for One {
-    fn lane(&self, _: &Arc<Target>, _: &Arc<Room>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
         self.0.clone()
     }
 }
@@ -32,7 +32,7 @@ impl Checkpoints for Nothing {
 struct Running {
     folder: tempfile::TempDir,
     lane: mpsc::Receiver<Chunk>,
-    room: Arc<Room>,
+    waker: Arc<LaneWaker>,
     wakes: std_mpsc::Sender<Wake>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -44,12 +44,12 @@ fn running(places: usize, text: &str) -> Running {
     let (tx, lane) = mpsc::channel(places);
     let (wakes, wake) = std_mpsc::channel();
     let sender = wakes.clone();
-    let room = Room::new(move || _ = sender.send(Wake::Room));
+    let waker = LaneWaker::new(move || _ = sender.send(Wake::Space));
     let watch = Watch { path, target: target("g"), filter: Filter::default(), from_beginning: true };
-    let tailer = Tailer::new(vec![watch], Arc::new(Nothing), &One(tx), room.clone(), Arc::default());
+    let tailer = Tailer::new(vec![watch], Arc::new(Nothing), &One(tx), waker.clone(), Arc::default());
     let sender = wakes.clone();
     let thread = std::thread::spawn(move || run(tailer, sender, &wake));
-    Running { folder, lane, room, wakes, thread }
+    Running { folder, lane, waker, wakes, thread }
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn it_goes_on_when_there_is_room_again() {
     let mut events = 0;
     while events < 200_000 {
         let chunk = it.lane.blocking_recv().expect("more to come");
-        it.room.made();
+        it.waker.wake();
         events += chunk.events.len();
     }
     it.wakes.send(Wake::Stop).expect("heard");

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     logs::files::generation::{Found, Generation},
-    model::{Chunk, Room},
+    model::{Chunk, LaneWaker},
 };
 use std::{io, time::Instant};
 use tokio::sync::mpsc;
@@ -34,7 +34,7 @@ impl Trail {
 
     fn slice(&mut self, cx: &mut Context<'_>, place: Place) -> Step {
         let Self { lane, queue, late, watch, .. } = self;
-        let Some(permit) = reserve(lane, cx.room) else { return Step::Blocked };
+        let Some(permit) = reserve(lane, cx.waker) else { return Step::Blocked };
         let generation = match place {
             Place::Queue(index) => &mut queue[index],
             Place::Late(index) => &mut late[index],
@@ -95,9 +95,9 @@ impl Trail {
 }
 
 /// A place in the lane. After it said that it waits it must look once more: room may have been made in between.
-fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, room: &Room) -> Option<mpsc::Permit<'a, Chunk>> {
+fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, waker: &LaneWaker) -> Option<mpsc::Permit<'a, Chunk>> {
     lane.try_reserve().ok().or_else(|| {
-        room.wait();
+        waker.wait();
         lane.try_reserve().ok()
     })
 }

@@ -52,7 +52,7 @@ impl Scene {
         let mut cx = Context {
             checkpoints: &self.keeper,
             board: &self.board,
-            room: &Room::new(|| {}),
+            waker: &LaneWaker::new(|| {}),
             slice: 1024,
             ledger: &mut self.ledger,
             watched: &watched,
