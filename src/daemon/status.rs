@@ -17,6 +17,7 @@ use std::{
 };
 
 /// What the daemon tells.
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 #[derive(Serialize)]
 struct Snapshot<'a> {
     version: &'static str,
@@ -29,6 +30,7 @@ struct Snapshot<'a> {
 }
 
 /// One source with its lag.
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 #[derive(Serialize)]
 struct Source {
     #[serde(flatten)]
@@ -55,6 +57,7 @@ pub fn socket_path(state: &Path) -> PathBuf {
     state.join("status.sock")
 }
 
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 fn snapshot(about: &About, board: &Board) -> Vec<u8> {
     let Page { sources, destinations } = board.read();
     // A line without a name belongs to a source that has not been found yet: there is nothing to tell of it.

@@ -15,6 +15,7 @@ pub struct Rights {
 
 /// Seen from this process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "rights are unknown there"))]
 pub enum Owner {
     /// The user that this process acts as.
     Us,
