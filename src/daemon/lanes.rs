@@ -40,9 +40,14 @@ struct Open {
 
 impl Lanes {
     /// No lane yet. Tasks run on the current runtime, are counted by `tasks`, and are dropped at `end`.
-    pub fn new(publisher: LogPublisher, interval: Duration, tasks: TaskTracker, end: CancellationToken) -> Self {
-        let (bodies, open) = (BodyPool::default(), Mutex::default());
-        Self { runtime: Handle::current(), tasks, end, publisher, interval, bodies, open }
+    pub fn new(
+        publisher: LogPublisher,
+        interval: Duration,
+        bodies: BodyPool,
+        tasks: TaskTracker,
+        end: CancellationToken,
+    ) -> Self {
+        Self { runtime: Handle::current(), tasks, end, publisher, interval, bodies, open: Mutex::default() }
     }
 
     fn start(&self, target: &Arc<Target>, wakers: &Arc<Mutex<Vec<Arc<LaneWaker>>>>) -> mpsc::Sender<Chunk> {

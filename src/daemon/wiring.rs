@@ -7,7 +7,7 @@ use crate::{
     logs::{files, journald},
     metrics,
     model::{Checkpoints, LaneWaker, Outlet, Timestamp},
-    pipeline::batch_metrics,
+    pipeline::{BodyPool, batch_metrics},
     platform, positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
@@ -189,7 +189,7 @@ impl Running {
         wakes: std_mpsc::Receiver<files::Wake>,
     ) -> Result<(), DaemonError> {
         let logs = &plan.settings.logs;
-        let positions = self.positions.clone();
+        let (positions, bodies) = (self.positions.clone(), BodyPool::default());
         let publisher = LogPublisher {
             put,
             acknowledge: Arc::new(move |covers| positions.acknowledge(covers)),
@@ -197,7 +197,7 @@ impl Running {
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
             no_retries: self.no_retries.clone(),
-            lanes: Arc::default(),
+            lanes: bodies.lanes.clone(),
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
@@ -205,7 +205,7 @@ impl Running {
             self.board.destination("logs", |_| {});
         }
         let outlet: Arc<dyn Outlet> =
-            Arc::new(Lanes::new(publisher, interval, self.lanes.clone(), self.end_lanes.clone()));
+            Arc::new(Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone()));
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
         if let (Some(journal), Some(target)) = (&logs.journal, &plan.journal) {

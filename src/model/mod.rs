@@ -6,12 +6,14 @@
 //! collector -> Point -> MetricBatch -> Put            (failed: spool, replayed with its first timestamps)
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
+mod headcount;
 pub mod limits;
 mod log;
 mod metric;
 mod position;
 mod time;
 
+pub use headcount::{Headcount, Member};
 pub use log::{
     Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };

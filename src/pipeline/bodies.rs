@@ -4,15 +4,14 @@
 //! which costs a page fault for every 4 KiB; when no large body is left, they are given back.
 //!
 //! Small bodies need no permit, but every lane may have some: the more lanes there are, the smaller they are.
+use crate::model::Headcount;
 use bytes::Bytes;
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bodies over 64 KiB that may exist at once, open ones and those on their way: at most about 1.5 MiB each. A lane that gets
-/// no permit sends what it has early, and waits with an event that is large by itself: never more memory.
+/// Bodies over 64 KiB that may exist at once, open ones and those on their way: about 1.2 MiB each with usual text, and at most
+/// the bound of the draft and one event full of control characters, 3.3 MiB. A lane that gets no permit sends what it has early,
+/// and waits with an event that is large by itself: never more memory.
 const LARGE_BODIES: usize = 8;
 /// A body up to this needs no permit.
 pub const SMALL_BODY: usize = 64 * 1024;
@@ -31,17 +30,8 @@ pub struct BodyPool {
     free: Arc<Semaphore>,
     count: usize,
     spare: Arc<Mutex<Vec<Vec<u8>>>>,
-    lanes: Arc<AtomicUsize>,
-}
-
-/// A lane that is counted until this is dropped.
-#[derive(Debug)]
-pub struct Member(Arc<AtomicUsize>);
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    /// The lanes that share it.
+    pub lanes: Headcount,
 }
 
 /// One large body may exist. Free again when this is dropped.
@@ -60,18 +50,12 @@ impl Default for BodyPool {
 impl BodyPool {
     /// So many.
     pub fn new(count: usize) -> Self {
-        Self { free: Arc::new(Semaphore::new(count)), count, spare: Arc::default(), lanes: Arc::default() }
-    }
-
-    /// One more lane.
-    pub fn join(&self) -> Member {
-        self.lanes.fetch_add(1, Ordering::Relaxed);
-        Member(self.lanes.clone())
+        Self { free: Arc::new(Semaphore::new(count)), count, spare: Arc::default(), lanes: Headcount::default() }
     }
 
     /// How large a body without a permit may grow by further events.
     pub fn small(&self) -> usize {
-        let lanes = self.lanes.load(Ordering::Relaxed).max(1);
+        let lanes = self.lanes.now().max(1);
         (SMALL_BODIES / A_LANE / lanes).clamp(LEAST_BODY, SMALL_BODY)
     }
 
@@ -157,9 +141,9 @@ mod tests {
     #[test]
     fn the_more_lanes_there_are_the_smaller_are_their_bodies() {
         let pool = BodyPool::new(1);
-        let mut lanes: Vec<_> = (0..100).map(|_| pool.join()).collect();
+        let mut lanes: Vec<_> = (0..100).map(|_| pool.lanes.join()).collect();
         assert_eq!(pool.small(), SMALL_BODY);
-        lanes.extend((0..900).map(|_| pool.join()));
+        lanes.extend((0..900).map(|_| pool.lanes.join()));
         assert!(pool.small() * A_LANE * lanes.len() <= SMALL_BODIES && pool.small() >= LEAST_BODY);
         lanes.truncate(1);
         assert_eq!(pool.small(), SMALL_BODY);

@@ -4,11 +4,11 @@
 //! the sources are gone. A batch is begun only when the publisher has a place for it: while the publisher is busy nothing is
 //! taken from the sources, and they stand still. The same while an event of over 64 KiB waits for its permit to be a large body.
 use super::{
-    bodies::{BodyPool, Member, Permit, SMALL_BODY},
+    bodies::{BodyPool, Permit, SMALL_BODY},
     draft::{Draft, Text},
 };
 use crate::{
-    model::{Chunk, Cover, LaneWaker, Outgoing, Position, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES},
+    model::{Chunk, Cover, LaneWaker, Member, Outgoing, Position, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 use std::{
@@ -78,7 +78,7 @@ struct Stage {
 impl Stage {
     fn new(lane: Lane, batches: mpsc::Sender<Outgoing>) -> Self {
         let draft = Draft::new(lane.target.clone());
-        let member = lane.bodies.join();
+        let member = lane.bodies.lanes.join();
         Self { lane, batches, place: None, draft, permit: None, deadline: None, _member: member }
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 const USUAL_CAP: Duration = Duration::from_secs(30);
 /// Longest wait when only a person can mend it: a missing permission, an unusable identity.
 const SELDOM_CAP: Duration = Duration::from_mins(1);
-/// Longest wait that a service may ask for: a proxy's error page may name a day.
-const HINT_CAP: Duration = Duration::from_mins(5);
+/// Longest wait that a service may ask for, five minutes with the jitter: a proxy's error page may name a day.
+const HINT_CAP: Duration = Duration::from_mins(4);
 /// The first wait is at most this.
 const BASE: Duration = Duration::from_millis(200);
 /// Steps after which doubling changes nothing any more.
@@ -40,11 +40,11 @@ impl Backoff {
         self.failures = 0;
     }
 
-    /// The service's own wish, with some jitter so that a fleet does not come back at once.
+    /// The service's own wish, with some jitter so that a fleet does not come back at once. It may ask for more patience than we
+    /// have, not for less: `Retry-After: 0` must not become a busy loop.
     fn hinted(&mut self, hint: Duration) -> Duration {
-        self.failures = self.failures.saturating_add(1);
         let hint = hint.min(HINT_CAP);
-        hint + hint.mul_f64(fastrand::f64() / 4.0)
+        self.next(USUAL_CAP).max(hint + hint.mul_f64(fastrand::f64() / 4.0))
     }
 
     fn next(&mut self, cap: Duration) -> Duration {
@@ -81,7 +81,14 @@ mod tests {
     fn no_hint_is_honoured_for_longer_than_a_few_minutes() {
         for hint in [Duration::from_hours(24), Duration::MAX] {
             let wait = Backoff::default().after(Next::Retry(Some(hint)));
-            assert!(wait >= HINT_CAP && wait <= HINT_CAP * 5 / 4, "{wait:?}");
+            assert!(wait >= HINT_CAP && wait <= Duration::from_mins(5), "{wait:?}");
         }
+    }
+
+    #[test]
+    fn a_hint_of_nothing_is_no_leave_to_hammer() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..100).map(|_| backoff.after(Next::Retry(Some(Duration::ZERO)))).collect();
+        assert!(waits.iter().all(|wait| !wait.is_zero()) && waits.iter().any(|wait| *wait > USUAL_CAP / 2));
     }
 }

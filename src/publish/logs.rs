@@ -16,7 +16,7 @@ use super::{
     Backoff, DeadLetters, Next, Put, PutError, Retention, dead_letter::Refused, report::Report, retention::Debt,
 };
 use crate::{
-    model::{Cover, LogBatch, Outgoing, Target},
+    model::{Cover, Headcount, LogBatch, Outgoing, Target},
     telemetry::counters,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
@@ -51,8 +51,8 @@ pub struct LogPublisher {
     pub retention: Arc<Retention>,
     /// Cancelled at the stop: from then on nothing is tried again.
     pub no_retries: CancellationToken,
-    /// Held by each lane that runs, to count them.
-    pub lanes: Arc<()>,
+    /// How many lanes there are.
+    pub lanes: Headcount,
 }
 
 /// Refused events in a row that make it unlikely that each of them is to blame.
@@ -171,8 +171,7 @@ impl Sender {
 
     /// How many batches may be on their way at once.
     fn allowed(&self) -> usize {
-        // Whoever spawns the lanes has one of these, too.
-        let few = Arc::strong_count(&self.publisher.lanes) <= FEW_LANES + 1;
+        let few = self.publisher.lanes.now() <= FEW_LANES;
         let (arrived, suspects) = (self.arrived.load(Ordering::Relaxed), self.suspects.load(Ordering::Relaxed));
         if suspects > 0 || few && arrived { IN_FLIGHT } else { 1 }
     }

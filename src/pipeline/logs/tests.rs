@@ -200,7 +200,7 @@ async fn while_a_batch_waits_for_the_publisher_no_other_is_begun() {
 #[tokio::test(start_paused = true)]
 async fn among_many_lanes_a_batch_without_a_permit_is_smaller() {
     let mut bench = Bench::with_large_bodies(0);
-    let _others: Vec<_> = (0..1000).map(|_| bench.bodies.join()).collect();
+    let _others: Vec<_> = (0..1000).map(|_| bench.bodies.lanes.join()).collect();
     let line = vec![b'x'; 3_000];
     bench.send(&[&line, &line, &line, &line]).await;
     assert_eq!(messages(&bench.next().await).len(), 2);

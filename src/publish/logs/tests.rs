@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    model::{Slot, SourceId, TimedBy, Timestamp},
+    model::{Headcount, Member, Slot, SourceId, TimedBy, Timestamp},
     publish::{Rejected, Service, scripted::Scripted},
     telemetry::board::Board,
 };
@@ -38,8 +38,8 @@ struct Bench {
     folder: tempfile::TempDir,
     no_retries: CancellationToken,
     /// Other lanes, which do nothing.
-    others: Vec<Arc<()>>,
-    lanes: Arc<()>,
+    others: Vec<Member>,
+    lanes: Headcount,
 }
 
 impl Bench {
@@ -51,7 +51,7 @@ impl Bench {
 
     /// The same among so many lanes that each has to wait for its calls.
     fn in_a_crowd(mut self) -> Self {
-        self.others = vec![self.lanes.clone(); FEW_LANES];
+        self.others = (0..=FEW_LANES).map(|_| self.lanes.join()).collect();
         self
     }
 
