@@ -6,6 +6,7 @@
 //! Every answer is cut at [`LONGEST_ANSWER`]: whoever sends more is no AWS service, and would fill the memory.
 use super::{
     proxies::{self, Proxies},
+    resolver::Resolver,
     trust::Trust,
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
@@ -129,7 +130,7 @@ impl Routes {
                 .tls_context(context);
             builder.set_sleep_impl(self.sleep.clone());
             // Whoever was first wins; the other one had no connections yet.
-            let _ = place.set(builder.build());
+            let _ = place.set(builder.build_with_resolver(Resolver));
         }
         place.get().ok_or_else(|| "the TLS client could not be kept".into())
     }

@@ -22,6 +22,7 @@ mod logs;
 mod metrics;
 mod proxies;
 mod put;
+mod resolver;
 mod skew;
 mod trust;
 

@@ -30,6 +30,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Two of them at most look up names (`aws::resolver`); the rest reads the host and writes what must be kept.
         .max_blocking_threads(4)
         .build()
         .context("the asynchronous runtime could not be started")?;
