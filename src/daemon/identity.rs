@@ -3,11 +3,20 @@ use crate::{
     config::settings::{Instance, Serial},
     platform,
 };
-use std::{io, process::Stdio, time::Duration};
-use tokio::process::Command;
+use std::{
+    io,
+    process::{Output, Stdio},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+};
 
 /// How long `agent.instance.command` may run. `system_profiler`, the slowest of the usual ones, takes a few seconds.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes of what the command says that are read, a whole page of errors. Then its pipe is closed.
+const LONGEST_OUTPUT: u64 = 64 * 1024;
 /// The serial number when nothing is configured, as the publisher's users know it.
 const ZEROS: &str = "000000000000";
 
@@ -77,13 +86,13 @@ impl Identity {
 /// What the shell command prints, trimmed and lower-cased.
 async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityError> {
     let name = || command.to_owned();
-    let mut shell = shell(command);
-    shell.stdin(Stdio::null()).kill_on_drop(true);
-    let output = match tokio::time::timeout(limit, shell.output()).await {
+    let output = match tokio::time::timeout(limit, output_of(shell(command))).await {
         Err(_) => return Err(IdentityError::TooSlow { command: name() }),
         Ok(output) => output.map_err(|source| IdentityError::Spawn { command: name(), source })?,
     };
-    if !output.status.success() {
+    // One that is cut off ends by the closed pipe, mostly: that is not its fault to name.
+    let cut_off = output.stdout.len() as u64 >= LONGEST_OUTPUT;
+    if !output.status.success() && !cut_off {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let said = match stderr.trim() {
             "" => "said nothing about it".to_owned(),
@@ -100,6 +109,21 @@ async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityE
         return Err(IdentityError::NotAName { command: name(), said: serial.chars().take(200).collect() });
     }
     Ok(serial)
+}
+
+/// The same as [`Command::output`], but with a bound: a command that never stops talking must not fill the memory.
+async fn output_of(mut command: Command) -> io::Result<Output> {
+    async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+        let mut said = vec![];
+        if let Some(pipe) = pipe {
+            pipe.take(LONGEST_OUTPUT).read_to_end(&mut said).await?;
+        }
+        Ok(said)
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let (stdout, stderr) = tokio::try_join!(read(child.stdout.take()), read(child.stderr.take()))?;
+    Ok(Output { status: child.wait().await?, stdout, stderr })
 }
 
 #[cfg(not(windows))]
@@ -140,6 +164,7 @@ mod tests {
             ("exit 3", "said nothing about it"),
             ("echo a b", "a b"),
             ("echo ü", "ü"),
+            ("yes", "at most 200"),
         ] {
             let error = id(Serial::Command(command.into())).await.expect_err("must fail").to_string();
             assert!(error.contains(command) && error.contains(part), "{error}");

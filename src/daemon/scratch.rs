@@ -9,6 +9,7 @@ use crate::platform::{
 };
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -34,14 +35,27 @@ impl Scratch {
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary);
         let scratch = Self(made.map_err(|source| StateError::Scratch { path: temporary.to_owned(), source })?);
         let folder = scratch.state();
-        let _ = platform::private_folder(&folder)
-            .and_then(|()| fs::copy(state.join("positions.json"), folder.join("positions.json")));
+        if let Err(error) = platform::private_folder(&folder).and_then(|()| copy_positions(state, &folder)) {
+            tracing::warn!(
+                folder = %state.display(),
+                %error,
+                "what has been delivered so far cannot be read: this dry run prints everything as if nothing had been; run it as the daemon's user"
+            );
+        }
         Ok(scratch)
     }
 
     /// The state folder of the dry run.
     pub fn state(&self) -> PathBuf {
         self.0.path().join("var")
+    }
+}
+
+/// None at all is no error: nothing has been delivered yet.
+fn copy_positions(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::copy(from.join("positions.json"), to.join("positions.json")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -70,6 +84,15 @@ fn is_left_behind(folder: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::daemon::StateFolder;
+
+    #[test]
+    fn positions_that_cannot_be_read_are_an_error_and_none_at_all_are_not() {
+        let (state, copy) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        copy_positions(state.path(), copy.path()).expect("nothing was delivered yet");
+        // Not even root can read a folder as a file.
+        fs::create_dir(state.path().join("positions.json")).expect("made");
+        copy_positions(state.path(), copy.path()).expect_err("unreadable");
+    }
 
     #[test]
     fn a_dry_run_starts_where_the_real_one_stands_and_leaves_nothing() {

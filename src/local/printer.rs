@@ -6,13 +6,14 @@ use crate::{
 use serde_json::{Value, json};
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 /// Prints to the writer it was made with. Accepts everything, as long as that does.
 pub struct Printer<W> {
-    out: Mutex<W>,
+    out: Arc<Mutex<W>>,
     trouble: Arc<Trouble>,
 }
 
@@ -36,10 +37,10 @@ impl Trouble {
     }
 }
 
-impl<W: Write + Send> Printer<W> {
+impl<W: Write + Send + 'static> Printer<W> {
     /// Print to `out`.
     pub fn new(out: W) -> Self {
-        Self { out: Mutex::new(out), trouble: Arc::default() }
+        Self { out: Arc::new(Mutex::new(out)), trouble: Arc::default() }
     }
 
     /// To hear when `out` takes no more.
@@ -47,18 +48,20 @@ impl<W: Write + Send> Printer<W> {
         self.trouble.clone()
     }
 
-    /// What could not be printed does not count as sent.
-    fn print(&self, operation: &str, request: &Value) -> Result<(), PutError> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = json!({"operation": operation, "request": request});
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
+    /// What could not be printed does not count as sent. Whoever reads may stop reading (a pager does), so this waits elsewhere than
+    /// on the thread that everything else needs.
+    async fn print(&self, operation: &str, request: &Value) -> Result<(), PutError> {
+        let line = json!({"operation": operation, "request": request}).to_string();
+        let mut out = self.out.clone().lock_owned().await;
+        let printed = tokio::task::spawn_blocking(move || writeln!(out, "{line}").and_then(|()| out.flush()));
+        printed.await.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(|error| {
             self.trouble.tell(error.kind());
             PutError::Unreachable { service: Service::Local, source: error.into() }
         })
     }
 }
 
-impl<W: Write + Send> Put for Printer<W> {
+impl<W: Write + Send + 'static> Put for Printer<W> {
     fn metrics<'a>(&'a self, batch: &'a MetricBatch) -> PutFuture<'a, ()> {
         let datums: Vec<_> = batch
             .points
@@ -71,14 +74,14 @@ impl<W: Write + Send> Put for Printer<W> {
             })
             .collect();
         let request = json!({"Namespace": batch.namespace, "MetricData": datums});
-        Box::pin(async move { self.print("PutMetricData", &request) })
+        Box::pin(async move { self.print("PutMetricData", &request).await })
     }
 
     fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
         Box::pin(async move {
             let request = serde_json::from_slice(&batch.body)
                 .map_err(|error| PutError::Refused { service: Service::Local, reason: error.to_string() })?;
-            self.print("PutLogEvents", &request)?;
+            self.print("PutLogEvents", &request).await?;
             Ok(Rejected::default())
         })
     }
@@ -114,10 +117,39 @@ mod tests {
         let point = Point { name: "CPUUtilization".into(), value: 1.5, unit, at, dimensions, resolution };
         let batch = MetricBatch { namespace: "N".into(), points: vec![point] };
         printer.metrics(&batch).await.expect("memory takes all");
-        let out = printer.out.into_inner().expect("whole");
+        let out = printer.out.lock().await;
         let line: Value = serde_json::from_slice(&out).expect("JSON");
         assert_eq!(line["operation"], "PutMetricData");
         assert_eq!(line["request"]["MetricData"][0]["Dimensions"][0]["Value"], "sys-1");
         assert_eq!(out.iter().filter(|&&b| b == b'\n').count(), 1);
+    }
+
+    /// A pipe that nobody reads.
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // The end of the test is the end of the wait.
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_stops_reading_holds_up_nothing_else() {
+        let (read, stuck) = std::sync::mpsc::channel();
+        let printer = Printer::new(Stuck(stuck));
+        let batch = MetricBatch { namespace: "N".into(), points: vec![] };
+        let mut printing = printer.metrics(&batch);
+        for _ in 0..100 {
+            assert!(futures_util::poll!(&mut printing).is_pending());
+            tokio::task::yield_now().await;
+        }
+        drop(read);
+        printing.await.expect("it is read again");
     }
 }
