@@ -260,3 +260,17 @@ fn a_folder_that_cannot_be_made_is_found() {
     assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
     assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
 }
+
+#[test]
+fn a_file_that_asks_for_nothing_that_runs_is_warned_of() {
+    let only_metrics = r#"{ "agent": { "region": "us-east-1" },
+        "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#;
+    let of = |text: &str| all(text, Sends::Nowhere, Surroundings::default());
+    let says = |text: &str| of(text).iter().any(|f| f.starts_with("warning : there is nothing to collect"));
+    assert!(says(only_metrics), "{:?}", of(only_metrics));
+    assert!(!says("{}"), "the thirteen metrics");
+    assert!(!says(
+        r#"{ "csm": {}, "logs": { "logs_collected": { "files": { "collect_list": [ { "file_path": "/a" } ] } } } }"#
+    ));
+    assert!(!says(r#"{ "csm": {}, "agent": { "debug": 1 } }"#), "an error says enough");
+}
