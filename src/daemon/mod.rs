@@ -83,6 +83,11 @@ pub enum DaemonError {
     TaskEnded(&'static str),
     #[error("nothing could be delivered for {} seconds; what is left is kept for the next run: {why}", once::STALLED.as_secs())]
     Undelivered { why: String },
+    #[error(
+        "not every log could be read: {which}; the others are delivered. Where this user lacks the right, give it (often \
+         by the group adm), or take the log out of the configuration"
+    )]
+    Unread { which: String },
     #[error("standard output takes no more requests: {0}")]
     Output(io::ErrorKind),
     #[error("stopped at once by a second signal; what was not delivered will be sent at the next start")]
@@ -103,6 +108,7 @@ impl DaemonError {
             | Self::Thread { .. }
             | Self::TaskEnded(_)
             | Self::Undelivered { .. }
+            | Self::Unread { .. }
             | Self::Output(_)
             | Self::Interrupted => false,
         }

@@ -137,6 +137,23 @@ async fn one_round_delivers_whole_lines_and_says_what_stays() {
 
 #[tokio::test]
 async fn one_round_waits_for_a_journal_that_takes_its_time() {
+#[tokio::test]
+async fn one_round_that_cannot_read_a_log_delivers_the_others_and_fails() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log", "not-there-yet.log"]);
+    host.append("app.log", "one\n");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::create_dir(host.path("not-there-yet.log")).expect("it is ours");
+    host.append("app.log", "two\n");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("not every log could be read: "), "{said}");
+    assert!(said.contains("not-there-yet.log: this is a folder"), "{said}");
+    assert_eq!(aws.messages("app.log"), ["one", "two"]);
+}
+
     let aws = FakeAws::start();
     let host = TestHost::against(&aws.url()).with("logs.logs_collected.journal", json!(true));
     let entry = r#"{"__CURSOR":"s=1;i=1;b=2;m=1;t=1;x=1","__REALTIME_TIMESTAMP":"NOW000","MESSAGE":"slow"}"#;
