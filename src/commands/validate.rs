@@ -3,11 +3,16 @@
 //! Exit codes: 0 when they can, 78 when one cannot (`EXIT_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
 use super::EXIT_CONFIG;
-use crate::config::{self, Finding, Sends, count};
+use crate::{
+    aws,
+    config::{self, Finding, Loaded, Sends, count, settings::Destination},
+    publish,
+};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 /// Validates these files, or the default one, and prints what was found on standard output.
@@ -26,7 +31,13 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
 }
 
 fn findings(file: &Path) -> Vec<Finding> {
-    config::load_checked(file, Sends::AsConfigured).findings
+    let Loaded { settings, mut findings } = config::load_checked(file, Sends::AsConfigured);
+    let to_aws = settings.filter(|settings| settings.agent.destination == Destination::Aws);
+    // What the start would refuse of the environment: a proxy, a trust store, an address. It asks nothing of the network.
+    if let Some(Err(error)) = to_aws.map(|settings| aws::connect(&settings, "validate", Arc::default())) {
+        findings.push(Finding::of_file(file, publish::chain(&error)));
+    }
+    findings
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {

@@ -180,3 +180,21 @@ async fn no_secret_is_ever_printed() {
         assert!(!said.contains(secret), "{secret:?} was printed");
     }
 }
+
+#[tokio::test]
+async fn validate_finds_what_the_start_would_refuse_of_the_environment() {
+    let config = json!({ "agent": { "region": "us-east-1", "logfile": "" } });
+    for (name, value) in [("AWS_CA_BUNDLE", "/no/such/bundle"), ("HTTPS_PROXY", "ht!tp://"), ("AWS_REGION", "foo bar")]
+    {
+        let mut config = config.clone();
+        if name == "AWS_REGION" {
+            config["agent"].as_object_mut().expect("an agent").remove("region");
+        }
+        let host = TestHost::of(config).with_variable(name, value);
+        let path = host.write_config();
+        let output = host.run([Path::new("validate"), &path]).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(name), "{said}");
+    }
+}

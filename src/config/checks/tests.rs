@@ -17,7 +17,7 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
         &settings,
         &file,
         Sends::AsConfigured,
-        &Surroundings { password: password_in_environment, region: true },
+        &Surroundings { password: password_in_environment, region: true, region_variable: None },
     ))
 }
 
@@ -238,7 +238,9 @@ fn a_key_must_belong_to_its_certificate() {
 
 #[test]
 fn a_region_that_nobody_names_is_warned_of() {
-    let missing = |text: &str, sends, region| all(text, sends, Surroundings { password: false, region }).len();
+    let missing = |text: &str, sends, region| {
+        all(text, sends, Surroundings { password: false, region, region_variable: None }).len()
+    };
     assert_eq!(missing("{}", Sends::AsConfigured, false), 1);
     assert_eq!(missing(r#"{ "agent": { "authentication": {} } }"#, Sends::AsConfigured, false), 1);
     assert_eq!(missing("{}", Sends::AsConfigured, true), 0);
@@ -259,6 +261,30 @@ fn a_folder_that_cannot_be_made_is_found() {
     check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "cannot be made");
     assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
     assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
+}
+
+#[test]
+fn a_region_of_the_environment_is_checked_as_one_of_the_file() {
+    let named = |name: &str| Surroundings {
+        region: true,
+        region_variable: Some(("AWS_REGION", name.to_owned())),
+        ..Surroundings::default()
+    };
+    let found = all("{}", Sends::AsConfigured, named("foo bar"));
+    assert!(
+        found.len() == 1 && found[0].starts_with("error agent.region:") && found[0].contains("AWS_REGION"),
+        "{found:?}"
+    );
+    assert!(all("{}", Sends::AsConfigured, named("us-east-1")).is_empty());
+    assert!(all("{}", Sends::Nowhere, named("foo bar")).is_empty());
+    assert!(all(r#"{ "agent": { "region": "us-east-1" } }"#, Sends::AsConfigured, named("foo bar")).is_empty());
+}
+
+#[test]
+fn an_own_log_that_is_a_folder_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(r#"{{ "agent": {{ "logfile": {} }} }}"#, json(folder.path()));
+    check_one(&text, None, "error agent.logfile:", "is a folder");
 }
 
 #[test]
