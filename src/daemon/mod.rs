@@ -143,6 +143,7 @@ pub async fn run(
             Ok(running) => {
                 plan = *new;
                 (reload.in_force)(&plan.settings);
+                tracing::info!(config = %plan.settings.file.display(), "reloaded: the new configuration is in force");
                 running
             }
             Err(error) => {

@@ -50,7 +50,9 @@ async fn a_new_configuration_that_cannot_start_leaves_the_old_one_in_force() {
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "serial": "other" }));
     daemon.hang_up().await;
+    assert!(!host.said().contains("reloaded: "), "{}", host.said());
     daemon.until("the new name", |status| status.0["instance_id"] == "sys-other").await;
+    until_said(&host, &mut daemon, "reloaded: the new configuration is in force").await;
     assert!(daemon.terminate().await.success());
     aws.assert_no_violations();
 }
@@ -136,8 +138,6 @@ async fn one_round_delivers_whole_lines_and_says_what_stays() {
 }
 
 #[tokio::test]
-async fn one_round_waits_for_a_journal_that_takes_its_time() {
-#[tokio::test]
 async fn one_round_that_cannot_read_a_log_delivers_the_others_and_fails() {
     let aws = FakeAws::start();
     let host = TestHost::tailing(&aws, &["app.log", "not-there-yet.log"]);
@@ -154,6 +154,8 @@ async fn one_round_that_cannot_read_a_log_delivers_the_others_and_fails() {
     assert_eq!(aws.messages("app.log"), ["one", "two"]);
 }
 
+#[tokio::test]
+async fn one_round_waits_for_a_journal_that_takes_its_time() {
     let aws = FakeAws::start();
     let host = TestHost::against(&aws.url()).with("logs.logs_collected.journal", json!(true));
     let entry = r#"{"__CURSOR":"s=1;i=1;b=2;m=1;t=1;x=1","__REALTIME_TIMESTAMP":"NOW000","MESSAGE":"slow"}"#;
