@@ -33,7 +33,8 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
         }
         findings.push(finding);
     }
-    if signs_in && !agent.has("region") && by_chain {
+    // One that is misspelt was reported as that.
+    if signs_in && by_chain && !agent.means("region", &["region"]) {
         region_of_the_surroundings(&agent.child("region"), surroundings);
     }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
@@ -223,7 +224,8 @@ fn can_be_written(section: &Section<'_>, folder: &Path) {
         // The daemon may well run as another user than whoever validates.
         section.warning(format!("this user may not write to {folder}; the daemon's user must be allowed to"));
     } else {
-        section.error(format!("the folder {folder} cannot be made or written: {error}"));
+        // The error itself names the file that was tried, which nobody knows.
+        section.error(format!("the folder {folder} cannot be made or written: {}", error.kind()));
     }
 }
 

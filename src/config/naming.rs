@@ -46,7 +46,8 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
             }
             Piece::Placeholder(unknown) => {
                 let known = placeholder::FILLED_AT_START.into_iter().chain([placeholder::REGION, placeholder::ACCOUNT]);
-                let suggestion = nearest(unknown, known).map(|known| format!("{{{known}}}"));
+                let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
+                let suggestion = suggestion.map(|known| format!("{{{known}}}"));
                 let why = format!("unknown placeholder `{{{unknown}}}`");
                 section.report(Severity::Error, why, suggestion);
                 usable = false;
@@ -54,6 +55,12 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
         }
     }
     (usable && !template.is_empty() && template.chars().count() <= LOG_NAME).then_some(template)
+}
+
+/// The placeholder of which somebody wrote only the beginning, or one of its words.
+fn part_of<'a>(word: &str, mut known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let has = |name: &str| name.starts_with(word) || name.split('_').any(|part| part == word);
+    known.find(|name| word.len() >= 2 && has(name)).map(str::to_owned)
 }
 
 fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {

@@ -243,6 +243,7 @@ fn a_region_that_nobody_names_is_warned_of() {
     };
     assert_eq!(missing("{}", Sends::AsConfigured, false), 1);
     assert_eq!(missing(r#"{ "agent": { "authentication": {} } }"#, Sends::AsConfigured, false), 1);
+    assert_eq!(missing(r#"{ "agent": { "regoin": "us-east-1" } }"#, Sends::AsConfigured, false), 1, "the misspelling");
     assert_eq!(missing("{}", Sends::AsConfigured, true), 0);
     assert_eq!(missing("{}", Sends::Nowhere, false), 0);
     assert_eq!(missing(r#"{ "agent": { "region": "us-east-1" } }"#, Sends::AsConfigured, false), 0);
@@ -259,6 +260,8 @@ fn a_folder_that_cannot_be_made_is_found() {
     let text = |key: &str, path: &Path| format!(r#"{{ "agent": {{ "{key}": {} }} }}"#, json(path));
     check_one(&text("state_folder", &file.join("var")), None, "error agent.state_folder:", "cannot be made");
     check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "cannot be made");
+    let said = found(&text("state_folder", &file.join("var")), None);
+    assert!(!said[0].contains(".writable-"), "nobody knows the file that was tried: {said:?}");
     assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
     assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
 }
