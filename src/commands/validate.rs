@@ -6,7 +6,7 @@ use super::EXIT_CONFIG;
 use crate::{
     aws,
     config::{self, Finding, Loaded, Sends, count, settings::Destination},
-    publish,
+    daemon, publish,
 };
 use std::{
     io::{self, Write},
@@ -30,11 +30,20 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::from(exit_code(&findings, strict)))
 }
 
+/// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
+/// runs no command.
 fn findings(file: &Path) -> Vec<Finding> {
     let Loaded { settings, mut findings } = config::load_checked(file, Sends::AsConfigured);
-    let to_aws = settings.filter(|settings| settings.agent.destination == Destination::Aws);
-    // What the start would refuse of the environment: a proxy, a trust store, an address. It asks nothing of the network.
-    if let Some(Err(error)) = to_aws.map(|settings| aws::connect(&settings, "validate", Arc::default())) {
+    let Some(settings) = settings else { return findings };
+    let unfit = daemon::unfit_names(&settings).into_iter().map(|unfit| Finding {
+        at: unfit.at,
+        ..Finding::of_file(file, format!("the name of the log {} {}", unfit.what, unfit.fault))
+    });
+    findings.extend(unfit);
+    // A proxy, a trust store, an address of the environment.
+    if settings.agent.destination == Destination::Aws
+        && let Err(error) = aws::connect(&settings, "validate", Arc::default())
+    {
         findings.push(Finding::of_file(file, publish::chain(&error)));
     }
     findings

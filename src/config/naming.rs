@@ -54,7 +54,14 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
             }
         }
     }
-    (usable && !template.is_empty() && template.chars().count() <= LOG_NAME).then_some(template)
+    // A longer text was reported as it stands.
+    let short = text.chars().count() <= LOG_NAME;
+    let literal: usize = pieces(&template).iter().map(Piece::least).sum();
+    if short && literal > LOG_NAME {
+        section
+            .error(format!("has {literal} characters or more with the region in it; at most {LOG_NAME} are allowed"));
+    }
+    (usable && !template.is_empty() && short && literal <= LOG_NAME).then_some(template)
 }
 
 /// The placeholder of which somebody wrote only the beginning, or one of its words.

@@ -20,6 +20,7 @@ mod tasks;
 mod wiring;
 
 pub use identity::{Identity, IdentityError};
+pub use plan::{UnfitName, unfit_names};
 pub use signals::{Request, Signals};
 pub use state::{Home, StateError, StateFolder, usual_stores};
 pub use status::{ask, socket_path};
@@ -69,6 +70,8 @@ pub enum DaemonError {
     Identity(#[from] IdentityError),
     #[error("{at}: this machine has no value for {{{name}}} now, so `{template}` cannot be filled in")]
     Placeholder { at: String, name: String, template: String },
+    #[error(transparent)]
+    Name(#[from] UnfitName),
     #[error("the saved positions cannot be used")]
     Positions(#[from] crate::positions::PositionsError),
     #[error("the spool cannot be used")]
@@ -98,7 +101,7 @@ impl DaemonError {
     /// Whether only another configuration or environment can help: a service manager must not try again.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Aws(_) => true,
+            Self::Aws(_) | Self::Name(_) => true,
             Self::State(_)
             | Self::Identity(_)
             | Self::Placeholder { .. }

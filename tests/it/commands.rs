@@ -198,3 +198,22 @@ async fn validate_finds_what_the_start_would_refuse_of_the_environment() {
         assert!(said.contains(name), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_name_that_becomes_too_long_is_found_by_validate_and_keeps_the_daemon_from_starting() {
+    let group = format!("{}{{instance_id}}", "x".repeat(499));
+    let config = json!({
+        "agent": { "region": "us-east-1", "logfile": "" },
+        "logs": { "log_group_name": group, "logs_collected": { "journal": true } },
+    });
+    let host = TestHost::of(config);
+    let path = host.write_config();
+    let why = "logs.logs_collected.journal: the name of the log group has 515 characters";
+    for command in ["validate", "run"] {
+        let output = host.run([Path::new(command), &path]).await;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+}

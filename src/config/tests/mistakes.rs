@@ -144,6 +144,11 @@ fn names_are_checked_around_their_placeholders() {
         check_error(&group(&format!("/{wrong}")), "logs.log_group_name", wrong, Some(right));
     }
     check_error(&group("/{}"), "logs.log_group_name", "{}", None);
+    let long = format!(
+        r#"{{ "agent": {{ "region": "ap-southeast-1" }}, "logs": {{ "log_group_name": "{}/{{aws_region}}" }} }}"#,
+        "x".repeat(499)
+    );
+    check_error(&long, "logs.log_group_name", "514 characters or more", None);
     let stream = items(r#"{ "file_path": "/a", "log_stream_name": "a:b" }"#);
     check_error(&stream, &format!("{ITEM}[0].log_stream_name"), "log stream", None);
 }
