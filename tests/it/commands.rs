@@ -109,6 +109,10 @@ async fn no_daemon_has_no_status() {
     assert!(!said(&output).contains("panicked"));
 }
 
+    let config = host.write_config();
+    let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
+    let start = format!("run {} --local=/no/such`", config.display());
+    assert!(text(&output.stderr).contains(&start), "{}", said(&output));
 #[tokio::test]
 async fn a_second_daemon_on_the_same_state_folder_refuses() {
     let host = lonely();
