@@ -90,6 +90,9 @@ async fn wrong_usage_has_its_own_exit_code() {
     let misspelt = host.run(["staus"]).await;
     assert_eq!(misspelt.status.code(), Some(2));
     assert!(said(&misspelt).contains("did you mean `status`?"), "{}", said(&misspelt));
+    let later = host.run(["config", "show", "my.json"]).await;
+    assert_eq!(later.status.code(), Some(2));
+    assert!(said(&later).contains("there is no command and no file `config`"), "{}", said(&later));
     let spaced = host.run(["run", "--local", "store", "my.json"]).await;
     assert_eq!(spaced.status.code(), Some(2));
     assert!(said(&spaced).contains("--local=store"), "{}", said(&spaced));
@@ -106,13 +109,13 @@ async fn no_daemon_has_no_status() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(text(&output.stderr).contains("not running"), "{}", said(&output));
-    assert!(!said(&output).contains("panicked"));
-}
-
     let config = host.write_config();
     let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
     let start = format!("run {} --local=/no/such`", config.display());
     assert!(text(&output.stderr).contains(&start), "{}", said(&output));
+    assert!(!said(&output).contains("panicked"));
+}
+
 #[tokio::test]
 async fn a_second_daemon_on_the_same_state_folder_refuses() {
     let host = lonely();
