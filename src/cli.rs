@@ -33,7 +33,7 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The configuration [default: the installed daemon's]
+    /// The configuration [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub config: Option<PathBuf>,
     /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -49,7 +49,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations [default: the installed daemon's]
+    /// The configurations [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]
@@ -62,7 +62,7 @@ pub struct Validate {
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// The configuration of the daemon [default: the installed daemon's]
+    /// The configuration of the daemon [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub config: Option<PathBuf>,
     /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -111,7 +111,7 @@ pub struct Store {
     /// The folder of the store [default: the configuration's]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub folder: Option<PathBuf>,
-    /// The configuration whose store is meant [default: the installed daemon's, else none]
+    /// The configuration whose store is meant [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json, else none]
     #[arg(long, value_name = "CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -171,6 +171,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_names_the_configuration_that_is_read_where_none_is_given() {
+        let mut cli = Cli::command();
+        let mut helps = vec![cli.render_help().to_string()];
+        let takes_one = |name: &str| ["run", "validate", "status"].contains(&name);
+        helps
+            .extend(cli.get_subcommands_mut().filter(|c| takes_one(c.get_name())).map(|c| c.render_help().to_string()));
+        for help in helps {
+            let help: String = help.split_whitespace().collect();
+            assert!(help.contains(&format!("[default:{}]", crate::config::DEFAULT_PATH)), "{help}");
+        }
     }
 
     #[test]

@@ -41,6 +41,11 @@ pub fn main() -> ExitCode {
         eprintln!("error: {tip}");
         return ExitCode::from(commands::EXIT_USAGE);
     }
+    // With more words behind it clap would complain of those.
+    if let Some(why) = arguments.get(1).and_then(|word| commands::unknown_command(word.as_ref())) {
+        eprintln!("error: {why}");
+        return ExitCode::from(commands::EXIT_USAGE);
+    }
     match commands::dispatch(cli::Cli::parse_from(arguments)) {
         Ok(code) => code,
         Err(error) => {

@@ -148,8 +148,10 @@ fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &
     if found.is_empty() {
         bail!("no metric is called {name:?} here{}", suggestion(reader, name)?);
     }
+    const NAMESPACE: &str = "NAMESPACE";
+    let widest = found.iter().map(|series| series.namespace.chars().count()).max().unwrap_or(0).max(NAMESPACE.len());
     if !json {
-        writeln!(out, "{:24}  {:>14}  {:16}  NAMESPACE  DIMENSIONS", "TIME", "VALUE", "UNIT")?;
+        writeln!(out, "{:24}  {:>14}  {:16}  {NAMESPACE:widest$}  DIMENSIONS", "TIME", "VALUE", "UNIT")?;
     }
     for series in &found {
         let dimensions = pairs(&series.dimensions);
@@ -163,7 +165,8 @@ fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &
                 writeln!(out, "{line}")
             } else {
                 let value = number(point.value);
-                let line = format!("{at:24}  {value:>14}  {:16}  {}  {dimensions}", series.unit, series.namespace);
+                let (unit, namespace) = (&series.unit, &series.namespace);
+                let line = format!("{at:24}  {value:>14}  {unit:16}  {namespace:widest$}  {dimensions}");
                 writeln!(out, "{}", line.trim_end())
             }
         };

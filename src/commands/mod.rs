@@ -45,14 +45,17 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// What to say about a bare word that is no file: whoever writes `staus` means a command.
-fn unknown_command(word: &Path) -> Option<String> {
+pub fn unknown_command(word: &Path) -> Option<String> {
     let text = word.to_str()?;
     let is_word = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    if !is_word || word.exists() {
+    if !is_word || text.starts_with('-') || word.exists() {
         return None;
     }
     let cli = Cli::command();
     let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    if names.contains(&text) || text == "help" {
+        return None;
+    }
     Some(match config::nearest(text, names.iter().copied()) {
         Some(near) => format!("there is no command and no file `{text}`; did you mean `{near}`?"),
         None => format!("there is no command and no file `{text}`; the commands are {}", names.join(", ")),
@@ -81,7 +84,7 @@ mod tests {
         let said = |word: &str| unknown_command(Path::new(word));
         assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
         assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local")));
-        for path in ["my.json", "./staus", "src", "configs/local.json"] {
+        for path in ["my.json", "./staus", "src", "configs/local.json", "status", "help", "--dry-run", "-h"] {
             assert_eq!(said(path), None);
         }
     }

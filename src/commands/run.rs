@@ -3,7 +3,7 @@ use super::{EXIT_CONFIG, config_or_default};
 use crate::{
     aws,
     cli::Run,
-    config::{self, Finding, Sends, Settings},
+    config::{self, Finding, Sends, Settings, Severity},
     daemon::{self, Options, Override, Reload, Signals},
     local::Printer,
     platform::descriptors::{self, Raised},
@@ -42,12 +42,12 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let Some(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
-    let log = start_log(&settings)?;
+    let log = start_log(&settings, arguments.dry_run)?;
     log_panics(log.is_some());
     raise_descriptor_limit();
-    let read = || load(&path, host, &mut |finding| tracing::error!("{finding}"));
+    let read = || load(&path, host, &mut log_finding);
     let in_force = |settings: &Settings| {
-        if let Err(error) = log::change(&log_options(settings)) {
+        if let Err(error) = log::change(&log_options(settings, arguments.dry_run)) {
             tracing::error!("the own log stays as it was: {}", publish::chain(&error));
         }
     };
@@ -88,9 +88,16 @@ fn destination(arguments: &Run) -> Override {
     }
 }
 
+fn log_finding(finding: &Finding) {
+    match finding.severity {
+        Severity::Error => tracing::error!("{finding}"),
+        Severity::Warning => tracing::warn!("{finding}"),
+    }
+}
+
 /// Start the own log. Where it goes; `None`: to standard error.
-fn start_log(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
-    let log = log::init(&log_options(settings))?;
+fn start_log(settings: &Settings, dry_run: bool) -> anyhow::Result<Option<PathBuf>> {
+    let log = log::init(&log_options(settings, dry_run))?;
     if let Some(file) = &log {
         // Whoever started it by hand would look at an empty screen.
         eprintln!("the log goes to {}", file.display());
@@ -98,10 +105,11 @@ fn start_log(settings: &Settings) -> anyhow::Result<Option<PathBuf>> {
     Ok(log)
 }
 
-fn log_options(settings: &Settings) -> LogOptions {
+/// A dry run leaves the usual log to the daemon that may be running.
+fn log_options(settings: &Settings, dry_run: bool) -> LogOptions {
     let own = &settings.agent.own_log;
     let rust_log = std::env::var("RUST_LOG").ok();
-    let (file, capped) = (own.file.clone(), aws::QUIET_TARGETS);
+    let (file, capped) = (own.file.clone().filter(|_| own.named || !dry_run), aws::QUIET_TARGETS);
     LogOptions { file, named: own.named, debug: own.debug, quiet: own.quiet, rust_log, capped }
 }
 
@@ -124,4 +132,22 @@ fn log_panics(in_a_file: bool) {
         }
         before(panic);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_does_not_write_into_the_log_of_the_installed_daemon() {
+        let goes_to = |text: &str, dry_run| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), text).expect("written");
+            log_options(&config::load(file.path()).settings.expect("valid"), dry_run).file
+        };
+        assert!(goes_to("{}", false).is_some());
+        assert_eq!(goes_to("{}", true), None);
+        let named = r#"{ "agent": { "logfile": "/named.log" } }"#;
+        assert_eq!(goes_to(named, true), Some("/named.log".into()));
+    }
 }

@@ -22,7 +22,7 @@ use std::{
 pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
     let config = config_or_default(arguments.config.as_deref());
     let Some(settings) = settings_of(&config) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
-    let document = ask(&sockets(&settings, arguments), &config)?;
+    let document = ask(&sockets(&settings, arguments), &start_command(arguments, &config))?;
     let status: Value = serde_json::from_slice(&document).context("the daemon's answer is cut short; ask again")?;
     if !status.is_object() {
         bail!("the daemon's answer is not understood; is it of another version?");
@@ -50,7 +50,17 @@ fn sockets(settings: &Settings, arguments: &Status) -> Vec<PathBuf> {
     homes.map(|home| daemon::socket_path(&home.state)).collect()
 }
 
-fn ask(sockets: &[PathBuf], config: &Path) -> anyhow::Result<Vec<u8>> {
+/// What starts the daemon that is asked for.
+fn start_command(arguments: &Status, config: &Path) -> String {
+    let config = config.display();
+    match &arguments.local {
+        None => format!("amazon-cloudwatch-publisher {config}"),
+        Some(None) => format!("amazon-cloudwatch-publisher run {config} --local"),
+        Some(Some(folder)) => format!("amazon-cloudwatch-publisher run {config} --local={}", folder.display()),
+    }
+}
+
+fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
     let mut why: Option<(io::Error, &Path)> = None;
     for socket in sockets {
         match daemon::ask(socket) {
@@ -63,13 +73,11 @@ fn ask(sockets: &[PathBuf], config: &Path) -> anyhow::Result<Vec<u8>> {
         }
     }
     let (error, socket) = why.context("there is nobody to ask")?;
-    let (at, config) = (socket.display(), config.display());
+    let at = socket.display();
     let said = if error.kind() == io::ErrorKind::PermissionDenied {
         format!("a daemon at {at} may be asked by its own user and group only: ask as one of them, or with sudo")
     } else {
-        format!(
-            "the daemon is not running: nobody answers at {at}; start it with `amazon-cloudwatch-publisher {config}`"
-        )
+        format!("the daemon is not running: nobody answers at {at}; start it with `{start}`")
     };
     Err(error).context(said)
 }

@@ -3,11 +3,16 @@
 //! Exit codes: 0 when they can, 78 when one cannot (`EXIT_CONFIG` of sysexits.h: a service manager must not try again), with `--strict` also for
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
 use super::EXIT_CONFIG;
-use crate::config::{self, Finding, Sends, count};
+use crate::{
+    aws,
+    config::{self, Finding, Loaded, Sends, count, settings::Destination},
+    daemon, publish,
+};
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 /// Validates these files, or the default one, and prints what was found on standard output.
@@ -25,8 +30,23 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::from(exit_code(&findings, strict)))
 }
 
+/// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
+/// runs no command.
 fn findings(file: &Path) -> Vec<Finding> {
-    config::load_checked(file, Sends::AsConfigured).findings
+    let Loaded { settings, mut findings } = config::load_checked(file, Sends::AsConfigured);
+    let Some(settings) = settings else { return findings };
+    let unfit = daemon::unfit_names(&settings).into_iter().map(|unfit| Finding {
+        at: unfit.at,
+        ..Finding::of_file(file, format!("the name of the log {} {}", unfit.what, unfit.fault))
+    });
+    findings.extend(unfit);
+    // A proxy, a trust store, an address of the environment.
+    if settings.agent.destination == Destination::Aws
+        && let Err(error) = aws::connect(&settings, "validate", Arc::default())
+    {
+        findings.push(Finding::of_file(file, publish::chain(&error)));
+    }
+    findings
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {

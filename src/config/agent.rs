@@ -45,6 +45,14 @@ pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
 /// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
 fn region(section: &Section<'_>) -> Option<String> {
     let name = section.text().filter(|name| !name.is_empty())?;
+    if let Some((severity, why, better)) = region_fault(name) {
+        section.report(severity, why.into(), better);
+    }
+    Some(name.to_owned())
+}
+
+/// What is wrong with the name of a region, and what it may have been meant to be.
+pub fn region_fault(name: &str) -> Option<(Severity, &'static str, Option<String>)> {
     let parts: Vec<&str> = name.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
     let (last, before) = parts.split_last()?;
@@ -52,11 +60,10 @@ fn region(section: &Section<'_>) -> Option<String> {
     if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         let better = name.trim().to_lowercase().replace(['_', ' '], "-");
         let why = "no AWS region is called so: small letters, digits and hyphens, like us-east-1";
-        section.report(Severity::Error, why.into(), (better != name).then_some(better));
-    } else if !usual {
-        section.warning("does not look like the name of an AWS region, like us-east-1 or eu-central-1");
+        return Some((Severity::Error, why, (better != name).then_some(better)));
     }
-    Some(name.to_owned())
+    let why = "does not look like the name of an AWS region, like us-east-1 or eu-central-1";
+    (!usual).then_some((Severity::Warning, why, None))
 }
 
 /// What stands in the instance id is the value of a dimension, and part of the names of groups and streams.

@@ -1,6 +1,6 @@
 //! What a configuration points to on this host: can it be read, and is it safe. Decoding never looks; this does, for `validate` and at start.
 use super::{
-    File, Finding, Sends, Severity,
+    File, Finding, Sends, Severity, agent,
     authentication::{self, Way},
     section::{Findings, Section},
     settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
@@ -33,8 +33,9 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
         }
         findings.push(finding);
     }
-    if signs_in && !agent.has("region") && by_chain && !surroundings.region {
-        agent.child("region").warning("no region is set here, in AWS_REGION, or in the AWS profile; name it here");
+    // One that is misspelt was reported as that.
+    if signs_in && by_chain && !agent.means("region", &["region"]) {
+        region_of_the_surroundings(&agent.child("region"), surroundings);
     }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
         certificates(&agent.child("ca_bundle"), bundle);
@@ -42,6 +43,17 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
     relative_paths(settings, &root);
     folders(settings, &root);
     findings.into_sorted()
+}
+
+/// What stands in for a region that the file does not name.
+fn region_of_the_surroundings(section: &Section<'_>, surroundings: &Surroundings) {
+    if !surroundings.region {
+        section.warning("no region is set here, in AWS_REGION, or in the AWS profile; name it here");
+    }
+    let Some((variable, name)) = &surroundings.region_variable else { return };
+    if let Some((severity, why, better)) = agent::region_fault(name) {
+        section.report(severity, format!("the environment variable {variable}: {why}"), better);
+    }
 }
 
 /// Whoever may write the file may run a command as us, so nobody else may.
@@ -196,10 +208,12 @@ fn folders(settings: &Settings, root: &Section<'_>) {
     if let Some(path) = &settings.local.folder {
         can_be_written(&root.path(&["local", "folder"]), path);
     }
-    if let (true, Some(folder)) =
-        (settings.agent.own_log.named, settings.agent.own_log.file.as_deref().and_then(Path::parent))
-    {
-        can_be_written(&agent.child("logfile"), folder);
+    if let (true, Some(file)) = (settings.agent.own_log.named, &settings.agent.own_log.file) {
+        if file.is_dir() {
+            agent.child("logfile").error(format!("{} is a folder; name a file in it", file.display()));
+        } else if let Some(folder) = file.parent() {
+            can_be_written(&agent.child("logfile"), folder);
+        }
     }
 }
 
@@ -210,7 +224,8 @@ fn can_be_written(section: &Section<'_>, folder: &Path) {
         // The daemon may well run as another user than whoever validates.
         section.warning(format!("this user may not write to {folder}; the daemon's user must be allowed to"));
     } else {
-        section.error(format!("the folder {folder} cannot be made or written: {error}"));
+        // The error itself names the file that was tried, which nobody knows.
+        section.error(format!("the folder {folder} cannot be made or written: {}", error.kind()));
     }
 }
 

@@ -91,6 +91,35 @@ impl fmt::Display for Finding {
 
 impl std::error::Error for Finding {}
 
+/// Keys that are looked for under a shorter name, and what they are called.
+const USUAL_GUESSES: [(&str, &str); 13] = [
+    ("log_group", "log_group_name"),
+    ("group", "log_group_name"),
+    ("log_stream", "log_stream_name"),
+    ("stream", "log_stream_name"),
+    ("path", "file_path"),
+    ("file", "file_path"),
+    ("retention", "retention_in_days"),
+    ("retention_days", "retention_in_days"),
+    ("interval", "metrics_collection_interval"),
+    ("endpoint", "endpoint_override"),
+    ("dimensions", "append_dimensions"),
+    ("include", "include_patterns"),
+    // The agent's name for its own way to read the journal.
+    ("journald", "journal"),
+];
+
+/// The one of these keys that `word` is a usual guess for.
+pub(super) fn guessed(word: &str, keys: &[&str]) -> Option<String> {
+    let (_, key) = USUAL_GUESSES.into_iter().find(|(guess, _)| *guess == word)?;
+    keys.contains(&key).then(|| key.to_owned())
+}
+
+/// The one of these keys that `word` was most likely meant to be.
+pub(super) fn meant(word: &str, keys: &[&str]) -> Option<String> {
+    guessed(word, keys).or_else(|| nearest(word, keys.iter().copied()))
+}
+
 /// The candidate that `word` was most likely meant to be: at most one slip in three letters, letter case aside.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     if word.len() > LONGEST_WORD {

@@ -197,12 +197,13 @@ fn one_retention_each(files: &mut [(Section<'_>, FileItem)], journal: Option<&mu
 
 /// One file goes to one stream once.
 fn once_each(files: &[(Section<'_>, FileItem)]) {
-    let mut seen: HashMap<(&PathBuf, &str, &str), &str> = HashMap::new();
+    let mut seen: HashMap<(&PathBuf, &str, &str), &Section<'_>> = HashMap::new();
     for (item, file) in files {
         let key = (&file.path, file.target.group.as_str(), file.target.stream.as_str());
-        if let Some(first) = seen.insert(key, &file.at) {
-            item.child("file_path")
-                .error(format!("{first} sends this file to the same stream already; remove one of the two"));
+        // Of items that are equal throughout that was said already.
+        if let Some(first) = seen.insert(key, item).filter(|first| !first.equals(item)) {
+            let why = format!("{} sends this file to the same stream already; remove one of the two", first.at);
+            item.child("file_path").error(why);
         }
     }
 }

@@ -85,12 +85,22 @@ fn finish(file: Result<File, Box<Finding>>, checked: Option<(Sends, &Surrounding
         Err(finding) => return Loaded { settings: None, findings: vec![*finding] },
     };
     let (settings, mut findings) = decode(&file);
-    if let Some((sends, surroundings)) = checked {
+    // What is no object says nothing of this host.
+    if let Some((sends, surroundings)) = checked.filter(|_| file.tree.kind() == "an object") {
+        // Where there are errors, what they are about may be what is missing.
+        if !settings.collects_something() && !findings.iter().any(Finding::is_error) {
+            findings.push(nothing_to_collect(&file));
+        }
         findings.extend(checks::check(&settings, &file, sends, surroundings));
         findings.sort_by_key(|finding| (finding.line, finding.column));
     }
     let runs = !findings.iter().any(Finding::is_error);
     Loaded { settings: runs.then_some(settings), findings }
+}
+
+fn nothing_to_collect(file: &File) -> Finding {
+    let why = "there is nothing to collect: no log file and no journal that can be read is named, and the agent's metrics are not run yet";
+    Finding { severity: Severity::Warning, ..Finding::of_file(&file.path, why) }
 }
 
 /// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.

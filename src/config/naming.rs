@@ -46,14 +46,28 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
             }
             Piece::Placeholder(unknown) => {
                 let known = placeholder::FILLED_AT_START.into_iter().chain([placeholder::REGION, placeholder::ACCOUNT]);
-                let suggestion = nearest(unknown, known).map(|known| format!("{{{known}}}"));
+                let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
+                let suggestion = suggestion.map(|known| format!("{{{known}}}"));
                 let why = format!("unknown placeholder `{{{unknown}}}`");
                 section.report(Severity::Error, why, suggestion);
                 usable = false;
             }
         }
     }
-    (usable && !template.is_empty() && template.chars().count() <= LOG_NAME).then_some(template)
+    // A longer text was reported as it stands.
+    let short = text.chars().count() <= LOG_NAME;
+    let literal: usize = pieces(&template).iter().map(Piece::least).sum();
+    if short && literal > LOG_NAME {
+        section
+            .error(format!("has {literal} characters or more with the region in it; at most {LOG_NAME} are allowed"));
+    }
+    (usable && !template.is_empty() && short && literal <= LOG_NAME).then_some(template)
+}
+
+/// The placeholder of which somebody wrote only the beginning, or one of its words.
+fn part_of<'a>(word: &str, mut known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let has = |name: &str| name.starts_with(word) || name.split('_').any(|part| part == word);
+    known.find(|name| word.len() >= 2 && has(name)).map(str::to_owned)
 }
 
 fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {

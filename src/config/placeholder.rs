@@ -27,6 +27,16 @@ pub enum Piece<'a> {
     Placeholder(&'a str),
 }
 
+impl Piece<'_> {
+    /// The least number of characters that it has when it is filled.
+    pub fn least(&self) -> usize {
+        match self {
+            Self::Literal(text) => text.chars().count(),
+            Self::Placeholder(_) => 1,
+        }
+    }
+}
+
 /// The pieces of a template in their order. Braces around anything else are literal.
 pub fn pieces(template: &str) -> Vec<Piece<'_>> {
     let word = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');

@@ -4,7 +4,7 @@
 //! the table of keys before anything is decoded (see `shape`). So decoding only reports what a table cannot say.
 use super::{
     file::{Entry, File, Node, Value},
-    finding::{Finding, Severity, nearest},
+    finding::{Finding, Severity, meant},
 };
 use std::cell::RefCell;
 
@@ -49,6 +49,16 @@ impl<'a> Section<'a> {
         self.node
     }
 
+    /// Whether the two say the same, whatever their layout.
+    pub fn equals(&self, other: &Self) -> bool {
+        let canonical = |section: &Self| {
+            let mut canonical = String::new();
+            section.node.inspect(|node| node.canonical(&mut canonical));
+            canonical
+        };
+        canonical(self) == canonical(other)
+    }
+
     /// Whether anything stands here.
     pub fn exists(&self) -> bool {
         self.node.is_some()
@@ -74,9 +84,8 @@ impl<'a> Section<'a> {
     /// Whether a key is there, or one that is not `known` and was most likely meant to be it: that one is reported as unknown, and
     /// one finding for one mistake is enough.
     pub fn means(&self, key: &str, known: &[&str]) -> bool {
-        let slip = |entry: &Entry| {
-            !known.contains(&entry.key.as_str()) && nearest(&entry.key, known.iter().copied()).as_deref() == Some(key)
-        };
+        let slip =
+            |entry: &Entry| !known.contains(&entry.key.as_str()) && meant(&entry.key, known).as_deref() == Some(key);
         self.has(key) || self.entries().iter().any(slip)
     }
 

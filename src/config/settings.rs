@@ -18,6 +18,13 @@ pub struct Settings {
     pub local: Local,
 }
 
+impl Settings {
+    /// Whether there is anything to read. Only an agent's file can ask for nothing: its metrics are not run yet.
+    pub fn collects_something(&self) -> bool {
+        self.metrics.is_some() || self.logs.journal.is_some() || !self.logs.files.is_empty()
+    }
+}
+
 /// Section `agent`.
 #[derive(Clone, Debug)]
 pub struct Agent {

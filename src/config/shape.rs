@@ -4,7 +4,7 @@
 //! the wrong type is an error even where we do not run it, and one that we do not run is said to be known.
 //! To add a key: write its line in `keys`, then read it in the decoder of its section.
 use super::{
-    finding::{Severity, nearest},
+    finding::{Severity, guessed, meant, nearest},
     section::{Section, variable},
 };
 use crate::config::{dialect::Dialect, file::Value, retention};
@@ -183,7 +183,7 @@ impl Walk<'_> {
                 let mut canonical = String::new();
                 item.node().inspect(|node| node.canonical(&mut canonical));
                 if let Some(first) = seen.insert(canonical, index) {
-                    item.error(format!("says the same as item {first}; remove one of the two"));
+                    item.error(format!("says the same as {}[{first}]; remove one of the two", section.at));
                 }
             }
         }
@@ -208,7 +208,13 @@ impl Walk<'_> {
             let key = section.key(entry);
             match table.all().find(|known| known.name == entry.key) {
                 Some(known) => {
-                    if known.later && !later {
+                    let fits = known.shape.takes(&entry.node.value);
+                    if let Some(other) = (!fits).then(|| table.taken_for(known, &entry.node.value)).flatten() {
+                        let why = format!("expected {}, found {}", known.shape.in_words(), entry.node.kind());
+                        key.report(Severity::Error, why, Some(other));
+                        continue;
+                    }
+                    if known.later && !later && fits {
                         not_yet(&key);
                     }
                     self.check(&known.shape, &section.value(entry), later || known.later);
@@ -219,7 +225,7 @@ impl Walk<'_> {
     }
 
     fn other(&self, table: &Table, key: &Section<'_>, value: &Section<'_>, name: &str, later: bool) {
-        let known = || nearest(name, table.all().map(|key| key.name));
+        let known = || meant(name, &table.all().map(|key| key.name).collect::<Vec<_>>());
         let severity = match table.others {
             Others::Accept => return,
             Others::Each(shape) => return self.check(&shape, value, later),
@@ -244,6 +250,12 @@ impl Walk<'_> {
 impl Table {
     fn all(&self) -> impl Iterator<Item = &'static Key> {
         self.keys.iter().chain(self.shared)
+    }
+
+    /// The other key that a value of the wrong type was meant for.
+    fn taken_for(&self, key: &Key, value: &Value) -> Option<String> {
+        let others = self.all().filter(|other| other.shape.takes(value)).map(|other| other.name);
+        guessed(key.name, &others.collect::<Vec<_>>())
     }
 }
 

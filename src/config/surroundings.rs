@@ -4,26 +4,32 @@ use crate::platform;
 use std::{fs, path::PathBuf};
 
 /// What this process was given beside the configuration.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The Cognito password is in the environment.
     pub password: bool,
     /// The default AWS chain knows a region.
     pub region: bool,
+    /// The environment variable that names the region, and its value.
+    pub region_variable: Option<(&'static str, String)>,
 }
+
+/// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 impl Surroundings {
     /// As they are now. Reads the AWS profile files; asks nothing of the network.
     pub fn of_this_process() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
-        Self { password, region: region_is_known(variable, &|path| fs::read_to_string(path).ok()) }
+        let region_variable = REGIONS.into_iter().find_map(|name| Some((name, variable(name)?)));
+        Self { password, region_variable, region: region_is_known(variable, &|path| fs::read_to_string(path).ok()) }
     }
 }
 
 /// Looks where the SDK looks: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
 fn region_is_known(variable: impl Fn(&str) -> Option<String>, read: &dyn Fn(&PathBuf) -> Option<String>) -> bool {
-    if variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")).is_some() {
+    if REGIONS.iter().any(|name| variable(name).is_some()) {
         return true;
     }
     let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".into());

@@ -60,15 +60,29 @@ impl Identity {
     /// # Errors
     /// When the configured command does not give a usable serial number.
     pub async fn find(instance: &Instance) -> Result<Self, IdentityError> {
+        let serial = match &instance.serial {
+            Serial::Command(command) => serial_from(command, COMMAND_LIMIT).await?,
+            Serial::Fixed(_) | Serial::Zeros | Serial::Machine => String::new(),
+        };
+        Ok(Self::with(instance, &serial))
+    }
+
+    /// What is known without running a command. The serial that one would print is taken to be one character.
+    pub fn before_its_command(instance: &Instance) -> Self {
+        Self::with(instance, "0")
+    }
+
+    /// `printed`: the serial where a command is to print it.
+    fn with(instance: &Instance, printed: &str) -> Self {
         let hostname = platform::host::host_name().unwrap_or_else(|| UNKNOWN_HOST.to_owned());
         let instance_id = match &instance.serial {
             Serial::Fixed(serial) => format!("{}-{serial}", instance.prefix),
             Serial::Zeros => format!("{}-{ZEROS}", instance.prefix),
-            Serial::Command(command) => format!("{}-{}", instance.prefix, serial_from(command, COMMAND_LIMIT).await?),
+            Serial::Command(_) => format!("{}-{printed}", instance.prefix),
             Serial::Machine => platform::host::ec2_instance_id().unwrap_or_else(|| hostname.clone()),
         };
         let date = chrono::Local::now().format("%Y-%m-%d").to_string();
-        Ok(Self { instance_id, hostname, ip_address: platform::host::ipv4_address().map(|a| a.to_string()), date })
+        Self { instance_id, hostname, ip_address: platform::host::ipv4_address().map(|a| a.to_string()), date }
     }
 
     /// The value of a placeholder, without its braces. `None`: not known.

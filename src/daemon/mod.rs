@@ -20,6 +20,7 @@ mod tasks;
 mod wiring;
 
 pub use identity::{Identity, IdentityError};
+pub use plan::{UnfitName, unfit_names};
 pub use signals::{Request, Signals};
 pub use state::{Home, StateError, StateFolder, usual_stores};
 pub use status::{ask, socket_path};
@@ -69,6 +70,8 @@ pub enum DaemonError {
     Identity(#[from] IdentityError),
     #[error("{at}: this machine has no value for {{{name}}} now, so `{template}` cannot be filled in")]
     Placeholder { at: String, name: String, template: String },
+    #[error(transparent)]
+    Name(#[from] UnfitName),
     #[error("the saved positions cannot be used")]
     Positions(#[from] crate::positions::PositionsError),
     #[error("the spool cannot be used")]
@@ -83,6 +86,11 @@ pub enum DaemonError {
     TaskEnded(&'static str),
     #[error("nothing could be delivered for {} seconds; what is left is kept for the next run: {why}", once::STALLED.as_secs())]
     Undelivered { why: String },
+    #[error(
+        "not every log could be read: {which}; the others are delivered. Where this user lacks the right, give it (often \
+         by the group adm), or take the log out of the configuration"
+    )]
+    Unread { which: String },
     #[error("standard output takes no more requests: {0}")]
     Output(io::ErrorKind),
     #[error("stopped at once by a second signal; what was not delivered will be sent at the next start")]
@@ -93,7 +101,7 @@ impl DaemonError {
     /// Whether only another configuration or environment can help: a service manager must not try again.
     pub fn is_configuration(&self) -> bool {
         match self {
-            Self::Aws(_) => true,
+            Self::Aws(_) | Self::Name(_) => true,
             Self::State(_)
             | Self::Identity(_)
             | Self::Placeholder { .. }
@@ -103,6 +111,7 @@ impl DaemonError {
             | Self::Thread { .. }
             | Self::TaskEnded(_)
             | Self::Undelivered { .. }
+            | Self::Unread { .. }
             | Self::Output(_)
             | Self::Interrupted => false,
         }
@@ -137,6 +146,7 @@ pub async fn run(
             Ok(running) => {
                 plan = *new;
                 (reload.in_force)(&plan.settings);
+                tracing::info!(config = %plan.settings.file.display(), "reloaded: the new configuration is in force");
                 running
             }
             Err(error) => {

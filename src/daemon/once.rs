@@ -32,17 +32,18 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// Ends when the round is done.
 ///
 /// # Errors
-/// When nothing is delivered any more for [`STALLED`] although something is left.
+/// When nothing is delivered any more for [`STALLED`] although something is left, or when a log could not be read.
 pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
     let mut round = Round::new(metrics);
     loop {
         sleep(LOOK).await;
         round.unfinished = unfinished_lines(board.read()).await;
         if let Some(end) = round.look(&board.read(), Sent::so_far()) {
+            let page = board.read();
             if end.is_ok() {
-                round.tell(&board.read());
+                round.tell(&page);
             }
-            return end;
+            return end.and_then(|()| everything_was_read(&page));
         }
     }
 }
@@ -159,6 +160,13 @@ fn is_unfinished(path: &Path, from: u64) -> bool {
     read().is_ok_and(|rest| !rest.is_empty() && memchr::memchr(b'\n', &rest).is_none())
 }
 
+/// A round that had to leave a log out is no success; a file that does not exist yet has nothing to leave out.
+fn everything_was_read(page: &Page) -> Result<(), DaemonError> {
+    let unread = page.sources.values().filter_map(|s| s.last_error.as_ref().map(|why| format!("{}: {why}", s.name)));
+    let unread: Vec<String> = unread.collect();
+    if unread.is_empty() { Ok(()) } else { Err(DaemonError::Unread { which: unread.join("; ") }) }
+}
+
 /// What the destinations complain of; when none does, which sources are behind.
 fn reason(page: &Page) -> String {
     let mut reasons: Vec<String> = Vec::new();
@@ -253,6 +261,17 @@ mod tests {
         let error = finished(&board, false).await.expect_err("nothing works");
         assert!(begun.elapsed() >= STALLED && begun.elapsed() < STALLED + Duration::from_secs(2));
         assert!(error.to_string().ends_with("next run: credentials: no route"), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_that_could_not_read_a_log_fails_and_names_it_and_a_file_that_is_not_there_yet_is_no_failure() {
+        let (board, id) = (Board::default(), SourceId::unique());
+        board.source(id, |s| (s.name, s.state) = ("/a.log".into(), Some("does not exist yet".into())));
+        finished(&board, false).await.expect("nothing to read yet");
+        board.source(id, |s| s.last_error = Some("Permission denied".into()));
+        let error = finished(&board, false).await.expect_err("unread");
+        assert!(error.to_string().contains("/a.log: Permission denied"), "{error}");
+        assert!(!error.is_configuration());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! What a configuration comes to on this machine now: its names, its log targets, its folders.
 //!
 //! Everything here can fail (a command, an address that is not there yet, a trust store), and nothing here touches the state of
-//! a daemon: so a new configuration is planned while the old one still runs, and one that fails changes nothing.
+//! a daemon: so a new configuration is planned while the old one still runs, and one that fails changes nothing. What can be known of
+//! the names without running the machine's command, [`unfit_names`] knows for `validate` too.
 use super::{DaemonError, Home, Identity, Options, Override};
 use crate::{
     aws,
@@ -9,11 +10,14 @@ use crate::{
         Settings, placeholder,
         settings::{Journal, TargetTemplate},
     },
-    model::Target,
+    model::{
+        Target,
+        limits::{LOG_NAME, fits_group, fits_stream},
+    },
 };
 use std::{
     borrow::Cow,
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     sync::Arc,
 };
 
@@ -39,9 +43,7 @@ impl Plan {
         if home.store.is_none() && !matches!(options.destination, Override::DryRun(..)) {
             aws::connect(&settings, &identity.instance_id, Arc::default())?;
         }
-        let journal = settings.logs.journal.iter().map(|Journal { at, target, .. }| (target, at));
-        let files = settings.logs.files.iter().map(|item| (&item.target, &item.at));
-        let filled = journal.chain(files).map(|(template, at)| target(template, at, &identity));
+        let filled = templates(&settings).map(|(template, at)| target(template, at, &identity));
         let mut targets = filled.collect::<Result<Vec<_>, _>>()?;
         one_retention_each(&mut targets);
         let mut targets = targets.into_iter().map(Arc::new);
@@ -49,6 +51,55 @@ impl Plan {
         let files = targets.collect();
         Ok(Self { settings, identity, home, files, journal })
     }
+}
+
+/// A name that CloudWatch Logs would refuse, and the JSON path of what goes there.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{at}: the name of the log {what} {fault}")]
+pub struct UnfitName {
+    pub at: String,
+    /// `group` or `stream`.
+    pub what: &'static str,
+    pub fault: NameFault,
+}
+
+/// Why it would.
+#[derive(Clone, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+pub enum NameFault {
+    #[error(
+        "has {length} characters once its placeholders are filled in, and at most {LOG_NAME} are allowed: shorten it, or what \
+         goes into it ({})", brief(.name)
+    )]
+    TooLong { length: usize, name: String },
+    #[error("would be empty: name one")]
+    Empty,
+    #[error("cannot hold `{}`: {}", .found.escape_debug(), brief(.name))]
+    Character { found: char, name: String },
+}
+
+/// The beginning of a name that may be of any length.
+fn brief(name: &str) -> String {
+    const SHOWN: usize = 60;
+    name.char_indices().nth(SHOWN).map_or_else(|| name.to_owned(), |(end, _)| format!("{}...", &name[..end]))
+}
+
+/// The names that do not fit whatever this machine's command prints, each once. An address that is not there yet counts as short.
+pub fn unfit_names(settings: &Settings) -> Vec<UnfitName> {
+    let mut identity = Identity::before_its_command(&settings.agent.instance);
+    identity.ip_address.get_or_insert_with(|| "0.0.0.0".to_owned());
+    let targets = templates(settings).map(|(template, at)| target(template, at, &identity));
+    let mut seen = HashSet::new();
+    let unfit = targets.filter_map(|target| match target {
+        Err(DaemonError::Name(unfit)) => Some(unfit),
+        Ok(_) | Err(_) => None,
+    });
+    unfit.filter(|UnfitName { what, fault, .. }| seen.insert((*what, fault.clone()))).collect()
+}
+
+/// Where everything goes, and the JSON path that says so: the journal first, then the files in their order.
+fn templates(settings: &Settings) -> impl Iterator<Item = (&TargetTemplate, &str)> {
+    let journal = settings.logs.journal.iter().map(|Journal { at, target, .. }| (target, at.as_str()));
+    journal.chain(settings.logs.files.iter().map(|item| (&item.target, item.at.as_str())))
 }
 
 /// Fill the placeholders in.
@@ -63,7 +114,24 @@ fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Ta
     };
     let group = fill(&template.group, placeholder::group_value)?;
     let stream = fill(&template.stream, placeholder::stream_value)?;
+    fits("group", &group, at, fits_group)?;
+    fits("stream", &stream, at, fits_stream)?;
     Ok(Target { group, stream, retention_in_days: template.retention_in_days })
+}
+
+/// What the service would say at the first call, and again at each.
+fn fits(what: &'static str, name: &str, at: &str, fits: fn(char) -> bool) -> Result<(), UnfitName> {
+    let length = name.chars().count();
+    let fault = if length == 0 {
+        NameFault::Empty
+    } else if length > LOG_NAME {
+        NameFault::TooLong { length, name: name.to_owned() }
+    } else if let Some(found) = name.chars().find(|c| !fits(*c)) {
+        NameFault::Character { found, name: name.to_owned() }
+    } else {
+        return Ok(());
+    };
+    Err(UnfitName { at: at.to_owned(), what, fault })
 }
 
 /// A group has one retention, for all that goes there. The file was checked for it, but two templates may come to the same
@@ -120,6 +188,39 @@ mod tests {
         assert_eq!(plan.journal.as_ref().map(days), Some(("/a/sys-1".into(), Some(30))));
         let files: Vec<_> = plan.files.iter().map(days).collect();
         assert_eq!(files, [("/a/sys-1".into(), Some(30)), ("/a/sys-1".into(), Some(30)), ("/b".into(), None)]);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_the_service_would_refuse_is_an_error_before_the_first_call() {
+        let with = |instance: &str, group: &str| {
+            format!(
+                r#"{{ "agent": {{ "instance": {instance} }},
+                     "logs": {{ "log_group_name": "{group}", "logs_collected": {{ "journal": true }} }} }}"#
+            )
+        };
+        let long = format!("{}{{instance_id}}", "x".repeat(490));
+        let fixed = with(r#"{ "prefix": "sys", "serial": "0123456789abcdef0123" }"#, &long);
+        let command = with(r#"{ "prefix": "sys", "command": "echo 0123456789abcdef0123" }"#, &long);
+        for text in [&fixed, &command] {
+            let error = plan(text).await.err().expect("514 characters");
+            assert!(error.is_configuration(), "{error}");
+            assert!(
+                error.to_string().starts_with("logs.logs_collected.journal: the name of the log group has 514"),
+                "{error}"
+            );
+        }
+        assert!(plan(&with(r#"{ "prefix": "sys", "serial": "1" }"#, &long)).await.is_ok(), "495 characters");
+        let early = |text: &str| {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), text).expect("written");
+            unfit_names(&crate::config::load(file.path()).settings.expect("valid"))
+        };
+        assert_eq!(early(&fixed).len(), 1);
+        assert_eq!(early(&command), [], "only the command knows");
+        let nameless = r#"{ "logs": { "log_stream_name": "s", "logs_collected": { "files": { "collect_list": [
+            { "file_path": ".log" }, { "file_path": ".txt", "log_stream_name": "t" } ] } } } }"#;
+        let at = "logs.logs_collected.files.collect_list[0]".to_owned();
+        assert_eq!(early(nameless), [UnfitName { at, what: "group", fault: NameFault::Empty }], "said once");
     }
 
     #[tokio::test]

@@ -109,6 +109,11 @@ impl Running {
         let store = plan.home.store.as_ref().map(|store| tracing::field::display(store.display()));
         let (version, instance) = (env!("CARGO_PKG_VERSION"), &plan.identity.instance_id);
         tracing::info!(version, %config, destination, instance, %state, store, "started");
+        if !plan.settings.collects_something() {
+            tracing::warn!(
+                "there is nothing to collect: name log files or the journal; the agent's metrics are not run yet"
+            );
+        }
         Ok(())
     }
 

@@ -69,6 +69,10 @@ pub enum LocalError {
     )]
     Absent { path: PathBuf },
     #[error(
+        "whether there is an embedded store at {path} this user may not see: ask as root or as the user of its daemon"
+    )]
+    Hidden { path: PathBuf, source: io::Error },
+    #[error(
         "{path} was written by a newer version of this program (schema {found}, this one knows {VERSION}): \
          upgrade this one, or name another folder"
     )]
@@ -130,8 +134,13 @@ impl Database {
     /// Opens the file in `folder` for reading only. Nothing is made.
     pub(super) fn read(folder: &Path) -> Result<Self, LocalError> {
         let file = folder.join(FILE);
-        if !file.exists() {
-            return Err(LocalError::Absent { path: file });
+        match file.try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(LocalError::Absent { path: file }),
+            Err(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+                return Err(LocalError::Hidden { path: file, source });
+            }
+            Err(_) => return Err(LocalError::Absent { path: file }),
         }
         let database = Self::connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         match database.version()? {

@@ -90,6 +90,9 @@ async fn wrong_usage_has_its_own_exit_code() {
     let misspelt = host.run(["staus"]).await;
     assert_eq!(misspelt.status.code(), Some(2));
     assert!(said(&misspelt).contains("did you mean `status`?"), "{}", said(&misspelt));
+    let later = host.run(["config", "show", "my.json"]).await;
+    assert_eq!(later.status.code(), Some(2));
+    assert!(said(&later).contains("there is no command and no file `config`"), "{}", said(&later));
     let spaced = host.run(["run", "--local", "store", "my.json"]).await;
     assert_eq!(spaced.status.code(), Some(2));
     assert!(said(&spaced).contains("--local=store"), "{}", said(&spaced));
@@ -106,6 +109,10 @@ async fn no_daemon_has_no_status() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(text(&output.stderr).contains("not running"), "{}", said(&output));
+    let config = host.write_config();
+    let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
+    let start = format!("run {} --local=/no/such`", config.display());
+    assert!(text(&output.stderr).contains(&start), "{}", said(&output));
     assert!(!said(&output).contains("panicked"));
 }
 
@@ -178,5 +185,42 @@ async fn no_secret_is_ever_printed() {
     assert!(!said.is_empty());
     for secret in [password, Key::lasting().secret.as_str(), "the-secret-half-of-key", "the-session-token-of-key"] {
         assert!(!said.contains(secret), "{secret:?} was printed");
+    }
+}
+
+#[tokio::test]
+async fn validate_finds_what_the_start_would_refuse_of_the_environment() {
+    let config = json!({ "agent": { "region": "us-east-1", "logfile": "" } });
+    for (name, value) in [("AWS_CA_BUNDLE", "/no/such/bundle"), ("HTTPS_PROXY", "ht!tp://"), ("AWS_REGION", "foo bar")]
+    {
+        let mut config = config.clone();
+        if name == "AWS_REGION" {
+            config["agent"].as_object_mut().expect("an agent").remove("region");
+        }
+        let host = TestHost::of(config).with_variable(name, value);
+        let path = host.write_config();
+        let output = host.run([Path::new("validate"), &path]).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(name), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_becomes_too_long_is_found_by_validate_and_keeps_the_daemon_from_starting() {
+    let group = format!("{}{{instance_id}}", "x".repeat(499));
+    let config = json!({
+        "agent": { "region": "us-east-1", "logfile": "" },
+        "logs": { "log_group_name": group, "logs_collected": { "journal": true } },
+    });
+    let host = TestHost::of(config);
+    let path = host.write_config();
+    let why = "logs.logs_collected.journal: the name of the log group has 515 characters";
+    for command in ["validate", "run"] {
+        let output = host.run([Path::new(command), &path]).await;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(output.status.code(), Some(78), "{said}");
+        assert!(said.contains(why), "{said}");
     }
 }

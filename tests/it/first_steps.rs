@@ -119,6 +119,12 @@ async fn the_group_of_the_daemon_may_ask_and_others_are_told_why_not() {
     let stranger = ask(65_534, 65_534);
     assert_eq!(stranger.status.code(), Some(1));
     assert!(text(&stranger.stderr).contains("its own user and group only"), "{}", text(&stranger.stderr));
+    let mut look = Command::new(&program);
+    let store = host.state("local");
+    let look =
+        look.uid(65_534).gid(65_534).current_dir("/").args(["local", "metrics", "--folder"]).arg(&store).output();
+    let look = look.expect("it can be started");
+    assert!(text(&look.stderr).contains("this user may not see"), "{}", text(&look.stderr));
     assert!(daemon.terminate().await.success());
 }
 

@@ -50,7 +50,9 @@ async fn a_new_configuration_that_cannot_start_leaves_the_old_one_in_force() {
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "serial": "other" }));
     daemon.hang_up().await;
+    assert!(!host.said().contains("reloaded: "), "{}", host.said());
     daemon.until("the new name", |status| status.0["instance_id"] == "sys-other").await;
+    until_said(&host, &mut daemon, "reloaded: the new configuration is in force").await;
     assert!(daemon.terminate().await.success());
     aws.assert_no_violations();
 }
@@ -133,6 +135,23 @@ async fn one_round_delivers_whole_lines_and_says_what_stays() {
     let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
     assert!(output.status.success());
     assert_eq!(aws.messages("app.log"), ["one", "two", "half a line"]);
+}
+
+#[tokio::test]
+async fn one_round_that_cannot_read_a_log_delivers_the_others_and_fails() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log", "not-there-yet.log"]);
+    host.append("app.log", "one\n");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::create_dir(host.path("not-there-yet.log")).expect("it is ours");
+    host.append("app.log", "two\n");
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("not every log could be read: "), "{said}");
+    assert!(said.contains("not-there-yet.log: this is a folder"), "{said}");
+    assert_eq!(aws.messages("app.log"), ["one", "two"]);
 }
 
 #[tokio::test]

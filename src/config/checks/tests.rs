@@ -17,7 +17,7 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
         &settings,
         &file,
         Sends::AsConfigured,
-        &Surroundings { password: password_in_environment, region: true },
+        &Surroundings { password: password_in_environment, region: true, region_variable: None },
     ))
 }
 
@@ -238,9 +238,12 @@ fn a_key_must_belong_to_its_certificate() {
 
 #[test]
 fn a_region_that_nobody_names_is_warned_of() {
-    let missing = |text: &str, sends, region| all(text, sends, Surroundings { password: false, region }).len();
+    let missing = |text: &str, sends, region| {
+        all(text, sends, Surroundings { password: false, region, region_variable: None }).len()
+    };
     assert_eq!(missing("{}", Sends::AsConfigured, false), 1);
     assert_eq!(missing(r#"{ "agent": { "authentication": {} } }"#, Sends::AsConfigured, false), 1);
+    assert_eq!(missing(r#"{ "agent": { "regoin": "us-east-1" } }"#, Sends::AsConfigured, false), 1, "the misspelling");
     assert_eq!(missing("{}", Sends::AsConfigured, true), 0);
     assert_eq!(missing("{}", Sends::Nowhere, false), 0);
     assert_eq!(missing(r#"{ "agent": { "region": "us-east-1" } }"#, Sends::AsConfigured, false), 0);
@@ -257,6 +260,46 @@ fn a_folder_that_cannot_be_made_is_found() {
     let text = |key: &str, path: &Path| format!(r#"{{ "agent": {{ "{key}": {} }} }}"#, json(path));
     check_one(&text("state_folder", &file.join("var")), None, "error agent.state_folder:", "cannot be made");
     check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "cannot be made");
+    let said = found(&text("state_folder", &file.join("var")), None);
+    assert!(!said[0].contains(".writable-"), "nobody knows the file that was tried: {said:?}");
     assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
     assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
+}
+
+#[test]
+fn a_region_of_the_environment_is_checked_as_one_of_the_file() {
+    let named = |name: &str| Surroundings {
+        region: true,
+        region_variable: Some(("AWS_REGION", name.to_owned())),
+        ..Surroundings::default()
+    };
+    let found = all("{}", Sends::AsConfigured, named("foo bar"));
+    assert!(
+        found.len() == 1 && found[0].starts_with("error agent.region:") && found[0].contains("AWS_REGION"),
+        "{found:?}"
+    );
+    assert!(all("{}", Sends::AsConfigured, named("us-east-1")).is_empty());
+    assert!(all("{}", Sends::Nowhere, named("foo bar")).is_empty());
+    assert!(all(r#"{ "agent": { "region": "us-east-1" } }"#, Sends::AsConfigured, named("foo bar")).is_empty());
+}
+
+#[test]
+fn an_own_log_that_is_a_folder_is_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(r#"{{ "agent": {{ "logfile": {} }} }}"#, json(folder.path()));
+    check_one(&text, None, "error agent.logfile:", "is a folder");
+}
+
+#[test]
+fn a_file_that_asks_for_nothing_that_runs_is_warned_of() {
+    let only_metrics = r#"{ "agent": { "region": "us-east-1" },
+        "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#;
+    let of = |text: &str| all(text, Sends::Nowhere, Surroundings::default());
+    let says = |text: &str| of(text).iter().any(|f| f.starts_with("warning : there is nothing to collect"));
+    assert!(says(only_metrics), "{:?}", of(only_metrics));
+    assert!(!says("{}"), "the thirteen metrics");
+    assert!(!says(
+        r#"{ "csm": {}, "logs": { "logs_collected": { "files": { "collect_list": [ { "file_path": "/a" } ] } } } }"#
+    ));
+    assert!(!says(r#"{ "csm": {}, "agent": { "debug": 1 } }"#), "an error says enough");
 }

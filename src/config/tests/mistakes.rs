@@ -31,6 +31,17 @@ fn an_unknown_key_is_an_error_in_what_we_own_and_a_warning_elsewhere() {
     );
     let item = items(r#"{ "file_path": "/a", "filepath": "/a" }"#);
     error(&item, &format!("{ITEM}[0].filepath"), Some("file_path"));
+    for (wrong, right) in [
+        ("log_group", "log_group_name"),
+        ("group", "log_group_name"),
+        ("stream", "log_stream_name"),
+        ("retention", "retention_in_days"),
+    ] {
+        let item = items(&format!(r#"{{ "file_path": "/a", "{wrong}": "g" }}"#));
+        error(&item, &format!("{ITEM}[0].{wrong}"), Some(right));
+    }
+    // One mistake, one finding: that `file_path` is missing is not said too.
+    error(&items(r#"{ "path": "/a" }"#), &format!("{ITEM}[0].path"), Some("file_path"));
     let warning = |text: &str, at: &str| check_warning(text, at, "unknown key");
     warning(r#"{ "typo": 1 }"#, "typo");
     warning(r#"{ "agent": { "typo": 1 } }"#, "agent.typo");
@@ -123,7 +134,21 @@ fn names_are_checked_around_their_placeholders() {
     check_error(&group("a b"), "logs.log_group_name", "log group", None);
     check_error(&group(""), "logs.log_group_name", "empty", None);
     check_error(&group(&"x".repeat(513)), "logs.log_group_name", "512", None);
-    check_error(&group("/{instanceid}"), "logs.log_group_name", "{instanceid}", Some("{instance_id}"));
+    for (wrong, right) in [
+        ("{instanceid}", "{instance_id}"),
+        ("{instance}", "{instance_id}"),
+        ("{host}", "{hostname}"),
+        ("{ip}", "{ip_address}"),
+        ("{region}", "{aws_region}"),
+    ] {
+        check_error(&group(&format!("/{wrong}")), "logs.log_group_name", wrong, Some(right));
+    }
+    check_error(&group("/{}"), "logs.log_group_name", "{}", None);
+    let long = format!(
+        r#"{{ "agent": {{ "region": "ap-southeast-1" }}, "logs": {{ "log_group_name": "{}/{{aws_region}}" }} }}"#,
+        "x".repeat(499)
+    );
+    check_error(&long, "logs.log_group_name", "514 characters or more", None);
     let stream = items(r#"{ "file_path": "/a", "log_stream_name": "a:b" }"#);
     check_error(&stream, &format!("{ITEM}[0].log_stream_name"), "log stream", None);
 }
@@ -204,4 +229,26 @@ fn patterns_know_no_look_around_and_no_back_references() {
 fn a_zero_character_is_found_wherever_a_text_stands() {
     check_error(r#"{ "agent": { "state_folder": "/a\u0000b" } }"#, "agent.state_folder", "zero character", None);
     check_error(&items(r#"{ "file_path": "/a\u0000b" }"#), &format!("{ITEM}[0].file_path"), "zero character", None);
+}
+
+#[test]
+fn two_equal_items_are_one_mistake() {
+    let item = r#"{ "file_path": "/a" }"#;
+    let twice = format!("says the same as {ITEM}[0]");
+    check_error(&publisher(&format!("{item}, {item}")), &format!("{ITEM}[1]"), &twice, None);
+}
+
+#[test]
+fn a_known_key_of_the_wrong_type_is_not_said_to_be_ignored_too() {
+    let text = |key: &str| format!(r#"{{ "logs": {{ "logs_collected": {{ "journald": {key} }} }} }}"#);
+    let at = "logs.logs_collected.journald";
+    check_error(&text("true"), at, "expected an object", Some("journal"));
+    check_error(&text("1"), at, "expected an object", None);
+}
+
+#[test]
+fn what_is_no_object_is_one_mistake() {
+    let file = File::parse(Path::new("c.json"), b"[]".to_vec(), None);
+    let loaded = finish(file, Some((Sends::AsConfigured, &Surroundings::default())));
+    assert_eq!(loaded.findings.len(), 1, "{:#?}", loaded.findings);
 }

@@ -43,6 +43,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The line on the board.
 const NAME: &str = "systemd journal";
+/// The state of a journal in which nothing was found.
+const EMPTY: &str = "holds no entries of this boot";
 /// The first wait before journalctl is started again; it doubles up to [`LONGEST_WAIT`].
 const WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -107,6 +109,7 @@ struct Told {
     /// The saved cursor that was found missing.
     gap: Option<String>,
     unreadable: bool,
+    empty: bool,
 }
 
 /// Why reading ended.
@@ -193,7 +196,10 @@ impl Reader {
             None => self.pass(&Seek::Boot, false, None).await?,
         }
         self.board.source(self.id, |line| line.catching_up = false);
-        let Some(last) = self.gatherer.last().cloned() else { return self.pass(&Seek::Boot, true, None).await };
+        let Some(last) = self.gatherer.last().cloned() else {
+            self.tell_empty();
+            return self.pass(&Seek::Boot, true, None).await;
+        };
         // The boot that is followed may be later than the last entry's: that is no gap.
         let mut seam = Seam::new(&last.cursor, None);
         self.pass(&Seek::Cursor(seekable(&last)), true, Some(&mut seam)).await
@@ -284,7 +290,7 @@ impl Reader {
         self.lane.send(chunk).await.map_err(|_| End::Closed)?;
         self.board.source(self.id, |line| {
             line.read = read;
-            line.last_error = None;
+            (line.state, line.last_error) = (None, None);
         });
         if self.told.error.take().is_some() {
             tracing::info!("the journal is read again");
@@ -300,11 +306,22 @@ impl Reader {
         }
     }
 
+    /// A boot without any entry: most likely there is no journal, or not for us. journalctl says neither when it is asked for a boot.
+    fn tell_empty(&mut self) {
+        self.board.source(self.id, |line| line.state = line.last_error.is_none().then(|| EMPTY.to_owned()));
+        if !std::mem::replace(&mut self.told.empty, true) {
+            tracing::warn!(
+                "the journal {EMPTY}: there is none on this host (see /var/log/journal and /run/log/journal), or this user may not \
+                 read it (group systemd-journal); it is read as soon as entries come"
+            );
+        }
+    }
+
     fn tell(&mut self, error: &JournalError) {
         let text = chain(error);
         let missing = matches!(error, JournalError::Missing { .. });
         self.board.source(self.id, |line| {
-            line.last_error = Some(text.clone());
+            (line.state, line.last_error) = (None, Some(text.clone()));
             // Where there is no journal, nobody should wait for it.
             line.catching_up &= !missing;
         });

@@ -185,6 +185,18 @@ async fn the_first_start_reads_the_running_boot_and_saves_a_position_before_its_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_journal_without_entries_is_a_state_and_no_error_until_one_comes() {
+    let state = |story: &Story| story.board.read().sources.into_values().next().expect("on the board").state;
+    let story = Story::start(None, None, [ends(""), follows("")]);
+    story.runs(2).await;
+    assert_eq!((state(&story).as_deref(), story.error()), (Some(EMPTY), None));
+    let mut story = Story::start(None, None, [ends(""), follows(line(1))]);
+    assert_eq!(story.lines(1).await, ["1"]);
+    tokio::time::sleep(WAIT).await;
+    assert_eq!(state(&story), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_says_when_everything_that_was_there_is_read_also_where_that_is_nothing() {
     for (position, read) in [(None, line(1)), (None, String::new()), (Some(saved(cursor('a', 1, OLD_BOOT))), line(1))] {
         let story = Story::start(position, Some(OLD_BOOT), [ends(read), follows("")]);
