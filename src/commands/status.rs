@@ -65,21 +65,26 @@ fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
     for socket in sockets {
         match daemon::ask(socket) {
             Ok(document) => return Ok(document),
-            // One that is there and not for us tells more than one that is not there.
-            Err(error) if why.is_none() || error.kind() == io::ErrorKind::PermissionDenied => {
-                why = Some((error, socket))
-            }
+            // One that is there and does not answer tells more than one that is not there.
+            Err(error) if why.is_none() || !is_nobody(&error) => why = Some((error, socket)),
             Err(_) => {}
         }
     }
     let (error, socket) = why.context("there is nobody to ask")?;
     let at = socket.display();
-    let said = if error.kind() == io::ErrorKind::PermissionDenied {
-        format!("a daemon at {at} may be asked by its own user and group only: ask as one of them, or with sudo")
-    } else {
-        format!("the daemon is not running: nobody answers at {at}; start it with `{start}`")
+    let said = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("a daemon at {at} may be asked by its own user and group only: ask as one of them, or with sudo")
+        }
+        _ if is_nobody(&error) => format!("the daemon is not running: nobody answers at {at}; start it with `{start}`"),
+        _ => format!("the daemon at {at} gave no answer; its log says what it is at, and so does `ps`"),
     };
     Err(error).context(said)
+}
+
+/// No socket, or one that a dead daemon left.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::Unsupported)
 }
 
 /// The daemon's configuration, if it is another file than the one that was named: a state folder may be shared by mistake.
@@ -168,6 +173,23 @@ mod tests {
         let mut out = vec![];
         print(status, &mut out).expect("memory takes all");
         String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_where_nobody_listens_it_is_not_running() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let left_behind = folder.path().join("status.sock");
+        drop(std::os::unix::net::UnixListener::bind(&left_behind).expect("bound"));
+        for (socket, word) in [
+            (folder.path().join("none"), "start it with `x`"),
+            (left_behind, "start it with `x`"),
+            // Longer than the address of a socket may be: it cannot be asked, whatever runs there.
+            (folder.path().join("s".repeat(200)), "gave no answer"),
+        ] {
+            let error = ask(&[socket], "x").expect_err("nobody").to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 
     #[test]
