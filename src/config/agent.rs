@@ -70,8 +70,7 @@ pub fn region_fault(name: &str) -> Option<(Severity, &'static str, Option<String
 fn named(section: Section<'_>) -> Option<String> {
     let text = section.text()?;
     let wrong = |fits: fn(char) -> bool| text.chars().find(|c| !fits(*c)).map(char::escape_debug);
-    // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-    if let Some(wrong) = wrong(|c| c == ' ' || c.is_ascii_graphic()) {
+    if let Some(wrong) = wrong(limits::fits_metric) {
         section.error(format!("CloudWatch takes ASCII characters only in the instance id, found `{wrong}`"));
     } else if let Some(wrong) = wrong(|c| limits::fits_group(c) && limits::fits_stream(c)) {
         section

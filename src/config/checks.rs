@@ -17,7 +17,7 @@ use rustls::{
 };
 use std::{collections::HashMap, fs, io, path::Path};
 
-/// Everything that this host does not grant. Reads small files; does no network.
+/// Everything that this host does not grant. Reads small files and tries to write where the daemon will; does no network.
 pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surroundings) -> Vec<Finding> {
     let (findings, login) = (Findings::default(), Findings::default());
     let root = Section::root(file, &findings);

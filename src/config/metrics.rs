@@ -1,6 +1,9 @@
 //! Section `metrics`: the thirteen metrics of the publisher.
 use super::{agent, dialect::Dialect, section::Section, settings::Metrics};
-use crate::model::{Dimension, limits::DIMENSIONS};
+use crate::model::{
+    Dimension,
+    limits::{self, DIMENSIONS},
+};
 use std::time::Duration;
 
 /// Of the publisher, where the file does not say otherwise.
@@ -48,8 +51,7 @@ fn dimensions(section: &Section<'_>, dialect: &Dialect) -> Vec<Dimension> {
             section.key(entry).warning("each metric has a dimension of this name already; ignored");
         } else if entry.key.is_empty() || text.trim().is_empty() {
             value.error("neither name nor value of a dimension may be empty");
-        } else if let Some(wrong) = entry.key.chars().chain(text.chars()).find(|c| *c != ' ' && !c.is_ascii_graphic()) {
-            // <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
+        } else if let Some(wrong) = entry.key.chars().chain(text.chars()).find(|c| !limits::fits_metric(*c)) {
             value.error(format!(
                 "CloudWatch takes ASCII characters only in a dimension, found `{}`",
                 wrong.escape_debug()

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host. Both find everything in one
-//! run. Nothing here keeps state, waits, or prints. To add a key: its line in `keys`, its field in `settings`, and its reader in the
+//! run. Nothing here keeps state, asks the network, or prints. To add a key: its line in `keys`, its field in `settings`, and its reader in the
 //! file of its section.
 mod address;
 mod agent;

@@ -82,6 +82,9 @@ fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
     wrong.is_none()
 }
 
+/// Characters of `_` and a number that no list of files reaches.
+const LONGEST_NUMBER: usize = 12;
+
 /// The streams that the publisher's way of naming has given away.
 pub struct Streams(HashSet<String>);
 
@@ -104,8 +107,9 @@ impl Streams {
             .collect();
         path.file_name()?;
         let longer = (1..=names.len()).map(|last| names[names.len() - last..].join("_"));
-        // Two paths may still read the same once `/` is `_`.
-        let numbered = (2..).map(|n| format!("{}_{n}", names.join("_")));
+        // Two paths may still read the same once `/` is `_`, or once they are cut.
+        let whole: String = names.join("_").chars().take(LOG_NAME - LONGEST_NUMBER).collect();
+        let numbered = (2..).map(|n| format!("{whole}_{n}"));
         for (index, stream) in longer.chain(numbered).enumerate() {
             let stream: String = stream.chars().take(LOG_NAME).collect();
             if self.0.insert(stream.clone()) {
@@ -139,6 +143,17 @@ mod tests {
         assert_eq!(take("/srv/b/app.log"), ("srv_b_app.log".into(), true));
         assert_eq!(take("/b/app.log"), ("b_app.log_2".into(), true));
         assert_eq!(take("/var/log/system-journal"), ("log_system-journal".into(), true));
+    }
+
+    #[test]
+    fn paths_that_differ_behind_the_longest_name_are_told_apart() {
+        let mut streams = Streams::taken([]);
+        let deep = format!("/{}", vec!["d".repeat(100); 12].join("/"));
+        for end in 0..40 {
+            let (stream, _) = streams.take(Path::new(&format!("{deep}{end}/{}", "f".repeat(600)))).expect("a file");
+            assert!(stream.chars().count() <= LOG_NAME, "{stream}");
+        }
+        assert_eq!(streams.0.len(), 40);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::model::{
     Dimension, LogEvent, MetricBatch, Point, Target, Timestamp,
     limits::{
         AHEAD, DIMENSION_VALUE, DIMENSIONS, EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN,
-        LOG_NAME, METRIC_BATCH_POINTS, METRIC_VALUE, NAME, OLDEST, RETENTION_DAYS, fits_group, fits_stream,
+        LOG_NAME, METRIC_BATCH_POINTS, NAME, OLDEST, RETENTION_DAYS, fits_group, fits_metric, fits_stream, fits_value,
     },
 };
 use std::{collections::HashSet, time::Duration};
@@ -57,7 +57,7 @@ pub(super) fn metrics(batch: &MetricBatch, now: Timestamp) -> Result<(), String>
 
 fn datum(point: &Point, now: Timestamp) -> Result<(), String> {
     name("metric name", &point.name, NAME)?;
-    if point.value.is_nan() || point.value.abs() > METRIC_VALUE {
+    if !fits_value(point.value) {
         return Err(format!("value {} is not a number between -2^360 and 2^360", point.value));
     }
     if point.at < now.minus(OLDEST) {
@@ -94,7 +94,7 @@ fn text(what: &str, value: &str, longest: usize) -> Result<(), String> {
         return Err(format!("{what} is empty"));
     }
     // Only ASCII passes below, so bytes are characters.
-    if !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+    if !value.chars().all(fits_metric) {
         return Err(format!("{what} {value:?} has characters other than printable ASCII"));
     }
     if value.len() > longest {

@@ -8,7 +8,7 @@ mod publisher;
 mod rates;
 pub mod scheduler;
 
-use crate::model::{Dimension, Points, Timestamp};
+use crate::model::{Dimension, Points, Timestamp, limits::fits_metric};
 use std::{borrow::Cow, io, sync::Arc, time::Instant};
 
 /// Every collector there is, sorted by key.
@@ -73,11 +73,10 @@ impl Site {
 /// A value that CloudWatch takes: one with other than printable ASCII characters would have every point refused.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
 fn acceptable<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    let fits = |c: char| c == ' ' || c.is_ascii_graphic();
-    if value.chars().all(fits) {
+    if value.chars().all(fits_metric) {
         return Cow::Borrowed(value);
     }
-    let replaced: String = value.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    let replaced: String = value.chars().map(|c| if fits_metric(c) { c } else { '_' }).collect();
     tracing::warn!(
         dimension = name,
         value,

@@ -43,6 +43,16 @@ pub const NAME: usize = 255;
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
 pub const DIMENSION_VALUE: usize = 1_024;
 
+/// Whether a dimension's name or value, or a metric's name, may hold this character (API_Dimension, API_MetricDatum).
+pub fn fits_metric(c: char) -> bool {
+    c == ' ' || c.is_ascii_graphic()
+}
+
+/// Whether a datum may have this value (API_MetricDatum).
+pub fn fits_value(value: f64) -> bool {
+    value.abs() <= METRIC_VALUE
+}
+
 /// Whether a log group's name may hold this character (API_CreateLogGroup).
 pub fn fits_group(c: char) -> bool {
     c.is_ascii_alphanumeric() || ".-_/#".contains(c)
@@ -60,5 +70,7 @@ mod tests {
     #[test]
     fn the_largest_value_is_two_to_the_power_of_360() {
         assert_eq!(METRIC_VALUE, 2f64.powi(360));
+        assert!(fits_value(METRIC_VALUE) && fits_value(-METRIC_VALUE));
+        assert!(!fits_value(f64::NAN) && !fits_value(f64::NEG_INFINITY) && !fits_value(f64::MAX));
     }
 }

@@ -19,7 +19,7 @@ impl Dimension {
     }
 }
 
-/// The units that CloudWatch knows, spelled as the API spells them:
+/// The units that we send, of those that CloudWatch knows, spelled as the API spells them:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Unit {

@@ -1,6 +1,6 @@
 //! From points and chunks to batches that the service accepts.
 //!
-//! Cuts by the limits of the two Put calls, so that nothing is ever re-cut later. Knows nothing of
+//! Cuts by the limits of the two Put calls, so that no batch is too large later (one that is refused is halved to find the event that is to blame). Knows nothing of
 //! retrying or of where batches go. A slow publisher makes `send` wait here, the channel in front of us fills, and each
 //! source does what its own docs promise.
 mod bodies;

@@ -1,13 +1,11 @@
 //! Section `logs`: files, the journal, and what we do not run yet.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, List, NAME, Others, POSITIVE,
-    Retention, SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, list, table,
+    Retention, SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
 
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
-const GROUP: Shape = Text(1, 512);
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>
-const STREAM: Shape = Text(1, 512);
+const GROUP: Shape = Text(1, limits::LOG_NAME);
+const STREAM: Shape = Text(1, limits::LOG_NAME);
 const PATTERNS: Shape = Shape::List(&list(Verbatim(1, 4096)));
 
 pub const LOGS: Shape = Shape::Table(&table(

@@ -14,7 +14,7 @@ use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
 const INTERVAL: Shape = Int(1, 172_800);
 const INTERVAL_OR_ZERO: Shape = Int(0, 172_800);
 const PATH: Shape = Text(1, 4096);
-const NAME: Shape = Text(1, 255);
+const NAME: Shape = Text(1, limits::NAME);
 const ENDPOINT: Shape = Text(4, 2048);
 const TEXTS: Shape = Shape::List(&list(Text(0, 4096)));
 const SERVICE: Shape = Text(1, 255);

@@ -5,7 +5,7 @@
 //! - no loop devices, RAM disks and zram: they are files or memory;
 //! - no device mapper, md, bcache, DRBD and ZFS volumes: they lie upon disks that count the same bytes.
 //!
-//! `psutil.disk_io_counters` leaves out the partitions only, so there a write to an LVM volume counts twice.
+//! Who leaves out the partitions only, as the older publisher does, counts a write to an LVM volume twice.
 use super::{Traffic, malformed};
 use std::io;
 

@@ -1,5 +1,5 @@
 //! `/proc/net/dev`: two lines of headings, then one line for each interface of our network namespace, loopback included,
-//! the same lines that `psutil.net_io_counters` adds up. Format: `proc_pid_net(5)`.
+//! as the older publisher counts them. Format: `proc_pid_net(5)`.
 use super::{Traffic, malformed};
 use std::io;
 
