@@ -8,7 +8,7 @@
 //! use; without any, calls fail at once with the login's own error until its back-off is over.
 //!
 //! ```text
-//! connect -> http (trust, proxies) -> base (region, endpoints) -> auth::Source -> auth::Renewing -> put::Aws
+//! connect -> http (trust, way, proxies) -> base (region, endpoints) -> auth::Source -> auth::Renewing -> put::Aws
 //! ```
 //!
 //! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
@@ -24,6 +24,7 @@ mod proxies;
 mod put;
 mod skew;
 mod trust;
+mod way;
 
 #[cfg(test)]
 mod testing;
@@ -50,6 +51,7 @@ use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use trust::Trust;
+use way::Ways;
 
 /// The first parts of the names of the tracing targets that have to stay at WARN or above: below it they print requests.
 pub const QUIET_TARGETS: &[(&str, LevelFilter)] = &[
@@ -142,7 +144,8 @@ fn connect_in(
     check_endpoints(&settings.agent.endpoints)?;
     let trust = Trust::find(settings.agent.endpoints.ca_bundle.as_deref(), env)?;
     let proxies = Proxies::find(env)?;
-    let base = Arc::new(Base::new(settings, http::client(trust.clone(), proxies.clone())));
+    let ways = Ways::find(settings, env, proxies.clone());
+    let base = Arc::new(Base::new(settings, http::client(trust.clone(), ways)));
 
     let login = |board| {
         let (clock, base) = (Arc::clone(&clock), Arc::clone(&base));

@@ -1,7 +1,7 @@
 use super::{
     testing::{
-        Ca, Fake, Proxy, Reply, SECRETS, Seen, assert_no_secret, by_password, cognito_answer, error, json, printed,
-        settings,
+        Ca, Fake, Proxy, Reply, SECRETS, Seen, assert_no_secret, by_password, closed, cognito_answer, error, json,
+        printed, settings,
     },
     *,
 };
@@ -73,6 +73,38 @@ async fn requests_without_tls_go_through_the_http_proxy() {
     assert!(proxy.seen().iter().all(|seen| seen.path.starts_with("http://aws.invalid/")), "{:?}", proxy.seen());
 }
 
+#[tokio::test]
+async fn a_connection_that_failed_tells_the_host_and_the_proxy_but_no_password() {
+    let ((host, _host), (proxy, _proxy)) = (closed(), closed());
+    let asked = async |env: &[(&str, &str)], url: &str| {
+        let error = connected(env, &settings(url, by_password())).put.create_group(&target()).await;
+        // Who waits for the login hears less than its own line says.
+        let board = Arc::new(Board::default());
+        let clock: Clock = Arc::new(SystemTime::now);
+        let connection =
+            connect_in(&Env::from_slice(env), clock, &settings(url, by_password()), "sys-0001", board.clone());
+        connection.expect("connects").put.create_group(&target()).await.expect_err("nobody there");
+        let text = board.read().destinations["credentials"].last_error.clone().expect("failed");
+        for text in [text.as_str(), &printed(&error.expect_err("nobody there"))] {
+            assert!(!text.contains("hunter2") && !text.contains("private"), "{text}");
+        }
+        text
+    };
+    let text = asked(&[], &format!("http://{host}/private")).await;
+    let plain = format!("could not be reached: the connection was refused by {host}; check agent.endpoint_override, ");
+    assert!(text.contains(&plain), "{text}");
+    let url = format!("http://user:hunter2@{proxy}");
+    let plain =
+        format!("could not be reached: the proxy {proxy} could not be reached: it refused the connection; check ");
+    for (variable, scheme) in [("HTTPS_PROXY", "https"), ("HTTP_PROXY", "http")] {
+        let text = asked(&[(variable, &url)], &format!("{scheme}://aws.invalid/private")).await;
+        assert!(text.contains(&format!("{plain}{variable} and NO_PROXY")), "{text}");
+    }
+    let refusing = Fake::plain(|_| json(403, "{}")).await;
+    let text = asked(&[("HTTPS_PROXY", &refusing.url)], "https://aws.invalid/private").await;
+    assert!(text.contains("did not let us through to aws.invalid; check HTTPS_PROXY"), "{text}");
+}
+
 #[test]
 fn metadata_is_never_asked_through_a_proxy() {
     assert!(["169.254.169.254", "[fd00:ec2::254]", "169.254.170.2"].into_iter().all(proxies::is_metadata));
@@ -118,21 +150,27 @@ fn an_endpoint_that_is_no_url_is_refused_at_once_by_its_key() {
 
 /// Runs in a process of its own, because the SDK reads the process's environment.
 #[test]
-fn an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request() {
+fn an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_without_the_request() {
     use super::testing::{CHILD, MARK, in_child};
     if std::env::var_os(CHILD).is_some() {
         let mut settings = settings("", by_password());
         settings.agent.endpoints.all = None;
+        settings.agent.region = std::env::var("AWS_REGION").is_err().then(|| "eu-west-1".to_owned());
+        settings.agent.authentication = Authentication::Chain;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let connection = connected(&[], &settings);
         let error = runtime.block_on(connection.put.create_group(&target())).expect_err("no URL");
         println!("{MARK}{}", printed(&error));
         return;
     }
-    let name = "aws::tests::an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request";
-    let text = in_child(name, &[("AWS_ENDPOINT_URL", "foo bar")]);
-    assert!(text.contains("check AWS_ENDPOINT_URL") && !text.contains("Request {"), "{text}");
-    assert_no_secret(&text);
+    let name =
+        "aws::tests::an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_without_the_request";
+    let keys = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", testing::SECRET)];
+    for (variable, wrong) in [("AWS_ENDPOINT_URL", "foo bar"), ("AWS_REGION", "foo bar")] {
+        let text = in_child(name, &[keys[0], keys[1], (variable, wrong)]);
+        assert!(text.contains(&format!("check {variable}")) && !text.contains("Request {"), "{text}");
+        assert_no_secret(&text);
+    }
 }
 
 #[tokio::test]

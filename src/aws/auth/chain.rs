@@ -54,9 +54,9 @@ mod tests {
     use crate::{
         aws::{
             http,
-            proxies::Proxies,
             testing::{CHILD, MARK, assert_no_secret, in_child, printed, settings},
             trust::Trust,
+            way::Ways,
         },
         config::settings::Authentication,
     };
@@ -65,7 +65,7 @@ mod tests {
     async fn found() -> String {
         let mut settings = settings("http://localhost:1", Authentication::Chain);
         settings.agent.region = None;
-        let base = Base::new(&settings, http::client(Trust::System, Proxies::default()));
+        let base = Base::new(&settings, http::client(Trust::System, Ways::default()));
         let chain = Chain::new(Arc::new(base));
         let mut found = Vec::new();
         for _ in 0..2 {

@@ -11,6 +11,7 @@ use crate::{
         errors::{Cause, find, one_line},
         proxies::Proxies,
         trust::Trust,
+        way::Ways,
     },
     config::settings::{self, Certificate},
 };
@@ -48,7 +49,7 @@ pub(in crate::aws) struct Iot {
     thing: HeaderValue,
     settings: settings::Iot,
     trust: Trust,
-    proxies: Proxies,
+    ways: Ways,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +84,8 @@ impl Iot {
         }
         let thing = HeaderValue::from_str(&settings.thing_name)
             .map_err(|_| bad("thingName", "holds characters that no HTTP header can have"))?;
-        Ok(Self { uri, thing, settings: settings.clone(), trust, proxies })
+        let ways = Ways::through(proxies).naming(&uri.to_string(), "agent.authentication.iotUrl");
+        Ok(Self { uri, thing, settings: settings.clone(), trust, ways })
     }
 
     async fn login(&self) -> Result<Credentials, SignInError> {
@@ -93,7 +95,7 @@ impl Iot {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT));
-        let answer = match self.proxies.matcher().intercept(&self.uri) {
+        let answer = match self.ways.proxies.matcher().intercept(&self.uri) {
             None => self.ask(HttpsConnector::from((tcp, tls))).await?,
             Some(proxy) => {
                 // The proxy itself may want TLS too, but never our certificate.
@@ -134,7 +136,7 @@ impl Iot {
                 ),
                 source: Cause::new(alert.to_string()),
             },
-            None => SignInError::Unreachable { who: WHO, source: Cause::of(&e) },
+            None => SignInError::Unreachable { who: WHO, source: Cause::of(&self.ways.blocked(&self.uri, &e)) },
         })
     }
 

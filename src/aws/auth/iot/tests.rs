@@ -1,5 +1,5 @@
 use super::*;
-use crate::aws::testing::{Ca, Fake, Proxy, SECRET, TOKEN, assert_no_secret, json, printed, reply};
+use crate::aws::testing::{Ca, Fake, Proxy, SECRET, TOKEN, assert_no_secret, closed, json, printed, reply};
 use aws_types::os_shim_internal::Env;
 use tempfile::TempDir;
 
@@ -117,6 +117,20 @@ async fn the_proxy_is_used_with_its_password() {
     assert!(connects[0].to_lowercase().contains("proxy-authorization: basic dxnlcjpwyxnz"), "{connects:?}");
     device.iot(&[("https_proxy", &url), ("no_proxy", "localhost")]).fetch().await.expect("signed in");
     assert_eq!(proxy.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_is_named_with_its_key_and_so_is_a_proxy() {
+    let (servers, devices) = (Ca::new(), Ca::new());
+    let (closed, _held) = closed();
+    let device = Device::new(&closed, &servers, &devices);
+    let (_, text) = device.refusal().await;
+    assert!(text.contains(&format!("refused by {closed}; check agent.authentication.iotUrl, ")), "{text}");
+    let url = format!("http://user:pass@{closed}");
+    let error = Device::new("host.invalid", &servers, &devices).iot(&[("HTTPS_PROXY", &url)]).fetch().await;
+    let text = printed(&error.expect_err("no proxy"));
+    assert!(text.contains(&format!("the proxy {closed} could not be reached: it refused the connection")), "{text}");
+    assert!(!text.contains("pass@") && !text.contains("user:"), "{text}");
 }
 
 #[tokio::test]
