@@ -103,7 +103,7 @@ impl Report {
         let told = troubles.values().any(|trouble| trouble.cause == cause);
         let failures = troubles.get(&self.part).map_or(0, |trouble| trouble.failures) + 1;
         if !told {
-            tracing::warn!(destination, about, "{why}; what is collected waits and will be sent later");
+            tracing::warn!(destination, about, "{}", in_the_log(&why));
         }
         troubles.insert(self.part, Trouble { cause, why, failures });
     }
@@ -117,6 +117,11 @@ impl Report {
             tracing::info!(destination, about, failures, trouble, "{say}");
         }
     }
+}
+
+/// Texts of others may end in a period.
+fn in_the_log(why: &str) -> String {
+    format!("{}; what is collected waits and will be sent later", why.trim_end_matches(['.', ' ']))
 }
 
 impl Shared {
@@ -168,6 +173,13 @@ mod tests {
         assert!(state.last_error.is_some_and(|why| why.starts_with("a: ")) && state.last_success.is_some());
         a.success();
         assert_eq!((line(&board).failures_in_a_row, causes(&a)), (0, 0));
+    }
+
+    #[test]
+    fn the_line_of_the_log_is_one_sentence() {
+        for why in ["no permissions", "no permissions.", "no permissions. "] {
+            assert_eq!(in_the_log(why), "no permissions; what is collected waits and will be sent later");
+        }
     }
 
     #[test]

@@ -35,13 +35,20 @@ impl Shared {
         self.0.passes()
     }
 
-    /// For those who wait for the login: without the advice that the login's own line gives.
+    /// For those who wait for the login: without the cause and the advice that the login's own line gives.
     pub(super) fn brief(&self) -> Cause {
         match &*self.0 {
             SignInError::NoRegion => Cause::new("no AWS region is set"),
             SignInError::NoCredentials => Cause::new("no AWS credentials were found"),
+            SignInError::Refused { .. } => Cause::new("the login was refused"),
+            SignInError::Unusable { .. } => Cause::new("signing in failed"),
             SignInError::Login(under) => under.brief(),
-            _ => Cause::of(self),
+            // Their causes lie under them.
+            SignInError::Unreachable { .. }
+            | SignInError::Failed { .. }
+            | SignInError::Stale { .. }
+            | SignInError::Unreadable { .. }
+            | SignInError::TooSlow { .. } => Cause::new(self.to_string()),
         }
     }
 }

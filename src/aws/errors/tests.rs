@@ -197,4 +197,7 @@ fn who_waits_for_a_login_hears_in_short_why_there_is_none() {
     let brief = |error| Shared::from(error).brief().to_string();
     assert_eq!(brief(SignInError::NoCredentials), "no AWS credentials were found");
     assert_eq!(brief(SignInError::Login(SignInError::NoRegion.into())), "no AWS region is set");
+    let (who, source) = ("AWS STS", Cause::new("a long story"));
+    assert_eq!(brief(SignInError::Unreachable { who, source: source.clone() }), "AWS STS could not be reached");
+    assert_eq!(brief(SignInError::Refused { advice: "do this".to_owned(), source }), "the login was refused");
 }
