@@ -126,26 +126,6 @@ async fn a_login_whose_answer_has_no_end_is_given_up_too() {
     assert!(text.contains("longer than 1048576 bytes"), "{text}");
 }
 
-#[test]
-fn an_endpoint_that_is_no_url_is_refused_at_once_by_its_key() {
-    for (url, good) in [
-        ("https://foo bar", false),
-        ("https://", false),
-        ("ftp://host", false),
-        ("host:4566", false),
-        ("http://localhost:4566", true),
-        ("https://vpce-1.logs.eu-west-1.vpce.amazonaws.com/path", true),
-    ] {
-        let mut settings = settings("http://localhost:1", by_password());
-        settings.agent.endpoints.metrics = Some(url.to_owned());
-        let connected = connect(&settings, "sys-0001", Arc::default());
-        assert_eq!(connected.is_ok(), good, "{url}");
-        if let Err(error) = connected {
-            assert!(error.to_string().starts_with("metrics.endpoint_override is no URL"), "{error}");
-        }
-    }
-}
-
 /// Runs in a process of its own, because the SDK reads the process's environment.
 #[test]
 fn an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_without_the_request() {

@@ -17,7 +17,7 @@ use super::{Backoff, Next, Put, Report, report::SLOW};
 use crate::{
     model::MetricBatch,
     spool::{Spool, SpoolError, Ticket},
-    telemetry::counters,
+    telemetry::{chain, counters},
 };
 use points::{Unsent, put_points};
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -329,7 +329,7 @@ impl Sending {
             }
             Err(error) => error,
         };
-        let why = super::chain(&error);
+        let why = chain(&error);
         match error {
             SpoolError::Folder { .. }
             | SpoolError::Write { .. }

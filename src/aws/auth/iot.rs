@@ -69,21 +69,11 @@ struct Given {
 
 impl Iot {
     pub(in crate::aws) fn new(settings: &settings::Iot, trust: Trust, proxies: Proxies) -> Result<Self, ConnectError> {
-        let bad = |key, why| ConnectError::Iot { key, why };
-        let host = match settings.url.split_once("://") {
-            None => settings.url.as_str(),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-            Some(_) => return Err(bad("iotUrl", "must be a host name or an https: URL")),
-        };
-        let host = host.trim_end_matches('/');
-        let uri: Uri = format!("https://{host}/role-aliases/{}/credentials", settings.role_alias)
-            .parse()
-            .map_err(|_| bad("iotUrl or roleAlias", "holds characters that no URL can have"))?;
-        if host.contains('/') || uri.query().is_some() || uri.host().is_none_or(str::is_empty) {
-            return Err(bad("iotUrl", "must be a host name, without a path"));
-        }
-        let thing = HeaderValue::from_str(&settings.thing_name)
-            .map_err(|_| bad("thingName", "holds characters that no HTTP header can have"))?;
+        // What they may be is checked by the configuration.
+        let host = settings.url.rsplit("://").next().unwrap_or_default().trim_end_matches('/');
+        let uri = format!("https://{host}/role-aliases/{}/credentials", settings.role_alias);
+        let uri = uri.parse::<Uri>().map_err(|e| ConnectError::Iot(e.into()))?;
+        let thing = HeaderValue::from_str(&settings.thing_name).map_err(|e| ConnectError::Iot(e.into()))?;
         let ways = Ways::through(proxies).naming(&uri.to_string(), "agent.authentication.iotUrl");
         Ok(Self { uri, thing, settings: settings.clone(), trust, ways })
     }

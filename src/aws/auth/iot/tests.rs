@@ -199,15 +199,14 @@ fn settings_that_make_no_url_or_header_are_refused_at_once() {
     let refused =
         |settings: settings::Iot| Iot::new(&settings, Trust::System, Proxies::default()).err().map(|e| e.to_string());
     assert_eq!(refused(good.clone()), None);
-    for (settings, key) in [
-        (settings::Iot { url: "http://host".to_owned(), ..good.clone() }, "iotUrl"),
-        (settings::Iot { url: "host/path".to_owned(), ..good.clone() }, "iotUrl"),
-        (settings::Iot { url: String::new(), ..good.clone() }, "iotUrl"),
-        (settings::Iot { role_alias: "a b".to_owned(), ..good.clone() }, "roleAlias"),
-        (settings::Iot { thing_name: "a\nb".to_owned(), ..good.clone() }, "thingName"),
+    for settings in [
+        settings::Iot { url: "a b".to_owned(), ..good.clone() },
+        settings::Iot { url: String::new(), ..good.clone() },
+        settings::Iot { role_alias: "a b".to_owned(), ..good.clone() },
+        settings::Iot { thing_name: "a\nb".to_owned(), ..good.clone() },
     ] {
         let text = refused(settings).expect("refused");
-        assert!(text.starts_with("agent.authentication.") && text.contains(key), "{text}");
+        assert!(text.ends_with("in agent.authentication"), "{text}");
     }
 }
 
