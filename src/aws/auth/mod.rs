@@ -1,6 +1,6 @@
-//! The ways to sign in. Each is a [`Source`]; [`Renewing`] keeps what it gave and renews it in time.
+//! The ways to sign in. Each is a [`Source`]; [`renewing::Renewing`] keeps what it gave and renews it in time.
 //!
-//! To add one, write a file with a `Source` and choose it in [`source`].
+//! To add one, write a file with a `Source` and choose it in [`super::connect`].
 pub(super) mod chain;
 pub(super) mod cognito;
 pub(super) mod iot;
