@@ -208,6 +208,8 @@ impl<S: Subscriber> Layer<S> for Capture {
 #[tokio::test]
 async fn nothing_secret_is_logged_once_the_quiet_targets_are_quiet() {
     let capture = Capture::default();
+    // Beside an only subscriber, a line that another test's thread comes to first would be turned off for all threads.
+    let _beside = tracing::Dispatch::new(tracing_subscriber::registry());
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(capture.clone()));
     let fake = Fake::plain(answer).await;
     let good = connected(&[("HTTP_PROXY", "")], &settings(&fake.url, by_password()));
