@@ -9,6 +9,7 @@
 use super::{
     answer::{NotAws, is_marked},
     http::AnswerTooLong,
+    way::Blocked,
 };
 use crate::{
     publish::{BoxError, PutError, Service},
@@ -33,40 +34,20 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 const SECRETS_FOLLOW: [&str; 3] = ["The Canonical String", "The String-to-Sign", " to request `Request {"];
 
 /// Layers of the SDK's errors that say nothing.
-const NOISE: [&str; 6] = ["", "dispatch failure", "service error", "other", "io error", "client error (Connect)"];
-const UNTRUSTED: &str = "this machine does not trust the certificate; an own certificate authority, of a proxy that \
-                         inspects traffic for example, belongs into the file that agent.ca_bundle or AWS_CA_BUNDLE names";
-const NO_NAME: &str =
-    "the host name cannot be resolved; check DNS, the network, agent.region and agent.endpoint_override";
-const REFUSED: &str = "the connection was refused; check agent.endpoint_override, the proxy and the firewall";
-const NO_ANSWER: &str =
-    "nobody answered in time; check the network and the firewall, and whether HTTPS_PROXY is needed";
-const NO_WAY: &str = "there is no way to the network";
-const NO_FILES: &str = "this process may not open more files; raise its limit (LimitNOFILE, ulimit -n)";
-/// What the libraries say about a connection that failed, and what it means. The first one that fits.
-const PLAINLY: [(&str, &str); 15] = [
-    ("invalid peer certificate: UnknownIssuer", UNTRUSTED),
-    ("invalid peer certificate: BadSignature", UNTRUSTED),
-    ("invalid peer certificate: Expired", "the certificate has expired, or the clock of this host is wrong"),
-    ("invalid peer certificate: NotValidYet", "the certificate is not valid yet, or the clock of this host is wrong"),
-    (
-        "invalid peer certificate: NotValidForName",
-        "the certificate belongs to another host; does a proxy answer instead?",
-    ),
-    ("received corrupt message", "the other side does not speak TLS; check the port, and http or https"),
+pub(super) const NOISE: [&str; 7] =
+    ["", "dispatch failure", "service error", "other", "io error", "timeout", "client error (Connect)"];
+pub(super) const NO_FILES: &str = "this process may not open more files; raise its limit (LimitNOFILE, ulimit -n)";
+/// What the libraries say without a connection, and what it means. `way` explains those.
+const PLAINLY: [(&str, &str); 3] = [
     (
         "failed to apply endpoint",
         "the endpoint is no URL; check AWS_ENDPOINT_URL and the endpoint_url of the AWS profile",
     ),
-    ("tunnel error", "the proxy did not let us through; check HTTPS_PROXY and NO_PROXY"),
-    ("dns error", NO_NAME),
+    (
+        "endpoint params could not be built",
+        "the AWS region is no part of a host name; check AWS_REGION, the AWS profile and agent.region",
+    ),
     ("Too many open files", NO_FILES),
-    ("Connection refused", REFUSED),
-    // Windows: WSAECONNREFUSED.
-    ("os error 10061", REFUSED),
-    ("connect timeout", NO_ANSWER),
-    ("Network is unreachable", NO_WAY),
-    ("No route to host", NO_WAY),
 ];
 
 /// An error that is only its one line.
@@ -79,8 +60,11 @@ impl Cause {
         Self(one_line(text.as_ref()))
     }
 
-    /// This error and everything under it, in one line, nothing said twice.
+    /// This error and everything under it, in one line, nothing said twice. A way that is blocked is all there is to say.
     pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        if let Some(blocked) = find::<Blocked>(error) {
+            return Self::new(blocked.to_string());
+        }
         let text = chain_without(error, &NOISE);
         let text = without_secrets(&text).to_owned();
         let plain = PLAINLY.iter().find(|(mark, plain)| text.contains(mark) && !text.contains(plain));

@@ -4,11 +4,7 @@
 //! library before that, and an endpoint without TLS never does.
 //!
 //! Every answer is cut at [`LONGEST_ANSWER`]: whoever sends more is no AWS service, and would fill the memory.
-use super::{
-    proxies::{self, Proxies},
-    resolver::Resolver,
-    trust::Trust,
-};
+use super::{proxies, resolver::Resolver, trust::Trust, way::Ways};
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_http_client::{
     Connector,
@@ -33,7 +29,7 @@ use hyper::Uri;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -48,9 +44,9 @@ const LONGEST_ANSWER: usize = 1 << 20;
 #[error("the answer is longer than {LONGEST_ANSWER} bytes")]
 pub(super) struct AnswerTooLong;
 
-/// A client over this trust and these proxies.
-pub(super) fn client(trust: Trust, proxies: Proxies) -> SharedHttpClient {
-    SharedHttpClient::new(Client { trust, proxies, connectors: Mutex::default() })
+/// A client over this trust and these ways.
+pub(super) fn client(trust: Trust, ways: Ways) -> SharedHttpClient {
+    SharedHttpClient::new(Client { trust, ways: Arc::new(ways), connectors: Mutex::default() })
 }
 
 /// Connect and read time-out.
@@ -58,7 +54,7 @@ type Limits = (Option<Duration>, Option<Duration>);
 
 struct Client {
     trust: Trust,
-    proxies: Proxies,
+    ways: Arc<Ways>,
     /// Connections are shared by all who agree on these limits.
     connectors: Mutex<HashMap<Limits, SharedHttpConnector>>,
 }
@@ -70,7 +66,7 @@ impl HttpClient for Client {
         let make = || {
             SharedHttpConnector::new(Routes {
                 trust: self.trust.clone(),
-                proxies: self.proxies.clone(),
+                ways: Arc::clone(&self.ways),
                 settings: settings.clone(),
                 sleep: components.sleep_impl(),
                 secure: OnceLock::new(),
@@ -84,14 +80,14 @@ impl HttpClient for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("proxies", &self.proxies).finish_non_exhaustive()
+        f.debug_struct("Client").field("ways", &self.ways).finish_non_exhaustive()
     }
 }
 
 /// The three ways out.
 struct Routes {
     trust: Trust,
-    proxies: Proxies,
+    ways: Arc<Ways>,
     settings: HttpConnectorSettings,
     sleep: Option<SharedAsyncSleep>,
     secure: OnceLock<Connector>,
@@ -100,18 +96,18 @@ struct Routes {
 }
 
 impl Routes {
-    fn route(&self, request: &HttpRequest) -> Result<&Connector, BoxError> {
-        let uri: Uri = request.uri().parse()?;
+    fn route(&self, uri: &Uri) -> Result<&Connector, BoxError> {
+        let proxies = &self.ways.proxies;
         if uri.scheme_str() == Some("https") {
-            return self.tls(&self.secure, || self.proxies.for_https());
+            return self.tls(&self.secure, || proxies.for_https());
         }
         if uri.host().is_some_and(proxies::is_metadata) {
             return Ok(self.metadata.get_or_init(|| self.clear(ProxyConfig::disabled())));
         }
-        if self.proxies.http_needs_tls() {
-            return self.tls(&self.plain, || self.proxies.for_http());
+        if proxies.http_needs_tls() {
+            return self.tls(&self.plain, || proxies.for_http());
         }
-        Ok(self.plain.get_or_init(|| self.clear(self.proxies.for_http())))
+        Ok(self.plain.get_or_init(|| self.clear(proxies.for_http())))
     }
 
     /// Failing to build it is not remembered: the next request tries again.
@@ -145,13 +141,30 @@ impl Routes {
 
 impl HttpConnector for Routes {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        match self.route(&request) {
-            Ok(connector) => {
-                let answer = connector.call(request);
-                HttpConnectorFuture::new(async { answer.await.map(limited) })
+        let routed = request.uri().parse::<Uri>().map_err(BoxError::from).and_then(|uri| Ok((self.route(&uri)?, uri)));
+        match routed {
+            Ok((connector, uri)) => {
+                let (answer, ways) = (connector.call(request), Arc::clone(&self.ways));
+                HttpConnectorFuture::new(async move {
+                    answer.await.map(limited).map_err(|error| explained(&ways, &uri, error))
+                })
             }
             Err(e) => HttpConnectorFuture::ready(Err(ConnectorError::user(e))),
         }
+    }
+}
+
+/// The same error, of the same kind for whoever tries again, with the way that it happened on.
+fn explained(ways: &Ways, uri: &Uri, error: ConnectorError) -> ConnectorError {
+    let blocked = Box::new(ways.blocked(uri, &error));
+    if error.is_timeout() {
+        ConnectorError::timeout(blocked)
+    } else if error.is_io() {
+        ConnectorError::io(blocked)
+    } else if error.is_user() {
+        error // It is our request that is wrong, not the way.
+    } else {
+        ConnectorError::other(blocked, error.as_other())
     }
 }
 
@@ -165,6 +178,6 @@ fn limited(answer: HttpResponse) -> HttpResponse {
 
 impl fmt::Debug for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Routes").field("proxies", &self.proxies).finish_non_exhaustive()
+        f.debug_struct("Routes").field("ways", &self.ways).finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@
 //! use; without any, calls fail at once with the login's own error until its back-off is over.
 //!
 //! ```text
-//! connect -> http (trust, proxies) -> base (region, endpoints) -> auth::Source -> auth::Renewing -> put::Aws
+//! connect -> http (trust, way, proxies) -> base (region, endpoints) -> auth::Source -> auth::Renewing -> put::Aws
 //! ```
 //!
 //! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
@@ -25,6 +25,7 @@ mod put;
 mod resolver;
 mod skew;
 mod trust;
+mod way;
 
 #[cfg(test)]
 mod testing;
@@ -32,7 +33,7 @@ mod testing;
 mod tests;
 
 use crate::{
-    config::settings::{Authentication, Endpoints, Settings},
+    config::settings::{Authentication, Settings},
     publish::Put,
     telemetry::board::Board,
 };
@@ -51,6 +52,7 @@ use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 use trust::Trust;
+use way::Ways;
 
 /// The first parts of the names of the tracing targets that have to stay at WARN or above: below it they print requests.
 pub const QUIET_TARGETS: &[(&str, LevelFilter)] = &[
@@ -99,37 +101,16 @@ pub enum ConnectError {
     EmptyBundle { path: PathBuf, named_by: &'static str },
     #[error("the proxy in {variable} cannot be used: {why}")]
     Proxy { variable: &'static str, why: &'static str },
-    #[error(
-        "{key} is no URL: write http:// or https://, a host and perhaps a port, as in https://logs.eu-west-1.amazonaws.com"
-    )]
-    Endpoint { key: &'static str },
-    #[error("agent.authentication.{key} {why}")]
-    Iot { key: &'static str, why: &'static str },
+    /// Not of a checked configuration: [`crate::config`] says of each of the three what is wrong.
+    #[error("no request can be made of iotUrl, roleAlias and thingName in agent.authentication")]
+    Iot(#[source] hyper::http::Error),
 }
 
 /// Put the way to AWS together. Reads the CA bundle and the environment, makes no network call and starts no task.
+/// That endpoints are URLs is the configuration's to check.
 /// `instance_id` is the user name at Cognito and names the sessions of assumed roles.
 pub fn connect(settings: &Settings, instance_id: &str, board: Arc<Board>) -> Result<Connection, ConnectError> {
     connect_in(&Env::real(), Arc::new(SystemTime::now), settings, instance_id, board)
-}
-
-/// The SDK would only say at each call that it cannot build a request.
-fn check_endpoints(endpoints: &Endpoints) -> Result<(), ConnectError> {
-    let given = [
-        ("agent.endpoint_override", &endpoints.all),
-        ("metrics.endpoint_override", &endpoints.metrics),
-        ("logs.endpoint_override", &endpoints.logs),
-    ];
-    let is_url = |text: &str| {
-        let uri = text.parse::<hyper::Uri>().ok();
-        uri.is_some_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|h| !h.is_empty())
-        })
-    };
-    match given.into_iter().find(|(_, url)| url.as_deref().is_some_and(|url| !is_url(url))) {
-        Some((key, _)) => Err(ConnectError::Endpoint { key }),
-        None => Ok(()),
-    }
 }
 
 /// The same in a given environment.
@@ -140,10 +121,10 @@ fn connect_in(
     instance_id: &str,
     board: Arc<Board>,
 ) -> Result<Connection, ConnectError> {
-    check_endpoints(&settings.agent.endpoints)?;
     let trust = Trust::find(settings.agent.endpoints.ca_bundle.as_deref(), env)?;
     let proxies = Proxies::find(env)?;
-    let base = Arc::new(Base::new(settings, http::client(trust.clone(), proxies.clone())));
+    let ways = Ways::find(settings, env, proxies.clone());
+    let base = Arc::new(Base::new(settings, http::client(trust.clone(), ways)));
 
     let login = |board| {
         let (clock, base) = (Arc::clone(&clock), Arc::clone(&base));

@@ -17,9 +17,16 @@ const METADATA: [&str; 5] = ["169.254.169.254", "169.254.170.2", "169.254.170.23
 /// Which proxy serves which scheme. The URLs may hold a password: `Debug` shows hosts only.
 #[derive(Clone, Default)]
 pub(super) struct Proxies {
-    https: Option<String>,
-    http: Option<String>,
+    https: Option<Given>,
+    http: Option<Given>,
     no: String,
+}
+
+/// A proxy, and who says so.
+#[derive(Clone)]
+struct Given {
+    variable: &'static str,
+    url: String,
 }
 
 impl Proxies {
@@ -34,38 +41,52 @@ impl Proxies {
 
     /// For the SDK's connector that carries `https:` requests.
     pub(super) fn for_https(&self) -> ProxyConfig {
-        self.configuration(self.https.as_deref(), |url| ProxyConfig::https(url).ok())
+        self.configuration(self.https.as_ref(), |url| ProxyConfig::https(url).ok())
     }
 
     /// For the SDK's connector that carries `http:` requests.
     pub(super) fn for_http(&self) -> ProxyConfig {
-        self.configuration(self.http.as_deref(), |url| ProxyConfig::http(url).ok())
+        self.configuration(self.http.as_ref(), |url| ProxyConfig::http(url).ok())
     }
 
     /// Whether `http:` requests need TLS all the same, as far as the proxy.
     pub(super) fn http_needs_tls(&self) -> bool {
-        self.http.as_deref().is_some_and(|url| url.starts_with("https:"))
+        self.http.as_ref().is_some_and(|given| given.url.starts_with("https:"))
     }
 
     /// For our own client.
     pub(super) fn matcher(&self) -> Matcher {
         let mut builder = Matcher::builder().no(self.no.clone());
-        if let Some(url) = &self.https {
-            builder = builder.https(url.clone());
+        if let Some(given) = &self.https {
+            builder = builder.https(given.url.clone());
+        }
+        if let Some(given) = &self.http {
+            builder = builder.http(given.url.clone());
         }
         builder.build()
     }
 
-    fn configuration(&self, url: Option<&str>, make: impl FnOnce(&str) -> Option<ProxyConfig>) -> ProxyConfig {
+    /// The proxy that stands between us and this address, and the variable that names it.
+    pub(super) fn between(&self, uri: &Uri) -> Option<(Uri, &'static str)> {
+        let secure = uri.scheme_str() == Some("https");
+        if !secure && uri.host().is_some_and(is_metadata) {
+            return None;
+        }
+        let given = if secure { &self.https } else { &self.http };
+        let proxy = self.matcher().intercept(uri)?;
+        Some((proxy.uri().clone(), given.as_ref()?.variable))
+    }
+
+    fn configuration(&self, given: Option<&Given>, make: impl FnOnce(&str) -> Option<ProxyConfig>) -> ProxyConfig {
         // `find` tried the URL already, so there is nothing left that `make` could refuse.
-        url.and_then(make).map_or_else(ProxyConfig::disabled, |proxy| proxy.no_proxy(&self.no))
+        given.and_then(|given| make(&given.url)).map_or_else(ProxyConfig::disabled, |proxy| proxy.no_proxy(&self.no))
     }
 }
 
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = |url: &Option<String>| {
-            url.as_ref().and_then(|url| url.parse::<Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned))
+        let host = |given: &Option<Given>| {
+            given.as_ref().and_then(|given| given.url.parse::<Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned))
         };
         f.debug_struct("Proxies").field("https", &host(&self.https)).field("http", &host(&self.http)).finish()
     }
@@ -76,10 +97,12 @@ pub(super) fn is_metadata(host: &str) -> bool {
     METADATA.contains(&host)
 }
 
-fn variable(env: &Env, first: &'static str, second: &'static str) -> Result<Option<String>, ConnectError> {
+fn variable(env: &Env, first: &'static str, second: &'static str) -> Result<Option<Given>, ConnectError> {
     for name in [first, second] {
         match env.get(name) {
-            Ok(value) if !value.trim().is_empty() => return url(name, value.trim()).map(Some),
+            Ok(value) if !value.trim().is_empty() => {
+                return Ok(Some(Given { variable: name, url: url(name, value.trim())? }));
+            }
             // An empty variable means "no proxy", also where the other spelling is set.
             Ok(_) => return Ok(None),
             Err(_) => {}

@@ -28,7 +28,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_bidirectional},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
 use tokio_rustls::TlsAcceptor;
@@ -214,6 +214,13 @@ async fn serve(
     });
     // A client that hangs up is none of our business.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// An address that refuses connections for as long as the socket is held: bound, so that nobody else gets it, but deaf.
+pub(super) fn closed() -> (String, TcpSocket) {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    (socket.local_addr().expect("bound").to_string(), socket)
 }
 
 /// A proxy that only tunnels; it keeps the request line and the headers of each CONNECT.

@@ -1,11 +1,11 @@
 use super::{
     testing::{
-        Ca, Fake, Proxy, Reply, SECRETS, Seen, assert_no_secret, by_password, cognito_answer, error, json, printed,
-        settings,
+        Ca, Fake, Proxy, Reply, SECRETS, Seen, assert_no_secret, by_password, closed, cognito_answer, error, json,
+        printed, settings,
     },
     *,
 };
-use crate::model::Target;
+use crate::{model::Target, telemetry::chain};
 use std::{fmt::Write, path::Path, sync::Mutex, time::Duration};
 use tracing::{Event, Level, Subscriber, field::Visit, span};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
@@ -26,6 +26,16 @@ fn connected(env: &[(&str, &str)], settings: &Settings) -> Connection {
     connect_in(&Env::from_slice(env), clock, settings, "sys-0001", Arc::default()).expect("connects")
 }
 
+/// What the login says of its failure. Whoever waits for it hears in short that there is none.
+async fn no_login(env: &[(&str, &str)], settings: &Settings) -> String {
+    let (board, clock) = (Arc::new(Board::default()), Arc::new(SystemTime::now) as Clock);
+    let connection = connect_in(&Env::from_slice(env), clock, settings, "sys-0001", Arc::clone(&board));
+    let error = connection.expect("connects").put.create_group(&target()).await.expect_err("no login");
+    let text = board.read().destinations["credentials"].last_error.clone().expect("failed");
+    assert!(error.to_string() == "not signed in to AWS" && chain(&error).len() < 100, "{error:?}");
+    text
+}
+
 fn bundle(ca: &Ca) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("temporary");
     std::fs::write(file.path(), &ca.pem).expect("writable");
@@ -41,9 +51,7 @@ async fn the_ca_bundle_decides_whom_the_sdk_believes() {
     let variable = good.path().to_str().expect("UTF-8");
     connected(&[("AWS_CA_BUNDLE", variable)], &settings).put.create_group(&target()).await.expect("believed");
     settings.agent.endpoints.ca_bundle = Some(other.path().to_path_buf());
-    let error =
-        connected(&[("AWS_CA_BUNDLE", variable)], &settings).put.create_group(&target()).await.expect_err("unknown CA");
-    let text = printed(&error);
+    let text = no_login(&[("AWS_CA_BUNDLE", variable)], &settings).await;
     assert!(text.contains("UnknownIssuer") && text.contains("agent.ca_bundle"), "{text}");
 }
 
@@ -73,6 +81,29 @@ async fn requests_without_tls_go_through_the_http_proxy() {
     assert!(proxy.seen().iter().all(|seen| seen.path.starts_with("http://aws.invalid/")), "{:?}", proxy.seen());
 }
 
+#[tokio::test]
+async fn a_connection_that_failed_tells_the_host_and_the_proxy_but_no_password() {
+    let ((host, _host), (proxy, _proxy)) = (closed(), closed());
+    let asked = async |env: &[(&str, &str)], url: &str| {
+        let text = no_login(env, &settings(url, by_password())).await;
+        assert!(!text.contains("hunter2") && !text.contains("private"), "{text}");
+        text
+    };
+    let text = asked(&[], &format!("http://{host}/private")).await;
+    let plain = format!("could not be reached: the connection was refused by {host}; check agent.endpoint_override, ");
+    assert!(text.contains(&plain), "{text}");
+    let url = format!("http://user:hunter2@{proxy}");
+    let plain =
+        format!("could not be reached: the proxy {proxy} could not be reached: it refused the connection; check ");
+    for (variable, scheme) in [("HTTPS_PROXY", "https"), ("HTTP_PROXY", "http")] {
+        let text = asked(&[(variable, &url)], &format!("{scheme}://aws.invalid/private")).await;
+        assert!(text.contains(&format!("{plain}{variable} and NO_PROXY")), "{text}");
+    }
+    let refusing = Fake::plain(|_| json(403, "{}")).await;
+    let text = asked(&[("HTTPS_PROXY", &refusing.url)], "https://aws.invalid/private").await;
+    assert!(text.contains("did not let us through to aws.invalid; check HTTPS_PROXY"), "{text}");
+}
+
 #[test]
 fn metadata_is_never_asked_through_a_proxy() {
     assert!(["169.254.169.254", "[fd00:ec2::254]", "169.254.170.2"].into_iter().all(proxies::is_metadata));
@@ -91,48 +122,33 @@ fn connecting_needs_neither_network_nor_runtime_and_bad_ways_are_refused_at_once
 #[tokio::test]
 async fn a_login_whose_answer_has_no_end_is_given_up_too() {
     let fake = Fake::plain(|_| json(200, &"x".repeat(8 << 20))).await;
-    let error =
-        connected(&[], &settings(&fake.url, by_password())).put.create_group(&target()).await.expect_err("too long");
-    assert!(printed(&error).contains("longer than 1048576 bytes"), "{}", printed(&error));
-}
-
-#[test]
-fn an_endpoint_that_is_no_url_is_refused_at_once_by_its_key() {
-    for (url, good) in [
-        ("https://foo bar", false),
-        ("https://", false),
-        ("ftp://host", false),
-        ("host:4566", false),
-        ("http://localhost:4566", true),
-        ("https://vpce-1.logs.eu-west-1.vpce.amazonaws.com/path", true),
-    ] {
-        let mut settings = settings("http://localhost:1", by_password());
-        settings.agent.endpoints.metrics = Some(url.to_owned());
-        let connected = connect(&settings, "sys-0001", Arc::default());
-        assert_eq!(connected.is_ok(), good, "{url}");
-        if let Err(error) = connected {
-            assert!(error.to_string().starts_with("metrics.endpoint_override is no URL"), "{error}");
-        }
-    }
+    let text = no_login(&[], &settings(&fake.url, by_password())).await;
+    assert!(text.contains("longer than 1048576 bytes"), "{text}");
 }
 
 /// Runs in a process of its own, because the SDK reads the process's environment.
 #[test]
-fn an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request() {
+fn an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_without_the_request() {
     use super::testing::{CHILD, MARK, in_child};
     if std::env::var_os(CHILD).is_some() {
         let mut settings = settings("", by_password());
         settings.agent.endpoints.all = None;
+        settings.agent.region = std::env::var("AWS_REGION").is_err().then(|| "eu-west-1".to_owned());
+        settings.agent.authentication = Authentication::Chain;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let connection = connected(&[], &settings);
         let error = runtime.block_on(connection.put.create_group(&target())).expect_err("no URL");
         println!("{MARK}{}", printed(&error));
         return;
     }
-    let name = "aws::tests::an_endpoint_of_the_environment_that_is_no_url_is_explained_without_the_request";
-    let text = in_child(name, &[("AWS_ENDPOINT_URL", "foo bar")]);
-    assert!(text.contains("check AWS_ENDPOINT_URL") && !text.contains("Request {"), "{text}");
-    assert_no_secret(&text);
+    let name =
+        "aws::tests::an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_without_the_request";
+    let keys = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", testing::SECRET)];
+    for (variable, wrong) in [("AWS_ENDPOINT_URL", "foo bar"), ("AWS_REGION", "foo bar")] {
+        let text = in_child(name, &[keys[0], keys[1], (variable, wrong)]);
+        assert!(text.contains(&format!("check {variable}")) && !text.contains("Request {"), "{text}");
+        assert_no_secret(&text);
+    }
 }
 
 #[tokio::test]
@@ -192,6 +208,8 @@ impl<S: Subscriber> Layer<S> for Capture {
 #[tokio::test]
 async fn nothing_secret_is_logged_once_the_quiet_targets_are_quiet() {
     let capture = Capture::default();
+    // Beside an only subscriber, a line that another test's thread comes to first would be turned off for all threads.
+    let _beside = tracing::Dispatch::new(tracing_subscriber::registry());
     let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(capture.clone()));
     let fake = Fake::plain(answer).await;
     let good = connected(&[("HTTP_PROXY", "")], &settings(&fake.url, by_password()));
@@ -204,7 +222,8 @@ async fn nothing_secret_is_logged_once_the_quiet_targets_are_quiet() {
     let lines = capture.0.lock().expect("whole").clone();
     let quiet = |target: &str| QUIET_TARGETS.iter().any(|(start, _)| target.starts_with(start));
     assert!(lines.iter().any(|(_, target, _)| quiet(target)), "the SDK wrote nothing: is the capture in place?");
-    assert!(lines.iter().any(|(_, _, text)| text.contains("cannot sign in")), "our own line is missing");
+    let told = |part: &str| lines.iter().filter(|(_, _, text)| text.contains(part)).count();
+    assert_eq!((told("cannot sign in"), told("systems.txt")), (1, 1), "the cause and what to do are told once");
     for (level, target, text) in &lines {
         // More is more verbose.
         if *level <= Level::WARN || !quiet(target) {

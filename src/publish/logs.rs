@@ -238,7 +238,7 @@ impl Sender {
         let (mut history, mut waiting) = (History::default(), Waiting::new(&self.report));
         loop {
             let made = *self.made.lock().await;
-            match self.publisher.put.logs(batch).await {
+            match self.report.watch(self.publisher.put.logs(batch)).await {
                 Ok(rejected) => {
                     if !self.accept(batch, rejected) {
                         if !history.restamped {

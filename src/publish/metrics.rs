@@ -13,11 +13,11 @@
 //! A refused batch is halved; what arrived of it is not sent again when the rest fails.
 mod points;
 
-use super::{Backoff, Next, Put, Report};
+use super::{Backoff, Next, Put, Report, report::SLOW};
 use crate::{
     model::MetricBatch,
     spool::{Spool, SpoolError, Ticket},
-    telemetry::counters,
+    telemetry::{chain, counters},
 };
 use points::{Unsent, put_points};
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -27,8 +27,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long a call may take before what is in memory goes to the disk. A usual one takes less than a second.
-const SLOW: Duration = Duration::from_secs(3);
 /// How long a call may still take when the stop has no more time. Its batch is spooled by then.
 const LAST_CALL: Duration = Duration::from_secs(1);
 /// Points kept in memory while even the spool cannot take them: about two megabytes, or a day of readings each minute.
@@ -168,8 +166,8 @@ impl Sending {
 
     /// One attempt, with what the error asks for done once.
     fn send(&mut self, batch: Arc<MetricBatch>, ticket: Option<Ticket>) {
-        let (put, sent) = (self.publisher.put.clone(), batch.clone());
-        let call = Box::pin(async move {
+        let (put, report, sent) = (self.publisher.put.clone(), self.publisher.report.clone(), batch.clone());
+        let attempt = async move {
             match put_points(&*put, MetricBatch::clone(&sent)).await {
                 Err(Unsent { error, rest }) if error.next() == Next::RenewThenRetry => match put.renew().await {
                     Ok(()) => put_points(&*put, rest).await,
@@ -177,7 +175,8 @@ impl Sending {
                 },
                 other => other,
             }
-        });
+        };
+        let call = Box::pin(async move { report.watch(attempt).await });
         let slow_at = Instant::now() + SLOW;
         let from_spool = ticket.is_some();
         self.in_flight = Some(InFlight { call, batch, ticket, from_spool, settled: from_spool, slow_at });
@@ -330,7 +329,7 @@ impl Sending {
             }
             Err(error) => error,
         };
-        let why = super::chain(&error);
+        let why = chain(&error);
         match error {
             SpoolError::Folder { .. }
             | SpoolError::Write { .. }

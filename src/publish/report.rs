@@ -11,7 +11,12 @@ use std::{
     collections::BTreeMap,
     error::Error,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+use tokio::time::timeout;
+
+/// How long a call may take before that is trouble. A usual one takes less than a second.
+pub(super) const SLOW: Duration = Duration::from_secs(3);
 
 /// The voice of one part of a destination.
 #[derive(Debug)]
@@ -81,6 +86,19 @@ impl Report {
         self.note(error, true);
     }
 
+    /// Wait for a call. Where the answer takes long, the board says so until it is there; the log says nothing.
+    pub async fn watch<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut call = std::pin::pin!(call);
+        if let Ok(answer) = timeout(SLOW, &mut call).await {
+            return answer;
+        }
+        let (board, destination) = (&self.shared.board, self.shared.destination);
+        board.part_waits(destination, self.part, self.on_board(&format!("no answer for {} seconds", SLOW.as_secs())));
+        let answer = call.await;
+        board.part_answered(destination, self.part);
+        answer
+    }
+
     /// Batches that wait for another attempt.
     pub fn set_waiting(&self, batches: u64) {
         self.shared.board.destination(self.shared.destination, |d| d.waiting_batches = batches);
@@ -96,16 +114,20 @@ impl Report {
     fn note(&self, error: &(dyn Error + 'static), own: bool) {
         let (destination, about) = (self.shared.destination, self.about.as_deref());
         let why = chain(error);
-        let on_board = about.map_or_else(|| why.clone(), |about| format!("{about}: {why}"));
-        self.shared.board.part_failed(destination, self.part, on_board);
+        self.shared.board.part_failed(destination, self.part, self.on_board(&why));
         let cause = Cause { part: own.then_some(self.part), gist: gist(&why) };
         let mut troubles = self.shared.troubles();
         let told = troubles.values().any(|trouble| trouble.cause == cause);
         let failures = troubles.get(&self.part).map_or(0, |trouble| trouble.failures) + 1;
         if !told {
-            tracing::warn!(destination, about, "{why}; what is collected waits and will be sent later");
+            tracing::warn!(destination, about, "{}", in_the_log(&why));
         }
         troubles.insert(self.part, Trouble { cause, why, failures });
+    }
+
+    /// With the part in front of it.
+    fn on_board(&self, why: &str) -> String {
+        self.about.as_deref().map_or_else(|| why.to_owned(), |about| format!("{about}: {why}"))
     }
 
     /// The part's trouble is over; `say` so unless others still have the same.
@@ -117,6 +139,11 @@ impl Report {
             tracing::info!(destination, about, failures, trouble, "{say}");
         }
     }
+}
+
+/// Texts of others may end in a period.
+fn in_the_log(why: &str) -> String {
+    format!("{}; what is collected waits and will be sent later", why.trim_end_matches(['.', ' ']))
 }
 
 impl Shared {
@@ -168,6 +195,28 @@ mod tests {
         assert!(state.last_error.is_some_and(|why| why.starts_with("a: ")) && state.last_success.is_some());
         a.success();
         assert_eq!((line(&board).failures_in_a_row, causes(&a)), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_is_on_the_board_until_it_has_one() {
+        let (board, a, _) = parts();
+        let call = a.watch(tokio::time::sleep(SLOW * 2));
+        let look = async {
+            tokio::time::sleep(SLOW - Duration::from_millis(1)).await;
+            assert!(board.read().destinations.is_empty());
+            tokio::time::sleep(SLOW / 2).await;
+            let state = line(&board);
+            assert_eq!((state.failures_in_a_row, state.last_error.as_deref()), (1, Some("a: no answer for 3 seconds")));
+        };
+        tokio::join!(call, look);
+        assert_eq!((line(&board).failures_in_a_row, causes(&a)), (0, 0));
+    }
+
+    #[test]
+    fn the_line_of_the_log_is_one_sentence() {
+        for why in ["no permissions", "no permissions.", "no permissions. "] {
+            assert_eq!(in_the_log(why), "no permissions; what is collected waits and will be sent later");
+        }
     }
 
     #[test]

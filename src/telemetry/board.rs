@@ -68,6 +68,8 @@ pub struct Trouble {
     pub at: Timestamp,
     /// In a row.
     pub failures: u64,
+    /// Nothing failed yet, there is only no answer.
+    pub unanswered: bool,
 }
 
 impl DestinationState {
@@ -149,9 +151,24 @@ impl Board {
     pub fn part_failed(&self, name: &'static str, part: Part, why: String) {
         self.destination(name, |d| {
             let failures = d.troubles.get(&part).map_or(0, |trouble| trouble.failures) + 1;
-            d.troubles.insert(part, Trouble { why, at: Timestamp::now(), failures });
+            d.troubles.insert(part, Trouble { why, at: Timestamp::now(), failures, unanswered: false });
             d.show_worst();
         });
+    }
+
+    /// This part waits for an answer; what it suffers from already says more.
+    pub fn part_waits(&self, name: &'static str, part: Part, why: String) {
+        self.destination(name, |d| {
+            d.troubles.entry(part).or_insert(Trouble { why, at: Timestamp::now(), failures: 1, unanswered: true });
+            d.show_worst();
+        });
+    }
+
+    /// The answer is there, whatever it says.
+    pub fn part_answered(&self, name: &'static str, part: Part) {
+        if self.page().destinations.get(name).is_some_and(|d| d.troubles.get(&part).is_some_and(|t| t.unanswered)) {
+            self.part_recovered(name, part);
+        }
     }
 
     fn page(&self) -> MutexGuard<'_, Page> {
@@ -177,5 +194,20 @@ mod tests {
         assert_eq!((line().failures_in_a_row, line().last_success.is_some()), (2, true));
         board.part_succeeded("logs", denied);
         assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (0, Some("denied")));
+    }
+
+    #[test]
+    fn an_answer_ends_the_wait_for_it_and_no_other_trouble() {
+        let board = Board::default();
+        let part = Part::unique();
+        let line = || board.read().destinations.remove("logs").expect("there");
+        board.part_waits("logs", part, "no answer".into());
+        assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (1, Some("no answer")));
+        board.part_answered("logs", part);
+        assert_eq!(line().failures_in_a_row, 0);
+        board.part_failed("logs", part, "denied".into());
+        board.part_waits("logs", part, "no answer".into());
+        board.part_answered("logs", part);
+        assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (1, Some("denied")));
     }
 }

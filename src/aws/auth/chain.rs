@@ -2,15 +2,24 @@
 //!
 //! The chain is built anew for each fetch, so that files which somebody replaced are read again.
 use super::{SignInError, Source};
-use crate::aws::{base::Base, errors::Cause};
+use crate::aws::{
+    base::Base,
+    errors::{Cause, find},
+    way::Blocked,
+};
+use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_credential_types::{
     Credentials,
     provider::{ProvideCredentials, error::CredentialsError},
 };
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
 const WHO: &str = "the source of AWS credentials";
+/// Instance metadata is turned off, or not for this process.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+const FORBIDDEN: u16 = 403;
 
 pub(in crate::aws) struct Chain {
     base: Arc<Base>,
@@ -42,9 +51,26 @@ fn explain(error: &CredentialsError) -> SignInError {
             advice: "the AWS profile or environment cannot be used to sign in: correct it".to_owned(),
             source,
         },
+        _ if is_closed(error) => SignInError::NoCredentials,
+        _ if find::<Blocked>(error).is_some() => SignInError::Unreachable { who: WHO, source },
         CredentialsError::ProviderError(_) => SignInError::Failed { who: WHO, source },
         // The enum is open: a cause that we do not know is nobody's fault yet.
         _ => SignInError::Failed { who: WHO, source },
+    }
+}
+
+/// Whether instance metadata, the last link of the chain, is not for us: it refuses, or nobody answers there. Then nothing is
+/// broken, there are only no credentials.
+fn is_closed(error: &CredentialsError) -> bool {
+    let token = find::<SdkError<TokenError, HttpResponse>>(error);
+    match find(error) {
+        Some(ImdsError::ErrorResponse(answer)) => answer.response().status().as_u16() == FORBIDDEN,
+        Some(ImdsError::FailedToLoadToken(_)) => match token {
+            Some(SdkError::DispatchFailure(_) | SdkError::TimeoutError(_)) => true,
+            Some(other) => other.raw_response().is_some_and(|answer| answer.status().as_u16() == FORBIDDEN),
+            None => false,
+        },
+        _ => false,
     }
 }
 
@@ -54,9 +80,9 @@ mod tests {
     use crate::{
         aws::{
             http,
-            proxies::Proxies,
-            testing::{CHILD, MARK, assert_no_secret, in_child, printed, settings},
+            testing::{CHILD, Fake, MARK, assert_no_secret, closed, in_child, printed, reply, settings},
             trust::Trust,
+            way::Ways,
         },
         config::settings::Authentication,
     };
@@ -65,7 +91,7 @@ mod tests {
     async fn found() -> String {
         let mut settings = settings("http://localhost:1", Authentication::Chain);
         settings.agent.region = None;
-        let base = Base::new(&settings, http::client(Trust::System, Proxies::default()));
+        let base = Base::new(&settings, http::client(Trust::System, Ways::default()));
         let chain = Chain::new(Arc::new(base));
         let mut found = Vec::new();
         for _ in 0..2 {
@@ -108,5 +134,21 @@ mod tests {
         std::fs::write(file.path(), text).expect("writable");
         let profile = ("AWS_SHARED_CREDENTIALS_FILE", file.path().to_str().expect("UTF-8"));
         assert_eq!(in_child(name, &[quiet, region, profile]), "AKIDONE,AKIDTWO");
+
+        let metadata = move |url: &str| in_child(name, &[region, ("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)]);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let forbidden = runtime.block_on(async {
+            let fake = Fake::plain(|_| reply(403, "text/plain", "")).await;
+            let url = fake.url.clone();
+            let text = tokio::task::spawn_blocking(move || metadata(&url)).await.expect("no panic");
+            assert!(!fake.seen().is_empty());
+            text
+        });
+        assert_eq!(forbidden, nothing, "metadata that is not for us is as good as none");
+        let (closed, _held) = closed();
+        let closed = format!("http://{closed}");
+        assert_eq!(metadata(&closed), nothing);
+        let container = in_child(name, &[quiet, region, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &closed)]);
+        assert!(container.starts_with("the source of AWS credentials could not be reached"), "{container}");
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         errors::{Cause, find, one_line},
         proxies::Proxies,
         trust::Trust,
+        way::Ways,
     },
     config::settings::{self, Certificate},
 };
@@ -48,7 +49,7 @@ pub(in crate::aws) struct Iot {
     thing: HeaderValue,
     settings: settings::Iot,
     trust: Trust,
-    proxies: Proxies,
+    ways: Ways,
 }
 
 #[derive(Deserialize)]
@@ -68,22 +69,13 @@ struct Given {
 
 impl Iot {
     pub(in crate::aws) fn new(settings: &settings::Iot, trust: Trust, proxies: Proxies) -> Result<Self, ConnectError> {
-        let bad = |key, why| ConnectError::Iot { key, why };
-        let host = match settings.url.split_once("://") {
-            None => settings.url.as_str(),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => rest,
-            Some(_) => return Err(bad("iotUrl", "must be a host name or an https: URL")),
-        };
-        let host = host.trim_end_matches('/');
-        let uri: Uri = format!("https://{host}/role-aliases/{}/credentials", settings.role_alias)
-            .parse()
-            .map_err(|_| bad("iotUrl or roleAlias", "holds characters that no URL can have"))?;
-        if host.contains('/') || uri.query().is_some() || uri.host().is_none_or(str::is_empty) {
-            return Err(bad("iotUrl", "must be a host name, without a path"));
-        }
-        let thing = HeaderValue::from_str(&settings.thing_name)
-            .map_err(|_| bad("thingName", "holds characters that no HTTP header can have"))?;
-        Ok(Self { uri, thing, settings: settings.clone(), trust, proxies })
+        // What they may be is checked by the configuration.
+        let host = settings.url.rsplit("://").next().unwrap_or_default().trim_end_matches('/');
+        let uri = format!("https://{host}/role-aliases/{}/credentials", settings.role_alias);
+        let uri = uri.parse::<Uri>().map_err(|e| ConnectError::Iot(e.into()))?;
+        let thing = HeaderValue::from_str(&settings.thing_name).map_err(|e| ConnectError::Iot(e.into()))?;
+        let ways = Ways::through(proxies).naming(&uri.to_string(), "agent.authentication.iotUrl");
+        Ok(Self { uri, thing, settings: settings.clone(), trust, ways })
     }
 
     async fn login(&self) -> Result<Credentials, SignInError> {
@@ -93,7 +85,7 @@ impl Iot {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT));
-        let answer = match self.proxies.matcher().intercept(&self.uri) {
+        let answer = match self.ways.proxies.matcher().intercept(&self.uri) {
             None => self.ask(HttpsConnector::from((tcp, tls))).await?,
             Some(proxy) => {
                 // The proxy itself may want TLS too, but never our certificate.
@@ -134,7 +126,7 @@ impl Iot {
                 ),
                 source: Cause::new(alert.to_string()),
             },
-            None => SignInError::Unreachable { who: WHO, source: Cause::of(&e) },
+            None => SignInError::Unreachable { who: WHO, source: Cause::of(&self.ways.blocked(&self.uri, &e)) },
         })
     }
 

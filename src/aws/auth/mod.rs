@@ -1,6 +1,6 @@
-//! The ways to sign in. Each is a [`Source`]; [`Renewing`] keeps what it gave and renews it in time.
+//! The ways to sign in. Each is a [`Source`]; [`renewing::Renewing`] keeps what it gave and renews it in time.
 //!
-//! To add one, write a file with a `Source` and choose it in [`source`].
+//! To add one, write a file with a `Source` and choose it in [`super::connect`].
 pub(super) mod chain;
 pub(super) mod cognito;
 pub(super) mod iot;
@@ -35,13 +35,20 @@ impl Shared {
         self.0.passes()
     }
 
-    /// For those who wait for the login: without the advice that the login's own line gives.
+    /// For those who wait for the login: without the cause and the advice that the login's own line gives.
     pub(super) fn brief(&self) -> Cause {
         match &*self.0 {
             SignInError::NoRegion => Cause::new("no AWS region is set"),
             SignInError::NoCredentials => Cause::new("no AWS credentials were found"),
+            SignInError::Refused { .. } => Cause::new("the login was refused"),
+            SignInError::Unusable { .. } => Cause::new("signing in failed"),
             SignInError::Login(under) => under.brief(),
-            _ => Cause::of(self),
+            // Their causes lie under them.
+            SignInError::Unreachable { .. }
+            | SignInError::Failed { .. }
+            | SignInError::Stale { .. }
+            | SignInError::Unreadable { .. }
+            | SignInError::TooSlow { .. } => Cause::new(self.to_string()),
         }
     }
 }

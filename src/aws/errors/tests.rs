@@ -179,14 +179,10 @@ fn a_chain_says_nothing_twice() {
 }
 
 #[test]
-fn a_connection_that_failed_is_explained_plainly_before_the_libraries_words() {
+fn what_needs_no_connection_to_fail_is_explained_plainly_before_the_libraries_words() {
     for (words, plain) in [
-        ("tcp connect error: Connection refused (os error 111)", "the connection was refused"),
-        ("dns error: failed to lookup address information: Name or service not known", "cannot be resolved"),
-        ("invalid peer certificate: UnknownIssuer", "AWS_CA_BUNDLE"),
-        ("tunnel error: unsuccessful", "HTTPS_PROXY"),
+        ("failed to apply endpoint", "check AWS_ENDPOINT_URL"),
         ("tcp open error: Too many open files (os error 24)", "LimitNOFILE"),
-        ("HTTP connect timeout occurred after 10s", "nobody answered"),
     ] {
         let text = Cause::of(&std::io::Error::other(words)).to_string();
         assert!(text.contains(plain) && text.ends_with(&format!("({words})")), "{text}");
@@ -201,4 +197,7 @@ fn who_waits_for_a_login_hears_in_short_why_there_is_none() {
     let brief = |error| Shared::from(error).brief().to_string();
     assert_eq!(brief(SignInError::NoCredentials), "no AWS credentials were found");
     assert_eq!(brief(SignInError::Login(SignInError::NoRegion.into())), "no AWS region is set");
+    let (who, source) = ("AWS STS", Cause::new("a long story"));
+    assert_eq!(brief(SignInError::Unreachable { who, source: source.clone() }), "AWS STS could not be reached");
+    assert_eq!(brief(SignInError::Refused { advice: "do this".to_owned(), source }), "the login was refused");
 }

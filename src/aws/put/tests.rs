@@ -265,7 +265,7 @@ async fn nobody_there_and_no_credentials_are_told_apart() {
     let connection = connected(&settings(&fake.url, by_password()));
     let error = connection.put.logs(&log_batch()).await.expect_err("no login");
     assert!(matches!(error, PutError::SignIn { .. }), "{error:?}");
-    assert!(printed(&error).contains("systems.txt"), "{}", printed(&error));
+    assert!(printed(&error).contains("the login was refused"), "{}", printed(&error));
     assert_no_secret(&printed(&error));
     // Neither the next call nor a renewal knocks again before the back-off is over.
     connection.put.renew().await.expect_err("still waiting");

@@ -107,6 +107,18 @@ async fn a_batch_is_tried_until_it_arrives_and_acknowledged_only_then() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_takes_long_is_on_the_board_while_it_does() {
+    let bench = Bench::against(Scripted { slow: Duration::from_secs(20), ..Scripted::default() });
+    let look = async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        bench.board.read().destinations["logs"].last_error.clone()
+    };
+    let (sent, seen) = tokio::join!(bench.send(&["a"]), look);
+    assert_eq!(seen.as_deref(), Some("log group g, stream s: no answer for 3 seconds"));
+    assert_eq!((sent, bench.board.read().destinations["logs"].failures_in_a_row), (vec![(0, 1)], 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_services_hint_decides_when_to_come_back() {
     let after = Some(Duration::from_secs(20));
     let bench = Bench::against(Scripted::failing([PutError::Throttled { service: LOGS, after }]));

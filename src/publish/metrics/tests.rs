@@ -244,6 +244,11 @@ async fn while_a_call_hangs_everything_is_received_and_soon_on_the_disk() {
         to.try_send(batch(&["a"])).expect("there is room");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    assert_eq!(
+        bench.board.read().destinations["metrics"].last_error.as_deref(),
+        Some("no answer for 3 seconds"),
+        "people see it too"
+    );
     run.abort();
     assert!(run.await.is_err_and(|end| end.is_cancelled()));
     assert_eq!((bench.spool().len(), bench.put.calls().len()), (50, 1));

@@ -4,12 +4,12 @@ use crate::{
         auth::Source,
         base::Base,
         http,
-        proxies::Proxies,
         testing::{
             Fake, ID_TOKEN, PASSWORD, REFRESH, Reply, SECRET, Seen, TOKEN, assert_no_secret, cognito_answer, error,
             json, pools, printed, settings,
         },
         trust::Trust,
+        way::Ways,
     },
     config::settings::Authentication,
 };
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 fn cognito_with(url: &str, password: Password, env: &[(&str, &str)]) -> Cognito {
     let pools = pools(password);
     let settings = settings(url, Authentication::Cognito(pools.clone()));
-    let base = Base::new(&settings, http::client(Trust::System, Proxies::default()));
+    let base = Base::new(&settings, http::client(Trust::System, Ways::default()));
     Cognito::new(&pools, "sys-0001", Env::from_slice(env), Arc::new(base))
 }
 
