@@ -4,6 +4,7 @@
 //! public ones into the same file. `agent.ca_bundle` beats `AWS_CA_BUNDLE`. Without a bundle the system's roots are read
 //! when the first connection needs them, so a host without any can start, and is mended without a restart.
 use super::{ConnectError, errors::Cause};
+use crate::config::login_files;
 use aws_smithy_http_client::tls::TrustStore;
 use aws_types::os_shim_internal::Env;
 use rustls::{
@@ -44,7 +45,7 @@ impl Trust {
                 _ => return Ok(Self::System),
             },
         };
-        let bytes = match std::fs::read(&path) {
+        let bytes = match login_files::pem(&path) {
             Ok(bytes) => bytes,
             Err(source) => return Err(ConnectError::UnreadableBundle { path, named_by, source }),
         };

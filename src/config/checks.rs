@@ -2,6 +2,7 @@
 use super::{
     File, Finding, Sends, Severity, agent,
     authentication::{self, Way},
+    login_files,
     section::{Findings, Section},
     settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
@@ -103,9 +104,8 @@ fn authentication(file: &File, section: &Section<'_>, surroundings: &Surrounding
 }
 
 fn password_file(section: &Section<'_>, path: &Path) {
-    let Some(text) = contents(section, path) else { return };
-    if text.split(|byte| *byte == b'\n').next().is_none_or(<[u8]>::is_empty) {
-        section.error(format!("the first line of {} is empty; it must be the password", path.display()));
+    if let Err(error) = login_files::password(path) {
+        return section.error(format!("no password can be read from {}: {error}", path.display()));
     }
     private(section, path, "the password in it");
 }
@@ -169,8 +169,7 @@ fn private(section: &Section<'_>, path: &Path, what: &str) {
 }
 
 fn contents(section: &Section<'_>, path: &Path) -> Option<Vec<u8>> {
-    let read = if path.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { fs::read(path) };
-    read.map_err(|error| section.error(format!("{} cannot be read: {error}", path.display()))).ok()
+    login_files::pem(path).map_err(|error| section.error(format!("{} cannot be read: {error}", path.display()))).ok()
 }
 
 /// A daemon has no folder of its own choosing, so a relative path leads somewhere else at each start.

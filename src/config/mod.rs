@@ -15,6 +15,7 @@ mod dialect;
 pub mod file;
 mod finding;
 mod keys;
+pub mod login_files;
 mod logs;
 mod metrics;
 mod naming;

@@ -1,7 +1,7 @@
 //! What a configuration may leave to its surroundings: environment variables and the AWS profile. Read, never changed.
 use super::settings::PASSWORD_VARIABLE;
-use crate::platform;
-use std::{fs, path::PathBuf};
+use crate::platform::{self, files};
+use std::path::{Path, PathBuf};
 
 /// What this process was given beside the configuration.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +14,9 @@ pub struct Surroundings {
     pub region_variable: Option<(&'static str, String)>,
 }
 
+/// Bytes of a profile file.
+const LARGEST_PROFILE: u64 = 1 << 20;
+
 /// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
@@ -23,8 +26,13 @@ impl Surroundings {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
         let region_variable = REGIONS.into_iter().find_map(|name| Some((name, variable(name)?)));
-        Self { password, region_variable, region: region_is_known(variable, &|path| fs::read_to_string(path).ok()) }
+        Self { password, region_variable, region: region_is_known(variable, &|path| profile(path)) }
     }
+}
+
+/// A profile file; one that is unusually large, or no file at all, names nothing.
+fn profile(path: &Path) -> Option<String> {
+    String::from_utf8(files::read_small(path, LARGEST_PROFILE).ok()?).ok()
 }
 
 /// Looks where the SDK looks: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>

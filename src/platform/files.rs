@@ -1,7 +1,7 @@
 //! Files as the kernel knows them: which file a name or a handle stands for, opened without ever waiting, read at an offset.
 use std::{
     fs::File,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read},
     path::Path,
     time::SystemTime,
 };
@@ -53,6 +53,32 @@ pub fn stat_open(file: &File) -> io::Result<Stat> {
 /// Opens for reading. Never waits for the writer of a FIFO, and on Windows never keeps anybody from renaming or deleting.
 pub fn open(path: &Path) -> io::Result<File> {
     imp::open(path)
+}
+
+/// All of a regular file of at most `most` bytes, links followed: for what a user names, a password or a certificate.
+///
+/// # Errors
+/// `InvalidInput` when a FIFO or a device stands there, which might never end, or when the file is larger.
+pub fn read_small(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let unfit = |why: String| io::Error::new(ErrorKind::InvalidInput, why);
+    // Asked beforehand, because Windows calls an opened folder "access denied".
+    if path.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let file = open(path)?;
+    let stat = stat_open(&file)?;
+    if stat.kind != FileKind::Regular {
+        return Err(unfit("it is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    if stat.size <= most {
+        // It may still grow: one byte more than allowed tells.
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    }
+    if stat.size.max(bytes.len() as u64) > most {
+        return Err(unfit(format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// Whether an open failed because this process, or the whole system, may hold no more files open.
@@ -192,6 +218,28 @@ mod imp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_might_never_end_is_not_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "four").expect("writable");
+        assert_eq!(read_small(&file, 4).expect("small"), b"four");
+        assert_eq!(read_small(&file, 3).expect_err("larger").kind(), ErrorKind::InvalidInput);
+        assert_eq!(read_small(folder.path(), 4).expect_err("a folder").kind(), ErrorKind::IsADirectory);
+        assert_eq!(read_small(&folder.path().join("none"), 4).expect_err("none").kind(), ErrorKind::NotFound);
+        #[cfg(unix)]
+        {
+            let link = folder.path().join("link");
+            std::os::unix::fs::symlink(&file, &link).expect("linked");
+            assert_eq!(read_small(&link, 4).expect("small"), b"four");
+            let fifo = folder.path().join("fifo");
+            assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("POSIX has it").success());
+            for endless in [fifo.as_path(), Path::new("/dev/zero")] {
+                assert_eq!(read_small(endless, 4).expect_err("endless").kind(), ErrorKind::InvalidInput);
+            }
+        }
+    }
 
     #[test]
     fn a_file_keeps_its_id_through_a_rename_and_another_file_has_another() {

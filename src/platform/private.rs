@@ -49,12 +49,16 @@ pub fn private_lock(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens the file for appending; makes it with mode 0600 when it is missing. One that exists keeps its mode.
+/// Opens the file for appending; makes it with mode 0600 when it is missing. One that exists keeps its mode. A FIFO that nobody
+/// reads is an error, never a wait.
 pub fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
+    }
     options.open(path)
 }
 
@@ -83,6 +87,9 @@ mod tests {
         private_file(&inner.join("f")).expect("made");
         private_lock(&inner.join("l")).expect("made");
         assert_eq!((mode(&inner), mode(&inner.join("f")), mode(&inner.join("l"))), (0o700, 0o600, 0o600));
+        let fifo = inner.join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().expect("POSIX has it").success());
+        private_file(&fifo).expect_err("nobody reads it");
         passable_folder(&inner.join("c")).expect("made");
         assert_eq!(mode(&inner.join("c")), 0o710);
         assert!(private_folder(&inner.join("f")).is_err(), "a file is in the way");

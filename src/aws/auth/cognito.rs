@@ -5,7 +5,10 @@
 use super::{SignInError, Source};
 use crate::{
     aws::base::Base,
-    config::settings::{self, PASSWORD_VARIABLE, Password},
+    config::{
+        login_files,
+        settings::{self, PASSWORD_VARIABLE, Password},
+    },
 };
 use aws_credential_types::Credentials;
 use aws_sdk_cognitoidentity as identity;
@@ -185,13 +188,8 @@ impl Cognito {
         let text = match &self.settings.password {
             Password::Inline(secret) => return Ok(secret.clone()),
             Password::File(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| SignInError::Unreadable { path: path.clone(), source })?;
-                let first = text.lines().next().unwrap_or_default();
-                if first.is_empty() {
-                    return Err(SignInError::Unusable { advice: format!("{} holds no password", path.display()) });
-                }
-                first.to_owned()
+                return login_files::password(path)
+                    .map_err(|source| SignInError::Unreadable { path: path.clone(), source });
             }
             Password::Environment => match self.env.get(PASSWORD_VARIABLE) {
                 Ok(text) if !text.is_empty() => text,

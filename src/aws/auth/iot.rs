@@ -13,7 +13,10 @@ use crate::{
         trust::Trust,
         way::Ways,
     },
-    config::settings::{self, Certificate},
+    config::{
+        login_files,
+        settings::{self, Certificate},
+    },
 };
 use aws_credential_types::Credentials;
 use aws_smithy_types::{DateTime, date_time::Format};
@@ -198,7 +201,7 @@ fn tls_builder(roots: RootCertStore) -> Result<rustls::ConfigBuilder<ClientConfi
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, SignInError> {
-    std::fs::read(path).map_err(|source| SignInError::Unreadable { path: path.to_path_buf(), source })
+    login_files::pem(path).map_err(|source| SignInError::Unreadable { path: path.to_path_buf(), source })
 }
 
 fn broken(path: &Path, why: &str) -> SignInError {

@@ -141,7 +141,7 @@ fn a_password_file_must_be_there_and_hold_something() {
     let path = folder.path().join("password");
     let text = cognito(&format!(r#", "passwordFile": {}"#, json(&path)));
     let at = "error agent.authentication.passwordFile:";
-    check_one(&text, None, at, "cannot be read");
+    check_one(&text, None, at, "no password can be read");
     fs::write(&path, "\nsecret\n").expect("our folder");
     assert!(found(&text, None)[0].starts_with(at));
     fs::write(&path, "secret\n").expect("our folder");

@@ -156,7 +156,9 @@ async fn the_password_file_is_read_at_each_login_and_the_variable_serves_without
     .await;
     let file = tempfile::NamedTempFile::new().expect("temporary");
     let cognito = cognito_with(&fake.url, Password::File(file.path().to_path_buf()), &[]);
-    assert!(cognito.fetch().await.expect_err("empty").to_string().ends_with("holds no password"));
+    let empty = cognito.fetch().await.expect_err("empty");
+    let why = std::error::Error::source(&empty).expect("a reason").to_string();
+    assert!(why.contains("first line is empty"), "{why}");
     for password in ["first", "second"] {
         std::fs::write(file.path(), format!("{password}\n# a note\n")).expect("writable");
         cognito.fetch().await.expect("signed in");
