@@ -1,7 +1,7 @@
 //! Who this machine is: the names that dimensions, log groups, log streams and the login carry.
 use crate::{
     config::settings::{Instance, Serial},
-    platform,
+    platform::{self, group::Group},
 };
 use std::{
     io,
@@ -125,7 +125,8 @@ async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityE
     Ok(serial)
 }
 
-/// The same as [`Command::output`], but with a bound: a command that never stops talking must not fill the memory.
+/// The same as [`Command::output`], but with bounds: a command that never stops talking must not fill the memory, and what it
+/// started ends with it.
 async fn output_of(mut command: Command) -> io::Result<Output> {
     async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
         let mut said = vec![];
@@ -134,8 +135,9 @@ async fn output_of(mut command: Command) -> io::Result<Output> {
         }
         Ok(said)
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn()?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut group = Group::spawn(command)?;
+    let child = &mut group.child;
     let (stdout, stderr) = tokio::try_join!(read(child.stdout.take()), read(child.stderr.take()))?;
     Ok(Output { status: child.wait().await?, stdout, stderr })
 }

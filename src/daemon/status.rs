@@ -76,6 +76,7 @@ fn snapshot(about: &About, board: &Board) -> Vec<u8> {
 #[cfg(unix)]
 mod imp {
     use super::{About, Arc, Board, Path, PathBuf, snapshot};
+    use futures_util::{StreamExt, stream::FuturesUnordered};
     use std::{
         io::{self, Read},
         os::unix::{fs::PermissionsExt, net::UnixStream as StdStream},
@@ -90,8 +91,11 @@ mod imp {
     /// How often to look whether the socket is still there.
     const LOOK: Duration = Duration::from_secs(5);
 
-    /// Longest time a reader may take for its document.
+    /// Longest time a reader may take for its document, and the daemon to give it.
     const PATIENCE: Duration = Duration::from_secs(5);
+
+    /// Readers that are answered at once. A document has a few kilobytes, half a megabyte with a thousand files.
+    const READERS: usize = 8;
 
     /// An open socket. Its file goes with it.
     pub struct Listener {
@@ -121,13 +125,15 @@ mod imp {
         Ok(socket)
     }
 
-    /// Answer until dropped, one reader after the other.
+    /// Answer until dropped, a few readers at once: one that does not read holds up nobody else.
     pub async fn serve(mut listener: Listener, about: About, board: Arc<Board>) {
         let mut look = interval(LOOK);
+        let mut readers = FuturesUnordered::new();
         loop {
             tokio::select! {
-                accepted = listener.socket.accept() => match accepted {
-                    Ok((reader, _)) => answer(reader, &about, &board).await,
+                Some(()) = readers.next() => {}
+                accepted = listener.socket.accept(), if readers.len() < READERS => match accepted {
+                    Ok((reader, _)) => readers.push(answer(reader, &about, &board)),
                     // Out of descriptors, most likely: others may give some back.
                     Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
                 },
@@ -208,6 +214,21 @@ mod tests {
         serving.abort();
         assert!(serving.await.is_err_and(|end| end.is_cancelled()));
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_does_not_read_holds_up_nobody_else() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = socket_path(folder.path());
+        let listener = listen(&path).expect("bound");
+        let board = Arc::new(Board::default());
+        // More than the kernel takes in for somebody who does not read.
+        board.source(SourceId::unique(), |source| source.name = "x".repeat(4 << 20));
+        let serving = tokio::spawn(serve(listener, about(folder.path()), board));
+        let _idle = std::os::unix::net::UnixStream::connect(&path).expect("there");
+        let asked = tokio::task::spawn_blocking(move || ask(&path)).await.expect("no panic");
+        assert!(asked.expect("answered").len() > 4 << 20);
+        serving.abort();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 pub mod descriptors;
 pub mod disk;
 pub mod files;
+pub mod group;
 pub mod host;
 pub mod io;
 pub mod permissions;
