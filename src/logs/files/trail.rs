@@ -176,6 +176,7 @@ impl Trail {
                 false => self.complain(cx, what, &error),
             }
         }
+        self.forget_judged();
         self.let_go(cx);
     }
 

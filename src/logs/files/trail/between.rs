@@ -21,6 +21,7 @@ use crate::{
     platform::files::{self, FileId, Stat},
 };
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -69,8 +70,9 @@ pub(super) struct Again {
     since: Timestamp,
     /// A rotation came after that: since when its generations are.
     then: Option<Timestamp>,
-    /// Found to hold nothing new, as they were.
-    judged: Vec<Seen>,
+    /// Found to hold nothing new, as they were, when that could be told: of a short copy it cannot any more once its log was cut
+    /// short again. Kept while a search is due.
+    pub(super) judged: HashSet<Seen>,
 }
 
 /// A file as it was: which one, how long, and when it had been written to.
@@ -184,6 +186,13 @@ impl Trail {
         }
     }
 
+    /// Where no second search is due nobody asks what the first one found.
+    pub(super) fn forget_judged(&mut self) {
+        if self.again.due.is_none() {
+            self.again.judged.clear();
+        }
+    }
+
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let at_most = self.room(cx);
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {
@@ -196,7 +205,9 @@ impl Trail {
         self.settle_owed(cx);
         self.again = match self.again.then {
             Some(since) => {
-                let judged = std::mem::take(&mut self.again.judged);
+                // The others are not asked for any more.
+                let mut judged = std::mem::take(&mut self.again.judged);
+                judged.retain(|(.., modified)| Timestamp::from(*modified) >= since);
                 Again { due: Some(cx.now + OVER), since, then: None, judged }
             }
             None => Again::default(),
@@ -278,7 +289,7 @@ impl Trail {
             }
             let start = known.map_or(0, |known| known.up_to);
             if known.is_some() && start >= stat.size {
-                self.again.judged.push(seen(&stat));
+                self.again.judged.insert(seen(&stat));
                 continue;
             }
             if self.holds_all_of(&file, stat.size)? {
