@@ -46,6 +46,8 @@ pub struct Tailer {
     trails: Vec<Trail>,
     /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
     by_name: HashMap<OsString, Vec<usize>>,
+    /// `by_name` is out of date.
+    misnamed: bool,
     /// A link leads elsewhere.
     moved: bool,
     watched: HashSet<PathBuf>,
@@ -100,6 +102,7 @@ impl Tailer {
             queue: VecDeque::with_capacity(trails.len()),
             trails,
             by_name: HashMap::new(),
+            misnamed: false,
             moved: false,
             watched,
             blocked: Vec::new(),
@@ -167,6 +170,10 @@ impl Tailer {
                 self.look(number, now, wall);
             }
         }
+        // Once for all of them: after a start each one may be a link.
+        if std::mem::take(&mut self.misnamed) {
+            self.name_all();
+        }
         let mut progressed = false;
         for _ in 0..SLICES {
             let Some(number) = self.queue.pop_front() else { break };
@@ -195,8 +202,7 @@ impl Tailer {
     fn look(&mut self, number: usize, now: Instant, wall: Timestamp) {
         self.with(number, now, wall, Trail::look);
         if std::mem::take(&mut self.trails[number].moved) {
-            self.moved = true;
-            self.name_all();
+            (self.moved, self.misnamed) = (true, true);
         }
         if self.trails[number].ready(now) && !self.blocked.contains(&number) {
             self.enqueue(number);
