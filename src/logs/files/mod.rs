@@ -1,7 +1,8 @@
 //! Plain files, followed through rotation, truncation and restarts, without losing a line.
 //!
 //! ```text
-//! run         the tail thread: sleeps, is woken, stops; the watcher that hints
+//! run         the tail thread: sleeps, is woken, stops; gathers hints
+//! watching    which folders the watcher hints at
 //! tailer      all paths: whose turn it is, whose lane is full
 //! trail       one path: its generations, oldest first; the states of both
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
@@ -29,6 +30,7 @@ mod tailer;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod watching;
 
 use crate::{config::settings::Filter, model::Target};
 use std::{path::PathBuf, sync::Arc};

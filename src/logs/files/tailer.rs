@@ -63,6 +63,7 @@ pub struct Tailer {
     board: Arc<Board>,
     poll: Duration,
     next_poll: Option<Instant>,
+    polled: bool,
 }
 
 impl Tailer {
@@ -113,6 +114,7 @@ impl Tailer {
             board,
             poll: POLL,
             next_poll: None,
+            polled: false,
         };
         tailer.name_all();
         tailer
@@ -140,9 +142,14 @@ impl Tailer {
         self.next_poll = None;
     }
 
-    /// Nobody tells us what happens: look at everything more often.
-    pub fn without_hints(&mut self) {
-        self.poll = POLL_UNHINTED;
+    /// Whether every path was looked at since this was last asked.
+    pub fn polled(&mut self) -> bool {
+        std::mem::take(&mut self.polled)
+    }
+
+    /// Whether somebody tells us what happens, in every folder. Where not, everything is looked at more often.
+    pub fn hints_come(&mut self, come: bool) {
+        self.poll = if come { POLL } else { POLL_UNHINTED };
     }
 
     /// A full lane has room again.
@@ -155,7 +162,7 @@ impl Tailer {
     /// Looks and reads, and says when it wants to be asked again. `now` drives all timers; `wall` dates the events.
     pub fn turn(&mut self, now: Instant, wall: Timestamp) -> Turn {
         if self.next_poll.is_none_or(|due| now >= due) {
-            self.next_poll = Some(now + self.poll);
+            (self.next_poll, self.polled) = (Some(now + self.poll), true);
             self.hinted.clear();
             // Also where a lane was full: should a wake ever get lost, this ends the wait.
             self.blocked.clear();
