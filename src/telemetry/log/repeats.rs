@@ -31,6 +31,7 @@ pub struct Repeats<W> {
 struct Said {
     since: Timestamp,
     times: u32,
+    level: Level,
     message: String,
 }
 
@@ -47,7 +48,7 @@ impl<W: Write> Repeats<W> {
     }
 
     /// Whether to say this now.
-    fn passes(&self, place: &'static str, line: Option<u32>, message: String) -> bool {
+    fn passes(&self, place: &'static str, line: Option<u32>, level: Level, message: String) -> bool {
         let now = (self.clock)();
         let mut key = DefaultHasher::new();
         (place, line, &message).hash(&mut key);
@@ -56,7 +57,7 @@ impl<W: Write> Repeats<W> {
         if said.len() == REMEMBERED && !said.contains_key(&key.finish()) {
             return true;
         }
-        let entry = said.entry(key.finish()).or_insert(Said { since: now, times: 0, message });
+        let entry = said.entry(key.finish()).or_insert(Said { since: now, times: 0, level, message });
         entry.times += 1;
         if entry.times > SAID {
             counters::LOG_LINES_REPEATED.add(1);
@@ -72,8 +73,8 @@ impl<W: Write> Repeats<W> {
                 return true;
             }
             if let Some(more) = entry.times.checked_sub(SAID).filter(|more| *more > 0) {
-                let line =
-                    format!("{}  WARN (said {more} more times within a minute) {}\n", now.rfc3339(), entry.message);
+                let (time, Said { level, message, .. }) = (now.rfc3339(), entry);
+                let line = format!("{time} {level:>5} (said {more} more times within a minute) {message}\n");
                 let _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
             }
             false
@@ -88,7 +89,8 @@ impl<S: Subscriber, W: Write + Send + 'static> Layer<S> for Repeats<W> {
         }
         let mut message = Message(String::new());
         event.record(&mut message);
-        self.passes(event.metadata().file().unwrap_or_default(), event.metadata().line(), message.0)
+        let said = event.metadata();
+        self.passes(said.file().unwrap_or_default(), said.line(), *said.level(), message.0)
     }
 }
 
