@@ -4,7 +4,7 @@
 //! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short and
 //! grew again, and what was read is not what was meant.
 use super::{
-    begun,
+    Names, begun,
     content::{self, HEAD, Marks},
     lines::{self, Begun, ENOUGH, Tail},
 };
@@ -44,16 +44,6 @@ const LASTING: u32 = 5;
 /// How much is read at once where `files` are followed.
 pub(super) fn slice(files: usize) -> u64 {
     (SHARED / (files as u64).max(1)).clamp(LEAST_SLICE, SLICE)
-}
-
-/// By what a generation is known outside: its configured path and the target that it goes to.
-#[derive(Clone, Debug)]
-pub(super) struct Names {
-    pub path: Arc<Path>,
-    /// `group:stream`.
-    pub target: Arc<str>,
-    /// Where the path led to, if it is a link.
-    pub home: Option<Arc<Path>>,
 }
 
 /// Where reading begins.
@@ -105,6 +95,8 @@ pub(super) struct Generation {
     pub seen: Stat,
     /// There may be something to read.
     pub unread: bool,
+    /// The rest, when it was last read, was a line without a line end.
+    unfinished: bool,
     /// When it was last seen to change.
     changed: Instant,
     /// When the head was last found to be as it was.
@@ -160,6 +152,7 @@ impl Generation {
             unjudged: true,
             seen: stat,
             unread: stat.size > offset,
+            unfinished: false,
             changed: now,
             head_checked: now,
             head_unchecked: false,
@@ -195,6 +188,11 @@ impl Generation {
     /// Everything that there was has been handed on.
     pub fn drained(&self) -> bool {
         !self.unread && self.seen.size <= self.offset
+    }
+
+    /// Where a line begins that has no line end yet and waits for it. Of a file that is gone from its path it is sent soon.
+    pub fn unfinished(&self) -> Option<u64> {
+        (self.unfinished && !self.unread && self.detached.is_none()).then_some(self.offset)
     }
 
     /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that it
@@ -271,6 +269,7 @@ impl Generation {
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
         self.seen = stat;
         self.unread = !all && cut.used > 0;
+        self.unfinished = all && (cut.used as u64) < there;
         self.begun = cut.begun;
         counters::EVENTS_FILTERED.add(cut.filtered);
         counters::EVENTS_SPLIT.add(cut.split);

@@ -3,8 +3,9 @@
 //! Shared by all paths: one file under two names is read once per target, and a file that was dealt with under one name
 //! is not sent again under another (`app.log.1` watched beside `app.log`, a copy that rotation made).
 use super::{
+    Names,
     content::{self, Marks},
-    generation::{Generation, Names},
+    generation::Generation,
 };
 use crate::{
     model::{FilePosition, SourceId, Timestamp},

@@ -33,7 +33,10 @@ mod trail;
 mod watching;
 
 use crate::{config::settings::Filter, model::Target};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use run::{Wake, run};
 pub use tailer::Tailer;
@@ -46,4 +49,25 @@ pub struct Watch {
     pub filter: Filter,
     /// Where a file begins that the very first look finds. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
+}
+
+/// By what a generation is known outside: its configured path and the target that it goes to.
+#[derive(Clone, Debug)]
+struct Names {
+    path: Arc<Path>,
+    /// [`Watch::target_key`].
+    target: Arc<str>,
+    /// Where the path led to, if it is a link.
+    home: Option<Arc<Path>>,
+}
+
+impl Watch {
+    /// What stands for the target in a saved position, which nobody takes apart again. No group's name holds a colon.
+    fn target_key(&self) -> String {
+        format!("{}:{}", self.target.group, self.target.stream)
+    }
+
+    fn names(&self) -> Names {
+        Names { path: Arc::from(self.path.as_path()), target: Arc::from(self.target_key()), home: None }
+    }
 }

@@ -6,7 +6,7 @@
 use super::{
     Watch, generation,
     ledger::Ledger,
-    trail::{Context, Step, Trail, target_key},
+    trail::{Context, Step, Trail},
 };
 use crate::{
     model::{Checkpoints, FilePosition, LaneWaker, Outlet, Position, SourceId, Timestamp},
@@ -80,7 +80,7 @@ impl Tailer {
         let mut seen = HashSet::new();
         let mut trails = Vec::new();
         for watch in watches {
-            if !seen.insert((watch.path.clone(), target_key(&watch))) {
+            if !seen.insert((watch.path.clone(), watch.target_key())) {
                 tracing::warn!(path = %watch.path.display(), group = watch.target.group, stream = watch.target.stream,
                     "this file is listed twice for the same target: read once only");
                 continue;
@@ -276,7 +276,7 @@ fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)
 
 /// Takes out the positions of this path and target. One without a target is anybody's.
 fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
-    let target = target_key(watch);
+    let target = watch.target_key();
     let mine = |p: &FilePosition| p.path == watch.path && (p.target == target || p.target.is_empty());
     let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| mine(p));
     *saved = others;
@@ -288,7 +288,7 @@ fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(Sourc
 fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
     let same_path = saved.iter().filter(|(_, p)| p.path == watch.path);
     let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };
-    let (path, after) = (watch.path.display(), target_key(watch));
+    let (path, after) = (watch.path.display(), watch.target_key());
     tracing::info!(%path, before, after, "the log file goes to another stream than before, from where reading stopped");
     let inherited = |p: &FilePosition| p.path == watch.path && p.target == before;
     let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| inherited(p));

@@ -34,8 +34,8 @@ mod tests;
 mod turnover;
 
 use super::{
-    Watch, content,
-    generation::{Found, Generation, Names, QUIET, open_regular},
+    Names, Watch, content,
+    generation::{Found, Generation, QUIET, open_regular},
     ledger::Ledger,
     search,
 };
@@ -135,8 +135,7 @@ pub(super) struct Trail {
 
 impl Trail {
     pub fn new(number: usize, watch: Watch, lane: mpsc::Sender<Chunk>, saved: Vec<(SourceId, FilePosition)>) -> Self {
-        let target = Arc::from(target_key(&watch));
-        let names = Names { path: Arc::from(watch.path.as_path()), target, home: None };
+        let names = watch.names();
         Self {
             number,
             watch,
@@ -320,9 +319,4 @@ impl Trail {
     fn is_attached(&self, place: Place) -> bool {
         matches!(place, Place::Queue(index) if self.attached && index + 1 == self.queue.len())
     }
-}
-
-/// What stands for a target in a saved position. No group's name holds a colon.
-pub(super) fn target_key(watch: &Watch) -> String {
-    format!("{}:{}", watch.target.group, watch.target.stream)
 }

@@ -107,8 +107,15 @@ pub(super) fn note(board: &Board, watch: &Watch, generation: &Generation) {
     board.source(generation.id, |line| {
         name(line, watch);
         line.read = generation.offset;
-        line.size = Some(generation.seen.size);
         (line.state, line.last_error) = (None, None);
+    });
+    note_rest(board, generation);
+}
+
+/// What is there and not read.
+pub(super) fn note_rest(board: &Board, generation: &Generation) {
+    board.known_source(generation.id, |line| {
+        (line.size, line.unfinished) = (Some(generation.seen.size), generation.unfinished());
     });
 }
 

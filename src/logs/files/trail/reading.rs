@@ -1,7 +1,7 @@
 //! Handing on what the generations hold: whose turn it is, one slice at a time.
 use super::{
     Context, Place, Step, Trail,
-    complaint::{note, works},
+    complaint::{note, note_rest, works},
 };
 use crate::{
     logs::files::generation::{Found, Generation},
@@ -48,6 +48,7 @@ impl Trail {
             }
             Ok(Found::Nothing) => {
                 works(cx.board, watch, generation);
+                note_rest(cx.board, generation);
                 Step::Idle
             }
             Ok(Found::Truncated) => {
