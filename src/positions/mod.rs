@@ -9,8 +9,8 @@
 //!
 //! Writes are coalesced for the sake of SD cards: the first change after a quiet time is written at once, later ones at most once
 //! a second, and without any change once a day, so that a source that is open but silent is not taken for one that is gone.
-//! A state folder that somebody removes is made again, said once. Where the disk is full or read-only, shipping goes on; the last good file stays, the board and one warning say so, a counter
-//! counts the attempts, and they go on.
+//! A state folder that somebody removes is made again, said once. Where the disk is full or read-only, shipping goes on; the last
+//! good file stays, the board and one warning say so, a counter counts the attempts, and they go on.
 //!
 //! To save another kind of source, add a variant to `model::Position`; nothing changes here.
 mod file;
@@ -24,7 +24,7 @@ pub use saver::run;
 
 use crate::{
     model::{Checkpoints, Cover, Position, SourceId, Timestamp},
-    telemetry::board::{Board, SourceState},
+    telemetry::board::Board,
 };
 use file::{Disk, Entry};
 use progress::Progress;
@@ -133,7 +133,8 @@ impl Store {
             .collect()
     }
 
-    /// Forget a finished source, and its line on the board: whoever wiped it earlier would see it come back with a late acknowledgement.
+    /// Forget a finished source, and its line on the board: whoever wiped it earlier would see it come back with a late
+    /// acknowledgement.
     fn forget(&self, known: &mut Known, id: SourceId) {
         known.remove(&id);
         self.board.forget(id);
@@ -154,10 +155,8 @@ impl Checkpoints for Store {
 
     fn open(&self, id: SourceId, start: u64, position: Position) {
         let mut known = self.known();
-        self.board.source(id, |line| {
-            line.acknowledged = start;
-            name(line, &position);
-        });
+        // Whoever opens a source has named it on the board.
+        self.board.known_source(id, |line| line.acknowledged = start);
         let source = Source { progress: Progress::at(start, position), opened: true, seen: Timestamp::now() };
         known.insert(id, source);
         drop(known);
@@ -174,17 +173,6 @@ impl Checkpoints for Store {
             drop(known);
             self.changed.notify_one();
         }
-    }
-}
-
-/// A line of the board that its source has not written to yet says at least what it is about.
-fn name(line: &mut SourceState, position: &Position) {
-    if let Position::File(file) = position
-        && line.name.is_empty()
-    {
-        line.name = file.path.display().to_string();
-        let (group, stream) = file.target.split_once(':').unwrap_or_default();
-        (line.group, line.stream) = (group.to_owned(), stream.to_owned());
     }
 }
 

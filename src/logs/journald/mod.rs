@@ -136,10 +136,7 @@ impl Reader {
             Position::File(_) => None,
         });
         let (id, last) = match saved {
-            Some((id, position)) => {
-                checkpoints.open(id, 0, Position::Journal(position.clone()));
-                (id, Some(position))
-            }
+            Some((id, position)) => (id, Some(position)),
             None => (SourceId::unique(), None),
         };
         board.source(id, |line| {
@@ -148,6 +145,9 @@ impl Reader {
             line.stream.clone_from(&options.target.stream);
             line.catching_up = true;
         });
+        if let Some(position) = &last {
+            checkpoints.open(id, 0, Position::Journal(position.clone()));
+        }
         // `send` waits by itself, so nobody has to be woken.
         let lane = outlet.lane(&options.target, &LaneWaker::new(|| {}));
         let gatherer = Gatherer::new(id, options.filter.clone(), last);

@@ -136,8 +136,9 @@ impl Trail {
     }
 
     pub(super) fn open(&self, cx: &Context<'_>, generation: &Generation) {
-        cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
+        // First its line on the board: whoever keeps positions writes there how far it is delivered.
         note(cx.board, &self.watch, generation);
+        cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
     }
 
     /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the file is
@@ -262,8 +263,8 @@ impl Trail {
             home: self.homes.first().cloned(),
         };
         let id = *self.awaited.get_or_insert_with(SourceId::unique);
-        cx.checkpoints.open(id, 0, Position::File(position));
         self.note_absence(cx, id);
+        cx.checkpoints.open(id, 0, Position::File(position));
     }
 
     /// Something else than the awaited file took its place.
