@@ -33,10 +33,10 @@ const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
 /// The first and the longest wait after a read error.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+const READ_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
-/// A rotation is over after so long, or worth another look.
-const MOMENT: Duration = Duration::from_millis(50);
+/// Where files are being renamed that is over after so long, or worth another look.
+const RENAMING_RETRY: Duration = Duration::from_millis(50);
 
 /// So many failures in a row, about ten seconds, are no passing trouble.
 const LASTING: u32 = 5;
@@ -295,18 +295,18 @@ impl Generation {
 
     /// Notes a failed look or read, and how long to leave the file alone.
     pub fn failed(&mut self, now: Instant) {
-        let wait = PATIENCE.0.saturating_mul(1 << self.failures.min(10)).min(PATIENCE.1);
+        let wait = READ_RETRY.0.saturating_mul(1 << self.failures.min(10)).min(READ_RETRY.1);
         self.failures += 1;
         self.retry = Some(now + wait);
     }
 
     /// Not to be read before a moment has passed; nothing failed.
-    pub fn wait(&mut self, now: Instant) {
-        self.retry = Some(now + MOMENT);
+    pub fn retry_soon(&mut self, now: Instant) {
+        self.retry = Some(now + RENAMING_RETRY);
     }
 
     /// Notes that the file can be read; says whether that is news.
-    pub fn works(&mut self) -> bool {
+    pub fn note_works(&mut self) -> bool {
         self.retry = None;
         std::mem::take(&mut self.failures) > 0
     }

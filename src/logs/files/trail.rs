@@ -266,7 +266,7 @@ impl Trail {
             Err(error) if search::is_still_changing(&error) => {
                 self.wait_for_calm(cx.now);
                 if let Some(generation) = self.at(place) {
-                    generation.wait(cx.now);
+                    generation.retry_soon(cx.now);
                 }
             }
             Err(error) => self.failed(cx, place, &error),

@@ -68,8 +68,9 @@ impl Cursor {
 
 /// Where a reading that continues an earlier one joins it. Sees the entries in order and says which are new.
 ///
-/// Readings begin *at* the saved cursor, not after it: the entry itself shows that nothing is missing in between. (`--after-cursor` leaves
-/// out one entry too many where the cursor's own is gone; systemd issues 30288 and 38912.)
+/// Readings begin *at* the saved cursor, not after it: the entry itself shows that nothing is missing in between.
+/// `--after-cursor` leaves out one entry too many where the cursor's own is gone
+/// (<https://github.com/systemd/systemd/issues/30288>, <https://github.com/systemd/systemd/issues/38912>).
 #[derive(Debug)]
 pub(super) struct Seam {
     after: Cursor,

@@ -32,13 +32,13 @@ use std::{
 /// The coarsest clock by which a file system dates a folder (FAT: two seconds).
 pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The least difference of two times.
-const MOMENT: Duration = Duration::from_millis(1);
+const LEAST_DIFFERENCE: Duration = Duration::from_millis(1);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
 const WORTH_COMPARING: u64 = 256;
 /// So long after a rotation it is over, and its folder is searched once more.
 const OVER: Duration = Duration::from_secs(2);
 /// A folder that is renamed in for longer than this is taken as it is.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_RENAMING: Duration = Duration::from_secs(10);
 /// The places that a link led to before are searched as well; so many are remembered.
 const HOMES: usize = 2;
 
@@ -127,7 +127,7 @@ impl Trail {
 
     /// Whether files were renamed for so long that waiting for an end is no use.
     pub(super) fn is_impatient(&self, now: Instant) -> bool {
-        self.changing.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
+        self.changing.is_some_and(|since| now.saturating_duration_since(since) >= LONGEST_RENAMING)
     }
 
     /// A search came to nothing because files are being renamed: soon again.
@@ -152,7 +152,8 @@ impl Trail {
 
     /// What a later run is to take for new, if nothing comes before.
     pub(super) fn new_since(&self, wall: Timestamp) -> Timestamp {
-        let strangers = self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(MOMENT)).max();
+        let strangers =
+            self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(LEAST_DIFFERENCE)).max();
         self.newest.max(strangers.map_or(self.newest, |after| after.min(wall)))
     }
 
