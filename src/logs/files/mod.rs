@@ -13,9 +13,10 @@
 //! content     knowing a file again by what it says      siblings        what rotated files are called
 //! ```
 //!
-//! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions (`model::Checkpoints`).
-//! It owns nothing that waits: when a lane is full the data stays in its file, whose handle is kept, also when the file is
-//! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
+//! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions
+//! (`model::Checkpoints`). It owns nothing that waits: when a lane is full the data stays in its file, whose handle is
+//! kept, also when the file is rotated away or deleted, until all of it was read. What fails is tried again at the same
+//! offset.
 //!
 //! All work is in [`Tailer::turn`], which takes the time as an argument; [`run()`] is the loop around it.
 mod begun;

@@ -1,10 +1,10 @@
-//! The tail thread: turns while there is something to read, and otherwise sleeps until the file system, a lane or the daemon
-//! speaks up, or the poll is due.
+//! The tail thread: turns while there is something to read, and otherwise sleeps until the file system, a lane or the
+//! daemon speaks up, or the poll is due.
 //!
-//! The watcher's word is only a hint: an event that is lost, or a folder that appears later, costs a few seconds, never a
-//! line. Hints are gathered by name. This thread rests after each gathering, so that a file that is written to ten thousand
-//! times a second costs some ten wakes a second and not ten thousand; the watcher's thread rests now and then, and in between
-//! takes whatever its queue holds.
+//! The watcher's word is only a hint: an event that is lost, or a folder that appears later, costs a few seconds, never
+//! a line. Hints are gathered by name. This thread rests after each gathering, so that a file that is written to ten
+//! thousand times a second costs some ten wakes a second and not ten thousand; the watcher's thread rests now and then,
+//! and in between takes whatever its queue holds.
 use super::{
     tailer::{Tailer, Turn},
     watching::Watching,
@@ -107,8 +107,8 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
 impl Hints {
     /// On the watcher's thread: notes what happened, and wakes the tail thread for the first note of a gathering.
     ///
-    /// Then it rests, so that what happens again and again adds up in the system's queue, but only once in a while: one event
-    /// a rest would let other files wait for a busy one.
+    /// Then it rests, so that what happens again and again adds up in the system's queue, but only once in a while: one
+    /// event a rest would let other files wait for a busy one.
     fn take(&self, event: notify::Result<Event>, wakes: &Sender<Wake>) {
         let (first, closed) = {
             let mut gathering = self.lock();

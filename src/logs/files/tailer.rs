@@ -1,8 +1,8 @@
-//! All watched paths under one roof: a state machine that is asked to take turns and never sleeps, so that a test can hold
-//! the clock.
+//! All watched paths under one roof: a state machine that is asked to take turns and never sleeps, so that a test can
+//! hold the clock.
 //!
-//! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices, one
-//! per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
+//! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices,
+//! one per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
 use super::{
     Watch, generation,
     ledger::Ledger,
@@ -283,8 +283,8 @@ fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(Sourc
     mine
 }
 
-/// Takes out the positions of this path under the name that its group or stream had before: another date, another host name,
-/// an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
+/// Takes out the positions of this path under the name that its group or stream had before: another date, another host
+/// name, an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
 fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
     let same_path = saved.iter().filter(|(_, p)| p.path == watch.path);
     let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };

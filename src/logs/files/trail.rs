@@ -22,8 +22,9 @@
 //! | expecting | yes | no | the same, without any generation: kept is the promise (`awaited`) that the next file begins at its beginning |
 //! | standing back | yes | no | `shadowed`: another trail reads this file for the same target, and does so no more |
 //!
-//! [`Trail::look`] moves these states, [`Trail::step`] reads. Both do nothing but repeat themselves after an error or in the
-//! middle of a rotation (`soon`): nothing later is read before what came earlier, and no generation that has unread bytes is let go.
+//! [`Trail::look`] moves these states, [`Trail::step`] reads. Both do nothing but repeat themselves after an error or
+//! in the middle of a rotation (`soon`): nothing later is read before what came earlier, and no generation that has
+//! unread bytes is let go.
 mod between;
 mod claims;
 mod complaint;

@@ -1,7 +1,7 @@
 //! Which folders are watched: those in which something may happen that concerns us, as long as they are there.
 //!
-//! A folder that cannot be watched, does not exist, or is another one than before under the same path is tried again at each
-//! poll. Until then the poll alone sees what happens there.
+//! A folder that cannot be watched, does not exist, or is another one than before under the same path is tried again at
+//! each poll. Until then the poll alone sees what happens there.
 use super::tailer::Tailer;
 use crate::platform::files::{self, FileId};
 use notify::{RecursiveMode, Watcher};
@@ -21,7 +21,8 @@ pub(super) struct Watching<W> {
     told: bool,
 }
 
-/// Which folder stands at a path: its number, and when it was made, because a new one may get the number of the one before.
+/// Which folder stands at a path: its number, and when it was made, because a new one may get the number of the one
+/// before.
 type Folder = (FileId, Option<SystemTime>);
 
 impl<W: Watcher> Watching<W> {

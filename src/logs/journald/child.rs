@@ -49,8 +49,8 @@ pub(super) enum Seek {
 
 /// The arguments of one run.
 ///
-/// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following shows only the
-/// last ten entries otherwise.
+/// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following
+/// shows only the last ten entries otherwise.
 pub(super) fn arguments(seek: &Seek, follow: bool) -> Vec<String> {
     let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
     arguments.push(match seek {
@@ -135,8 +135,8 @@ impl Output {
         matches!(self.running.out.read_buf(buffer).now_or_never(), Some(Ok(read)) if read > 0)
     }
 
-    /// The lines that it said on standard error since this was last asked, in one. A line that has no end yet waits for it, unless
-    /// it is too long.
+    /// The lines that it said on standard error since this was last asked, in one. A line that has no end yet waits for
+    /// it, unless it is too long.
     pub(super) fn words(&mut self) -> Option<String> {
         let whole = match memchr::memrchr(b'\n', &self.untold) {
             _ if self.untold.len() >= WORDS || !self.err_open => self.untold.len(),

@@ -1,5 +1,5 @@
-//! Sums up what is said again and again: the first few are written, the others counted, and the count told when their minute is
-//! over: with the next warning, or at [`Repeats::tell_all`], whichever comes first.
+//! Sums up what is said again and again: the first few are written, the others counted, and the count told when their
+//! minute is over: with the next warning, or at [`Repeats::tell_all`], whichever comes first.
 use crate::{model::Timestamp, telemetry::counters};
 use std::{
     collections::HashMap,
@@ -19,8 +19,8 @@ const SAID: u32 = 5;
 /// Different sayings that are remembered; beyond that everything passes until old ones are over.
 const REMEMBERED: usize = 256;
 
-/// A layer that stops warnings and errors that repeat. Two are the same when they come from the same place with the same message;
-/// fields may differ.
+/// A layer that stops warnings and errors that repeat. Two are the same when they come from the same place with the
+/// same message; fields may differ.
 #[derive(Clone)]
 pub struct Repeats<W> {
     out: Arc<Mutex<W>>,

@@ -1,14 +1,14 @@
 //! Generations that nobody saw at the path: finding them, and how many of them are held open.
 //!
-//! What is found is read before whatever came to the path later. A folder that is being renamed right now gives no answer;
-//! nothing later in the queue is read before it has. A while after each rotation the folder is searched once more, for what a
-//! rotation that was still going on may have hidden.
+//! What is found is read before whatever came to the path later. A folder that is being renamed right now gives no
+//! answer; nothing later in the queue is read before it has. A while after each rotation the folder is searched once
+//! more, for what a rotation that was still going on may have hidden.
 //!
-//! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they are found by
-//! their names and times once there is room.
+//! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they
+//! are found by their names and times once there is room.
 //!
-//! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the path, by number
-//! or date, is younger whatever its time; see [`Search::newest`].
+//! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the
+//! path, by number or date, is younger whatever its time; see [`Search::newest`].
 use super::{Context, Trail};
 use crate::{
     logs::files::{
@@ -70,8 +70,8 @@ pub(super) struct Again {
     since: Timestamp,
     /// A rotation came after that: since when its generations are.
     then: Option<Timestamp>,
-    /// Found to hold nothing new, as they were, when that could be told: of a short copy it cannot any more once its log was cut
-    /// short again. Kept while a search is due.
+    /// Found to hold nothing new, as they were, when that could be told: of a short copy it cannot any more once its
+    /// log was cut short again. Kept while a search is due.
     pub(super) judged: HashSet<Seen>,
 }
 
@@ -139,8 +139,8 @@ impl Trail {
         }
     }
 
-    /// Whatever is beside the path now was there before us. New is what is written from now on, by the clock of the file system,
-    /// which lags behind ours.
+    /// Whatever is beside the path now was there before us. New is what is written from now on, by the clock of the
+    /// file system, which lags behind ours.
     pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
         self.newest = cx.wall.minus(TICK);
         let (places, newest) = (self.places(), self.newest);
@@ -216,8 +216,8 @@ impl Trail {
         Ok(())
     }
 
-    /// Rotated generations that came and went between two looks take their place in the queue. Says whether there are more than
-    /// may be opened now.
+    /// Rotated generations that came and went between two looks take their place in the queue. Says whether there are
+    /// more than may be opened now.
     pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
         let (found, more) = self.between(cx, ask, &mut |_| {})?;
         self.enqueue(cx, found).map(|()| more)
@@ -248,15 +248,16 @@ impl Trail {
         Ok(())
     }
 
-    /// Another one that was renamed after those that were the last ones. Copies tell nothing: where they are made nobody is.
+    /// Another one that was renamed after those that were the last ones. Copies tell nothing: where they are made
+    /// nobody is.
     pub(super) fn meet_renamed(&mut self, generation: &Generation) {
         if !self.last.is_empty() {
             self.last.push(generation.file_id());
         }
     }
 
-    /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than may be
-    /// opened. `copies` hears of whom each known one is a copy.
+    /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than
+    /// may be opened. `copies` hears of whom each known one is a copy.
     pub(super) fn between(
         &mut self,
         cx: &Context<'_>,

@@ -1,5 +1,5 @@
-//! What the board shows of a path, and what keeps it from being read: told once, shown until it is over, and looked at again
-//! with growing patience.
+//! What the board shows of a path, and what keeps it from being read: told once, shown until it is over, and looked at
+//! again with growing patience.
 use super::{Context, Trail};
 use crate::{
     logs::files::{Watch, generation::Generation},

@@ -1,9 +1,9 @@
 //! The first look at a path: where the positions of earlier runs lead.
 //!
-//! A position is looked for, in this order: in the file at the path; in a file of the same inode under another name (it was
-//! rotated while nobody watched); in what replaced it at the path with the same content; in a copy beside it (it was copied
-//! and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then generations
-//! that nobody saw at all, then the file at the path.
+//! A position is looked for, in this order: in the file at the path; in a file of the same inode under another name (it
+//! was rotated while nobody watched); in what replaced it at the path with the same content; in a copy beside it (it
+//! was copied and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then
+//! generations that nobody saw at all, then the file at the path.
 use super::{
     Context, Trail,
     between::{Ask, TICK, Unread},
@@ -88,8 +88,8 @@ impl Trail {
         let search = Search { places: &places, newest: &[], any_name: true, anyway: self.is_impatient(cx.now) };
         let mut at_path = claims.at_path(here.as_ref())?;
         let mut elsewhere = claims.renamed(&search, &held)?;
-        // By what they are called now they tell what is younger, if the file at the path came after them and was not cut short:
-        // copies of it that were delivered may be called so too.
+        // By what they are called now they tell what is younger, if the file at the path came after them and was not
+        // cut short: copies of it that were delivered may be called so too.
         let known = |stat: &Stat| self.saved.iter().any(|(_, p)| p.identity.inode == stat.id.inode);
         let cut_short = here.as_ref().is_some_and(|(_, stat)| known(stat));
         let last = elsewhere.iter().filter(|_| !cut_short).map(|claim| claim.stat.id).collect();
@@ -103,7 +103,8 @@ impl Trail {
         let Claims { open, merged } = claims;
         self.last = if at_path.is_none() { last } else { Vec::new() };
 
-        // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after it.
+        // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after
+        // it.
         let trusted = self.saved.iter().filter(|(_, p)| p.identity.head.length == 0);
         let doubtful = open.iter().chain(trusted).filter(|(_, p)| !is_promise(p));
         let nowhere = doubtful.map(|(_, p)| p.modified).min();
@@ -209,7 +210,8 @@ impl Trail {
     }
 }
 
-/// Whether the file at the path is the one of the position. It is not if it was made later and was given the same inode.
+/// Whether the file at the path is the one of the position. It is not if it was made later and was given the same
+/// inode.
 fn is_cut_short(here: &Generation, position: &FilePosition) -> bool {
     let made = here.file().metadata().and_then(|data| data.created()).ok();
     here.file_id().inode == position.identity.inode

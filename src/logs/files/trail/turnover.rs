@@ -13,8 +13,8 @@ use crate::{
 };
 use std::{io, sync::Arc, time::Instant};
 
-/// A generation that was cut short, whose copy may be among those that wait until more files may be opened. Its position is kept
-/// until then, for whoever comes after a crash.
+/// A generation that was cut short, whose copy may be among those that wait until more files may be opened. Its
+/// position is kept until then, for whoever comes after a crash.
 #[derive(Debug)]
 pub(super) struct Owed {
     pub id: SourceId,
@@ -57,7 +57,8 @@ impl Trail {
         let taken = self.take_up_between(cx, Ask { since, at_most: room, again: false }).and_then(|more| {
             let moved_on = cx.ledger.holder(&self.names.target, stat.id).is_some();
             if more || moved_on {
-                // It was rotated away itself meanwhile, and found in its turn; or others come first, and it will be found.
+                // It was rotated away itself meanwhile, and found in its turn; or others come first, and it will be
+                // found.
                 return Ok(None);
             }
             let known = cx.ledger.known(&self.names, &file, &stat)?;
@@ -141,8 +142,8 @@ impl Trail {
         cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
     }
 
-    /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the file is
-    /// read from its beginning as another generation.
+    /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the
+    /// file is read from its beginning as another generation.
     pub(super) fn begin_anew(&mut self, cx: &mut Context<'_>, place: Place) -> io::Result<()> {
         let attached = self.is_attached(place);
         let Some(old) = self.at(place) else { return Ok(()) };
@@ -223,9 +224,9 @@ impl Trail {
         }
     }
 
-    /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that was
-    /// rotated away still has a name; its successor is another file even if it begins alike. So is a short one: sending it again
-    /// costs little, and logs often begin alike.
+    /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that
+    /// was rotated away still has a name; its successor is another file even if it begins alike. So is a short one:
+    /// sending it again costs little, and logs often begin alike.
     pub(super) fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
         let telling = content::is_telling(done.position().identity.head);
         let replaced = self.attached && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
