@@ -86,7 +86,7 @@ impl Trail {
     /// The path, and the files that it and its saved positions led to as a link.
     pub(in crate::logs::files) fn places(&self) -> Vec<PathBuf> {
         let mut places = vec![self.watch.path.clone()];
-        let saved = self.saved.iter().filter_map(|(_, position)| position.home.as_ref());
+        let saved = self.saved().iter().filter_map(|(_, position)| position.home.as_ref());
         for home in self.homes.iter().chain(saved) {
             if !places.contains(home) {
                 places.push(home.clone());
@@ -225,8 +225,8 @@ impl Trail {
 
     /// As [`Self::take_up_between`], before the file that is at the path.
     pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
-        let attached = self.attached;
-        let Some(last) = self.queue.pop_back_if(|_| attached) else { return self.take_up_between(cx, ask) };
+        let following = self.is_following();
+        let Some(last) = self.queue.pop_back_if(|_| following) else { return self.take_up_between(cx, ask) };
         let found = self.between(cx, ask, &mut |_| {});
         let is_there = files::stat(&self.watch.path).is_ok_and(|stat| stat.id == last.file_id());
         let taken = match found {

@@ -1,7 +1,7 @@
 //! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
 //!
 //! Old before new: whatever is found takes its place in the queue before the file that is at the path now.
-use super::{Context, Place, Trail, between::Ask, complaint::note};
+use super::{Context, Place, Stand, Trail, between::Ask, complaint::note};
 use crate::{
     logs::files::{
         content,
@@ -32,12 +32,12 @@ impl Trail {
             if holder == self.number {
                 self.come_back(stat.id);
             } else {
-                self.shadow(stat.id);
+                self.stand_aside(stat.id);
             }
             self.recovered(cx);
             return Ok(());
         }
-        self.shadowed = None;
+        self.stand_aside_no_more();
         self.meet_home();
         let room = self.room(cx);
         if room == 0 {
@@ -83,7 +83,7 @@ impl Trail {
             }
             Err(error) => return Err(("cannot read the log file", error)),
         }
-        self.attached = true;
+        self.stand = Stand::Following;
         self.newest = stat.modified.into();
         self.forget_awaited(cx);
         self.recovered(cx);
@@ -100,22 +100,31 @@ impl Trail {
         if let Some(mut generation) = back {
             generation.detached = None;
             self.queue.push_back(generation);
-            self.attached = true;
+            self.stand = Stand::Following;
         }
     }
 
-    fn shadow(&mut self, id: FileId) {
-        if self.shadowed != Some(id) {
+    fn stand_aside(&mut self, id: FileId) {
+        if self.stand != Stand::Aside(id) {
             let (path, target) = (self.watch.path.display(), &self.names.target);
             tracing::warn!(%path, %target, "this file is already read for the same target under another path: read once only");
-            self.shadowed = Some(id);
+            self.stand = Stand::Aside(id);
+        }
+    }
+
+    pub(super) fn stand_aside_no_more(&mut self) {
+        if matches!(self.stand, Stand::Aside(_)) {
+            self.stand = Stand::Without;
         }
     }
 
     /// The file is gone from its path. Says whether that is news.
     pub(super) fn detach(&mut self, now: Instant) -> bool {
-        let was = std::mem::take(&mut self.attached);
-        if was && let Some(last) = self.queue.back_mut() {
+        if !self.is_following() {
+            return false;
+        }
+        self.stand = Stand::Without;
+        if let Some(last) = self.queue.back_mut() {
             last.detached = Some(now);
             self.last = vec![last.file_id()];
             let (path, offset) = (self.watch.path.display(), last.offset);
@@ -126,7 +135,7 @@ impl Trail {
                 tracing::info!(%path, offset, "the log file was rotated away; reading it to its end");
             }
         }
-        was
+        true
     }
 
     /// A generation becomes the last in the queue, and whoever keeps positions hears of it.
@@ -229,7 +238,8 @@ impl Trail {
     /// sending it again costs little, and logs often begin alike.
     pub(super) fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
         let telling = content::is_telling(done.position().identity.head);
-        let replaced = self.attached && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
+        let replaced =
+            self.is_following() && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
         let Some(next) = self.queue.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
         let (old, file) = (next.id, next.file().clone());
         let stat = files::stat_open(&file)?;
@@ -247,7 +257,7 @@ impl Trail {
     /// The first look found no file: whatever comes is new.
     pub(super) fn await_first(&mut self, cx: &Context<'_>) {
         self.begin_here(cx);
-        self.started = true;
+        self.first_look = None;
         self.await_next(cx);
     }
 
