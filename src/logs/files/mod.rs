@@ -8,7 +8,7 @@
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
 //! generation  one file: an open handle and an offset    lines           bytes to events
-//! ledger      who reads which file, what was read       search          rotated files beside a log, in the middle of a rotation
+//! ledger      who reads which file, what was read       search          rotated files beside a log, amid a rotation
 //! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
 //! ```

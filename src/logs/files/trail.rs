@@ -2,17 +2,17 @@
 //!
 //! A generation is one file, held open. It counts as at its end when it is `drained`, and is in one of these states:
 //!
-//! - At the path: last in `queue`, and read when all before it are at their end. It is rotated when another file or none
-//!   is there.
+//! - At the path: last in `queue`, and read when all before it are at their end. It is rotated when another file or
+//!   none is there.
 //! - Rotated, or deleted: in `queue`, and read in its turn, from the front; a last line without an end after 5 quiet
 //!   seconds. It is late when it is at its end and another one follows. Deleted, at its end, quiet, and with none that
 //!   follows, it is finished.
-//! - Late: in `late`, and read whenever its writer, slow to change over, adds to it. It is finished when it was quiet for
-//!   60 seconds, or for 5 where no more files may be opened. Back at the path, it is there.
+//! - Late: in `late`, and read whenever its writer, slow to change over, adds to it. It is finished when it was quiet
+//!   for 60 seconds, or for 5 where no more files may be opened. Back at the path, it is there.
 //! - Cut short, in either: at once the same file is another generation, from its beginning. What was not read of one at
 //!   the path is read from a copy, which is queued before it.
-//! - Failing, in either: read again and again, with pauses, until that works. At the front for long, it is late, so that
-//!   others get their turn.
+//! - Failing, in either: read again and again, with pauses, until that works. At the front for long, it is late, so
+//!   that others get their turn.
 //! - Finished: let go. The ledger knows it by what it said.
 //!
 //! A trail, which is all of that for one path, is in one of these:
@@ -22,10 +22,10 @@
 //! - Waiting for the folder of a saved position (`first_look`).
 //! - Following ([`Stand::Following`]), until another file or none is at the path. Another one: [`turnover`] queues what
 //!   was rotated in between ([`between`]), then that one.
-//! - Without a file ([`Stand::Without`]), until one is at the path. Its last generation stays in `queue`; what was rotated
-//!   meanwhile is found by name.
-//! - Expecting ([`Stand::Without`], `awaited`): the same, without any generation. Kept is the promise that the next file
-//!   begins at its beginning.
+//! - Without a file ([`Stand::Without`]), until one is at the path. Its last generation stays in `queue`; what was
+//!   rotated meanwhile is found by name.
+//! - Expecting ([`Stand::Without`], `awaited`): the same, without any generation. Kept is the promise that the next
+//!   file begins at its beginning.
 //! - Standing aside ([`Stand::Aside`]), until the other trail reads the file at the path no more.
 //!
 //! [`Trail::look`] moves these states, [`Trail::step`] reads. Both do nothing but repeat themselves after an error or

@@ -9,7 +9,7 @@
 //! | nothing is saved | the running boot from its beginning, to the end; then what comes |
 //! | a position is saved | every boot from that entry on, to the end; then what comes |
 //! | the saved entry is vacuumed | what is left of its sequence; `JOURNAL_GAPS`, one warning |
-//! | the journal began anew | what is later by boot or clock, then the whole running boot; `JOURNAL_GAPS`, one warning |
+//! | the journal began anew | what is later by boot or clock, then the whole running boot; the same |
 //!
 //! Catching up and following are two runs of journalctl, because from systemd 250 on `--follow` implies `--boot`, and
 //! only from 258 on `--boot=all` takes that back: following alone would pass over the end of the boot before. While we
