@@ -6,14 +6,13 @@
 use super::DaemonError;
 use crate::{
     model::SourceId,
-    platform::files,
     telemetry::{
         board::{Board, Page, SourceState},
         counters,
     },
 };
-use std::{collections::BTreeMap, path::Path, time::Duration};
-use tokio::time::{Instant, sleep, timeout};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::time::{Instant, sleep};
 
 /// The longest time that a round waits without any progress. Longer than the back-off after a call or two that failed, and short
 /// enough for a timer or a script that runs one round after the other.
@@ -25,10 +24,6 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Looks in a row that must find nothing left to do.
 const QUIET: u32 = 2;
 
-/// No unfinished line is longer: what passes it is sent in parts.
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>
-const LONGEST_LINE: u64 = 1 << 20;
-
 /// Ends when the round is done.
 ///
 /// # Errors
@@ -37,7 +32,6 @@ pub async fn finished(board: &Board, metrics: bool) -> Result<(), DaemonError> {
     let mut round = Round::new(metrics);
     loop {
         sleep(LOOK).await;
-        round.unfinished = unfinished_lines(board.read()).await;
         if let Some(end) = round.look(&board.read(), Sent::so_far()) {
             let page = board.read();
             if end.is_ok() {
@@ -74,14 +68,11 @@ struct Round {
     since: Instant,
     /// Up to where each source is to be delivered.
     goals: BTreeMap<SourceId, u64>,
-    /// Files whose rest is a line without an end, and where that begins.
-    unfinished: BTreeMap<SourceId, u64>,
 }
 
 impl Round {
     fn new(metrics: bool) -> Self {
-        let (goals, unfinished) = (BTreeMap::new(), BTreeMap::new());
-        Self { metrics, quiet: 0, progress: 0, since: Instant::now(), goals, unfinished }
+        Self { metrics, quiet: 0, progress: 0, since: Instant::now(), goals: BTreeMap::new() }
     }
 
     fn look(&mut self, page: &Page, sent: Sent) -> Option<Result<(), DaemonError>> {
@@ -109,15 +100,15 @@ impl Round {
             return true;
         }
         let goal = *self.goals.entry(id).or_insert(source.size.unwrap_or(source.read));
-        let rest_has_no_end = self.unfinished.get(&id).is_some_and(|from| *from <= source.acknowledged);
+        let rest_has_no_end = source.unfinished.is_some_and(|from| from <= source.acknowledged);
         source.acknowledged < goal && !rest_has_no_end
     }
 
     /// What stays where it is.
     fn tell(&self, page: &Page) {
         for (id, source) in &page.sources {
-            let (Some(goal), Some(from)) = (self.goals.get(id), self.unfinished.get(id)) else { continue };
-            if let Some(bytes) = goal.checked_sub(*from).filter(|bytes| *bytes > 0) {
+            let (Some(goal), Some(from)) = (self.goals.get(id), source.unfinished) else { continue };
+            if let Some(bytes) = goal.checked_sub(from).filter(|bytes| *bytes > 0) {
                 tracing::warn!(
                     path = source.name,
                     bytes,
@@ -126,38 +117,6 @@ impl Round {
             }
         }
     }
-}
-
-/// The files of which everything is delivered but a line without an end, and where that begins.
-async fn unfinished_lines(page: Page) -> BTreeMap<SourceId, u64> {
-    let candidates: Vec<_> = page
-        .sources
-        .into_iter()
-        .filter(|(_, s)| s.size.is_some_and(|size| size > s.acknowledged && size - s.acknowledged <= LONGEST_LINE))
-        .filter(|(_, s)| s.read == s.acknowledged)
-        .collect();
-    if candidates.is_empty() {
-        return BTreeMap::new();
-    }
-    let look = tokio::task::spawn_blocking(move || {
-        let unfinished = candidates.into_iter().filter(|(_, s)| is_unfinished(Path::new(&s.name), s.acknowledged));
-        unfinished.map(|(id, s)| (id, s.acknowledged)).collect()
-    });
-    // A mount that does not answer tells nothing: then the round is given up when it stalls.
-    timeout(STALLED / 3, look).await.ok().and_then(Result::ok).unwrap_or_default()
-}
-
-/// Whether the file goes on behind `from`, but without a line end.
-fn is_unfinished(path: &Path, from: u64) -> bool {
-    let read = || {
-        let file = files::open(path)?;
-        let rest = files::stat_open(&file)?.size.saturating_sub(from);
-        let mut bytes = vec![0; usize::try_from(rest.min(LONGEST_LINE)).unwrap_or(0)];
-        let length = files::read_at(&file, &mut bytes, from)?;
-        bytes.truncate(length);
-        Ok::<_, std::io::Error>(bytes)
-    };
-    read().is_ok_and(|rest| !rest.is_empty() && memchr::memchr(b'\n', &rest).is_none())
 }
 
 /// A round that had to leave a log out is no success; a file that does not exist yet has nothing to leave out.
@@ -234,22 +193,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_last_line_without_an_end_does_not_hold_up_the_round() {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), "one\ntwo\nthr").expect("written");
-        let (board, id) = (Board::default(), SourceId::unique());
-        let delivered = |upto| {
+        let (mut round, id, board) = (Round::new(false), SourceId::unique(), Board::default());
+        let delivered = |upto, unfinished| {
             board.source(id, |s| {
-                s.name = file.path().display().to_string();
-                (s.size, s.read, s.acknowledged) = (Some(11), upto, upto);
+                (s.size, s.read, s.acknowledged, s.unfinished) = (Some(11), upto, upto, unfinished);
             });
         };
-        delivered(4);
-        assert!(unfinished_lines(board.read()).await.is_empty(), "another line ends");
+        for (upto, unfinished) in [(4, None), (4, Some(8)), (8, None)] {
+            delivered(upto, unfinished);
+            for _ in 0..QUIET {
+                assert!(round.look(&board.read(), NOTHING).is_none(), "another line is to come");
+            }
+        }
         let begun = Instant::now();
-        delivered(8);
+        delivered(8, Some(8));
         finished(&board, false).await.expect("all that ends in a line end is delivered");
         assert!(begun.elapsed() < STALLED);
-        assert!(!is_unfinished(file.path(), 11) && !is_unfinished(Path::new("/no/such/file"), 0));
     }
 
     #[tokio::test(start_paused = true)]

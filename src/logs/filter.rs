@@ -3,7 +3,8 @@
 //! Patterns are searched anywhere in the event, on bytes: a line that is not UTF-8 is judged like any other.
 use crate::config::settings::{Filter, FilterKind};
 
-/// Whether the event is sent: it matches any include pattern (if there are any), no exclude pattern, and obeys every rule.
+/// Whether the event is sent: it matches any include pattern (if there are any), no exclude pattern, and obeys every
+/// rule.
 pub fn passes(filter: &Filter, event: &[u8]) -> bool {
     let Filter { include_patterns, exclude_patterns, rules } = filter;
     (include_patterns.is_empty() || include_patterns.iter().any(|p| p.is_match(event)))

@@ -1,10 +1,12 @@
-//! `positions.json` and its previous generation: how they look, and how they are replaced without a moment in which no good one exists.
+//! `positions.json` and its previous generation: how they look, and how they are replaced without a moment in which no
+//! good one exists.
 //!
 //! ```text
 //! {"version":1,"crc32":"89abcdef","content":{"sources":[{"seen":1769903999999,"position":{"file":{...}}}]}}
 //! ```
 //!
-//! The checksum covers the version and the bytes of `content` as they stand. Steps of a write, and what a start finds after a crash in between:
+//! The checksum covers the version and the bytes of `content` as they stand. Steps of a write, and what a start finds
+//! after a crash in between:
 //!
 //! | step | what a start finds |
 //! |---|---|
@@ -74,8 +76,8 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Read the newest good generation. That no other process works here is the business of the daemon, which has locked
-    /// the state folder.
+    /// Read the newest good generation. That no other process works here is the business of the daemon, which has
+    /// locked the state folder.
     pub(super) fn open(folder: &Path) -> Result<(Self, Vec<Entry>), PositionsError> {
         disk::private_folder(folder)
             .map_err(|source| PositionsError::Unwritable { folder: folder.to_owned(), source })?;

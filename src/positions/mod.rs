@@ -1,16 +1,19 @@
 //! Checkpoints of what can be read again: how far each file and the journal have been delivered, in one small file.
 //!
-//! Owned here: which covers of a source join up ([`progress`]), the file and its two generations ([`mod@file`]), and when it is
-//! written ([`run`]). Left to others: what a position means (`logs`), when a cover is true (`publish`), who spawns (`daemon`).
+//! Owned here: which covers of a source join up ([`progress`]), the file and its two generations ([`mod@file`]), and
+//! when it is written ([`run`]). Left to others: what a position means (`logs`), when a cover is true (`publish`), who
+//! spawns (`daemon`).
 //!
 //! Only a contiguous acknowledged prefix is ever saved, and only after the service has the events. So a crash costs
-//! duplicates, never lines: what was acknowledged since the last write (at most about a second of events) and what was in
-//! flight is sent again. A power cut that loses the last write costs one write more: the generation before it is used.
+//! duplicates, never lines: what was acknowledged since the last write (at most about a second of events) and what was
+//! in flight is sent again. A power cut that loses the last write costs one write more: the generation before it is
+//! used.
 //!
-//! Writes are coalesced for the sake of SD cards: the first change after a quiet time is written at once, later ones at most once
-//! a second, and without any change once a day, so that a source that is open but silent is not taken for one that is gone.
-//! A state folder that somebody removes is made again, said once. Where the disk is full or read-only, shipping goes on; the last good file stays, the board and one warning say so, a counter
-//! counts the attempts, and they go on.
+//! Writes are coalesced for the sake of SD cards: the first change after a quiet time is written at once, later ones at
+//! most once a second, and without any change once a day, so that a source that is open but silent is not taken for one
+//! that is gone. A state folder that somebody removes is made again, said once. Where the disk is full or read-only,
+//! shipping goes on; the last good file stays, the board and one warning say so, a counter counts the attempts, and
+//! they go on.
 //!
 //! To save another kind of source, add a variant to `model::Position`; nothing changes here.
 mod file;
@@ -24,7 +27,7 @@ pub use saver::run;
 
 use crate::{
     model::{Checkpoints, Cover, Position, SourceId, Timestamp},
-    telemetry::board::{Board, SourceState},
+    telemetry::board::Board,
 };
 use file::{Disk, Entry};
 use progress::Progress;
@@ -37,8 +40,8 @@ use std::{
 use tokio::sync::Notify;
 
 /// How long the position of a source that nobody opens is kept. CloudWatch Logs takes no event older than 14 days
-/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>); twice that and some more
-/// outlives a volume that is unmounted for a while.
+/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>); twice that and some
+/// more outlives a volume that is unmounted for a while.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The keeper of positions. All methods return at once; only [`run`] and [`Store::save_now`] touch the disk.
@@ -62,8 +65,8 @@ struct Source {
 impl Store {
     /// Take over the positions in `folder` (created when it is missing) for the life of this process.
     ///
-    /// A torn current file is replaced by the previous generation, with a warning. When both are unusable they are kept under
-    /// another name, an error is logged, and every source starts as if seen for the first time.
+    /// A torn current file is replaced by the previous generation, with a warning. When both are unusable they are kept
+    /// under another name, an error is logged, and every source starts as if seen for the first time.
     ///
     /// # Errors
     /// The file was written by a newer version, or cannot be read at all.
@@ -91,8 +94,8 @@ impl Store {
         Ok(Arc::new(store))
     }
 
-    /// These covers are delivered: move each source forward over what is now contiguous. Covers may come in any order, more than
-    /// once, and after their source is forgotten.
+    /// These covers are delivered: move each source forward over what is now contiguous. Covers may come in any order,
+    /// more than once, and after their source is forgotten.
     pub fn acknowledge(&self, covers: &[Cover]) {
         let mut moved = Vec::new();
         let mut known = self.known();
@@ -133,7 +136,8 @@ impl Store {
             .collect()
     }
 
-    /// Forget a finished source, and its line on the board: whoever wiped it earlier would see it come back with a late acknowledgement.
+    /// Forget a finished source, and its line on the board: whoever wiped it earlier would see it come back with a late
+    /// acknowledgement.
     fn forget(&self, known: &mut Known, id: SourceId) {
         known.remove(&id);
         self.board.forget(id);
@@ -154,10 +158,8 @@ impl Checkpoints for Store {
 
     fn open(&self, id: SourceId, start: u64, position: Position) {
         let mut known = self.known();
-        self.board.source(id, |line| {
-            line.acknowledged = start;
-            name(line, &position);
-        });
+        // Whoever opens a source has named it on the board.
+        self.board.known_source(id, |line| line.acknowledged = start);
         let source = Source { progress: Progress::at(start, position), opened: true, seen: Timestamp::now() };
         known.insert(id, source);
         drop(known);
@@ -174,17 +176,6 @@ impl Checkpoints for Store {
             drop(known);
             self.changed.notify_one();
         }
-    }
-}
-
-/// A line of the board that its source has not written to yet says at least what it is about.
-fn name(line: &mut SourceState, position: &Position) {
-    if let Position::File(file) = position
-        && line.name.is_empty()
-    {
-        line.name = file.path.display().to_string();
-        let (group, stream) = file.target.split_once(':').unwrap_or_default();
-        (line.group, line.stream) = (group.to_owned(), stream.to_owned());
     }
 }
 

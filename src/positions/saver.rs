@@ -18,8 +18,8 @@ const REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
 /// The line on the board.
 const LINE: &str = "positions";
 
-/// Writes the positions whenever they have changed, until told to stop; then once more. The daemon stops it after the publishers,
-/// so that the last write holds what they acknowledged last.
+/// Writes the positions whenever they have changed, until told to stop; then once more. It may be stopped while events
+/// are still being delivered: whoever waits for those calls [`Store::save_now`] after the last of them.
 pub async fn run(store: Arc<Store>, stop: CancellationToken) {
     let mut pause = PAUSE;
     let mut refresh = Instant::now() + REFRESH;
@@ -57,7 +57,8 @@ impl Store {
         })
     }
 
-    /// Blocks. One write at a time; each takes its snapshot only when it is its turn, so an older one never replaces a newer one.
+    /// Blocks. One write at a time; each takes its snapshot only when it is its turn, so an older one never replaces a
+    /// newer one.
     pub(super) fn save(&self, now: Timestamp) -> Result<(), PositionsError> {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let entries = self.snapshot(now);

@@ -88,6 +88,7 @@ fn a_gap_holds_the_position_back_until_it_is_filled() {
     let board = Arc::new(Board::default());
     let store = Store::open(folder.path(), Arc::clone(&board)).expect("opens");
     let id = SourceId::unique();
+    board.source(id, |_| {});
     store.open(id, 0, at(0));
     store.acknowledge(&[cover(id, 20, 30), cover(id, 10, 20)]);
     assert_eq!(offset(&store.snapshot(Timestamp::now())[0].position), 0);
@@ -104,11 +105,13 @@ fn no_line_of_the_board_is_without_a_name() {
     let store = Store::open(folder.path(), Arc::clone(&board)).expect("opens");
     let id = SourceId::unique();
     store.open(id, 0, at(0));
-    let line = board.read().sources[&id].clone();
-    assert_eq!((line.name.as_str(), line.group.as_str(), line.stream.as_str()), ("/var/log/app.log", "g", "s"));
+    assert!(board.read().sources.is_empty(), "its source makes it, with a name");
+    board.source(id, |line| line.name = "app.log".into());
+    store.open(id, 5, at(5));
+    assert_eq!(board.read().sources[&id].acknowledged, 5);
     // Its source has let go of it before all was acknowledged.
     board.forget(id);
-    store.acknowledge(&[cover(id, 0, 10)]);
+    store.acknowledge(&[cover(id, 5, 10)]);
     assert!(board.read().sources.is_empty());
 }
 

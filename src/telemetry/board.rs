@@ -29,6 +29,10 @@ pub struct SourceState {
     pub acknowledged: u64,
     /// Units that exist as far as is known; `None` where that cannot be known.
     pub size: Option<u64>,
+    /// Up to here everything was read; the rest is a line without a line end, which stays until it gets one. For who waits for
+    /// all to be delivered.
+    #[serde(skip)]
+    pub unfinished: Option<u64>,
     /// Why nothing is read, where that is no error: `does not exist yet`.
     pub state: Option<String>,
     pub last_error: Option<String>,

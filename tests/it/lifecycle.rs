@@ -135,6 +135,8 @@ async fn one_round_delivers_whole_lines_and_says_what_stays() {
     let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
     assert!(output.status.success());
     assert_eq!(aws.messages("app.log"), ["one", "two", "half a line"]);
+    let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
+    assert!(output.status.success(), "what an earlier round delivered is not waited for");
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Beginning in the middle of a line: where the line begins, and how the filter judged it.
 //!
-//! A position stands within a line when a part of one that is too long was delivered, or the end of a rotated file that had
-//! no line end. What follows shares the fate of the line's beginning, also in another run: the beginning is read again from
-//! the file and judged as it was. It is looked for however far it is, in blocks, and only where there is a filter.
+//! A position stands within a line when a part of one that is too long was delivered, or the end of a rotated file that
+//! had no line end. What follows shares the fate of the line's beginning, also in another run: the beginning is read
+//! again from the file and judged as it was. It is looked for however far it is, in blocks, and only where there is a
+//! filter.
 use super::{
     content,
     lines::{Begun, ENOUGH},

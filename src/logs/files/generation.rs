@@ -1,10 +1,10 @@
 //! One generation of a file: an open handle, how far it was handed on, and what proves that it is still the same file.
 //!
 //! Data is read from the last line end on, so an unfinished line costs nothing but reading it again; no bytes are kept
-//! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short and
-//! grew again, and what was read is not what was meant.
+//! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short
+//! and grew again, and what was read is not what was meant.
 use super::{
-    begun,
+    Names, begun,
     content::{self, HEAD, Marks},
     lines::{self, Begun, ENOUGH, Tail},
 };
@@ -27,33 +27,21 @@ pub(super) const SLICE: u64 = 256 * 1024;
 /// Many files share so much, so that what waits in their lanes stays small, but none gets less than `LEAST_SLICE`.
 const SHARED: u64 = 4 * 1024 * 1024;
 const LEAST_SLICE: u64 = 16 * 1024;
-/// So long after its head was checked the head of a growing file is not read again by reads of the rest. Looks come no more
-/// often while a file is written to, and each one checks.
+/// So long after its head was checked the head of a growing file is not read again by reads of the rest. Looks come no
+/// more often while a file is written to, and each one checks.
 const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
 /// The first and the longest wait after a read error.
-const PATIENCE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
-
-/// A rotation is over after so long, or worth another look.
-const MOMENT: Duration = Duration::from_millis(50);
-
+const READ_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+/// Where files are being renamed that is over after so long, or worth another look.
+const RENAMING_RETRY: Duration = Duration::from_millis(50);
 /// So many failures in a row, about ten seconds, are no passing trouble.
 const LASTING: u32 = 5;
 
 /// How much is read at once where `files` are followed.
 pub(super) fn slice(files: usize) -> u64 {
     (SHARED / (files as u64).max(1)).clamp(LEAST_SLICE, SLICE)
-}
-
-/// By what a generation is known outside: its configured path and the target that it goes to.
-#[derive(Clone, Debug)]
-pub(super) struct Names {
-    pub path: Arc<Path>,
-    /// `group:stream`.
-    pub target: Arc<str>,
-    /// Where the path led to, if it is a link.
-    pub home: Option<Arc<Path>>,
 }
 
 /// Where reading begins.
@@ -105,6 +93,8 @@ pub(super) struct Generation {
     pub seen: Stat,
     /// There may be something to read.
     pub unread: bool,
+    /// The rest, when it was last read, was a line without a line end.
+    unfinished: bool,
     /// When it was last seen to change.
     changed: Instant,
     /// When the head was last found to be as it was.
@@ -160,6 +150,7 @@ impl Generation {
             unjudged: true,
             seen: stat,
             unread: stat.size > offset,
+            unfinished: false,
             changed: now,
             head_checked: now,
             head_unchecked: false,
@@ -197,8 +188,14 @@ impl Generation {
         !self.unread && self.seen.size <= self.offset
     }
 
-    /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that it
-    /// ever said. It may have been filled, copied and cut short in between.
+    /// Where a line begins that has no line end yet and waits for it. Of a file that is gone from its path it is sent
+    /// soon.
+    pub fn unfinished(&self) -> Option<u64> {
+        (self.unfinished && !self.unread && self.detached.is_none()).then_some(self.offset)
+    }
+
+    /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that
+    /// it ever said. It may have been filled, copied and cut short in between.
     pub fn was_empty(&self) -> bool {
         self.seen.size == 0
     }
@@ -243,7 +240,8 @@ impl Generation {
         Ok(Found::Nothing)
     }
 
-    /// Reads the next `slice` bytes, more where a line is longer. An error leaves everything as it was, for another try.
+    /// Reads the next `slice` bytes, more where a line is longer. An error leaves everything as it was, for another
+    /// try.
     pub fn read(&mut self, filter: &Filter, slice: u64, now: Instant, wall: Timestamp) -> io::Result<Found> {
         let stat = files::stat_open(&self.file)?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
@@ -271,6 +269,7 @@ impl Generation {
         let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
         self.seen = stat;
         self.unread = !all && cut.used > 0;
+        self.unfinished = all && (cut.used as u64) < there;
         self.begun = cut.begun;
         counters::EVENTS_FILTERED.add(cut.filtered);
         counters::EVENTS_SPLIT.add(cut.split);
@@ -296,18 +295,18 @@ impl Generation {
 
     /// Notes a failed look or read, and how long to leave the file alone.
     pub fn failed(&mut self, now: Instant) {
-        let wait = PATIENCE.0.saturating_mul(1 << self.failures.min(10)).min(PATIENCE.1);
+        let wait = READ_RETRY.0.saturating_mul(1 << self.failures.min(10)).min(READ_RETRY.1);
         self.failures += 1;
         self.retry = Some(now + wait);
     }
 
     /// Not to be read before a moment has passed; nothing failed.
-    pub fn wait(&mut self, now: Instant) {
-        self.retry = Some(now + MOMENT);
+    pub fn retry_soon(&mut self, now: Instant) {
+        self.retry = Some(now + RENAMING_RETRY);
     }
 
     /// Notes that the file can be read; says whether that is news.
-    pub fn works(&mut self) -> bool {
+    pub fn note_works(&mut self) -> bool {
         self.retry = None;
         std::mem::take(&mut self.failures) > 0
     }
@@ -359,8 +358,9 @@ impl Generation {
         Chunk { source: self.id, text, events: cut.events, timed_by: TimedBy::Reader, from, to, anchor, end }
     }
 
-    /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`. Lines of one
-    /// length may well say the same there: the head tells, which is always asked when hardly anything was read yet.
+    /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`.
+    /// Lines of one length may well say the same there: the head tells, which is always asked when hardly anything was
+    /// read yet.
     fn is_same(&mut self, size: u64, check: Check, now: Instant) -> io::Result<bool> {
         if size < self.offset {
             return Ok(false);

@@ -3,8 +3,9 @@
 //! Shared by all paths: one file under two names is read once per target, and a file that was dealt with under one name
 //! is not sent again under another (`app.log.1` watched beside `app.log`, a copy that rotation made).
 use super::{
+    Names,
     content::{self, Marks},
-    generation::{Generation, Names},
+    generation::Generation,
 };
 use crate::{
     model::{FilePosition, SourceId, Timestamp},
@@ -94,8 +95,9 @@ impl Ledger {
 
     /// What is known of a file that nobody holds.
     ///
-    /// It is known when it is a file that was read, or says what a file said that has been cut short since. Short logs often
-    /// begin alike: those are believed only when nothing was written since, or when the copy is looked for at this moment.
+    /// It is known when it is a file that was read, or says what a file said that has been cut short since. Short logs
+    /// often begin alike: those are believed only when nothing was written since, or when the copy is looked for at
+    /// this moment.
     pub fn known(&self, names: &Names, file: &File, stat: &Stat) -> io::Result<Option<Known>> {
         let mut newest = true;
         for Finished { id, position, marks, truncated } in self.done.iter().rev() {

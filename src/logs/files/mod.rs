@@ -1,20 +1,22 @@
 //! Plain files, followed through rotation, truncation and restarts, without losing a line.
 //!
 //! ```text
-//! run         the tail thread: sleeps, is woken, stops; the watcher that hints
+//! run         the tail thread: sleeps, is woken, stops; gathers hints
+//! watching    which folders the watcher hints at
 //! tailer      all paths: whose turn it is, whose lane is full
 //! trail       one path: its generations, oldest first; the states of both
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
 //! generation  one file: an open handle and an offset    lines           bytes to events
-//! ledger      who reads which file, what was read       search          rotated files beside a log, in the middle of a rotation
+//! ledger      who reads which file, what was read       search          rotated files beside a log, amid a rotation
 //! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
 //! ```
 //!
-//! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions (`model::Checkpoints`).
-//! It owns nothing that waits: when a lane is full the data stays in its file, whose handle is kept, also when the file is
-//! rotated away or deleted, until all of it was read. What fails is tried again at the same offset.
+//! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions
+//! (`model::Checkpoints`). It owns nothing that waits: when a lane is full the data stays in its file, whose handle is
+//! kept, also when the file is rotated away or deleted, until all of it was read. What fails is tried again at the same
+//! offset.
 //!
 //! All work is in [`Tailer::turn`], which takes the time as an argument; [`run()`] is the loop around it.
 mod begun;
@@ -29,9 +31,13 @@ mod tailer;
 #[cfg(test)]
 mod tests;
 mod trail;
+mod watching;
 
 use crate::{config::settings::Filter, model::Target};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 pub use run::{Wake, run};
 pub use tailer::Tailer;
@@ -44,4 +50,25 @@ pub struct Watch {
     pub filter: Filter,
     /// Where a file begins that the very first look finds. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
+}
+
+/// By what a generation is known outside: its configured path and the target that it goes to.
+#[derive(Clone, Debug)]
+struct Names {
+    path: Arc<Path>,
+    /// [`Watch::target_key`].
+    target: Arc<str>,
+    /// Where the path led to, if it is a link.
+    home: Option<Arc<Path>>,
+}
+
+impl Watch {
+    /// What stands for the target in a saved position, which nobody takes apart again. No group's name holds a colon.
+    fn target_key(&self) -> String {
+        format!("{}:{}", self.target.group, self.target.stream)
+    }
+
+    fn names(&self) -> Names {
+        Names { path: Arc::from(self.path.as_path()), target: Arc::from(self.target_key()), home: None }
+    }
 }

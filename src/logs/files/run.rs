@@ -1,17 +1,19 @@
-//! The tail thread: turns while there is something to read, and otherwise sleeps until the file system, a lane or the daemon
-//! speaks up, or the poll is due.
+//! The tail thread: turns while there is something to read, and otherwise sleeps until the file system, a lane or the
+//! daemon speaks up, or the poll is due.
 //!
-//! The watcher's word is only a hint: an event that is lost, or a folder that appears later, costs a few seconds, never a
-//! line. Hints are gathered by name. This thread rests after each gathering, so that a file that is written to ten thousand
-//! times a second costs some ten wakes a second and not ten thousand; the watcher's thread rests now and then, and in between
-//! takes whatever its queue holds.
-use super::tailer::{Tailer, Turn};
+//! The watcher's word is only a hint: an event that is lost, or a folder that appears later, costs a few seconds, never
+//! a line. Hints are gathered by name. This thread rests after each gathering, so that a file that is written to ten
+//! thousand times a second costs some ten wakes a second and not ten thousand; the watcher's thread rests now and then,
+//! and in between takes whatever its queue holds.
+use super::{
+    tailer::{Tailer, Turn},
+    watching::Watching,
+};
 use crate::model::Timestamp;
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{Event, EventKind};
 use std::{
     collections::HashSet,
     ffi::OsString,
-    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -42,7 +44,7 @@ pub enum Wake {
 #[derive(Debug, Default)]
 struct Hints {
     gathering: Mutex<Gathering>,
-    /// All folders are watched: from now on the watcher may rest.
+    /// No folder is being added: the watcher may rest.
     may_rest: AtomicBool,
 }
 
@@ -59,7 +61,12 @@ struct Gathering {
 /// Whatever was not handed on when it returns stays in the files, and dropping the tailer ends its lanes.
 pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
     let hints = Arc::new(Hints::default());
-    let mut watching = Watching::new(&hints, wakes, &mut tailer);
+    let handler = {
+        let hints = hints.clone();
+        move |event: notify::Result<Event>| hints.take(event, &wakes)
+    };
+    let mut watching = Watching::new(notify::recommended_watcher(handler), &mut tailer);
+    hints.may_rest.store(true, Ordering::Release);
     // The first hints of a rest are kept for its end.
     let mut changed = false;
     let mut rested = Instant::now();
@@ -70,8 +77,16 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
             (changed, rested) = (false, now + REST);
         }
         let Turn { progressed, next_look } = tailer.turn(now, Timestamp::now());
-        if tailer.moved() {
-            watching.follow(&mut tailer);
+        let (moved, polled) = (tailer.moved(), tailer.polled());
+        if moved || polled {
+            // Each folder is asked of the watcher's thread.
+            hints.may_rest.store(false, Ordering::Release);
+            if moved {
+                watching.follow(&mut tailer);
+            } else {
+                watching.renew(&mut tailer);
+            }
+            hints.may_rest.store(true, Ordering::Release);
         }
         let heard = match () {
             () if progressed => wake.try_recv().map_err(|error| error == TryRecvError::Disconnected),
@@ -89,62 +104,11 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
     }
 }
 
-/// The watcher and what it watches. What cannot be watched is polled.
-struct Watching {
-    watcher: Option<RecommendedWatcher>,
-    folders: HashSet<PathBuf>,
-}
-
-impl Watching {
-    /// Watches every folder that exists now.
-    fn new(hints: &Arc<Hints>, wakes: Sender<Wake>, tailer: &mut Tailer) -> Self {
-        let handler = {
-            let hints = hints.clone();
-            move |event: notify::Result<Event>| hints.take(event, &wakes)
-        };
-        let watcher = notify::recommended_watcher(handler)
-            .inspect_err(|error| {
-                tracing::warn!(%error, "changes of log files cannot be watched: they are looked at each second instead");
-                tailer.without_hints();
-            })
-            .ok();
-        let mut watching = Self { watcher, folders: HashSet::new() };
-        watching.follow(tailer);
-        hints.may_rest.store(true, Ordering::Release);
-        watching
-    }
-
-    /// Watches the tailer's folders, and no others any more.
-    fn follow(&mut self, tailer: &mut Tailer) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let folders = tailer.folders();
-        for folder in self.folders.difference(&folders) {
-            // What is gone is not watched any more anyway.
-            let _ = watcher.unwatch(folder);
-        }
-        let mut unwatched = 0;
-        let mut last = None;
-        for folder in folders.difference(&self.folders) {
-            match watcher.watch(folder, RecursiveMode::NonRecursive) {
-                Ok(()) => {}
-                // It may come later; the poll will see.
-                Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) || !folder.exists() => {}
-                Err(error) => (unwatched, last) = (unwatched + 1, Some(error)),
-            }
-        }
-        if let Some(error) = last {
-            tracing::warn!(folders = unwatched, %error, "some folders of log files cannot be watched: looking each second instead");
-            tailer.without_hints();
-        }
-        self.folders = folders;
-    }
-}
-
 impl Hints {
     /// On the watcher's thread: notes what happened, and wakes the tail thread for the first note of a gathering.
     ///
-    /// Then it rests, so that what happens again and again adds up in the system's queue, but only once in a while: one event
-    /// a rest would let other files wait for a busy one.
+    /// Then it rests, so that what happens again and again adds up in the system's queue, but only once in a while: one
+    /// event a rest would let other files wait for a busy one.
     fn take(&self, event: notify::Result<Event>, wakes: &Sender<Wake>) {
         let (first, closed) = {
             let mut gathering = self.lock();

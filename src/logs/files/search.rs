@@ -1,10 +1,10 @@
 //! Finding and opening files beside a log while somebody may be renaming them.
 //!
-//! A folder that is read during a rotation shows no moment that ever was: a file that moves from `.5` to `.6` meanwhile may
-//! stand in the list twice or not at all, and what is opened by a name later may be another file than the one listed. So the
-//! folder is read again until two passes in a row agree on which file every name stands for, and what is opened counts only
-//! if it is the file that was listed. As long as that does not come about the answer is [`StillChanging`], and whoever asked
-//! asks again before reading anything later in the queue.
+//! A folder that is read during a rotation shows no moment that ever was: a file that moves from `.5` to `.6` meanwhile
+//! may stand in the list twice or not at all, and what is opened by a name later may be another file than the one
+//! listed. So the folder is read again until two passes in a row agree on which file every name stands for, and what is
+//! opened counts only if it is the file that was listed. As long as that does not come about the answer is
+//! [`StillChanging`], and whoever asked asks again before reading anything later in the queue.
 use super::{
     generation::open_regular,
     siblings::{Order, folder, is_compressed, is_rotation, is_sister, name},
@@ -43,7 +43,8 @@ pub(super) struct Sibling {
     pub named: bool,
     /// Its place among those that are named in the same way.
     order: Option<Order>,
-    /// Its name says that it is younger than the newest one of [`Search::newest`], whatever the clock said when it was written.
+    /// Its name says that it is younger than the newest one of [`Search::newest`], whatever the clock said when it was
+    /// written.
     pub younger: bool,
 }
 
@@ -104,7 +105,8 @@ impl Search<'_> {
     /// Opens the oldest `at_most` of the `wanted` ones. What may not be read is said and passed over.
     ///
     /// # Errors
-    /// [`StillChanging`], or what the file system says. Where no more files can be opened, what is open already is the answer.
+    /// [`StillChanging`], or what the file system says. Where no more files can be opened, what is open already is the
+    /// answer.
     pub fn open(&self, at_most: usize, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Found> {
         'round: for _ in 0..ROUNDS {
             let siblings = self.list(wanted)?;
@@ -142,9 +144,9 @@ impl Search<'_> {
 
     /// Finds out which ones are younger than the newest known one by their names.
     ///
-    /// A tool that counts up moves the older generation out of the way before it moves the younger ones, so these were renamed
-    /// after it. Where a tool gives the highest number to the youngest the lower ones were not: they are older. In the middle of a
-    /// rotation it may be either; most of them decide for all, so that they stay in order.
+    /// A tool that counts up moves the older generation out of the way before it moves the younger ones, so these were
+    /// renamed after it. Where a tool gives the highest number to the youngest the lower ones were not: they are older.
+    /// In the middle of a rotation it may be either; most of them decide for all, so that they stay in order.
     fn place(&self, siblings: &mut [Sibling]) {
         let known = siblings.iter().filter(|sibling| self.newest.contains(&sibling.stat.id));
         let last = known.filter(|s| s.order.is_some()).max_by(|a, b| a.order.cmp(&b.order)).cloned();
@@ -231,8 +233,8 @@ pub(super) fn still_changing() -> io::Error {
     io::Error::new(ErrorKind::ResourceBusy, StillChanging)
 }
 
-/// By name where that tells who is younger than what is known; else by time of the last change, and files of the same moment
-/// by name.
+/// By name where that tells who is younger than what is known; else by time of the last change, and files of the same
+/// moment by name.
 fn older(a: &Sibling, b: &Sibling) -> Ordering {
     let by_name = || a.order.cmp(&b.order).then_with(|| a.path.cmp(&b.path));
     let by_time = || a.stat.modified.cmp(&b.stat.modified).then_with(by_name);

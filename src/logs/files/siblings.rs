@@ -32,8 +32,8 @@ pub(super) fn is_compressed(name: &str) -> bool {
 /// Whether `other` is named as rotation tools name earlier generations of `base`: `app.log.1`, `app.log-20260131`,
 /// `app.log.old`, and with the number before the extension `app.1.log`, `app-20260131.log`.
 ///
-/// Before the extension, or without one, a short number after a dash may as well name another instance (`worker-2.log`):
-/// there at least four digits are asked for.
+/// Before the extension, or without one, a short number after a dash may as well name another instance
+/// (`worker-2.log`): there at least four digits are asked for.
 pub(super) fn is_rotation(base: &str, other: &str) -> bool {
     if other == base {
         return false;
@@ -54,8 +54,9 @@ fn is_number_or_date(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_' | b':' | b'+' | b'T' | b'Z'))
 }
 
-/// Whether `other` is `base` with another date or serial number: `app-20260131.log` and `app-20260201.log`. So are the files
-/// named that a link such as `app-current.log` leads to one after the other. At least four digits must speak for it.
+/// Whether `other` is `base` with another date or serial number: `app-20260131.log` and `app-20260201.log`. So are the
+/// files named that a link such as `app-current.log` leads to one after the other. At least four digits must speak for
+/// it.
 pub(super) fn is_sister(base: &str, other: &str) -> bool {
     let dated = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '_' | ':' | '+' | 'T' | 'Z');
     let start: usize = base.chars().zip(other.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum();
@@ -68,7 +69,8 @@ pub(super) fn is_sister(base: &str, other: &str) -> bool {
     a != b && end == other_end && digits(a) >= 4 && digits(b) >= 4
 }
 
-/// The place of a rotated file among those of one log that are named in the same way: the greater one is the younger one.
+/// The place of a rotated file among those of one log that are named in the same way: the greater one is the younger
+/// one.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Order {
     /// `.2` is older than `.1`. At most four digits, so that no date is taken for a number.

@@ -1,12 +1,12 @@
-//! All watched paths under one roof: a state machine that is asked to take turns and never sleeps, so that a test can hold
-//! the clock.
+//! All watched paths under one roof: a state machine that is asked to take turns and never sleeps, so that a test can
+//! hold the clock.
 //!
-//! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices, one
-//! per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
+//! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices,
+//! one per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
 use super::{
     Watch, generation,
     ledger::Ledger,
-    trail::{Context, Step, Trail, target_key},
+    trail::{Context, Step, Trail},
 };
 use crate::{
     model::{Checkpoints, FilePosition, LaneWaker, Outlet, Position, SourceId, Timestamp},
@@ -46,6 +46,8 @@ pub struct Tailer {
     trails: Vec<Trail>,
     /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
     by_name: HashMap<OsString, Vec<usize>>,
+    /// `by_name` is out of date.
+    misnamed: bool,
     /// A link leads elsewhere.
     moved: bool,
     watched: HashSet<PathBuf>,
@@ -61,6 +63,7 @@ pub struct Tailer {
     board: Arc<Board>,
     poll: Duration,
     next_poll: Option<Instant>,
+    polled: bool,
 }
 
 impl Tailer {
@@ -77,7 +80,7 @@ impl Tailer {
         let mut seen = HashSet::new();
         let mut trails = Vec::new();
         for watch in watches {
-            if !seen.insert((watch.path.clone(), target_key(&watch))) {
+            if !seen.insert((watch.path.clone(), watch.target_key())) {
                 tracing::warn!(path = %watch.path.display(), group = watch.target.group, stream = watch.target.stream,
                     "this file is listed twice for the same target: read once only");
                 continue;
@@ -100,6 +103,7 @@ impl Tailer {
             queue: VecDeque::with_capacity(trails.len()),
             trails,
             by_name: HashMap::new(),
+            misnamed: false,
             moved: false,
             watched,
             blocked: Vec::new(),
@@ -110,6 +114,7 @@ impl Tailer {
             board,
             poll: POLL,
             next_poll: None,
+            polled: false,
         };
         tailer.name_all();
         tailer
@@ -137,9 +142,14 @@ impl Tailer {
         self.next_poll = None;
     }
 
-    /// Nobody tells us what happens: look at everything more often.
-    pub fn without_hints(&mut self) {
-        self.poll = POLL_UNHINTED;
+    /// Whether every path was looked at since this was last asked.
+    pub fn polled(&mut self) -> bool {
+        std::mem::take(&mut self.polled)
+    }
+
+    /// Whether somebody tells us what happens, in every folder. Where not, everything is looked at more often.
+    pub fn hints_come(&mut self, come: bool) {
+        self.poll = if come { POLL } else { POLL_UNHINTED };
     }
 
     /// A full lane has room again.
@@ -152,7 +162,7 @@ impl Tailer {
     /// Looks and reads, and says when it wants to be asked again. `now` drives all timers; `wall` dates the events.
     pub fn turn(&mut self, now: Instant, wall: Timestamp) -> Turn {
         if self.next_poll.is_none_or(|due| now >= due) {
-            self.next_poll = Some(now + self.poll);
+            (self.next_poll, self.polled) = (Some(now + self.poll), true);
             self.hinted.clear();
             // Also where a lane was full: should a wake ever get lost, this ends the wait.
             self.blocked.clear();
@@ -166,6 +176,10 @@ impl Tailer {
             for number in hinted {
                 self.look(number, now, wall);
             }
+        }
+        // Once for all of them: after a start each one may be a link.
+        if std::mem::take(&mut self.misnamed) {
+            self.name_all();
         }
         let mut progressed = false;
         for _ in 0..SLICES {
@@ -195,8 +209,7 @@ impl Tailer {
     fn look(&mut self, number: usize, now: Instant, wall: Timestamp) {
         self.with(number, now, wall, Trail::look);
         if std::mem::take(&mut self.trails[number].moved) {
-            self.moved = true;
-            self.name_all();
+            (self.moved, self.misnamed) = (true, true);
         }
         if self.trails[number].ready(now) && !self.blocked.contains(&number) {
             self.enqueue(number);
@@ -263,19 +276,19 @@ fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)
 
 /// Takes out the positions of this path and target. One without a target is anybody's.
 fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
-    let target = target_key(watch);
+    let target = watch.target_key();
     let mine = |p: &FilePosition| p.path == watch.path && (p.target == target || p.target.is_empty());
     let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| mine(p));
     *saved = others;
     mine
 }
 
-/// Takes out the positions of this path under the name that its group or stream had before: another date, another host name,
-/// an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
+/// Takes out the positions of this path under the name that its group or stream had before: another date, another host
+/// name, an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
 fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
     let same_path = saved.iter().filter(|(_, p)| p.path == watch.path);
     let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };
-    let (path, after) = (watch.path.display(), target_key(watch));
+    let (path, after) = (watch.path.display(), watch.target_key());
     tracing::info!(%path, before, after, "the log file goes to another stream than before, from where reading stopped");
     let inherited = |p: &FilePosition| p.path == watch.path && p.target == before;
     let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| inherited(p));

@@ -1,29 +1,36 @@
 //! One configured path: the generations of its file, and what happens when the file at the path changes.
 //!
-//! A generation is one file, held open. It is in one of these states, and counts as at its end when it is `drained`:
+//! A generation is one file, held open. It counts as at its end when it is `drained`, and is in one of these states:
 //!
-//! | a generation is | kept in | read | it leaves when |
-//! |---|---|---|---|
-//! | at the path | `queue`, last; `attached` | when all before it are at their end | another file or none is there: rotated |
-//! | rotated (or deleted) | `queue` | in its turn, from the front; a last line without an end after 5 quiet seconds | at its end, and another one follows: late. Deleted, at its end, quiet, and none follows: finished |
-//! | late | `late` | whenever its writer, slow to change over, adds to it | quiet for 60 seconds (5 where no more files may be opened): finished. Back at the path: there |
-//! | cut short | either | at the path: its rest from a copy, queued before it | at once: the same file is another generation, from its beginning |
-//! | failing | either | again and again, with pauses | it can be read. At the front for long: late, so that others get their turn |
-//! | finished | nowhere; the ledger knows it by what it said | no more | |
+//! - At the path: last in `queue`, and read when all before it are at their end. It is rotated when another file or
+//!   none is there.
+//! - Rotated, or deleted: in `queue`, and read in its turn, from the front; a last line without an end after 5 quiet
+//!   seconds. It is late when it is at its end and another one follows. Deleted, at its end, quiet, and with none that
+//!   follows, it is finished.
+//! - Late: in `late`, and read whenever its writer, slow to change over, adds to it. It is finished when it was quiet
+//!   for 60 seconds, or for 5 where no more files may be opened. Back at the path, it is there.
+//! - Cut short, in either: at once the same file is another generation, from its beginning. What was not read of one at
+//!   the path is read from a copy, which is queued before it.
+//! - Failing, in either: read again and again, with pauses, until that works. At the front for long, it is late, so
+//!   that others get their turn.
+//! - Finished: let go. The ledger knows it by what it said.
 //!
 //! A trail, which is all of that for one path, is in one of these:
 //!
-//! | a trail is | `started` | `attached` | what moves it on |
-//! |---|---|---|---|
-//! | new | no | no | its first look: [`resume`] finds what `saved` positions lead to, or begins where the settings say |
-//! | waiting for its folder | no | no | the folder of a saved position is there |
-//! | following | yes | yes | another file: [`turnover`] queues what was rotated in between ([`between`]), then that one. None: without a file |
-//! | without a file | yes | no | a file at the path. Its last generation stays in `queue`; what was rotated meanwhile is found by name |
-//! | expecting | yes | no | the same, without any generation: kept is the promise (`awaited`) that the next file begins at its beginning |
-//! | standing back | yes | no | `shadowed`: another trail reads this file for the same target, and does so no more |
+//! - New (`first_look`): its first look finds what saved positions lead to ([`resume`]), or begins where the settings
+//!   say.
+//! - Waiting for the folder of a saved position (`first_look`).
+//! - Following ([`Stand::Following`]), until another file or none is at the path. Another one: [`turnover`] queues what
+//!   was rotated in between ([`between`]), then that one.
+//! - Without a file ([`Stand::Without`]), until one is at the path. Its last generation stays in `queue`; what was
+//!   rotated meanwhile is found by name.
+//! - Expecting ([`Stand::Without`], `awaited`): the same, without any generation. Kept is the promise that the next
+//!   file begins at its beginning.
+//! - Standing aside ([`Stand::Aside`]), until the other trail reads the file at the path no more.
 //!
-//! [`Trail::look`] moves these states, [`Trail::step`] reads. Both do nothing but repeat themselves after an error or in the
-//! middle of a rotation (`soon`): nothing later is read before what came earlier, and no generation that has unread bytes is let go.
+//! [`Trail::look`] moves these states, [`Trail::step`] reads. Both do nothing but repeat themselves after an error or
+//! in the middle of a rotation (`soon`): nothing later is read before what came earlier, and no generation that has
+//! unread bytes is let go.
 mod between;
 mod claims;
 mod complaint;
@@ -34,8 +41,8 @@ mod tests;
 mod turnover;
 
 use super::{
-    Watch, content,
-    generation::{Found, Generation, Names, QUIET, open_regular},
+    Names, Watch, content,
+    generation::{Found, Generation, QUIET, open_regular},
     ledger::Ledger,
     search,
 };
@@ -88,6 +95,26 @@ enum Place {
     Late(usize),
 }
 
+/// How a trail stands to what is at its path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stand {
+    /// Nothing is there, or it is not taken up yet.
+    Without,
+    /// It is the last one in `queue`.
+    Following,
+    /// It is this file, which another trail reads for the same target.
+    Aside(FileId),
+}
+
+/// What is known before anything is read.
+#[derive(Debug, Default)]
+struct FirstLook {
+    /// Positions of earlier runs.
+    saved: Vec<(SourceId, FilePosition)>,
+    /// This file was found, so long, but it could not be opened.
+    seen: Option<(FileId, u64)>,
+}
+
 #[derive(Debug)]
 pub(super) struct Trail {
     number: usize,
@@ -95,12 +122,10 @@ pub(super) struct Trail {
     names: Names,
     lane: mpsc::Sender<Chunk>,
     queue: VecDeque<Generation>,
-    /// Whether the last one in `queue` is the file at the path.
-    attached: bool,
+    stand: Stand,
     late: Vec<Generation>,
-    /// Positions of earlier runs, until the first look that finds the folder.
-    saved: Vec<(SourceId, FilePosition)>,
-    started: bool,
+    /// Until the first look that finds out where to begin.
+    first_look: Option<FirstLook>,
     /// Saved for a file that does not exist yet.
     awaited: Option<SourceId>,
     /// When the newest known generation had last been written to when it was last seen at the path: a rotated file that
@@ -110,10 +135,6 @@ pub(super) struct Trail {
     last: Vec<FileId>,
     /// What was beside the path before the first look, and young enough to be taken for new.
     strangers: Vec<Seen>,
-    /// The first look found this file, so long, but it could not be opened.
-    first_seen: Option<(FileId, u64)>,
-    /// The file at the path is read by another trail with the same target.
-    shadowed: Option<FileId>,
     /// The times of the folders when they were last searched while nothing was at the path.
     searched: Vec<SystemTime>,
     /// What the path led to while it is a link, the last one first.
@@ -135,24 +156,20 @@ pub(super) struct Trail {
 
 impl Trail {
     pub fn new(number: usize, watch: Watch, lane: mpsc::Sender<Chunk>, saved: Vec<(SourceId, FilePosition)>) -> Self {
-        let target = Arc::from(target_key(&watch));
-        let names = Names { path: Arc::from(watch.path.as_path()), target, home: None };
+        let names = watch.names();
         Self {
             number,
             watch,
             names,
             lane,
             queue: VecDeque::new(),
-            attached: false,
+            stand: Stand::Without,
             late: Vec::new(),
-            saved,
-            started: false,
+            first_look: Some(FirstLook { saved, seen: None }),
             awaited: None,
             newest: Timestamp::default(),
             last: Vec::new(),
             strangers: Vec::new(),
-            first_seen: None,
-            shadowed: None,
             searched: Vec::new(),
             homes: Vec::new(),
             moved: false,
@@ -176,6 +193,7 @@ impl Trail {
                 false => self.complain(cx, what, &error),
             }
         }
+        self.forget_judged();
         self.let_go(cx);
     }
 
@@ -193,7 +211,7 @@ impl Trail {
             Some(stat) if stat.kind != FileKind::Regular => {
                 self.look_at_generations(cx, None);
                 self.detach(cx.now);
-                if !self.started && self.saved.is_empty() {
+                if self.first_look.as_ref().is_some_and(|first| first.saved.is_empty()) {
                     self.await_first(cx);
                 }
                 self.refuse(cx, stat.kind);
@@ -201,14 +219,14 @@ impl Trail {
             }
             other => other,
         };
-        if !self.started {
+        if self.first_look.is_some() {
             return self.start(cx, stat);
         }
-        let empty = self.queue.back().filter(|g| self.attached && g.was_empty()).map(|g| g.seen.modified);
+        let empty = self.queue.back().filter(|g| self.is_following() && g.was_empty()).map(|g| g.seen.modified);
         self.look_at_generations(cx, stat.as_ref());
         let searching = |e| ("cannot search the folder for rotated files", e);
         match stat {
-            Some(stat) if self.attached && self.queue.back().is_some_and(|g| g.file_id() == stat.id) => {
+            Some(stat) if self.is_following() && self.queue.back().is_some_and(|g| g.file_id() == stat.id) => {
                 if empty.is_some_and(|modified| modified != stat.modified) {
                     let ask = Ask { since: self.newest, at_most: cx.ledger.room(), again: false };
                     self.take_up_before_last(cx, ask).map_err(searching)?;
@@ -218,7 +236,7 @@ impl Trail {
             }
             Some(stat) => return self.arrive(cx, stat),
             None => {
-                self.shadowed = None;
+                self.stand_aside_no_more();
                 self.search_behind(cx).map_err(searching)?;
                 self.look_again(cx).map_err(searching)?;
             }
@@ -266,7 +284,7 @@ impl Trail {
             Err(error) if search::is_still_changing(&error) => {
                 self.wait_for_calm(cx.now);
                 if let Some(generation) = self.at(place) {
-                    generation.wait(cx.now);
+                    generation.retry_soon(cx.now);
                 }
             }
             Err(error) => self.failed(cx, place, &error),
@@ -285,7 +303,7 @@ impl Trail {
             self.finish(cx, &generation);
         }
         let deleted = |g: &Generation| g.seen.links == 0 && over(g);
-        if !self.attached && self.queue.len() == 1 && self.queue.front().is_some_and(deleted) {
+        if !self.is_following() && self.queue.len() == 1 && self.queue.front().is_some_and(deleted) {
             self.await_next(cx);
             if let Some(generation) = self.queue.pop_front() {
                 self.finish(cx, &generation);
@@ -316,12 +334,17 @@ impl Trail {
         }
     }
 
-    fn is_attached(&self, place: Place) -> bool {
-        matches!(place, Place::Queue(index) if self.attached && index + 1 == self.queue.len())
+    /// Positions of earlier runs, until it is found where they lead.
+    fn saved(&self) -> &[(SourceId, FilePosition)] {
+        self.first_look.as_ref().map_or(&[], |first| &first.saved)
     }
-}
 
-/// What stands for a target in a saved position. No group's name holds a colon.
-pub(super) fn target_key(watch: &Watch) -> String {
-    format!("{}:{}", watch.target.group, watch.target.stream)
+    /// Whether the last one in `queue` is the file at the path.
+    fn is_following(&self) -> bool {
+        self.stand == Stand::Following
+    }
+
+    fn is_attached(&self, place: Place) -> bool {
+        matches!(place, Place::Queue(index) if self.is_following() && index + 1 == self.queue.len())
+    }
 }

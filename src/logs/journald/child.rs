@@ -49,8 +49,8 @@ pub(super) enum Seek {
 
 /// The arguments of one run.
 ///
-/// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following shows only the
-/// last ten entries otherwise.
+/// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following
+/// shows only the last ten entries otherwise.
 pub(super) fn arguments(seek: &Seek, follow: bool) -> Vec<String> {
     let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
     arguments.push(match seek {
@@ -96,15 +96,16 @@ pub(super) fn start(program: &Path, arguments: &[String]) -> Result<Running, Jou
 pub(super) struct Output {
     running: Running,
     pub lines: Lines,
+    /// The end of what it said on standard error, where the reason usually stands.
     said: Vec<u8>,
+    /// What of it [`Output::words`] has not told yet.
+    untold: Vec<u8>,
     err_open: bool,
-    /// Whether something was said since [`Output::words`] was last asked.
-    spoke: bool,
 }
 
 impl Output {
     pub(super) fn of(running: Running) -> Self {
-        Self { running, lines: Lines::default(), said: Vec::new(), err_open: true, spoke: false }
+        Self { running, lines: Lines::default(), said: Vec::new(), untold: Vec::new(), err_open: true }
     }
 
     /// Wait for output. False at its end. Nothing is lost when the wait is abandoned.
@@ -116,7 +117,9 @@ impl Output {
             // Words first, so that a warning is told before the entries that it is about.
             biased;
             read = self.running.err.read(&mut word), if self.err_open => {
-                self.hear(&word[..read.unwrap_or_default()]);
+                let word = &word[..read.unwrap_or_default()];
+                self.hear(word);
+                self.untold.extend_from_slice(word);
                 return Ok(true);
             }
             read = self.running.out.read_buf(buffer) => read,
@@ -132,9 +135,15 @@ impl Output {
         matches!(self.running.out.read_buf(buffer).now_or_never(), Some(Ok(read)) if read > 0)
     }
 
-    /// What it said on standard error since this was last asked, in one line.
+    /// The lines that it said on standard error since this was last asked, in one. A line that has no end yet waits for
+    /// it, unless it is too long.
     pub(super) fn words(&mut self) -> Option<String> {
-        std::mem::take(&mut self.spoke).then(|| in_one_line(&self.said))
+        let whole = match memchr::memrchr(b'\n', &self.untold) {
+            _ if self.untold.len() >= WORDS || !self.err_open => self.untold.len(),
+            end => end.map_or(0, |end| end + 1),
+        };
+        let told: Vec<u8> = self.untold.drain(..whole).collect();
+        (!told.trim_ascii().is_empty()).then(|| in_one_line(&told))
     }
 
     /// Its output is at an end: how did it go? The program is ended where it does not by itself.
@@ -161,10 +170,8 @@ impl Output {
         Err(JournalError::Ended { status, said })
     }
 
-    /// Keeps the end of what it says, where the reason usually stands.
     fn hear(&mut self, word: &[u8]) {
         self.err_open = !word.is_empty();
-        self.spoke |= self.err_open;
         self.said.extend_from_slice(word);
         let over = self.said.len().saturating_sub(WORDS);
         self.said.drain(..over);
@@ -175,4 +182,53 @@ fn in_one_line(said: &[u8]) -> String {
     let said = String::from_utf8_lossy(said);
     let lines: Vec<_> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { "it said nothing".to_owned() } else { lines.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn each_line_of_words_is_told_once_and_the_reason_of_the_end_has_them_all() {
+        let (mut words, err) = tokio::io::duplex(4096);
+        let (out_open, out) = tokio::io::duplex(64);
+        let status = Box::pin(async { Ok((false, "exit status: 1".to_owned())) });
+        let mut output = Output::of(Running { out: Box::new(out), err: Box::new(err), status });
+        for (said, told) in [
+            ("Hint: one\n", Some("Hint: one")),
+            ("two\nthr", Some("two")),
+            ("ee", None),
+            ("\n\n", Some("three")),
+            ("\n", None),
+        ] {
+            words.write_all(said.as_bytes()).await.expect("written");
+            assert!(output.wait().await.expect("words"));
+            assert_eq!(output.words().as_deref(), told, "{said}");
+        }
+        words.write_all("last".as_bytes()).await.expect("written");
+        drop(words);
+        while output.err_open {
+            output.wait().await.expect("words");
+        }
+        assert_eq!(output.words().as_deref(), Some("last"));
+        drop(out_open);
+        assert!(!output.wait().await.expect("its end"));
+        let JournalError::Ended { said, .. } = output.end().await.expect_err("it failed") else { panic!("it ended") };
+        assert_eq!(said, "Hint: one two three last");
+    }
+
+    #[tokio::test]
+    async fn a_line_of_words_without_an_end_is_told_in_parts() {
+        let (mut words, err) = tokio::io::duplex(10 * WORDS);
+        let status = Box::pin(std::future::pending());
+        let mut output = Output::of(Running { out: Box::new(tokio::io::empty()), err: Box::new(err), status });
+        words.write_all(&[b'x'; 2 * WORDS]).await.expect("written");
+        let mut told = 0;
+        while told < WORDS {
+            output.wait().await.expect("words");
+            told += output.words().map_or(0, |words| words.len());
+        }
+        assert!(output.untold.len() < WORDS && output.said.len() == WORDS);
+    }
 }

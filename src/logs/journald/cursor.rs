@@ -1,8 +1,9 @@
 //! Cursors of the journal: what they name, and where two readings join.
 //!
-//! A cursor is text that journalctl made: `s=` id of the sequence, `i=` number in it, `b=` boot, `m=` monotonic and `t=` realtime
-//! microseconds, `x=` a hash of the entry; numbers are hexadecimal. `sd_journal_seek_cursor(3)` also takes one with some parts only, and
-//! seeks by the best that is there: sequence, else boot and monotonic time, else realtime.
+//! A cursor is text that journalctl made: `s=` id of the sequence, `i=` number in it, `b=` boot, `m=` monotonic and
+//! `t=` realtime microseconds, `x=` a hash of the entry; numbers are hexadecimal. `sd_journal_seek_cursor(3)` also
+//! takes one with some parts only, and seeks by the best that is there: sequence, else boot and monotonic time, else
+//! realtime.
 
 /// The parts of a cursor. Anything unknown in it is passed over.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,7 +33,8 @@ impl Cursor {
         self.sequence.is_some() || self.boot.is_some() || self.realtime.is_some()
     }
 
-    /// A cursor that names no entry and lies just before this one: the position of a journal of which nothing is delivered yet.
+    /// A cursor that names no entry and lies just before this one: the position of a journal of which nothing is
+    /// delivered yet.
     pub(super) fn just_before(&self) -> String {
         let mut parts = Vec::new();
         if let Some((boot, at)) = &self.boot {
@@ -68,8 +70,9 @@ impl Cursor {
 
 /// Where a reading that continues an earlier one joins it. Sees the entries in order and says which are new.
 ///
-/// Readings begin *at* the saved cursor, not after it: the entry itself shows that nothing is missing in between. (`--after-cursor` leaves
-/// out one entry too many where the cursor's own is gone; systemd issues 30288 and 38912.)
+/// Readings begin *at* the saved cursor, not after it: the entry itself shows that nothing is missing in between.
+/// `--after-cursor` leaves out one entry too many where the cursor's own is gone
+/// (<https://github.com/systemd/systemd/issues/30288>, <https://github.com/systemd/systemd/issues/38912>).
 #[derive(Debug)]
 pub(super) struct Seam {
     after: Cursor,
@@ -123,8 +126,8 @@ impl Seam {
         }
     }
 
-    /// Whether the running boot must be read from its beginning. In a journal that began anew journalctl could only seek by the clock,
-    /// and a machine without a battery for its clock may run behind what it saved before the reboot.
+    /// Whether the running boot must be read from its beginning. In a journal that began anew journalctl could only
+    /// seek by the clock, and a machine without a battery for its clock may run behind what it saved before the reboot.
     pub(super) fn boot_must_be_read(&self) -> bool {
         let replaced = match self.seen {
             Seen::Nothing => self.after.sequence.is_some(),

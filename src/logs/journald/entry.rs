@@ -1,7 +1,8 @@
 //! One line of `journalctl --output=json`: one entry of the journal as a JSON object.
 //!
-//! The shapes are those of <https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>: a field is a string, an array of byte numbers where
-//! it is no valid UTF-8, `null` where it was too long (not with `--all`), and an array of these where it was given more than once.
+//! The shapes are those of <https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>: a field is a string, an
+//! array of byte numbers where it is no valid UTF-8, `null` where it was too long (not with `--all`), and an array of
+//! these where it was given more than once.
 use serde::{
     Deserialize, Deserializer,
     de::{self, SeqAccess, Visitor},
@@ -53,8 +54,9 @@ struct Field(Option<Vec<u8>>);
 
 /// Read one line, without its line feed.
 ///
-/// The text is `IDENTIFIER[PID]: MESSAGE`, what `journalctl` itself shows after time and host: one stream carries the whole journal, and
-/// without its sender a message says little. Time and host are left out, since the event's time and its stream say them already.
+/// The text is `IDENTIFIER[PID]: MESSAGE`, what `journalctl` itself shows after time and host: one stream carries the
+/// whole journal, and without its sender a message says little. Time and host are left out, since the event's time and
+/// its stream say them already.
 pub(super) fn parse(line: &[u8]) -> Result<Entry, LineError> {
     let line: Line<'_> = serde_json::from_slice(line)?;
     let micros = line.micros.parse().map_err(|_| LineError::Time)?;

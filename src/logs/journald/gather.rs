@@ -71,7 +71,8 @@ impl Gatherer {
         while !rest.is_empty() {
             let (part, more) = rest.split_at(rest.floor_char_boundary(MESSAGE_BYTES));
             rest = more;
-            // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is empty and moves nothing.
+            // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is
+            // empty and moves nothing.
             let (next, position) = if rest.is_empty() {
                 (next, position.clone())
             } else {

@@ -1,7 +1,8 @@
 //! Lines out of a pipe, with bounded memory.
 use crate::telemetry::counters;
 
-/// The longest line that is read. An entry may hold fields of any size; without a bound one of them could take all memory.
+/// The longest line that is read. An entry may hold fields of any size; without a bound one of them could take all
+/// memory.
 const LONGEST: usize = 16 * 1024 * 1024;
 /// Memory kept for the next line.
 const KEPT: usize = 256 * 1024;

@@ -1,25 +1,27 @@
 //! The systemd journal through `journalctl`, whose cursor is the position.
 //!
-//! Owned here: the child process, its arguments and its death; [`entry`] reads its lines, [`cursor`] joins readings, [`gather`] makes chunks.
-//! Left to others: who spawns [`run`] (the daemon), what becomes of chunks (`pipeline`), what is saved (`positions`).
+//! Owned here: the child process, its arguments and its death; [`entry`] reads its lines, [`cursor`] joins readings,
+//! [`gather`] makes chunks. Left to others: who spawns [`run`] (the daemon), what becomes of chunks (`pipeline`), what
+//! is saved (`positions`).
 //!
 //! | situation | what is read |
 //! |---|---|
 //! | nothing is saved | the running boot from its beginning, to the end; then what comes |
 //! | a position is saved | every boot from that entry on, to the end; then what comes |
 //! | the saved entry is vacuumed | what is left of its sequence; `JOURNAL_GAPS`, one warning |
-//! | the journal began anew | what is later by boot or by the clock, then the whole running boot; `JOURNAL_GAPS`, one warning |
+//! | the journal began anew | what is later by boot or clock, then the whole running boot; the same |
 //!
-//! Catching up and following are two runs of journalctl, because from systemd 250 on `--follow` implies `--boot`, and only from 258 on
-//! `--boot=all` takes that back: following alone would pass over the end of the boot before. While we live no boot begins, so
-//! following the running one is enough. Both runs work on every version alike.
+//! Catching up and following are two runs of journalctl, because from systemd 250 on `--follow` implies `--boot`, and
+//! only from 258 on `--boot=all` takes that back: following alone would pass over the end of the boot before. While we
+//! live no boot begins, so following the running one is enough. Both runs work on every version alike.
 //!
-//! When the lane is full, sending waits, the pipe fills, and journalctl waits: the journal itself is the buffer. When journalctl dies it is
-//! started again after a while from the last entry that was read (`JOURNAL_RESTARTS`); where it is not installed, that is said once and
-//! tried seldom. A crash or stop of ours loses nothing: what was not acknowledged is read again.
+//! When the lane is full, sending waits, the pipe fills, and journalctl waits: the journal itself is the buffer. When
+//! journalctl dies it is started again after a while from the last entry that was read (`JOURNAL_RESTARTS`); where it
+//! is not installed, that is said once and tried seldom. A crash or stop of ours loses nothing: what was not
+//! acknowledged is read again.
 //!
-//! To send another form of text (the whole entry as JSON, say), change [`entry`]; to narrow what is read, add matches to the
-//! arguments in [`child`].
+//! To send another form of text (the whole entry as JSON, say), change [`entry`]; to narrow what is read, add matches
+//! to the arguments in [`child`].
 mod child;
 mod cursor;
 mod entry;
@@ -139,10 +141,7 @@ impl Reader {
             Position::File(_) => None,
         });
         let (id, last) = match saved {
-            Some((id, position)) => {
-                checkpoints.open(id, 0, Position::Journal(position.clone()));
-                (id, Some(position))
-            }
+            Some((id, position)) => (id, Some(position)),
             None => (SourceId::unique(), None),
         };
         board.source(id, |line| {
@@ -151,6 +150,9 @@ impl Reader {
             line.stream.clone_from(&options.target.stream);
             line.catching_up = true;
         });
+        if let Some(position) = &last {
+            checkpoints.open(id, 0, Position::Journal(position.clone()));
+        }
         // `send` waits by itself, so nobody has to be woken.
         let lane = outlet.lane(&options.target, &LaneWaker::new(|| {}));
         let gatherer = Gatherer::new(id, options.filter.clone(), last);
@@ -332,7 +334,8 @@ impl Reader {
     }
 }
 
-/// The cursor, or one made of its time where it is no cursor: from the beginning of that millisecond, so that nothing is left out.
+/// The cursor, or one made of its time where it is no cursor: from the beginning of that millisecond, so that nothing
+/// is left out.
 fn seekable(position: &JournalPosition) -> String {
     if Cursor::parse(&position.cursor).usable() {
         return position.cursor.clone();

@@ -1,9 +1,14 @@
 //! The daemon's own log: one line per change of state, in a file that rotates or on standard error.
 //!
-//! Owns where lines go, which ones pass, and how repetitions are summed up; what is said is everybody's own business. A full
-//! disk costs log lines, counted and told once there is room again; it never stops the daemon. No thread, no queue: a line is
-//! written by whoever says it. There is one for the process, as `tracing` has it: [`init`] starts it, [`change`] follows a new
-//! configuration, [`tell_repeats`] wants to be called about each minute.
+//! Owns where lines go, which ones pass, and how repetitions are summed up; what is said is everybody's own business.
+//!
+//! No thread, no queue: a line is written by whoever says it. A full disk costs log lines, counted and told once there
+//! is room again, and stops nobody. Standard error is another matter: where it is a pipe that is full, whoever says
+//! something waits until it is read from. Service managers read it always; who starts the daemon with a pipe must read
+//! it, or name a file.
+//!
+//! There is one log for the process, as `tracing` has it: [`init`] starts it, [`change`] follows a new configuration,
+//! [`tell_repeats`] wants to be called about each minute.
 mod file;
 mod repeats;
 
@@ -40,8 +45,8 @@ pub struct LogOptions {
     pub quiet: bool,
     /// `RUST_LOG`: `LEVEL` or `TARGET=LEVEL,...`; beats both.
     pub rust_log: Option<String>,
-    /// Targets, by their beginning, that never say more than this, whatever `rust_log` asks: they would print secrets. The first
-    /// that fits counts.
+    /// Targets, by their beginning, that never say more than this, whatever `rust_log` asks: they would print secrets.
+    /// The first that fits counts.
     pub capped: &'static [(&'static str, LevelFilter)],
 }
 

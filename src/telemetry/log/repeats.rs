@@ -1,5 +1,5 @@
-//! Sums up what is said again and again: the first few are written, the others counted, and the count told when their minute is
-//! over: with the next warning, or at [`Repeats::tell_all`], whichever comes first.
+//! Sums up what is said again and again: the first few are written, the others counted, and the count told when their
+//! minute is over: with the next warning, or at [`Repeats::tell_all`], whichever comes first.
 use crate::{model::Timestamp, telemetry::counters};
 use std::{
     collections::HashMap,
@@ -19,8 +19,8 @@ const SAID: u32 = 5;
 /// Different sayings that are remembered; beyond that everything passes until old ones are over.
 const REMEMBERED: usize = 256;
 
-/// A layer that stops warnings and errors that repeat. Two are the same when they come from the same place with the same message;
-/// fields may differ.
+/// A layer that stops warnings and errors that repeat. Two are the same when they come from the same place with the
+/// same message; fields may differ.
 #[derive(Clone)]
 pub struct Repeats<W> {
     out: Arc<Mutex<W>>,
@@ -31,6 +31,7 @@ pub struct Repeats<W> {
 struct Said {
     since: Timestamp,
     times: u32,
+    level: Level,
     message: String,
 }
 
@@ -47,7 +48,7 @@ impl<W: Write> Repeats<W> {
     }
 
     /// Whether to say this now.
-    fn passes(&self, place: &'static str, line: Option<u32>, message: String) -> bool {
+    fn passes(&self, place: &'static str, line: Option<u32>, level: Level, message: String) -> bool {
         let now = (self.clock)();
         let mut key = DefaultHasher::new();
         (place, line, &message).hash(&mut key);
@@ -56,7 +57,7 @@ impl<W: Write> Repeats<W> {
         if said.len() == REMEMBERED && !said.contains_key(&key.finish()) {
             return true;
         }
-        let entry = said.entry(key.finish()).or_insert(Said { since: now, times: 0, message });
+        let entry = said.entry(key.finish()).or_insert(Said { since: now, times: 0, level, message });
         entry.times += 1;
         if entry.times > SAID {
             counters::LOG_LINES_REPEATED.add(1);
@@ -72,8 +73,8 @@ impl<W: Write> Repeats<W> {
                 return true;
             }
             if let Some(more) = entry.times.checked_sub(SAID).filter(|more| *more > 0) {
-                let line =
-                    format!("{}  WARN (said {more} more times within a minute) {}\n", now.rfc3339(), entry.message);
+                let (time, Said { level, message, .. }) = (now.rfc3339(), entry);
+                let line = format!("{time} {level:>5} (said {more} more times within a minute) {message}\n");
                 let _ = self.out.lock().unwrap_or_else(PoisonError::into_inner).write_all(line.as_bytes());
             }
             false
@@ -88,7 +89,8 @@ impl<S: Subscriber, W: Write + Send + 'static> Layer<S> for Repeats<W> {
         }
         let mut message = Message(String::new());
         event.record(&mut message);
-        self.passes(event.metadata().file().unwrap_or_default(), event.metadata().line(), message.0)
+        let said = event.metadata();
+        self.passes(said.file().unwrap_or_default(), said.line(), *said.level(), message.0)
     }
 }
 

@@ -96,6 +96,19 @@ fn what_repeats_is_summed_up_when_its_minute_is_over() {
 }
 
 #[test]
+fn what_repeats_is_summed_up_at_its_own_level() {
+    let lines = written(LogOptions::default(), || {
+        for _ in 0..7 {
+            tracing::error!("no disk");
+        }
+        NOW.set(61_000);
+        tracing::error!("another");
+    });
+    let told = "1970-01-01T00:01:01.000Z ERROR (said 2 more times within a minute) no disk";
+    assert!(lines.contains(&told.to_owned()), "{lines:?}");
+}
+
+#[test]
 fn what_repeated_is_told_though_nothing_else_is_said() {
     let log = log(&LogOptions::default());
     let lines = written_to(&log, || {

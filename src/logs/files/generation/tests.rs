@@ -33,14 +33,14 @@ fn a_read_error_is_tried_again_at_the_same_offset_with_growing_patience() {
         assert!(generation.is_ready(now));
     }
     assert!(waits.is_sorted());
-    assert_eq!((waits[0], waits[9]), PATIENCE);
+    assert_eq!((waits[0], waits[9]), READ_RETRY);
     generation.move_to(good, generation.seen);
     let Ok(Found::Chunk(chunk)) = generation.read(&Filter::default(), SLICE, now, Timestamp::default()) else {
         panic!("a chunk")
     };
     assert_eq!((chunk.from, chunk.to), (4, 8));
-    assert!(generation.works(), "that is news");
-    assert!(!generation.works());
+    assert!(generation.note_works(), "that is news");
+    assert!(!generation.note_works());
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A keeper of positions without a disk. The real one, `positions::Store`, stands beside this room and cannot be seen from here;
-//! this one does what it does, also where that is unkind:
+//! A keeper of positions without a disk. The real one, `positions::Store`, stands beside this room and cannot be seen
+//! from here; this one does what it does, also where that is unkind:
 //!
 //! | | |
 //! |---|---|

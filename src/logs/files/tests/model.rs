@@ -1,5 +1,5 @@
-//! Random lives of a log file against one sentence: every line that was written is handed on at least once, exactly once
-//! as long as nothing crashed, and in order within each generation.
+//! Random lives of a log file against one sentence: every line that was written is handed on at least once, exactly
+//! once as long as nothing crashed, and in order within each generation.
 use super::bench::{Bench, messages};
 use crate::model::{Position, SourceId};
 use proptest::prelude::*;

@@ -350,3 +350,22 @@ fn a_lost_wake_is_made_good_by_the_poll() {
     assert!(bench.tailer.turn(now + turn.next_look, wall).progressed);
     assert!(bench.chunk("g").is_some());
 }
+
+#[test]
+fn a_rest_without_a_line_end_is_on_the_board_while_it_waits_for_one() {
+    let mut bench = Bench::new();
+    let rest = |bench: &Bench| {
+        let line = bench.board.read().sources.into_values().next().expect("one line");
+        (line.read, line.size, line.unfinished)
+    };
+    bench.append("app.log", "one\ntw");
+    assert_eq!((bench.lines().len(), rest(&bench)), (1, (4, Some(6), Some(4))));
+    bench.append("app.log", "o\n");
+    assert_eq!((bench.lines().len(), rest(&bench)), (1, (8, Some(8), None)));
+    bench.append("app.log", "thr");
+    assert_eq!((bench.lines().len(), rest(&bench)), (0, (8, Some(11), Some(8))));
+    bench.rotate();
+    bench.restart();
+    bench.settle();
+    assert_eq!(rest(&bench), (8, Some(11), None), "of a rotated file it is sent soon");
+}

@@ -1,14 +1,14 @@
 //! Generations that nobody saw at the path: finding them, and how many of them are held open.
 //!
-//! What is found is read before whatever came to the path later. A folder that is being renamed right now gives no answer;
-//! nothing later in the queue is read before it has. A while after each rotation the folder is searched once more, for what a
-//! rotation that was still going on may have hidden.
+//! What is found is read before whatever came to the path later. A folder that is being renamed right now gives no
+//! answer; nothing later in the queue is read before it has. A while after each rotation the folder is searched once
+//! more, for what a rotation that was still going on may have hidden.
 //!
-//! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they are found by
-//! their names and times once there is room.
+//! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they
+//! are found by their names and times once there is room.
 //!
-//! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the path, by number
-//! or date, is younger whatever its time; see [`Search::newest`].
+//! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the
+//! path, by number or date, is younger whatever its time; see [`Search::newest`].
 use super::{Context, Trail};
 use crate::{
     logs::files::{
@@ -21,6 +21,7 @@ use crate::{
     platform::files::{self, FileId, Stat},
 };
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -31,13 +32,13 @@ use std::{
 /// The coarsest clock by which a file system dates a folder (FAT: two seconds).
 pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The least difference of two times.
-const MOMENT: Duration = Duration::from_millis(1);
+const LEAST_DIFFERENCE: Duration = Duration::from_millis(1);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
 const WORTH_COMPARING: u64 = 256;
 /// So long after a rotation it is over, and its folder is searched once more.
 const OVER: Duration = Duration::from_secs(2);
 /// A folder that is renamed in for longer than this is taken as it is.
-const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_RENAMING: Duration = Duration::from_secs(10);
 /// The places that a link led to before are searched as well; so many are remembered.
 const HOMES: usize = 2;
 
@@ -69,8 +70,9 @@ pub(super) struct Again {
     since: Timestamp,
     /// A rotation came after that: since when its generations are.
     then: Option<Timestamp>,
-    /// Found to hold nothing new, as they were.
-    judged: Vec<Seen>,
+    /// Found to hold nothing new, as they were, when that could be told: of a short copy it cannot any more once its
+    /// log was cut short again. Kept while a search is due.
+    pub(super) judged: HashSet<Seen>,
 }
 
 /// A file as it was: which one, how long, and when it had been written to.
@@ -84,7 +86,7 @@ impl Trail {
     /// The path, and the files that it and its saved positions led to as a link.
     pub(in crate::logs::files) fn places(&self) -> Vec<PathBuf> {
         let mut places = vec![self.watch.path.clone()];
-        let saved = self.saved.iter().filter_map(|(_, position)| position.home.as_ref());
+        let saved = self.saved().iter().filter_map(|(_, position)| position.home.as_ref());
         for home in self.homes.iter().chain(saved) {
             if !places.contains(home) {
                 places.push(home.clone());
@@ -125,7 +127,7 @@ impl Trail {
 
     /// Whether files were renamed for so long that waiting for an end is no use.
     pub(super) fn is_impatient(&self, now: Instant) -> bool {
-        self.changing.is_some_and(|since| now.saturating_duration_since(since) >= PATIENCE)
+        self.changing.is_some_and(|since| now.saturating_duration_since(since) >= LONGEST_RENAMING)
     }
 
     /// A search came to nothing because files are being renamed: soon again.
@@ -137,8 +139,8 @@ impl Trail {
         }
     }
 
-    /// Whatever is beside the path now was there before us. New is what is written from now on, by the clock of the file system,
-    /// which lags behind ours.
+    /// Whatever is beside the path now was there before us. New is what is written from now on, by the clock of the
+    /// file system, which lags behind ours.
     pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
         self.newest = cx.wall.minus(TICK);
         let (places, newest) = (self.places(), self.newest);
@@ -150,7 +152,8 @@ impl Trail {
 
     /// What a later run is to take for new, if nothing comes before.
     pub(super) fn new_since(&self, wall: Timestamp) -> Timestamp {
-        let strangers = self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(MOMENT)).max();
+        let strangers =
+            self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(LEAST_DIFFERENCE)).max();
         self.newest.max(strangers.map_or(self.newest, |after| after.min(wall)))
     }
 
@@ -184,6 +187,13 @@ impl Trail {
         }
     }
 
+    /// Where no second search is due nobody asks what the first one found.
+    pub(super) fn forget_judged(&mut self) {
+        if self.again.due.is_none() {
+            self.again.judged.clear();
+        }
+    }
+
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let at_most = self.room(cx);
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {
@@ -196,7 +206,9 @@ impl Trail {
         self.settle_owed(cx);
         self.again = match self.again.then {
             Some(since) => {
-                let judged = std::mem::take(&mut self.again.judged);
+                // The others are not asked for any more.
+                let mut judged = std::mem::take(&mut self.again.judged);
+                judged.retain(|(.., modified)| Timestamp::from(*modified) >= since);
                 Again { due: Some(cx.now + OVER), since, then: None, judged }
             }
             None => Again::default(),
@@ -204,8 +216,8 @@ impl Trail {
         Ok(())
     }
 
-    /// Rotated generations that came and went between two looks take their place in the queue. Says whether there are more than
-    /// may be opened now.
+    /// Rotated generations that came and went between two looks take their place in the queue. Says whether there are
+    /// more than may be opened now.
     pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
         let (found, more) = self.between(cx, ask, &mut |_| {})?;
         self.enqueue(cx, found).map(|()| more)
@@ -213,8 +225,8 @@ impl Trail {
 
     /// As [`Self::take_up_between`], before the file that is at the path.
     pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
-        let attached = self.attached;
-        let Some(last) = self.queue.pop_back_if(|_| attached) else { return self.take_up_between(cx, ask) };
+        let following = self.is_following();
+        let Some(last) = self.queue.pop_back_if(|_| following) else { return self.take_up_between(cx, ask) };
         let found = self.between(cx, ask, &mut |_| {});
         let is_there = files::stat(&self.watch.path).is_ok_and(|stat| stat.id == last.file_id());
         let taken = match found {
@@ -236,15 +248,16 @@ impl Trail {
         Ok(())
     }
 
-    /// Another one that was renamed after those that were the last ones. Copies tell nothing: where they are made nobody is.
+    /// Another one that was renamed after those that were the last ones. Copies tell nothing: where they are made
+    /// nobody is.
     pub(super) fn meet_renamed(&mut self, generation: &Generation) {
         if !self.last.is_empty() {
             self.last.push(generation.file_id());
         }
     }
 
-    /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than may be
-    /// opened. `copies` hears of whom each known one is a copy.
+    /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than
+    /// may be opened. `copies` hears of whom each known one is a copy.
     pub(super) fn between(
         &mut self,
         cx: &Context<'_>,
@@ -278,7 +291,7 @@ impl Trail {
             }
             let start = known.map_or(0, |known| known.up_to);
             if known.is_some() && start >= stat.size {
-                self.again.judged.push(seen(&stat));
+                self.again.judged.insert(seen(&stat));
                 continue;
             }
             if self.holds_all_of(&file, stat.size)? {

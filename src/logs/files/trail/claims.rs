@@ -44,8 +44,8 @@ impl Claims {
         here.map_or(Ok(None), |(file, stat)| self.take(file, stat, |p| same(p, stat)))
     }
 
-    /// The file at the path is another one that says the same: an editor's work, or a device that got another number. Short
-    /// logs often begin alike and cost little to send again.
+    /// The file at the path is another one that says the same: an editor's work, or a device that got another number.
+    /// Short logs often begin alike and cost little to send again.
     pub fn replaced(&mut self, here: Option<&(File, Stat)>) -> io::Result<Option<(SourceId, u64)>> {
         here.map_or(Ok(None), |(file, stat)| self.take(file, stat, |p| content::is_telling(p.identity.head)))
     }

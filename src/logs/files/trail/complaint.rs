@@ -1,5 +1,5 @@
-//! What the board shows of a path, and what keeps it from being read: told once, shown until it is over, and looked at again
-//! with growing patience.
+//! What the board shows of a path, and what keeps it from being read: told once, shown until it is over, and looked at
+//! again with growing patience.
 use super::{Context, Trail};
 use crate::{
     logs::files::{Watch, generation::Generation},
@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The first and the longest wait after a path could not be looked at or opened.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const PATH_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The state of a file that nobody has made yet.
 const ABSENT: &str = "does not exist yet";
@@ -69,8 +69,8 @@ impl Trail {
             });
         }
         // Others give files back any moment.
-        let longest = if crowded { PATIENCE.0 * 4 } else { PATIENCE.1 };
-        let wait = PATIENCE.0.saturating_mul(1 << failures.min(10)).min(longest);
+        let longest = if crowded { PATH_RETRY.0 * 4 } else { PATH_RETRY.1 };
+        let wait = PATH_RETRY.0.saturating_mul(1 << failures.min(10)).min(longest);
         self.complaint = Some(Complaint { board, text, failures, retry: cx.now + wait });
     }
 
@@ -96,8 +96,8 @@ impl Trail {
     }
 }
 
-pub(super) fn works(board: &Board, watch: &Watch, generation: &mut Generation) {
-    if generation.works() {
+pub(super) fn tell_works(board: &Board, watch: &Watch, generation: &mut Generation) {
+    if generation.note_works() {
         tracing::info!(path = %watch.path.display(), offset = generation.offset, "the log file can be read again");
         note(board, watch, generation);
     }
@@ -107,8 +107,15 @@ pub(super) fn note(board: &Board, watch: &Watch, generation: &Generation) {
     board.source(generation.id, |line| {
         name(line, watch);
         line.read = generation.offset;
-        line.size = Some(generation.seen.size);
         (line.state, line.last_error) = (None, None);
+    });
+    note_rest(board, generation);
+}
+
+/// What is there and not read.
+pub(super) fn note_rest(board: &Board, generation: &Generation) {
+    board.known_source(generation.id, |line| {
+        (line.size, line.unfinished) = (Some(generation.seen.size), generation.unfinished());
     });
 }
 

@@ -1,7 +1,7 @@
 //! Handing on what the generations hold: whose turn it is, one slice at a time.
 use super::{
     Context, Place, Step, Trail,
-    complaint::{note, works},
+    complaint::{note, note_rest, tell_works},
 };
 use crate::{
     logs::files::generation::{Found, Generation},
@@ -42,12 +42,13 @@ impl Trail {
         match generation.read(&watch.filter, cx.slice, cx.now, cx.wall) {
             Ok(Found::Chunk(chunk)) => {
                 permit.send(chunk);
-                works(cx.board, watch, generation);
+                tell_works(cx.board, watch, generation);
                 note(cx.board, watch, generation);
                 Step::Progressed
             }
             Ok(Found::Nothing) => {
-                works(cx.board, watch, generation);
+                tell_works(cx.board, watch, generation);
+                note_rest(cx.board, generation);
                 Step::Idle
             }
             Ok(Found::Truncated) => {

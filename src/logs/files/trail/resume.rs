@@ -1,11 +1,11 @@
 //! The first look at a path: where the positions of earlier runs lead.
 //!
-//! A position is looked for, in this order: in the file at the path; in a file of the same inode under another name (it was
-//! rotated while nobody watched); in what replaced it at the path with the same content; in a copy beside it (it was copied
-//! and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then generations
-//! that nobody saw at all, then the file at the path.
+//! A position is looked for, in this order: in the file at the path; in a file of the same inode under another name (it
+//! was rotated while nobody watched); in what replaced it at the path with the same content; in a copy beside it (it
+//! was copied and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then
+//! generations that nobody saw at all, then the file at the path.
 use super::{
-    Context, Trail,
+    Context, Stand, Trail,
     between::{Ask, TICK, Unread},
     claims::{Claim, Claims, Saved, is_promise},
 };
@@ -31,7 +31,7 @@ impl Trail {
     /// The first look. Leaves everything as it is when it is too early to tell; then it is done again.
     pub(super) fn start(&mut self, cx: &mut Context<'_>, at_path: Option<Stat>) -> Result<(), Trouble> {
         self.meet_home();
-        if self.saved.is_empty() {
+        if self.saved().is_empty() {
             self.start_afresh(cx, at_path)?;
         } else if at_path.is_some() || self.a_folder_is_there() {
             let trouble = |e| ("cannot find out where reading stopped in an earlier run", e);
@@ -40,8 +40,7 @@ impl Trail {
             self.miss_folder(cx);
             return Ok(());
         }
-        self.started = true;
-        self.first_seen = None;
+        self.first_look = None;
         self.recovered(cx);
         Ok(())
     }
@@ -55,19 +54,20 @@ impl Trail {
         if cx.ledger.holder(&self.names.target, seen.id).is_some() {
             return Ok(()); // Another trail reads it; the next look says so.
         }
-        let (id, size) = *self.first_seen.get_or_insert((seen.id, seen.size));
+        let first = self.first_look.get_or_insert_default();
+        let (id, size) = *first.seen.get_or_insert((seen.id, seen.size));
         let (file, stat) = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
         let start = if self.watch.from_beginning || stat.id != id { Start::At(0) } else { Start::LineOf(size) };
         let generation = Generation::new(SourceId::unique(), &self.names, Arc::new(file), stat, start, cx.now);
         self.take_up(cx, generation.map_err(|e| ("cannot read the log file", e))?);
-        self.attached = true;
+        self.stand = Stand::Following;
         self.newest = stat.modified.into();
         Ok(())
     }
 
     /// An empty mount point looks like a folder from which everything was deleted, but it lies on another device.
     fn a_folder_is_there(&self) -> bool {
-        let devices = || self.saved.iter().map(|(_, p)| p.identity.device).filter(|device| *device != 0);
+        let devices = || self.saved().iter().map(|(_, p)| p.identity.device).filter(|device| *device != 0);
         let folders = self.places().into_iter().filter_map(|place| files::stat(siblings::folder(&place)).ok());
         folders
             .into_iter()
@@ -81,16 +81,17 @@ impl Trail {
             Err(error) => return Err(error),
         };
         let here = here.filter(|(_, stat)| cx.ledger.holder(&self.names.target, stat.id).is_none());
-        let mut claims = Claims::new(&self.saved);
+        let saved = self.saved().to_vec();
+        let mut claims = Claims::new(&saved);
         let is_here = |stat: &Stat| here.as_ref().is_some_and(|(_, here)| here.id == stat.id);
         let held = |stat: &Stat| is_here(stat) || cx.ledger.holder(&self.names.target, stat.id).is_some();
         let places = self.places();
         let search = Search { places: &places, newest: &[], any_name: true, anyway: self.is_impatient(cx.now) };
         let mut at_path = claims.at_path(here.as_ref())?;
         let mut elsewhere = claims.renamed(&search, &held)?;
-        // By what they are called now they tell what is younger, if the file at the path came after them and was not cut short:
-        // copies of it that were delivered may be called so too.
-        let known = |stat: &Stat| self.saved.iter().any(|(_, p)| p.identity.inode == stat.id.inode);
+        // By what they are called now they tell what is younger, if the file at the path came after them and was not
+        // cut short: copies of it that were delivered may be called so too.
+        let known = |stat: &Stat| saved.iter().any(|(_, p)| p.identity.inode == stat.id.inode);
         let cut_short = here.as_ref().is_some_and(|(_, stat)| known(stat));
         let last = elsewhere.iter().filter(|_| !cut_short).map(|claim| claim.stat.id).collect();
         if at_path.is_none() {
@@ -103,11 +104,12 @@ impl Trail {
         let Claims { open, merged } = claims;
         self.last = if at_path.is_none() { last } else { Vec::new() };
 
-        // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after it.
-        let trusted = self.saved.iter().filter(|(_, p)| p.identity.head.length == 0);
+        // What is nowhere, or was only taken on trust, may stand in a file that proves nothing; so may what came after
+        // it.
+        let trusted = saved.iter().filter(|(_, p)| p.identity.head.length == 0);
         let doubtful = open.iter().chain(trusted).filter(|(_, p)| !is_promise(p));
         let nowhere = doubtful.map(|(_, p)| p.modified).min();
-        self.newest = nowhere.or_else(|| self.saved.iter().map(|(_, p)| p.modified).max()).unwrap_or_default();
+        self.newest = nowhere.or_else(|| saved.iter().map(|(_, p)| p.modified).max()).unwrap_or_default();
         let at_path = at_path.unwrap_or_else(|| (SourceId::unique(), 0));
         // A file at the path of which nothing was read yet proves nothing about what came before it.
         let search = nowhere.is_some() || at_path.1 == 0;
@@ -118,7 +120,7 @@ impl Trail {
             for id in self.queue.drain(..).map(|generation| generation.file_id()).chain(here_id) {
                 cx.ledger.release(&self.names.target, id);
             }
-            self.attached = false;
+            self.stand = Stand::Without;
             return Err(error);
         }
         for generation in &self.queue {
@@ -135,7 +137,6 @@ impl Trail {
             cx.checkpoints.finish(id, position.offset);
         }
         self.give_up(cx, &open);
-        self.saved.clear();
         Ok(())
     }
 
@@ -184,7 +185,7 @@ impl Trail {
             }
             self.newest = here.modified();
             self.queue.push_back(here);
-            self.attached = true;
+            self.stand = Stand::Following;
         }
         Ok(())
     }
@@ -196,7 +197,7 @@ impl Trail {
                 continue;
             }
             let path = self.watch.path.display();
-            if self.attached && self.queue.back().is_some_and(|here| is_cut_short(here, position)) {
+            if self.is_following() && self.queue.back().is_some_and(|here| is_cut_short(here, position)) {
                 counters::FILES_TRUNCATED.add(1);
             }
             if position.offset > 0 || position.identity.head.length > 0 {
@@ -209,7 +210,8 @@ impl Trail {
     }
 }
 
-/// Whether the file at the path is the one of the position. It is not if it was made later and was given the same inode.
+/// Whether the file at the path is the one of the position. It is not if it was made later and was given the same
+/// inode.
 fn is_cut_short(here: &Generation, position: &FilePosition) -> bool {
     let made = here.file().metadata().and_then(|data| data.created()).ok();
     here.file_id().inode == position.identity.inode

@@ -104,3 +104,37 @@ fn a_rotated_file_that_cannot_be_read_does_not_hold_up_the_next_for_ever_and_is_
     assert_eq!(scene.after(Duration::from_secs(30)), ["two"]);
     assert_eq!(scene.keeper.finished().len(), 0);
 }
+
+#[test]
+fn what_was_judged_is_remembered_only_while_a_search_for_it_is_due() {
+    let mut scene = scene();
+    let (path, copy) = (scene.folder.path().join("app.log"), |n: u64| format!("app.log.{n}"));
+    let date = |path: &Path, n: u64| {
+        let file = fs::OpenOptions::new().append(true).open(path).expect("there");
+        file.set_modified(SystemTime::now() + Duration::from_secs(n)).expect("dated");
+    };
+    scene.write("app.log", &"a line to know it by\n".repeat(20));
+    assert_eq!(scene.after(Duration::ZERO).len(), 20);
+    for n in [1, 2] {
+        // The second time while a search is due: one more follows it.
+        fs::copy(&path, scene.folder.path().join(copy(n))).expect("copied");
+        date(&scene.folder.path().join(copy(n)), 2 * n);
+        scene.write("app.log", "");
+        scene.after(Duration::ZERO);
+        scene.write("app.log", &"another line\n".repeat(20));
+        date(&path, 2 * n + 1);
+        assert_eq!(scene.after(Duration::ZERO).len(), 20);
+    }
+    assert_eq!(scene.trail.again.judged.len(), 2);
+    scene.after(Duration::from_secs(2));
+    assert_eq!(scene.trail.again.judged.len(), 1, "for the search that followed the first copy");
+    scene.after(Duration::from_secs(2));
+    assert_eq!(scene.trail.again.judged.len(), 0);
+    fs::copy(&path, scene.folder.path().join(copy(3))).expect("copied");
+    fs::remove_file(&path).expect("deleted");
+    for n in 10..20 {
+        date(&scene.folder.path().join(copy(2)), n);
+        assert!(scene.after(Duration::from_secs(2)).is_empty());
+        assert_eq!(scene.trail.again.judged.len(), 0, "the log is absent, and no search is due");
+    }
+}

@@ -1,7 +1,7 @@
 //! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
 //!
 //! Old before new: whatever is found takes its place in the queue before the file that is at the path now.
-use super::{Context, Place, Trail, between::Ask, complaint::note};
+use super::{Context, Place, Stand, Trail, between::Ask, complaint::note};
 use crate::{
     logs::files::{
         content,
@@ -13,8 +13,8 @@ use crate::{
 };
 use std::{io, sync::Arc, time::Instant};
 
-/// A generation that was cut short, whose copy may be among those that wait until more files may be opened. Its position is kept
-/// until then, for whoever comes after a crash.
+/// A generation that was cut short, whose copy may be among those that wait until more files may be opened. Its
+/// position is kept until then, for whoever comes after a crash.
 #[derive(Debug)]
 pub(super) struct Owed {
     pub id: SourceId,
@@ -32,12 +32,12 @@ impl Trail {
             if holder == self.number {
                 self.come_back(stat.id);
             } else {
-                self.shadow(stat.id);
+                self.stand_aside(stat.id);
             }
             self.recovered(cx);
             return Ok(());
         }
-        self.shadowed = None;
+        self.stand_aside_no_more();
         self.meet_home();
         let room = self.room(cx);
         if room == 0 {
@@ -57,7 +57,8 @@ impl Trail {
         let taken = self.take_up_between(cx, Ask { since, at_most: room, again: false }).and_then(|more| {
             let moved_on = cx.ledger.holder(&self.names.target, stat.id).is_some();
             if more || moved_on {
-                // It was rotated away itself meanwhile, and found in its turn; or others come first, and it will be found.
+                // It was rotated away itself meanwhile, and found in its turn; or others come first, and it will be
+                // found.
                 return Ok(None);
             }
             let known = cx.ledger.known(&self.names, &file, &stat)?;
@@ -82,7 +83,7 @@ impl Trail {
             }
             Err(error) => return Err(("cannot read the log file", error)),
         }
-        self.attached = true;
+        self.stand = Stand::Following;
         self.newest = stat.modified.into();
         self.forget_awaited(cx);
         self.recovered(cx);
@@ -99,22 +100,31 @@ impl Trail {
         if let Some(mut generation) = back {
             generation.detached = None;
             self.queue.push_back(generation);
-            self.attached = true;
+            self.stand = Stand::Following;
         }
     }
 
-    fn shadow(&mut self, id: FileId) {
-        if self.shadowed != Some(id) {
+    fn stand_aside(&mut self, id: FileId) {
+        if self.stand != Stand::Aside(id) {
             let (path, target) = (self.watch.path.display(), &self.names.target);
             tracing::warn!(%path, %target, "this file is already read for the same target under another path: read once only");
-            self.shadowed = Some(id);
+            self.stand = Stand::Aside(id);
+        }
+    }
+
+    pub(super) fn stand_aside_no_more(&mut self) {
+        if matches!(self.stand, Stand::Aside(_)) {
+            self.stand = Stand::Without;
         }
     }
 
     /// The file is gone from its path. Says whether that is news.
     pub(super) fn detach(&mut self, now: Instant) -> bool {
-        let was = std::mem::take(&mut self.attached);
-        if was && let Some(last) = self.queue.back_mut() {
+        if !self.is_following() {
+            return false;
+        }
+        self.stand = Stand::Without;
+        if let Some(last) = self.queue.back_mut() {
             last.detached = Some(now);
             self.last = vec![last.file_id()];
             let (path, offset) = (self.watch.path.display(), last.offset);
@@ -125,7 +135,7 @@ impl Trail {
                 tracing::info!(%path, offset, "the log file was rotated away; reading it to its end");
             }
         }
-        was
+        true
     }
 
     /// A generation becomes the last in the queue, and whoever keeps positions hears of it.
@@ -136,12 +146,13 @@ impl Trail {
     }
 
     pub(super) fn open(&self, cx: &Context<'_>, generation: &Generation) {
-        cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
+        // First its line on the board: whoever keeps positions writes there how far it is delivered.
         note(cx.board, &self.watch, generation);
+        cx.checkpoints.open(generation.id, generation.offset, Position::File(generation.position()));
     }
 
-    /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the file is
-    /// read from its beginning as another generation.
+    /// A generation of which the file does not say any more what it said: its rest is looked for in a copy, and the
+    /// file is read from its beginning as another generation.
     pub(super) fn begin_anew(&mut self, cx: &mut Context<'_>, place: Place) -> io::Result<()> {
         let attached = self.is_attached(place);
         let Some(old) = self.at(place) else { return Ok(()) };
@@ -222,12 +233,13 @@ impl Trail {
         }
     }
 
-    /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that was
-    /// rotated away still has a name; its successor is another file even if it begins alike. So is a short one: sending it again
-    /// costs little, and logs often begin alike.
+    /// Editors write a new file and put it in the old one's place: what it says already is not sent again. A file that
+    /// was rotated away still has a name; its successor is another file even if it begins alike. So is a short one:
+    /// sending it again costs little, and logs often begin alike.
     pub(super) fn go_on_after(&mut self, cx: &mut Context<'_>, done: &Generation) -> io::Result<()> {
         let telling = content::is_telling(done.position().identity.head);
-        let replaced = self.attached && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
+        let replaced =
+            self.is_following() && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
         let Some(next) = self.queue.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
         let (old, file) = (next.id, next.file().clone());
         let stat = files::stat_open(&file)?;
@@ -245,7 +257,7 @@ impl Trail {
     /// The first look found no file: whatever comes is new.
     pub(super) fn await_first(&mut self, cx: &Context<'_>) {
         self.begin_here(cx);
-        self.started = true;
+        self.first_look = None;
         self.await_next(cx);
     }
 
@@ -262,8 +274,8 @@ impl Trail {
             home: self.homes.first().cloned(),
         };
         let id = *self.awaited.get_or_insert_with(SourceId::unique);
-        cx.checkpoints.open(id, 0, Position::File(position));
         self.note_absence(cx, id);
+        cx.checkpoints.open(id, 0, Position::File(position));
     }
 
     /// Something else than the awaited file took its place.
