@@ -1,5 +1,5 @@
 //! The file itself: how it is opened, which tables it has, and what is said when it cannot be used.
-use crate::platform;
+use crate::platform::{self, files};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::{
     io,
@@ -86,6 +86,8 @@ pub enum LocalError {
     Damaged { path: PathBuf, source: rusqlite::Error },
     #[error("no space left for {path}: free some on its file system, or shorten `local.retention_hours`")]
     Full { path: PathBuf, source: rusqlite::Error },
+    #[error("{path} was removed while it was in use: it is made again, and what was just written is sent again")]
+    Removed { path: PathBuf },
     #[error("{path} cannot be written: give it and its folder to the user of the daemon, on a writable file system")]
     ReadOnly { path: PathBuf, source: rusqlite::Error },
     #[error("{path} is held by another process: two daemons must not share one folder")]
@@ -117,6 +119,8 @@ impl LocalError {
 pub(super) struct Database {
     pub(super) connection: Connection,
     pub(super) file: PathBuf,
+    /// The file that was opened, whatever is at the path by now. `None`: unknown.
+    id: Option<files::FileId>,
 }
 
 impl Database {
@@ -159,8 +163,23 @@ impl Database {
             Ok(connection)
         };
         match open() {
-            Ok(connection) => Ok(Self { connection, file }),
+            Ok(connection) => {
+                let id = files::stat(&file).ok().map(|stat| stat.id);
+                Ok(Self { connection, file, id })
+            }
             Err(source) => Err(LocalError::of(&file, source)),
+        }
+    }
+
+    /// An error once the open file is not the one at the path any more: what is written to it then is gone with it.
+    pub(super) fn in_place(&self) -> Result<(), LocalError> {
+        let removed = || LocalError::Removed { path: self.file.clone() };
+        match files::stat(&self.file) {
+            Ok(stat) if self.id.is_none_or(|id| id == stat.id) => Ok(()),
+            Ok(_) => Err(removed()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(removed()),
+            // A disk that fails says so when it is written to.
+            Err(_) => Ok(()),
         }
     }
 

@@ -9,7 +9,12 @@ use crate::{
     publish::{Put, PutError, PutFuture, Rejected, Service},
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{sync::Mutex, task, time::Instant};
 
 #[cfg(test)]
@@ -24,6 +29,7 @@ pub struct Store(Arc<Mutex<Writer>>);
 
 #[derive(Debug)]
 struct Writer {
+    folder: PathBuf,
     database: Database,
     /// How long points and events are kept; a group's own retention may be shorter.
     retention: Duration,
@@ -34,7 +40,12 @@ impl Store {
     /// Opens `cloudwatch.db` in `folder`; makes both when they are missing, the folder with mode 0700. Rows older than
     /// `retention` are deleted from now on. Blocks for as long as the disk takes.
     pub fn open(folder: &Path, retention: Duration) -> Result<Self, LocalError> {
-        let mut writer = Writer { database: Database::create(folder)?, retention, sweep: Sweep::default() };
+        let mut writer = Writer {
+            folder: folder.to_path_buf(),
+            database: Database::create(folder)?,
+            retention,
+            sweep: Sweep::default(),
+        };
         writer.tidy();
         Ok(Self(Arc::new(Mutex::new(writer))))
     }
@@ -46,9 +57,13 @@ impl Store {
     ) -> Result<T, PutError> {
         let mut writer = Arc::clone(&self.0).lock_owned().await;
         let worker = move || {
-            let done = work(&mut writer);
+            let done = writer.stay_in_place().and_then(|()| work(&mut writer));
+            // Also when it failed: the sweep may be what gives a full disk its space back.
             writer.tidy();
-            done
+            let done = done?;
+            // Somebody may have removed the file while it was written.
+            writer.database.in_place().map_err(failed)?;
+            Ok(done)
         };
         task::spawn_blocking(worker)
             .await
@@ -95,7 +110,21 @@ fn refused(reason: String) -> PutError {
     PutError::Refused { service: Service::Local, reason }
 }
 
+fn failed(error: LocalError) -> PutError {
+    PutError::Failed { service: Service::Local, source: error.into() }
+}
+
 impl Writer {
+    /// Make the file again when somebody has removed it or put another in its place: there is nothing to keep of it.
+    fn stay_in_place(&mut self) -> Result<(), PutError> {
+        if let Err(removed) = self.database.in_place() {
+            tracing::warn!("{removed}");
+            self.database = Database::create(&self.folder).map_err(failed)?;
+            self.sweep = Sweep::default();
+        }
+        Ok(())
+    }
+
     fn metrics(&mut self, batch: &MetricBatch, now: Timestamp) -> Result<(), PutError> {
         rules::metrics(batch, now).map_err(refused)?;
         self.transaction(|connection| insert_points(connection, batch))
@@ -150,10 +179,7 @@ impl Writer {
             let done = work(&transaction)?;
             transaction.commit().map(|()| done)
         });
-        done.map_err(|error| PutError::Failed {
-            service: Service::Local,
-            source: LocalError::of(&self.database.file, error).into(),
-        })
+        done.map_err(|error| failed(LocalError::of(&self.database.file, error)))
     }
 
     fn tidy(&mut self) {

@@ -263,3 +263,26 @@ fn a_new_store_is_for_its_user_only() {
         assert_eq!(mode(&file.expect("a file").path()), 0o600);
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_goes_into_a_removed_store_is_not_accepted_and_it_is_made_again() {
+    let bench = bench().with_stream().await;
+    let now = Timestamp::now();
+    bench.store.logs(&logs(&[(now, "before")])).await.expect("accepted");
+    std::fs::remove_dir_all(bench.folder.path()).expect("removed");
+    let missing = bench.store.logs(&logs(&[(now, "after")])).await.expect_err("a new store has no such stream");
+    assert_eq!(missing.next(), Next::CreateThenRetry);
+    let bench = bench.with_stream().await;
+    bench.store.logs(&logs(&[(now, "after")])).await.expect("accepted");
+    assert_eq!(bench.messages(), ["after"]);
+    // In the very moment: the write itself finds the file, its end does not.
+    let gone = bench.folder.path().to_path_buf();
+    let mid_way = bench.store.write(move |writer| {
+        let done = writer.logs(&logs(&[(now, "lost with it")]), now);
+        std::fs::remove_dir_all(gone).expect("removed");
+        done
+    });
+    let error = mid_way.await.expect_err("not on any disk");
+    assert!(matches!(error.next(), Next::Retry(_)), "{error:?}");
+}
