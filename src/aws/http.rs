@@ -4,7 +4,7 @@
 //! library before that, and an endpoint without TLS never does.
 //!
 //! Every answer is cut at [`LONGEST_ANSWER`]: whoever sends more is no AWS service, and would fill the memory.
-use super::{proxies, resolver::Resolver, trust::Trust, way::Ways};
+use super::{auth::keys, proxies, resolver::Resolver, trust::Trust, way::Ways};
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_http_client::{
     Connector,
@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Uri;
 use std::{
@@ -75,6 +75,11 @@ impl HttpClient for Client {
             })
         };
         connectors.entry(key).or_insert_with(make).clone()
+    }
+
+    /// Each call asks it before it is signed.
+    fn validate_final_config(&self, components: &RuntimeComponents, call: &ConfigBag) -> Result<(), BoxError> {
+        Ok(keys::check_signer(components, call)?)
     }
 }
 

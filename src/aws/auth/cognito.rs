@@ -285,6 +285,10 @@ impl Source for Cognito {
             self.credentials(clients, &logins).await
         })
     }
+
+    fn name(&self) -> &'static str {
+        IDENTITY
+    }
 }
 
 /// The region in front of a pool's id: `eu-west-1_AbC`, `eu-west-1:0000-...`.
