@@ -140,7 +140,12 @@ impl SignInError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        match read(error, SystemTime::now()) {
+        Self::of_outcome(who, read(error, SystemTime::now()), advice)
+    }
+
+    /// The same of what such a call came to.
+    pub(super) fn of_outcome(who: &'static str, outcome: Outcome, advice: impl FnOnce(&Answer) -> String) -> Self {
+        match outcome {
             Outcome::Unreachable(source) => Self::Unreachable { who, source },
             Outcome::Answer(answer) if is_theirs(&answer) => Self::Failed { who, source: answer.cause() },
             Outcome::Answer(answer) if is_stale(&answer) => Self::Stale { who, source: answer.cause() },
