@@ -1,7 +1,10 @@
 //! What a configuration may leave to its surroundings: environment variables and the AWS profile. Read, never changed.
 use super::settings::PASSWORD_VARIABLE;
 use crate::platform;
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// What this process was given beside the configuration.
 #[derive(Clone, Debug, Default)]
@@ -17,14 +20,23 @@ pub struct Surroundings {
 /// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
+/// The longest profile file that is read, in bytes.
+const LONGEST_PROFILE: u64 = 1 << 20;
+
 impl Surroundings {
     /// As they are now. Reads the AWS profile files; asks nothing of the network.
     pub fn of_this_process() -> Self {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
         let region_variable = REGIONS.into_iter().find_map(|name| Some((name, variable(name)?)));
-        Self { password, region_variable, region: region_is_known(variable, &|path| fs::read_to_string(path).ok()) }
+        Self { password, region_variable, region: region_is_known(variable, &|path| read_profile(path)) }
     }
+}
+
+/// A profile file. What is no file, or too long for one, would not be read when signing in either.
+fn read_profile(path: &Path) -> Option<String> {
+    fs::metadata(path).ok().filter(|found| found.is_file() && found.len() <= LONGEST_PROFILE)?;
+    fs::read_to_string(path).ok()
 }
 
 /// Looks where the SDK looks: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
@@ -86,6 +98,16 @@ mod tests {
         assert!(!known(&[QUIET, ("HOME", "/h")]));
         assert!(known(&[QUIET, ("HOME", "/h"), ("AWS_PROFILE", "work")]));
         assert!(!known(&[QUIET, ("HOME", "/elsewhere"), ("AWS_PROFILE", "work")]));
+    }
+
+    #[test]
+    fn a_profile_without_an_end_is_not_read() {
+        let file = tempfile::NamedTempFile::new().expect("temporary");
+        fs::write(file.path(), "[default]\n").expect("ours");
+        assert_eq!(read_profile(file.path()).as_deref(), Some("[default]\n"));
+        file.as_file().set_len(LONGEST_PROFILE + 1).expect("sparse");
+        assert_eq!(read_profile(file.path()), None);
+        assert_eq!(read_profile(Path::new("/dev/null")), None);
     }
 
     #[test]
