@@ -2,8 +2,14 @@
 //!
 //! Loading it reads the AWS profile files and, only for the default chain without any region, asks instance metadata for
 //! one. So it happens with the first login, in the background, and is tried again when it failed.
-use super::auth::{SignInError, cognito::region_of};
-use crate::config::settings::{Authentication, Settings};
+use super::{
+    auth::{SignInError, cognito::region_of},
+    profile,
+};
+use crate::config::{
+    Severity, region_fault,
+    settings::{Authentication, Settings},
+};
 use aws_config::{
     BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableRegionProvider,
     meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
@@ -13,7 +19,7 @@ use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_cloudwatchlogs as cloudwatchlogs;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
-use aws_types::{SdkConfig, app_name::AppName};
+use aws_types::{SdkConfig, app_name::AppName, os_shim_internal::Env};
 use std::{fmt, time::Duration};
 use tokio::sync::OnceCell;
 
@@ -109,6 +115,9 @@ impl Base {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .http_client(self.http.clone())
             .timeout_config(timeouts)
+            // Trying again is the work of `Renewing`. Said here, what environment and profile say of it is not even read: the SDK
+            // panics at a value that it does not know, of which other AWS tools know some.
+            .retry_config(RetryConfig::disabled())
             // Ours is the only cache, see `renewing`.
             .identity_cache(aws_sdk_sts::config::IdentityCache::no_cache())
             // Requests and answers are whole and small, and each call has its own limit, which grows with its body.
@@ -150,10 +159,18 @@ impl fmt::Debug for Base {
 }
 
 async fn load(loader: ConfigLoader) -> Result<SdkConfig, SignInError> {
+    profile::check(&Env::real())?;
     let config = loader.load().await;
-    match config.region() {
-        Some(_) => Ok(config),
-        None => Err(SignInError::NoRegion),
+    let region = config.region().ok_or(SignInError::NoRegion)?;
+    // The configuration's own was checked. What is no part of a host name must not be kept: metadata may name another one later.
+    match region_fault(region.as_ref()) {
+        Some((Severity::Error, why, _)) => Err(SignInError::Unusable {
+            advice: format!(
+                "the AWS region {:?} cannot be used, {why}; check AWS_REGION, the AWS profile and the EC2 instance metadata",
+                region.as_ref()
+            ),
+        }),
+        _ => Ok(config),
     }
 }
 

@@ -101,6 +101,19 @@ pub(super) enum Outcome {
     Answer(Answer),
 }
 
+impl Outcome {
+    /// The same, with stars in place of this secret, should the other side repeat it.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if let Self::Answer(answer) = &mut self
+            && !secret.is_empty()
+        {
+            answer.message = answer.message.replace(secret, "***");
+            answer.code = answer.code.take().map(|code| code.replace(secret, "***"));
+        }
+        self
+    }
+}
+
 /// A service's own no.
 pub(super) struct Answer {
     /// `None`: not an AWS error at all.

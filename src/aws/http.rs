@@ -4,7 +4,7 @@
 //! library before that, and an endpoint without TLS never does.
 //!
 //! Every answer is cut at [`LONGEST_ANSWER`]: whoever sends more is no AWS service, and would fill the memory.
-use super::{proxies, resolver::Resolver, trust::Trust, way::Ways};
+use super::{auth::keys, proxies, resolver::Resolver, trust::Trust, way::Ways};
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_http_client::{
     Connector,
@@ -23,12 +23,12 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::{body::SdkBody, config_bag::ConfigBag};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Uri;
 use std::{
     collections::HashMap,
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -38,6 +38,15 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// The longest answer that is read, in bytes. Those of our calls have a few hundred, credentials a few thousand.
 const LONGEST_ANSWER: usize = 1 << 20;
+
+/// How the path ends where instance metadata names the instance's role. The SDK puts the name into its next request, and panics where
+/// it fits into none. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-security-credentials.html>
+const ROLE_NAME: &str = "/meta-data/iam/security-credentials/";
+
+/// Not metadata of EC2: somebody else answers for it.
+#[derive(Debug, thiserror::Error)]
+#[error("what the EC2 instance metadata gives as the name of the role is none; does somebody else answer?")]
+struct NoRole;
 
 /// Somebody sends without an end.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +84,11 @@ impl HttpClient for Client {
             })
         };
         connectors.entry(key).or_insert_with(make).clone()
+    }
+
+    /// Each call asks it before it is signed.
+    fn validate_final_config(&self, components: &RuntimeComponents, call: &ConfigBag) -> Result<(), BoxError> {
+        Ok(keys::check_signer(components, call)?)
     }
 }
 
@@ -146,7 +160,8 @@ impl HttpConnector for Routes {
             Ok((connector, uri)) => {
                 let (answer, ways) = (connector.call(request), Arc::clone(&self.ways));
                 HttpConnectorFuture::new(async move {
-                    answer.await.map(limited).map_err(|error| explained(&ways, &uri, error))
+                    let answer = answer.await.map(limited).map_err(|error| explained(&ways, &uri, error))?;
+                    if uri.path().ends_with(ROLE_NAME) { with_role(answer).await } else { Ok(answer) }
                 })
             }
             Err(e) => HttpConnectorFuture::ready(Err(ConnectorError::user(e))),
@@ -174,6 +189,23 @@ fn limited(answer: HttpResponse) -> HttpResponse {
         let limited = Limited::new(body, LONGEST_ANSWER);
         SdkBody::from_body_1_x(limited.map_err(|e| if e.is::<LengthLimitError>() { AnswerTooLong.into() } else { e }))
     })
+}
+
+/// The same answer, where the role that it names can be one.
+async fn with_role(mut answer: HttpResponse) -> Result<HttpResponse, ConnectorError> {
+    if !answer.status().is_success() {
+        return Ok(answer);
+    }
+    let body = mem::replace(answer.body_mut(), SdkBody::taken()).collect().await.map_err(ConnectorError::user)?;
+    let body = body.to_bytes();
+    let name = body.trim_ascii();
+    // As IAM allows it: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+    if name.is_empty() || !name.iter().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(b)) {
+        return Err(ConnectorError::user(NoRole.into()));
+    }
+    answer.headers_mut().insert("content-length", name.len().to_string());
+    *answer.body_mut() = SdkBody::from(name);
+    Ok(answer)
 }
 
 impl fmt::Debug for Routes {

@@ -20,6 +20,7 @@ mod errors;
 mod http;
 mod logs;
 mod metrics;
+mod profile;
 mod proxies;
 mod put;
 mod resolver;
@@ -66,6 +67,9 @@ pub const QUIET_TARGETS: &[(&str, LevelFilter)] = &[
     ("tower", LevelFilter::WARN),
 ];
 
+/// Where AWS says what kind of host this is: part of the SDK's `User-Agent`.
+const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
+
 /// The destination, and the task that keeps it signed in.
 pub struct Connection {
     pub put: Arc<dyn Put>,
@@ -101,6 +105,11 @@ pub enum ConnectError {
     EmptyBundle { path: PathBuf, named_by: &'static str },
     #[error("the proxy in {variable} cannot be used: {why}")]
     Proxy { variable: &'static str, why: &'static str },
+    /// The SDK names it in a header of each request, and cannot be told to leave it out.
+    #[error(
+        "the environment variable AWS_EXECUTION_ENV holds a character that no header may hold: correct it, or unset it"
+    )]
+    ExecutionEnvironment,
     /// Not of a checked configuration: [`crate::config`] says of each of the three what is wrong.
     #[error("no request can be made of iotUrl, roleAlias and thingName in agent.authentication")]
     Iot(#[source] hyper::http::Error),
@@ -121,6 +130,9 @@ fn connect_in(
     instance_id: &str,
     board: Arc<Board>,
 ) -> Result<Connection, ConnectError> {
+    if env.get(EXECUTION_ENVIRONMENT).is_ok_and(|value| value.chars().any(char::is_control)) {
+        return Err(ConnectError::ExecutionEnvironment);
+    }
     let trust = Trust::find(settings.agent.endpoints.ca_bundle.as_deref(), env)?;
     let proxies = Proxies::find(env)?;
     let ways = Ways::find(settings, env, proxies.clone());

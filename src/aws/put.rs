@@ -48,14 +48,21 @@ pub(super) struct Aws {
     skews: Arc<Skews>,
     metrics: Side<cloudwatch::Client>,
     logs: Side<cloudwatchlogs::Client>,
-    /// First come, first served, so no lane keeps the others out.
-    log_calls: Semaphore,
 }
 
 /// One service with its credentials; the client is made with the first of them.
 struct Side<C> {
+    service: Service,
     keys: Arc<Renewing>,
     client: OnceCell<C>,
+    /// For calls on their way, first come, first served, so no lane keeps the others out.
+    places: Semaphore,
+}
+
+impl<C> Side<C> {
+    fn new(service: Service, keys: Arc<Renewing>, places: usize) -> Self {
+        Self { service, keys, client: OnceCell::new(), places: Semaphore::new(places) }
+    }
 }
 
 impl Aws {
@@ -64,9 +71,9 @@ impl Aws {
             base,
             skews: Arc::new(Skews::new(Arc::clone(&clock))),
             clock,
-            metrics: Side { keys: metrics, client: OnceCell::new() },
-            logs: Side { keys: logs, client: OnceCell::new() },
-            log_calls: Semaphore::new(LOG_CALLS),
+            // They come from one publisher, unlike logs.
+            metrics: Side::new(Service::CloudWatch, metrics, Semaphore::MAX_PERMITS),
+            logs: Side::new(Service::CloudWatchLogs, logs, LOG_CALLS),
         }
     }
 
@@ -88,9 +95,9 @@ impl Aws {
     }
 
     /// Send, within the time that `bytes` need. `action` is the call's name in IAM.
-    async fn call<T, E>(
+    async fn call<T, E, C>(
         &self,
-        service: Service,
+        side: &Side<C>,
         action: &'static str,
         bytes: usize,
         sending: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -98,22 +105,16 @@ impl Aws {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let _place = match service {
-            Service::CloudWatchLogs => self.log_calls.acquire().await.ok(),
-            Service::CloudWatch | Service::Local => None,
-        };
+        let _place = side.places.acquire().await.ok();
         let limit = PATIENCE + Duration::from_secs((bytes / SLOWEST) as u64);
         let error = match timeout(limit, sending).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,
             Err(elapsed) => SdkError::timeout_error(elapsed),
         };
-        let put = translate(service, action, &error, (self.clock)());
+        let put = translate(side.service, action, &error, (self.clock)());
         if matches!(put, PutError::Credentials { .. }) {
-            match service {
-                Service::CloudWatch => self.metrics.keys.distrust(),
-                Service::CloudWatchLogs | Service::Local => self.logs.keys.distrust(),
-            }
+            side.keys.distrust();
         }
         Err(put)
     }
@@ -123,7 +124,7 @@ impl Aws {
         let bytes = data.len() * DATUM;
         let call = self.cloudwatch().await?.put_metric_data().namespace(&batch.namespace).set_metric_data(Some(data));
         let call = call.customize().interceptor(self.listen(Expected::Metrics));
-        self.call(Service::CloudWatch, "cloudwatch:PutMetricData", bytes, call.send()).await.map(drop)
+        self.call(&self.metrics, "cloudwatch:PutMetricData", bytes, call.send()).await.map(drop)
     }
 
     async fn put_logs(&self, batch: &LogBatch) -> Result<Rejected, PutError> {
@@ -140,21 +141,21 @@ impl Aws {
             .customize()
             .interceptor(self.listen(Expected::Put))
             .mutate_request(logs::swap_in(batch.body.clone()));
-        let answer = self.call(Service::CloudWatchLogs, "logs:PutLogEvents", batch.body.len(), call.send()).await?;
+        let answer = self.call(&self.logs, "logs:PutLogEvents", batch.body.len(), call.send()).await?;
         Ok(logs::rejected(answer.rejected_log_events_info(), batch.len()))
     }
 
     async fn make_group(&self, target: &Target) -> Result<(), PutError> {
         let call = self.cloudwatchlogs().await?.create_log_group().log_group_name(&target.group);
         let call = call.customize().interceptor(self.listen(Expected::Made));
-        self.call(Service::CloudWatchLogs, "logs:CreateLogGroup", 0, made(call.send())).await
+        self.call(&self.logs, "logs:CreateLogGroup", 0, made(call.send())).await
     }
 
     async fn make_stream(&self, target: &Target) -> Result<(), PutError> {
         let call = self.cloudwatchlogs().await?.create_log_stream();
         let call = call.log_group_name(&target.group).log_stream_name(&target.stream);
         let call = call.customize().interceptor(self.listen(Expected::Made));
-        self.call(Service::CloudWatchLogs, "logs:CreateLogStream", 0, made(call.send())).await
+        self.call(&self.logs, "logs:CreateLogStream", 0, made(call.send())).await
     }
 
     async fn keep_for(&self, target: &Target) -> Result<(), PutError> {
@@ -162,7 +163,7 @@ impl Aws {
         let call = self.cloudwatchlogs().await?.put_retention_policy();
         let call = call.log_group_name(&target.group).retention_in_days(i32::from(days));
         let call = call.customize().interceptor(self.listen(Expected::Made));
-        self.call(Service::CloudWatchLogs, "logs:PutRetentionPolicy", 0, call.send()).await.map(drop)
+        self.call(&self.logs, "logs:PutRetentionPolicy", 0, call.send()).await.map(drop)
     }
 
     /// Only what was refused; everything, where nobody said what that was.

@@ -119,6 +119,16 @@ fn connecting_needs_neither_network_nor_runtime_and_bad_ways_are_refused_at_once
     assert!(matches!(error, ConnectError::UnreadableBundle { .. }), "{error}");
 }
 
+#[test]
+fn an_execution_environment_that_no_header_may_hold_is_refused_at_once() {
+    let settings = settings("http://localhost:1", by_password());
+    connected(&[("AWS_EXECUTION_ENV", "AWS_ECS_EC2")], &settings);
+    let clock: Clock = Arc::new(SystemTime::now);
+    let env = Env::from_slice(&[("AWS_EXECUTION_ENV", "AWS_ECS_EC2\r")]);
+    let error = connect_in(&env, clock, &settings, "sys-0001", Arc::default()).expect_err("not sent");
+    assert!(matches!(error, ConnectError::ExecutionEnvironment), "{error}");
+}
+
 #[tokio::test]
 async fn a_login_whose_answer_has_no_end_is_given_up_too() {
     let fake = Fake::plain(|_| json(200, &"x".repeat(8 << 20))).await;
@@ -136,15 +146,20 @@ fn an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_witho
         settings.agent.region = std::env::var("AWS_REGION").is_err().then(|| "eu-west-1".to_owned());
         settings.agent.authentication = Authentication::Chain;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let connection = connected(&[], &settings);
+        let board = Arc::new(Board::default());
+        let clock: Clock = Arc::new(SystemTime::now);
+        let connection =
+            connect_in(&Env::from_slice(&[]), clock, &settings, "sys-0001", Arc::clone(&board)).expect("connects");
         let error = runtime.block_on(connection.put.create_group(&target())).expect_err("no URL");
-        println!("{MARK}{}", printed(&error));
+        let login = board.read().destinations["credentials"].last_error.clone();
+        println!("{MARK}{} {}", printed(&error), login.unwrap_or_default());
         return;
     }
     let name =
         "aws::tests::an_endpoint_or_region_of_the_environment_that_makes_no_url_is_explained_without_the_request";
     let keys = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", testing::SECRET)];
-    for (variable, wrong) in [("AWS_ENDPOINT_URL", "foo bar"), ("AWS_REGION", "foo bar")] {
+    for (variable, wrong) in [("AWS_ENDPOINT_URL", "foo bar"), ("AWS_REGION", "foo bar"), ("AWS_REGION", "us-east-1\n")]
+    {
         let text = in_child(name, &[keys[0], keys[1], (variable, wrong)]);
         assert!(text.contains(&format!("check {variable}")) && !text.contains("Request {"), "{text}");
         assert_no_secret(&text);
@@ -223,7 +238,7 @@ async fn nothing_secret_is_logged_once_the_quiet_targets_are_quiet() {
     let quiet = |target: &str| QUIET_TARGETS.iter().any(|(start, _)| target.starts_with(start));
     assert!(lines.iter().any(|(_, target, _)| quiet(target)), "the SDK wrote nothing: is the capture in place?");
     let told = |part: &str| lines.iter().filter(|(_, _, text)| text.contains(part)).count();
-    assert_eq!((told("cannot sign in"), told("systems.txt")), (1, 1), "the cause and what to do are told once");
+    assert_eq!((told("cannot sign in"), told("admin-create-user")), (1, 1), "the cause and what to do are told once");
     for (level, target, text) in &lines {
         // More is more verbose.
         if *level <= Level::WARN || !quiet(target) {

@@ -27,6 +27,7 @@ pub mod settings;
 mod shape;
 mod surroundings;
 
+pub use agent::region_fault;
 pub use file::File;
 pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;

@@ -14,11 +14,11 @@ pub struct Surroundings {
     pub region_variable: Option<(&'static str, String)>,
 }
 
-/// Bytes of a profile file.
-const LARGEST_PROFILE: u64 = 1 << 20;
-
 /// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The longest profile file that is read, in bytes.
+const LONGEST_PROFILE: u64 = 1 << 20;
 
 impl Surroundings {
     /// As they are now. Reads the AWS profile files; asks nothing of the network.
@@ -26,13 +26,13 @@ impl Surroundings {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
         let region_variable = REGIONS.into_iter().find_map(|name| Some((name, variable(name)?)));
-        Self { password, region_variable, region: region_is_known(variable, &|path| profile(path)) }
+        Self { password, region_variable, region: region_is_known(variable, &|path| read_profile(path)) }
     }
 }
 
 /// A profile file; one that is unusually large, or no file at all, names nothing.
-fn profile(path: &Path) -> Option<String> {
-    String::from_utf8(files::read_small(path, LARGEST_PROFILE).ok()?).ok()
+fn read_profile(path: &Path) -> Option<String> {
+    String::from_utf8(files::read_small(path, LONGEST_PROFILE).ok()?).ok()
 }
 
 /// Looks where the SDK looks: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
@@ -94,6 +94,16 @@ mod tests {
         assert!(!known(&[QUIET, ("HOME", "/h")]));
         assert!(known(&[QUIET, ("HOME", "/h"), ("AWS_PROFILE", "work")]));
         assert!(!known(&[QUIET, ("HOME", "/elsewhere"), ("AWS_PROFILE", "work")]));
+    }
+
+    #[test]
+    fn a_profile_without_an_end_is_not_read() {
+        let file = tempfile::NamedTempFile::new().expect("temporary");
+        std::fs::write(file.path(), "[default]\n").expect("ours");
+        assert_eq!(read_profile(file.path()).as_deref(), Some("[default]\n"));
+        file.as_file().set_len(LONGEST_PROFILE + 1).expect("sparse");
+        assert_eq!(read_profile(file.path()), None);
+        assert_eq!(read_profile(Path::new("/dev/null")), None);
     }
 
     #[test]

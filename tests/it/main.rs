@@ -20,3 +20,4 @@ mod outage;
 mod permissions;
 mod poison;
 mod ranks;
+mod signing_in;

@@ -1,10 +1,14 @@
 //! The default AWS chain: environment, profiles (also `credential_process`), web identity, container, instance metadata.
 //!
 //! The chain is built anew for each fetch, so that files which somebody replaced are read again.
-use super::{SignInError, Source};
+//!
+//! A command of the profile (`credential_process`) is started by the SDK, which neither ends it nor hands it to us. One that hangs
+//! is therefore waited for by the next fetches, too: no second one is started beside it. It outlives us where it never ends.
+use super::{SignInError, Source, keys::Unfit};
 use crate::aws::{
     base::Base,
     errors::{Cause, find},
+    profile,
     way::Blocked,
 };
 use aws_config::imds::client::error::{ImdsError, TokenError};
@@ -13,35 +17,97 @@ use aws_credential_types::{
     provider::{ProvideCredentials, error::CredentialsError},
 };
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_types::os_shim_internal::Env;
 use futures_util::future::BoxFuture;
-use std::sync::Arc;
+use hyper::Uri;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::Mutex, time::timeout};
 
 const WHO: &str = "the source of AWS credentials";
 /// Instance metadata is turned off, or not for this process.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 const FORBIDDEN: u16 = 403;
 
+/// How long one fetch waits: less than a login may take, so that it can say what it waits for.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Where a container asks for its credentials.
+const CONTAINER: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+
 pub(in crate::aws) struct Chain {
     base: Arc<Base>,
+    /// Whose command has not ended yet.
+    unfinished: Mutex<Option<Fetch>>,
 }
+
+type Fetch = BoxFuture<'static, Result<Credentials, SignInError>>;
 
 impl Chain {
     pub(in crate::aws) fn new(base: Arc<Base>) -> Self {
-        Self { base }
+        Self { base, unfinished: Mutex::default() }
     }
 }
 
 impl Source for Chain {
     fn fetch(&self) -> BoxFuture<'_, Result<Credentials, SignInError>> {
-        Box::pin(async move {
-            let config = self.base.with_chain().await?;
-            let chain = config.credentials_provider().ok_or(SignInError::NoCredentials)?;
-            chain.provide_credentials().await.map_err(|e| explain(&e))
-        })
+        Box::pin(one_at_a_time(
+            &self.unfinished,
+            || Box::pin(fetch(Arc::clone(&self.base))),
+            || profile::names_a_command(&Env::real()),
+        ))
+    }
+
+    fn name(&self) -> &'static str {
+        WHO
     }
 }
 
+async fn fetch(base: Arc<Base>) -> Result<Credentials, SignInError> {
+    if Env::real().get(CONTAINER).is_ok_and(|uri| is_half_a_url(&uri)) {
+        return Err(SignInError::Unusable {
+            advice: format!("{CONTAINER} is no URL: begin it with http:// or https://"),
+        });
+    }
+    let config = base.with_chain().await?;
+    let chain = config.credentials_provider().ok_or(SignInError::NoCredentials)?;
+    chain.provide_credentials().await.map_err(|e| explain(&e))
+}
+
+/// The outcome of the fetch that is not finished, or of a new one. What may have started a command is not forgotten before it ends,
+/// even where whoever asked stops waiting.
+async fn one_at_a_time(
+    unfinished: &Mutex<Option<Fetch>>,
+    begin: impl FnOnce() -> Fetch + Send,
+    runs_a_command: impl FnOnce() -> bool + Send,
+) -> Result<Credentials, SignInError> {
+    let mut place = unfinished.lock().await;
+    let fetch = place.get_or_insert_with(begin);
+    if let Ok(outcome) = timeout(PATIENCE, fetch).await {
+        *place = None;
+        return outcome;
+    }
+    if runs_a_command() {
+        return Err(SignInError::Unusable {
+            advice: format!(
+                "the credential_process of the AWS profile did not end within {} seconds, and no other is started beside it: \
+                 end it, and correct the command",
+                PATIENCE.as_secs()
+            ),
+        });
+    }
+    *place = None;
+    Err(SignInError::TooSlow { limit: PATIENCE })
+}
+
+/// `HOST:PORT` alone, at which the SDK panics. It explains by itself what is worse.
+fn is_half_a_url(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| uri.host().is_some() && uri.scheme().is_none())
+}
+
 fn explain(error: &CredentialsError) -> SignInError {
+    if let Some(unfit) = find::<Unfit>(error) {
+        return unfit.clone().into();
+    }
     let source = Cause::of(error);
     match error {
         // What each link of the chain says about not being set up helps nobody.
@@ -75,80 +141,4 @@ fn is_closed(error: &CredentialsError) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        aws::{
-            http,
-            testing::{CHILD, Fake, MARK, assert_no_secret, closed, in_child, printed, reply, settings},
-            trust::Trust,
-            way::Ways,
-        },
-        config::settings::Authentication,
-    };
-
-    /// In a child: what the chain finds, before and after its file was replaced.
-    async fn found() -> String {
-        let mut settings = settings("http://localhost:1", Authentication::Chain);
-        settings.agent.region = None;
-        let base = Base::new(&settings, http::client(Trust::System, Ways::default()));
-        let chain = Chain::new(Arc::new(base));
-        let mut found = Vec::new();
-        for _ in 0..2 {
-            match chain.fetch().await {
-                Ok(credentials) => found.push(credentials.access_key_id().to_owned()),
-                Err(e) => {
-                    assert_no_secret(&printed(&e));
-                    found.push(e.to_string());
-                }
-            }
-            if let Ok(file) = std::env::var("AWS_SHARED_CREDENTIALS_FILE") {
-                // Only where a test put one.
-                if let Ok(text) = std::fs::read_to_string(&file) {
-                    std::fs::write(file, text.replace("AKIDONE", "AKIDTWO")).expect("writable");
-                }
-            }
-        }
-        found.join(",")
-    }
-
-    #[test]
-    fn the_default_chain_reads_its_files_at_each_login_and_says_what_is_missing() {
-        if std::env::var_os(CHILD).is_some() {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            println!("{MARK}{}", runtime.block_on(found()));
-            return;
-        }
-        let name = "aws::auth::chain::tests::the_default_chain_reads_its_files_at_each_login_and_says_what_is_missing";
-        let quiet = ("AWS_EC2_METADATA_DISABLED", "true");
-        assert!(
-            in_child(name, &[quiet]).starts_with("no AWS region is set, so AWS was not contacted: set agent.region")
-        );
-        let region = ("AWS_REGION", "eu-west-1");
-        let nothing = in_child(name, &[quiet, region]);
-        assert!(nothing.starts_with("no AWS credentials were found") && !nothing.contains("provider"), "{nothing}");
-        let keys = [quiet, region, ("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-        assert_eq!(in_child(name, &keys), "AKIDENV,AKIDENV");
-        let file = tempfile::NamedTempFile::new().expect("temporary");
-        let text = "[default]\naws_access_key_id = AKIDONE\naws_secret_access_key = secret\n";
-        std::fs::write(file.path(), text).expect("writable");
-        let profile = ("AWS_SHARED_CREDENTIALS_FILE", file.path().to_str().expect("UTF-8"));
-        assert_eq!(in_child(name, &[quiet, region, profile]), "AKIDONE,AKIDTWO");
-
-        let metadata = move |url: &str| in_child(name, &[region, ("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)]);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let forbidden = runtime.block_on(async {
-            let fake = Fake::plain(|_| reply(403, "text/plain", "")).await;
-            let url = fake.url.clone();
-            let text = tokio::task::spawn_blocking(move || metadata(&url)).await.expect("no panic");
-            assert!(!fake.seen().is_empty());
-            text
-        });
-        assert_eq!(forbidden, nothing, "metadata that is not for us is as good as none");
-        let (closed, _held) = closed();
-        let closed = format!("http://{closed}");
-        assert_eq!(metadata(&closed), nothing);
-        let container = in_child(name, &[quiet, region, ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &closed)]);
-        assert!(container.starts_with("the source of AWS credentials could not be reached"), "{container}");
-    }
-}
+mod tests;

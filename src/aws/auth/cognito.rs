@@ -4,7 +4,7 @@
 //! password serves again. The identity's own id never changes and is asked once.
 use super::{SignInError, Source};
 use crate::{
-    aws::base::Base,
+    aws::{base::Base, errors::read},
     config::{
         login_files,
         settings::{self, PASSWORD_VARIABLE, Password},
@@ -100,7 +100,7 @@ impl Cognito {
         let refresh = self.kept().refresh.clone();
         if let Some(token) = refresh {
             let call = self.initiate(clients, AuthFlowType::RefreshTokenAuth);
-            match self.send(call.auth_parameters("REFRESH_TOKEN", token.expose_secret())).await {
+            match self.send(call.auth_parameters("REFRESH_TOKEN", token.expose_secret()), &token).await {
                 Ok(answer) => return self.take(answer),
                 // The password would get no further.
                 Err(e) if e.passes() => return Err(e),
@@ -112,7 +112,7 @@ impl Cognito {
             .initiate(clients, AuthFlowType::UserPasswordAuth)
             .auth_parameters("USERNAME", &self.user)
             .auth_parameters("PASSWORD", password.expose_secret());
-        self.take(self.send(call).await?)
+        self.take(self.send(call, &password).await?)
     }
 
     fn initiate(
@@ -123,11 +123,16 @@ impl Cognito {
         clients.pool.initiate_auth().client_id(&self.settings.app_client_id).auth_flow(flow)
     }
 
+    /// `secret` is what signs in: whatever the answer says, it is not repeated.
     async fn send(
         &self,
         call: pool::operation::initiate_auth::builders::InitiateAuthFluentBuilder,
+        secret: &SecretString,
     ) -> Result<InitiateAuthOutput, SignInError> {
-        call.send().await.map_err(|e| SignInError::of_call(POOL, &e, |answer| self.advice(answer.code())))
+        call.send().await.map_err(|e| {
+            let outcome = read(&e, SystemTime::now()).without(secret.expose_secret());
+            SignInError::of_outcome(POOL, outcome, |answer| self.advice(answer.code()))
+        })
     }
 
     fn take(&self, answer: InitiateAuthOutput) -> Result<SecretString, SignInError> {
@@ -150,8 +155,9 @@ impl Cognito {
     fn challenge(&self, challenge: &ChallengeNameType) -> String {
         match challenge {
             ChallengeNameType::NewPasswordRequired => format!(
-                "the password of {} is only a temporary one: give it a permanent one (deploy does, for each line of systems.txt)",
-                self.user
+                "the password of {} is only a temporary one: set a permanent one in the user pool {} (aws cognito-idp \
+                 admin-set-user-password --permanent)",
+                self.user, self.settings.user_pool_id
             ),
             other => format!(
                 "the Cognito user pool asks {} for {}, which no daemon can give: turn that off for this user",
@@ -165,8 +171,10 @@ impl Cognito {
         let (user, settings) = (&self.user, &self.settings);
         match code {
             "NotAuthorizedException" | "UserNotFoundException" => format!(
-                "Cognito does not know the system {user} with this password: add {user} to systems.txt, deploy, and put \
-                 the password that deploy prints into agent.authentication"
+                "Cognito does not know the user {user} with this password: make this user in the user pool {} (aws \
+                 cognito-idp admin-create-user), set a permanent password (admin-set-user-password --permanent), and give \
+                 the same one in agent.authentication",
+                settings.user_pool_id
             ),
             "UserNotConfirmedException" | "PasswordResetRequiredException" => {
                 format!("Cognito wants the password of {user} to be set again")
@@ -282,6 +290,10 @@ impl Source for Cognito {
             let logins = HashMap::from([(clients.issuer.clone(), token.expose_secret().to_owned())]);
             self.credentials(clients, &logins).await
         })
+    }
+
+    fn name(&self) -> &'static str {
+        IDENTITY
     }
 }
 

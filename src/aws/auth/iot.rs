@@ -190,6 +190,10 @@ impl Source for Iot {
     fn fetch(&self) -> BoxFuture<'_, Result<Credentials, SignInError>> {
         Box::pin(self.login())
     }
+
+    fn name(&self) -> &'static str {
+        WHO
+    }
 }
 
 fn tls_builder(roots: RootCertStore) -> Result<rustls::ConfigBuilder<ClientConfig, WantsClientCert>, SignInError> {

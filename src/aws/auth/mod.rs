@@ -4,6 +4,7 @@
 pub(super) mod chain;
 pub(super) mod cognito;
 pub(super) mod iot;
+pub(super) mod keys;
 pub(super) mod renewing;
 pub(super) mod role;
 
@@ -24,6 +25,9 @@ use std::{
 pub(super) trait Source: Send + Sync {
     /// One login. The caller limits the time it may take.
     fn fetch(&self) -> BoxFuture<'_, Result<Credentials, SignInError>>;
+
+    /// Who gives them, where the credentials do not say it themselves.
+    fn name(&self) -> &'static str;
 }
 
 /// One failure, told to everybody who waited for that login.
@@ -41,7 +45,7 @@ impl Shared {
             SignInError::NoRegion => Cause::new("no AWS region is set"),
             SignInError::NoCredentials => Cause::new("no AWS credentials were found"),
             SignInError::Refused { .. } => Cause::new("the login was refused"),
-            SignInError::Unusable { .. } => Cause::new("signing in failed"),
+            SignInError::Unusable { .. } | SignInError::Unfit(_) => Cause::new("signing in failed"),
             SignInError::Login(under) => under.brief(),
             // Their causes lie under them.
             SignInError::Unreachable { .. }
@@ -96,6 +100,9 @@ pub(super) enum SignInError {
     /// Without a further cause.
     #[error("{advice}")]
     Unusable { advice: String },
+    /// What came cannot sign.
+    #[error(transparent)]
+    Unfit(#[from] keys::Unfit),
     /// The keys that a login gave do not hold any more.
     #[error("{who} refused the keys of the login")]
     Stale { who: &'static str, source: Cause },
@@ -119,6 +126,7 @@ impl SignInError {
             | Self::Refused { .. }
             | Self::Stale { .. }
             | Self::Unusable { .. }
+            | Self::Unfit(_)
             | Self::Unreadable { .. } => false,
         }
     }
@@ -132,7 +140,12 @@ impl SignInError {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        match read(error, SystemTime::now()) {
+        Self::of_outcome(who, read(error, SystemTime::now()), advice)
+    }
+
+    /// The same of what such a call came to.
+    pub(super) fn of_outcome(who: &'static str, outcome: Outcome, advice: impl FnOnce(&Answer) -> String) -> Self {
+        match outcome {
             Outcome::Unreachable(source) => Self::Unreachable { who, source },
             Outcome::Answer(answer) if is_theirs(&answer) => Self::Failed { who, source: answer.cause() },
             Outcome::Answer(answer) if is_stale(&answer) => Self::Stale { who, source: answer.cause() },

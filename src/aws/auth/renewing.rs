@@ -7,7 +7,7 @@
 //! The two clocks: waiting runs on the monotonic one; the wall clock is asked only how long fresh credentials live and
 //! whether a machine that slept through it has to renew at once. Credentials that seem expired on arrival are used all the
 //! same, for a short assumed life: then it is this host's clock that is wrong, and the service knows better.
-use super::{Shared, SignInError, Source};
+use super::{Shared, SignInError, Source, keys};
 use crate::{
     aws::errors::Cause,
     telemetry::{
@@ -147,7 +147,8 @@ impl Renewing {
             Ok(fetched) => fetched,
             Err(_) => Err(SignInError::TooSlow { limit: LOGIN }),
         };
-        match fetched {
+        let fit = |keys: Credentials| keys::check(&keys, self.source.name()).map(|()| keys).map_err(SignInError::from);
+        match fetched.and_then(fit) {
             Ok(credentials) => {
                 self.keep(credentials);
                 Ok(())

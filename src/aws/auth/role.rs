@@ -72,6 +72,10 @@ impl Source for Role {
             }
         })
     }
+
+    fn name(&self) -> &'static str {
+        WHO
+    }
 }
 
 /// The instance id as STS takes it.

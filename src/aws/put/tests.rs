@@ -344,7 +344,7 @@ async fn a_server_that_hangs_does_not_hold_us_and_a_slow_line_has_its_time() {
     for (bytes, seconds) in [(0, 60), (1 << 20, 188)] {
         let hanging = std::future::pending::<Result<(), SdkError<PutLogEventsError, HttpResponse>>>();
         let start = Instant::now();
-        let error = aws.call(Service::CloudWatchLogs, "logs:PutLogEvents", bytes, hanging).await.expect_err("hangs");
+        let error = aws.call(&aws.logs, "logs:PutLogEvents", bytes, hanging).await.expect_err("hangs");
         assert!(matches!(error, PutError::Unreachable { .. }), "{error:?}");
         assert_eq!(start.elapsed().as_secs(), seconds);
     }
@@ -380,7 +380,7 @@ async fn many_streams_share_a_few_connections() {
             now.fetch_sub(1, Ordering::Relaxed);
             Ok::<(), SdkError<PutLogEventsError, HttpResponse>>(())
         };
-        aws.call(Service::CloudWatchLogs, "logs:PutLogEvents", 0, sending)
+        aws.call(&aws.logs, "logs:PutLogEvents", 0, sending)
     });
     let outcomes = futures_util::future::join_all(calls).await;
     assert!(outcomes.iter().all(Result::is_ok));

@@ -81,14 +81,21 @@ async fn a_refused_refresh_token_falls_back_to_the_password() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_user_name_the_system_to_add() {
+async fn a_wrong_password_and_an_unknown_user_name_the_user_to_make() {
     for (code, message) in [
         ("NotAuthorizedException", "Incorrect username or password."),
         ("UserNotFoundException", "User does not exist."),
     ] {
         let text = refused(move |_| error(400, code, message)).await;
-        assert!(text.contains("add sys-0001 to systems.txt") && text.contains(message), "{text}");
+        assert!(text.contains("make this user in the user pool eu-west-1_Pool") && text.contains(message), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_that_repeats_the_password_is_told_without_it() {
+    let message = format!("Incorrect password {PASSWORD} for sys-0001.");
+    let text = refused(move |_| error(400, "NotAuthorizedException", &message)).await;
+    assert!(text.contains("Incorrect password *** for sys-0001."), "{text}");
 }
 
 #[tokio::test]

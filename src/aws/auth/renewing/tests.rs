@@ -8,6 +8,8 @@ use tokio::time::advance;
 struct Script {
     lifetime: Option<Duration>,
     failing: AtomicBool,
+    /// The keys end in a line break.
+    unfit: AtomicBool,
     logins: AtomicU32,
     clock: Clock,
 }
@@ -23,8 +25,13 @@ impl Source for Handle {
                 return Err(SignInError::Refused { advice: "no".to_owned(), source: Cause::new("NotAuthorized: no") });
             }
             let expiry = self.0.lifetime.map(|lifetime| (self.0.clock)() + lifetime);
-            Ok(Credentials::new(format!("AKID{login}"), SECRET, Some(TOKEN.to_owned()), expiry, "test"))
+            let id = if self.0.unfit.load(Ordering::Relaxed) { "AKID\n".to_owned() } else { format!("AKID{login}") };
+            Ok(Credentials::new(id, SECRET, Some(TOKEN.to_owned()), expiry, "test"))
         })
+    }
+
+    fn name(&self) -> &'static str {
+        "a script"
     }
 }
 
@@ -38,6 +45,7 @@ fn with(lifetime: Option<u64>, clock: Clock) -> (Arc<Script>, Arc<Renewing>, Arc
     let script = Arc::new(Script {
         lifetime: lifetime.map(Duration::from_secs),
         failing: AtomicBool::new(false),
+        unfit: AtomicBool::new(false),
         logins: AtomicU32::new(0),
         clock: Arc::clone(&clock),
     });
@@ -180,6 +188,7 @@ async fn a_clock_far_ahead_does_not_make_fresh_credentials_useless() {
     let script = Arc::new(Script {
         lifetime: Some(Duration::from_secs(3600)),
         failing: AtomicBool::new(false),
+        unfit: AtomicBool::new(false),
         logins: AtomicU32::new(0),
         clock: clock(),
     });
@@ -196,6 +205,10 @@ async fn a_login_that_hangs_is_given_up_with_a_plain_error() {
         fn fetch(&self) -> BoxFuture<'_, Result<Credentials, SignInError>> {
             Box::pin(std::future::pending())
         }
+
+        fn name(&self) -> &'static str {
+            "nobody"
+        }
     }
     let renewing = Renewing::new(Hanging, clock(), None);
     let start = Instant::now();
@@ -203,6 +216,20 @@ async fn a_login_that_hangs_is_given_up_with_a_plain_error() {
     assert_eq!(error.to_string(), "signing in took longer than 45 seconds");
     assert!(error.passes());
     assert_eq!(start.elapsed(), LOGIN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_cannot_sign_are_a_failed_login_and_fetched_again_after_a_back_off() {
+    let (script, renewing, board) = living(3600);
+    script.unfit.store(true, Ordering::Relaxed);
+    let error = renewing.ready().await.expect_err("nothing to sign with");
+    assert!(error.to_string().starts_with("the access key id that a script gives holds"), "{error}");
+    assert_eq!(board.read().destinations[DESTINATION].failures_in_a_row, 1);
+    renewing.ready().await.expect_err("still waiting");
+    assert_eq!(logins(&script), 1);
+    script.unfit.store(false, Ordering::Relaxed);
+    advance(LAST_WAIT).await;
+    assert_eq!(key(&renewing).await, "AKID2");
 }
 
 #[tokio::test(start_paused = true)]
