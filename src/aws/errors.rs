@@ -299,7 +299,10 @@ fn intercepted(answer: &Answer) -> Cause {
         407 => "it wants a user name and a password: write them into HTTPS_PROXY, or let this host pass",
         413 => "it does not let a body of this size through: let it pass bodies of 2 MiB",
         200..=399 => "sign in at the captive portal, or except AWS from the proxy by NO_PROXY",
-        _ => "let it pass our requests, or except AWS from it by NO_PROXY",
+        _ => {
+            "let it pass our requests, or except AWS from it by NO_PROXY; where there is no proxy, check agent.endpoint_override \
+             and AWS_ENDPOINT_URL"
+        }
     };
     let colon = if answer.message.is_empty() { "" } else { ": " };
     Cause::new(format!("HTTP {}{colon}{}; {advice}", answer.status, answer.message))

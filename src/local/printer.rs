@@ -56,7 +56,7 @@ impl<W: Write + Send + 'static> Printer<W> {
         let printed = tokio::task::spawn_blocking(move || writeln!(out, "{line}").and_then(|()| out.flush()));
         printed.await.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(|error| {
             self.trouble.tell(error.kind());
-            PutError::Unreachable { service: Service::Local, source: error.into() }
+            PutError::Unreachable { service: Service::Output, source: error.into() }
         })
     }
 }
@@ -80,7 +80,7 @@ impl<W: Write + Send + 'static> Put for Printer<W> {
     fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
         Box::pin(async move {
             let request = serde_json::from_slice(&batch.body)
-                .map_err(|error| PutError::Refused { service: Service::Local, reason: error.to_string() })?;
+                .map_err(|error| PutError::Refused { service: Service::Output, reason: error.to_string() })?;
             self.print("PutLogEvents", &request).await?;
             Ok(Rejected::default())
         })

@@ -75,6 +75,8 @@ pub enum Service {
     CloudWatch,
     CloudWatchLogs,
     Local,
+    /// Of a dry run.
+    Output,
 }
 
 impl fmt::Display for Service {
@@ -83,6 +85,7 @@ impl fmt::Display for Service {
             Self::CloudWatch => "CloudWatch",
             Self::CloudWatchLogs => "CloudWatch Logs",
             Self::Local => "the embedded CloudWatch",
+            Self::Output => "standard output",
         })
     }
 }
