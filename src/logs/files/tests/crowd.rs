@@ -94,6 +94,7 @@ fn a_copy_that_waits_by_its_name_is_read_and_not_called_missed() {
 fn a_copy_that_waits_by_its_name_is_found_after_a_crash() {
     let mut bench = crowded_copy();
     assert_eq!(bench.keeper.positions().len(), 3, "the position of what was cut short is kept, and that more is owed");
+    assert!(bench.board.read().sources.values().any(|line| line.catching_up), "a single round waits for it");
     bench.restart();
     let lines = bench.lines();
     assert_eq!((lines[0].as_str(), lines.len()), ("two", 100_001));
@@ -107,6 +108,7 @@ fn a_copy_that_was_waited_for_and_is_gone_is_waited_for_no_more() {
     bench.pass(Duration::from_secs(3));
     bench.lines();
     assert_eq!((given_up(&bench), bench.keeper.positions().len()), (1, 1));
+    assert_eq!(bench.board.read().sources.len(), 1);
 }
 
 #[test]

@@ -224,8 +224,12 @@ impl Trail {
         match (self.debt, before) {
             (Some((id, since)), _) if self.debt != before => {
                 cx.checkpoints.open(id, 0, Position::File(self.promise(since)));
+                self.note_debt(cx, id);
             }
-            (None, Some((id, _))) => cx.checkpoints.finish(id, 0),
+            (None, Some((id, _))) => {
+                cx.checkpoints.finish(id, 0);
+                cx.board.forget(id);
+            }
             (Some(_) | None, _) => {}
         }
         if let Some(since) = owed {
