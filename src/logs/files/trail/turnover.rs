@@ -225,8 +225,10 @@ impl Trail {
     fn is_copied(&self, old: &Generation) -> io::Result<bool> {
         let position = old.position();
         for other in self.queue.iter().chain(&self.late).filter(|_| content::is_telling(position.identity.head)) {
-            let long_enough = other.file_id() != old.file_id() && other.seen.size >= old.seen.size;
-            if long_enough && content::goes_on(other.file(), &other.seen, &position)? {
+            // As it is now: it may have been opened while it was being written.
+            let stat = files::stat_open(other.file())?;
+            let long_enough = stat.id != old.file_id() && stat.size >= old.seen.size;
+            if long_enough && content::goes_on(other.file(), &stat, &position)? {
                 return Ok(true);
             }
         }
