@@ -17,6 +17,7 @@ use std::{
     fs::File,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// So often a folder is read in one search. A rotation of hundreds of files takes a few milliseconds, a pass less.
@@ -79,6 +80,8 @@ pub(super) struct Found {
     pub opened: Vec<Opened>,
     /// There are younger ones that were not opened.
     pub more: bool,
+    /// Of those that time puts in order, all that are older were opened.
+    pub up_to: Option<SystemTime>,
 }
 
 /// What is searched for.
@@ -110,11 +113,19 @@ impl Search<'_> {
     pub fn open(&self, at_most: usize, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Found> {
         'round: for _ in 0..ROUNDS {
             let siblings = self.list(wanted)?;
-            let mut found = Found { opened: Vec::new(), more: siblings.len() > at_most };
-            for sibling in siblings.into_iter().take(at_most) {
+            let mut found = Found::default();
+            for sibling in siblings {
+                if found.opened.len() == at_most {
+                    found.more = true;
+                    break;
+                }
                 let path = sibling.path.clone();
+                let time = (!sibling.younger).then_some(sibling.stat.modified);
                 match Opened::new(sibling) {
-                    Ok(opened) => found.opened.push(opened),
+                    Ok(opened) => {
+                        found.opened.push(opened);
+                        found.up_to = time.or(found.up_to);
+                    }
                     Err(error) if is_still_changing(&error) && self.anyway => {}
                     Err(error) if is_still_changing(&error) => continue 'round,
                     Err(error) if error.kind() == ErrorKind::PermissionDenied => {

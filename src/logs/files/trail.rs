@@ -145,6 +145,8 @@ pub(super) struct Trail {
     owed: Vec<Owed>,
     /// One more search after a rotation.
     again: Again,
+    /// Saved as a promise: what was written since then and could not be opened.
+    debt: Option<(SourceId, Timestamp)>,
     /// Since when searches fail because files are being renamed.
     changing: Option<Instant>,
     /// Some generations wait until others were read.
@@ -175,6 +177,7 @@ impl Trail {
             moved: false,
             owed: Vec::new(),
             again: Again::default(),
+            debt: None,
             changing: None,
             held_back: false,
             soon: false,
@@ -228,11 +231,17 @@ impl Trail {
         match stat {
             Some(stat) if self.is_following() && self.queue.back().is_some_and(|g| g.file_id() == stat.id) => {
                 if empty.is_some_and(|modified| modified != stat.modified) {
-                    let ask = Ask { since: self.newest, at_most: cx.ledger.room(), again: false };
-                    self.take_up_before_last(cx, ask).map_err(searching)?;
+                    let ask = Ask { since: self.newest, at_most: cx.ledger.room() };
+                    if let Err(error) = self.take_up_before_last(cx, ask) {
+                        self.owe_all(cx); // It will not be seen empty again.
+                        return Err(searching(error));
+                    }
                 }
                 self.look_again(cx).map_err(searching)?;
-                self.newest = stat.modified.into();
+                // One that waits to begin anew asks for copies as old as what it knew last.
+                if self.queue.back().is_none_or(|last| last.retry.is_none()) {
+                    self.newest = stat.modified.into();
+                }
             }
             Some(stat) => return self.arrive(cx, stat),
             None => {
@@ -315,6 +324,7 @@ impl Trail {
         cx.checkpoints.finish(generation.id, generation.offset);
         if generation.seen.links > 0 {
             cx.ledger.finished(generation);
+            self.passed(generation);
         }
         cx.ledger.release(&self.names.target, generation.file_id());
         cx.board.forget(generation.id);

@@ -1,6 +1,8 @@
 //! Rotations that go on while the tailer looks.
 use super::bench::Bench;
+use crate::telemetry::counters;
 use std::{
+    collections::BTreeSet,
     fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
@@ -133,4 +135,38 @@ fn a_folder_that_never_comes_to_rest_holds_up_the_log_for_a_while_only() {
     restless.join().expect("no panic");
     lines.retain(|line| line != "old");
     assert_eq!(lines, ["two"]);
+}
+
+#[test]
+fn a_log_that_is_copied_and_cut_short_without_a_pause_is_read_whole_and_nothing_is_called_missed() {
+    let missed = counters::BYTES_MISSED.here();
+    for round in 0..5 {
+        let mut bench = Bench::new();
+        bench.settle();
+        let log = bench.path("app.log");
+        let writer = std::thread::spawn(move || {
+            let mut file = OpenOptions::new().create_new(true).append(true).open(&log).expect("writable");
+            for rotation in 0..ROTATIONS {
+                // At once: what begins with less than 256 bytes is not told from others by its beginning.
+                let text: String = (0..LINES).map(|n| format!("{} {}\n", line(rotation, n), "x".repeat(100))).collect();
+                file.write_all(text.as_bytes()).expect("written");
+                for number in (1..=rotation).rev() {
+                    fs::rename(generation(&log, number), generation(&log, number + 1)).expect("renamed");
+                }
+                fs::copy(&log, generation(&log, 1)).expect("copied");
+                file.set_len(0).expect("cut");
+            }
+        });
+        let mut lines = BTreeSet::new();
+        while !writer.is_finished() {
+            lines.extend(bench.lines());
+        }
+        writer.join().expect("no panic");
+        for _ in 0..10 {
+            bench.pass(Duration::from_secs(1));
+            lines.extend(bench.lines());
+        }
+        assert_eq!(lines.len(), ROTATIONS * LINES, "lost in round {round}");
+        assert_eq!(counters::BYTES_MISSED.here() - missed, 0, "in round {round}");
+    }
 }

@@ -5,11 +5,13 @@
 //! more, for what a rotation that was still going on may have hidden.
 //!
 //! A generation that waits costs an open file. When there are too many, the younger ones are left where they are: they
-//! are found by their names and times once there is room.
+//! are found by their names and times once there is room. That they are owed is saved as a promise beside the positions
+//! ([`Trail::settle`]), for whoever comes after a crash: whatever is younger than the promise, and belongs to no
+//! position, is still to be read.
 //!
 //! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the
 //! path, by number or date, is younger whatever its time; see [`Search::newest`].
-use super::{Context, Trail};
+use super::{Context, Place, Trail};
 use crate::{
     logs::files::{
         content,
@@ -17,11 +19,11 @@ use crate::{
         search::{self, Opened, Search},
         siblings,
     },
-    model::{SourceId, Timestamp},
+    model::{Position, SourceId, Timestamp},
     platform::files::{self, FileId, Stat},
 };
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -36,7 +38,7 @@ const LEAST_DIFFERENCE: Duration = Duration::from_millis(1);
 /// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
 const WORTH_COMPARING: u64 = 256;
 /// So long after a rotation it is over, and its folder is searched once more.
-const OVER: Duration = Duration::from_secs(2);
+pub(super) const OVER: Duration = Duration::from_secs(2);
 /// A folder that is renamed in for longer than this is taken as it is.
 const LONGEST_RENAMING: Duration = Duration::from_secs(10);
 /// The places that a link led to before are searched as well; so many are remembered.
@@ -59,8 +61,6 @@ pub(super) struct Ask {
     pub since: Timestamp,
     /// So many may be opened.
     pub at_most: usize,
-    /// Only what an earlier search did not see.
-    pub again: bool,
 }
 
 /// One more search, for what was hidden in the one before.
@@ -70,9 +70,9 @@ pub(super) struct Again {
     since: Timestamp,
     /// A rotation came after that: since when its generations are.
     then: Option<Timestamp>,
-    /// Found to hold nothing new, as they were, when that could be told: of a short copy it cannot any more once its
-    /// log was cut short again. Kept while a search is due.
-    pub(super) judged: HashSet<Seen>,
+    /// Found to hold nothing new, as they were: not opened again while a search is due. Whose content they hold, if that
+    /// was read and is cut short since.
+    pub(super) judged: HashMap<Seen, Option<SourceId>>,
 }
 
 /// A file as it was: which one, how long, and when it had been written to.
@@ -116,7 +116,13 @@ impl Trail {
 
     /// How many files may be opened now. A path that has nothing else to read may always open one.
     pub(super) fn room(&self, cx: &Context<'_>) -> usize {
-        cx.ledger.room().max(usize::from(self.queue.iter().all(Generation::drained)))
+        cx.ledger.room().max(usize::from(self.is_at_rest()))
+    }
+
+    /// Everything that can be read was. At the path a line may be without its end for ever.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let part = |place| self.is_attached(Place::Queue(place)) && !self.queue[place].unread;
+        self.queue.iter().enumerate().all(|(place, generation)| generation.drained() || part(place))
     }
 
     /// Some generations are not opened now.
@@ -170,8 +176,11 @@ impl Trail {
             return Ok(());
         }
         let at_most = self.room(cx);
-        let ask = Ask { since: self.newest, at_most, again: false };
-        if at_most == 0 || self.take_up_between(cx, ask)? {
+        let ask = Ask { since: self.newest, at_most };
+        if at_most == 0 {
+            self.owe_all(cx);
+            self.hold_back(cx);
+        } else if self.take_up_between(cx, ask)?.is_some() {
             self.hold_back(cx);
         } else {
             self.searched = dates;
@@ -182,14 +191,14 @@ impl Trail {
     /// The last rotation is over: the generations that it may have hidden are searched for.
     pub(super) fn look_again_later(&mut self, now: Instant, since: Timestamp) {
         match self.again.due {
-            Some(_) => _ = self.again.then.get_or_insert(since),
+            Some(_) => self.again.then = Some(self.again.then.map_or(since, |then| then.min(since))),
             None => (self.again.due, self.again.since) = (Some(now + OVER), since),
         }
     }
 
-    /// Where no second search is due nobody asks what the first one found.
+    /// Where no second search is due, and none has to be repeated, nobody asks what the first one found.
     pub(super) fn forget_judged(&mut self) {
-        if self.again.due.is_none() {
+        if self.again.due.is_none() && self.queue.iter().all(|generation| generation.retry.is_none()) {
             self.again.judged.clear();
         }
     }
@@ -199,8 +208,10 @@ impl Trail {
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {
             return Ok(());
         }
-        if self.take_up_before_last(cx, Ask { since: self.again.since, at_most, again: true })? {
-            self.again.due = Some(cx.now + OVER);
+        if self.take_up_before_last(cx, Ask { since: self.again.since, at_most })?.is_some() {
+            // What was opened may have been known already.
+            self.soon |= cx.ledger.room() > 0;
+            self.again.due = Some(if cx.ledger.room() > 0 { cx.now } else { cx.now + OVER });
             return Ok(());
         }
         self.settle_owed(cx);
@@ -208,7 +219,7 @@ impl Trail {
             Some(since) => {
                 // The others are not asked for any more.
                 let mut judged = std::mem::take(&mut self.again.judged);
-                judged.retain(|(.., modified)| Timestamp::from(*modified) >= since);
+                judged.retain(|(.., modified), _| Timestamp::from(*modified) >= since);
                 Again { due: Some(cx.now + OVER), since, then: None, judged }
             }
             None => Again::default(),
@@ -216,15 +227,52 @@ impl Trail {
         Ok(())
     }
 
-    /// Rotated generations that came and went between two looks take their place in the queue. Says whether there are
-    /// more than may be opened now.
-    pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
+    /// A search for what was written since `asked` is over, and what it found is in hand: all, or all but what was written since
+    /// `more`. That is saved, before anything of what came later is.
+    pub(super) fn settle(&mut self, cx: &Context<'_>, asked: Timestamp, more: Option<Timestamp>) {
+        let before = self.debt;
+        // What was owed from earlier on was not asked for.
+        let owed = before.map(|(_, since)| since).filter(|since| *since < asked).or(more);
+        self.debt = owed.map(|since| (before.map_or_else(SourceId::unique, |(id, _)| id), since));
+        match (self.debt, before) {
+            (Some((id, since)), _) if self.debt != before => {
+                self.note_debt(cx, id);
+                cx.checkpoints.open(id, 0, Position::File(self.promise(since)));
+            }
+            (None, Some((id, _))) => {
+                cx.checkpoints.finish(id, 0);
+                cx.board.forget(id);
+            }
+            (Some(_) | None, _) => {}
+        }
+        if let Some(since) = owed {
+            self.look_again_later(cx.now, since);
+        }
+    }
+
+    /// Nothing could be searched for, and something later may be met before it can.
+    pub(super) fn owe_all(&mut self, cx: &Context<'_>) {
+        self.settle(cx, self.newest, Some(self.newest));
+    }
+
+    /// The ledger knows nothing of an empty file: it would be found and opened again and again.
+    pub(super) fn passed(&mut self, generation: &Generation) {
+        if generation.was_empty() {
+            self.again.judged.insert(seen(&generation.seen), Some(generation.id));
+        }
+    }
+
+    /// Rotated generations that came and went between two looks take their place in the queue. Says since when there are more than
+    /// may be opened now.
+    pub(super) fn take_up_between(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<Option<Timestamp>> {
         let (found, more) = self.between(cx, ask, &mut |_| {})?;
-        self.enqueue(cx, found).map(|()| more)
+        self.enqueue(cx, found)?;
+        self.settle(cx, ask.since, more);
+        Ok(more)
     }
 
     /// As [`Self::take_up_between`], before the file that is at the path.
-    pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<bool> {
+    pub(super) fn take_up_before_last(&mut self, cx: &mut Context<'_>, ask: Ask) -> io::Result<Option<Timestamp>> {
         let following = self.is_following();
         let Some(last) = self.queue.pop_back_if(|_| following) else { return self.take_up_between(cx, ask) };
         let found = self.between(cx, ask, &mut |_| {});
@@ -232,7 +280,10 @@ impl Trail {
         let taken = match found {
             // What was found may be younger than the last one: that was rotated away itself, and is asked for again.
             Ok((found, _)) if !found.is_empty() && !is_there => Err(search::still_changing()),
-            Ok((found, more)) => self.enqueue(cx, found).map(|()| more),
+            Ok((found, more)) => self.enqueue(cx, found).map(|()| {
+                self.settle(cx, ask.since, more);
+                more
+            }),
             Err(error) => Err(error),
         };
         self.queue.push_back(last);
@@ -256,14 +307,14 @@ impl Trail {
         }
     }
 
-    /// Files named like rotated generations that hold what nobody read, oldest first, and whether there are more than
-    /// may be opened. `copies` hears of whom each known one is a copy.
+    /// Files named like rotated generations that hold what nobody read, oldest first, and since when there are more
+    /// than may be opened. `copies` hears of whom each known one is a copy.
     pub(super) fn between(
         &mut self,
         cx: &Context<'_>,
         ask: Ask,
         copies: &mut dyn FnMut(SourceId),
-    ) -> io::Result<(Vec<Unread>, bool)> {
+    ) -> io::Result<(Vec<Unread>, Option<Timestamp>)> {
         let (places, anyway) = (self.places(), self.is_impatient(cx.now));
         // Only an open file is surely still the one that it was.
         let open = self.queue.iter().chain(&self.late).map(Generation::file_id);
@@ -274,7 +325,7 @@ impl Trail {
             cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
                 && (sibling.younger || Timestamp::from(sibling.stat.modified) >= ask.since)
                 && !self.strangers.contains(&as_it_is)
-                && !(ask.again && self.again.judged.contains(&as_it_is))
+                && !self.again.judged.contains_key(&as_it_is)
                 && !self.is_watched(cx, &sibling.path)
         })?;
         if anyway {
@@ -290,16 +341,18 @@ impl Trail {
                 self.owed.iter_mut().filter(|owed| owed.id == known.of).for_each(|owed| owed.found = true);
             }
             let start = known.map_or(0, |known| known.up_to);
-            if known.is_some() && start >= stat.size {
-                self.again.judged.insert(seen(&stat));
+            if let Some(known) = known.filter(|_| start >= stat.size) {
+                self.again.judged.insert(seen(&stat), Some(known.of));
                 continue;
             }
             if self.holds_all_of(&file, stat.size)? {
+                self.again.judged.insert(seen(&stat), None);
                 continue;
             }
             unread.push(Unread { known: known.map(|known| known.of), path, file, stat, start });
         }
-        Ok((unread, found.more))
+        let more = found.more.then(|| found.up_to.map_or(ask.since, Timestamp::from));
+        Ok((unread, more))
     }
 
     /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).

@@ -18,6 +18,9 @@ const PATH_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from
 /// The state of a file that nobody has made yet.
 const ABSENT: &str = "does not exist yet";
 
+/// The state of rotated files that are not open.
+const WAITING: &str = "rotated files wait until more may be opened";
+
 /// Something that keeps the path from being read; told once.
 #[derive(Debug)]
 pub(super) struct Complaint {
@@ -92,6 +95,14 @@ impl Trail {
         cx.board.source(id, |line| {
             name(line, &self.watch);
             (line.state, line.last_error) = (Some(ABSENT.to_owned()), None);
+        });
+    }
+
+    /// The line of rotated files that cannot be opened yet. A single round waits for them.
+    pub(super) fn note_debt(&self, cx: &Context<'_>, id: SourceId) {
+        cx.board.source(id, |line| {
+            name(line, &self.watch);
+            (line.catching_up, line.state) = (true, Some(WAITING.to_owned()));
         });
     }
 }

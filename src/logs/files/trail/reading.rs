@@ -28,7 +28,7 @@ impl Trail {
             step = step.max(self.slice(cx, Place::Queue(0)));
         }
         let step = step.max(self.advance(cx));
-        self.soon |= step == Step::Progressed && self.held_back && self.queue.iter().all(Generation::drained);
+        self.soon |= step == Step::Progressed && self.held_back && self.is_at_rest();
         step
     }
 

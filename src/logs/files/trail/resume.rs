@@ -4,6 +4,14 @@
 //! was rotated while nobody watched); in what replaced it at the path with the same content; in a copy beside it (it
 //! was copied and cut short). The content decides each time. What is found elsewhere is read first, oldest first, then
 //! generations that nobody saw at all, then the file at the path.
+//!
+//! | saved | means | and there may be more to read |
+//! |---|---|---|
+//! | a position with a head | what is known by its content is read up to it | no, if its file is found and reading had begun at the path |
+//! | one without | the file was empty; nothing is known by it | all that was written since |
+//! | a promise | of what was written since then, what belongs to no position could not be opened, or did not exist | all that was written since |
+//!
+//! What cannot be opened now is promised anew before the old promise is forgotten.
 use super::{
     Context, Stand, Trail,
     between::{Ask, TICK, Unread},
@@ -15,7 +23,7 @@ use crate::{
         search::{self, Search},
         siblings,
     },
-    model::{FilePosition, SourceId, Timestamp},
+    model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
     platform::files::{self, Stat},
     telemetry::counters,
 };
@@ -82,7 +90,10 @@ impl Trail {
         };
         let here = here.filter(|(_, stat)| cx.ledger.holder(&self.names.target, stat.id).is_none());
         let saved = self.saved().to_vec();
-        let mut claims = Claims::new(&saved);
+        let (promises, files) = saved.iter().cloned().partition::<Vec<_>, _>(|(_, p)| is_promise(p));
+        // Beside positions a promise speaks of what lies between them, not of the file at the path.
+        let (files, kept) = if files.is_empty() { (promises.clone(), Vec::new()) } else { (files, promises.clone()) };
+        let mut claims = Claims::new(&files);
         let is_here = |stat: &Stat| here.as_ref().is_some_and(|(_, here)| here.id == stat.id);
         let held = |stat: &Stat| is_here(stat) || cx.ledger.holder(&self.names.target, stat.id).is_some();
         let places = self.places();
@@ -108,23 +119,29 @@ impl Trail {
         // it.
         let trusted = saved.iter().filter(|(_, p)| p.identity.head.length == 0);
         let doubtful = open.iter().chain(trusted).filter(|(_, p)| !is_promise(p));
-        let nowhere = doubtful.map(|(_, p)| p.modified).min();
+        let nowhere = doubtful.chain(&promises).map(|(_, p)| p.modified).min();
         self.newest = nowhere.or_else(|| saved.iter().map(|(_, p)| p.modified).max()).unwrap_or_default();
         let at_path = at_path.unwrap_or_else(|| (SourceId::unique(), 0));
         // A file at the path of which nothing was read yet proves nothing about what came before it.
         let search = nowhere.is_some() || at_path.1 == 0;
         let (since, here_id) = (self.newest, here.as_ref().map(|(_, stat)| stat.id));
-        let prepared = self.fill_queue(cx, elsewhere, here, at_path, search);
-        if let Err(error) = prepared {
-            // Nothing was told to anybody yet: the next look begins again.
-            for id in self.queue.drain(..).map(|generation| generation.file_id()).chain(here_id) {
-                cx.ledger.release(&self.names.target, id);
+        let (more, unread) = match self.fill_queue(cx, elsewhere, here, at_path, search) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // Nothing was told to anybody yet: the next look begins again.
+                for id in self.queue.drain(..).map(|generation| generation.file_id()).chain(here_id) {
+                    cx.ledger.release(&self.names.target, id);
+                }
+                self.stand = Stand::Without;
+                return Err(error);
             }
-            self.stand = Stand::Without;
-            return Err(error);
-        }
+        };
         for generation in &self.queue {
             self.open(cx, generation);
+        }
+        self.settle(cx, since, more);
+        if let Some(unread) = unread {
+            self.await_turn(cx, &unread);
         }
         if self.queue.is_empty() {
             self.awaited = open.iter().find(|(_, p)| is_promise(p)).map(|(id, _)| *id);
@@ -133,14 +150,23 @@ impl Trail {
         if search {
             self.look_again_later(cx.now, since);
         }
-        for (id, position) in merged {
+        for (id, position) in merged.into_iter().chain(kept) {
             cx.checkpoints.finish(id, position.offset);
         }
         self.give_up(cx, &open);
         Ok(())
     }
 
-    /// Queues everything that is to be read.
+    /// There is no room for all that came before the file at the path: it waits until those were read. Nothing of it was.
+    fn await_turn(&mut self, cx: &Context<'_>, unread: &Generation) {
+        let position = unread.position();
+        let identity = FileIdentity { head: Fingerprint::default(), ..position.identity };
+        let position = FilePosition { identity, modified: self.newest, ..position };
+        self.awaited = Some(unread.id);
+        cx.checkpoints.open(unread.id, 0, Position::File(position));
+    }
+
+    /// Queues everything that is to be read. Says since when there is more, and what waits for that.
     fn fill_queue(
         &mut self,
         cx: &mut Context<'_>,
@@ -148,7 +174,7 @@ impl Trail {
         here: Option<(File, Stat)>,
         at_path: (SourceId, u64),
         search: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<(Option<Timestamp>, Option<Generation>)> {
         for Claim { id, offset, path, file, stat } in elsewhere {
             self.queue.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
         }
@@ -161,21 +187,23 @@ impl Trail {
         for generation in self.queue.iter().chain(&here) {
             cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         }
+        let mut more = None;
         if search {
-            let ask = Ask { since: self.newest, at_most: cx.ledger.room(), again: false };
-            let (unread, more) = self.between(cx, ask, &mut |_| {})?;
+            let ask = Ask { since: self.newest, at_most: cx.ledger.room() };
+            let (unread, others) = self.between(cx, ask, &mut |_| {})?;
+            more = others;
             for unread in unread {
                 let generation = self.rotated(cx, SourceId::unique(), unread)?;
                 cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
                 self.meet_renamed(&generation);
                 self.queue.push_back(generation);
             }
-            if let Some(unread) = here.as_ref().filter(|here| more && here.offset == 0) {
-                // There is no room for all that came before it: the file at the path waits until those were read.
-                cx.ledger.release(&self.names.target, unread.file_id());
-                self.awaited = Some(unread.id);
-                self.newest = self.queue.back().map_or(self.newest, |last| last.modified().max(self.newest));
-                return Ok(());
+            if let Some(since) = more
+                && here.as_ref().is_none_or(|here| here.offset == 0)
+            {
+                here.iter().for_each(|here| cx.ledger.release(&self.names.target, here.file_id()));
+                self.newest = since;
+                return Ok((more, here));
             }
         }
         if let Some(here) = here {
@@ -187,7 +215,7 @@ impl Trail {
             self.queue.push_back(here);
             self.stand = Stand::Following;
         }
-        Ok(())
+        Ok((more, None))
     }
 
     /// Positions whose file is nowhere.

@@ -1,20 +1,24 @@
 //! When the file at a path is another one than before: rotation, truncation, replacement, and what nobody saw of it.
 //!
 //! Old before new: whatever is found takes its place in the queue before the file that is at the path now.
-use super::{Context, Place, Stand, Trail, between::Ask, complaint::note};
+use super::{
+    Context, Place, Stand, Trail,
+    between::{Ask, OVER},
+    complaint::note,
+};
 use crate::{
     logs::files::{
         content,
         generation::{Generation, Start, open_regular},
     },
-    model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId},
+    model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
     platform::files::{self, FileId, Stat},
     telemetry::counters,
 };
 use std::{io, sync::Arc, time::Instant};
 
-/// A generation that was cut short, whose copy may be among those that wait until more files may be opened. Its
-/// position is kept until then, for whoever comes after a crash.
+/// A generation that was cut short, whose copy was not found yet: its rotation goes on, or the copy is among those that
+/// wait until more files may be opened. Its position is kept until then, for whoever comes after a crash.
 #[derive(Debug)]
 pub(super) struct Owed {
     pub id: SourceId,
@@ -22,6 +26,7 @@ pub(super) struct Owed {
     /// So many bytes were not read of it.
     missed: u64,
     pub found: bool,
+    at: Instant,
 }
 
 impl Trail {
@@ -42,6 +47,7 @@ impl Trail {
         let room = self.room(cx);
         if room == 0 {
             self.detach(cx.now);
+            self.owe_all(cx);
             self.hold_back(cx);
             self.recovered(cx);
             return Ok(());
@@ -54,9 +60,11 @@ impl Trail {
         }
         self.detach(cx.now);
         let since = self.newest;
-        let taken = self.take_up_between(cx, Ask { since, at_most: room, again: false }).and_then(|more| {
+        let mut more = None;
+        let taken = self.take_up_between(cx, Ask { since, at_most: room }).and_then(|others| {
+            more = others;
             let moved_on = cx.ledger.holder(&self.names.target, stat.id).is_some();
-            if more || moved_on {
+            if more.is_some() || moved_on {
                 // It was rotated away itself meanwhile, and found in its turn; or others come first, and it will be
                 // found.
                 return Ok(None);
@@ -73,7 +81,7 @@ impl Trail {
                 self.take_up(cx, generation);
             }
             Ok(None) => {
-                self.newest = self.queue.back().map_or(since, |last| last.modified().max(since));
+                self.newest = more.unwrap_or(since);
                 match cx.ledger.room() {
                     0 => self.hold_back(cx),
                     _ => self.soon = true,
@@ -161,19 +169,24 @@ impl Trail {
         let stat = files::stat_open(&file)?;
         let mut fresh = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(0), cx.now)?;
         fresh.detached = detached;
+        let mut copied = false;
         if let Some(old) = self.at_ref(place) {
             cx.ledger.truncated(old);
+            copied = self.is_copied(old)?;
         }
         // Copies of this file that were delivered may be called as younger ones are.
         self.last.clear();
-        let (mut copied, since) = (false, self.newest);
+        // And what held nothing but what this one said was a copy of it.
+        self.again.judged.retain(|_, of| of.is_some());
+        let since = self.newest;
         let (older, more) = match attached {
             true => {
-                let ask = Ask { since, at_most: cx.ledger.room(), again: false };
+                let ask = Ask { since, at_most: cx.ledger.room() };
                 self.between(cx, ask, &mut |of| copied |= of == id)?
             }
             false => Default::default(),
         };
+        copied |= self.again.judged.values().any(|of| *of == Some(id)); // In another try.
         self.look_again_later(cx.now, since);
         // The copy's rest is the old generation's rest, under its id: what of it is still on its way stays its own.
         let own = older.iter().position(|unread| unread.known == Some(id) && unread.start == offset);
@@ -184,20 +197,23 @@ impl Trail {
         let path = self.watch.path.display();
         if copied {
             tracing::info!(%path, offset, "the log file was copied and cut short; reading on from its beginning");
-        } else if more {
-            tracing::info!(%path, offset, "the log file was cut short; its copy is looked for when more files may be opened");
+        } else if attached {
+            tracing::info!(%path, offset, "the log file was cut short; reading on from its beginning, and looking for its copy");
         } else {
             self.miss_copy(size.saturating_sub(offset), offset);
         }
-        let owed = more && !copied;
+        let owed = attached && !copied;
         if owed {
-            self.owed.push(Owed { id, offset, missed: size.saturating_sub(offset), found: false });
+            self.owed.push(Owed { id, offset, missed: size.saturating_sub(offset), found: false, at: cx.now });
         }
         for copy in &rotated {
             cx.ledger.hold(&self.names.target, copy.file_id(), self.number);
             if copy.id != id {
                 self.open(cx, copy);
             }
+        }
+        if attached {
+            self.settle(cx, since, more);
         }
         self.open(cx, &fresh);
         if own.is_none() && !owed {
@@ -216,15 +232,32 @@ impl Trail {
         Ok(())
     }
 
+    /// Whether a copy of `old` is in hand as a file of its own: it was found when `old` was not known to say so much yet.
+    fn is_copied(&self, old: &Generation) -> io::Result<bool> {
+        let position = old.position();
+        for other in self.queue.iter().chain(&self.late).filter(|_| content::is_telling(position.identity.head)) {
+            // As it is now: it may have been opened while it was being written.
+            let stat = files::stat_open(other.file())?;
+            let long_enough = stat.id != old.file_id() && stat.size >= old.seen.size;
+            if long_enough && content::goes_on(other.file(), &stat, &position)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn miss_copy(&self, missed: u64, offset: u64) {
         counters::BYTES_MISSED.add(missed);
         tracing::warn!(path = %self.watch.path.display(), offset, missed,
             "the log file was cut short and no copy is left; lines written just before that are missed");
     }
 
-    /// All copies that there are have been looked at: what was owed to them is in hand, or missed.
+    /// All copies that there are have been looked at: what was owed to them is in hand, or missed, unless its rotation may go on.
     pub(super) fn settle_owed(&mut self, cx: &Context<'_>) {
-        for Owed { id, offset, missed, found } in std::mem::take(&mut self.owed) {
+        let is_over = |owed: &Owed| owed.found || cx.now.saturating_duration_since(owed.at) >= OVER;
+        let (over, rest) = std::mem::take(&mut self.owed).into_iter().partition::<Vec<_>, _>(is_over);
+        self.owed = rest;
+        for Owed { id, offset, missed, found, .. } in over {
             if !found {
                 self.miss_copy(missed, offset);
             }
@@ -263,19 +296,22 @@ impl Trail {
 
     /// Nothing is at the path: whatever comes, now or while we are away, begins at its beginning. That is saved.
     pub(super) fn await_next(&mut self, cx: &Context<'_>) {
-        let nowhere = FileIdentity { device: 0, inode: 0, head: Fingerprint::default() };
-        let position = FilePosition {
+        let id = *self.awaited.get_or_insert_with(SourceId::unique);
+        self.note_absence(cx, id);
+        cx.checkpoints.open(id, 0, Position::File(self.promise(self.new_since(cx.wall))));
+    }
+
+    /// The position of no file: whatever was written `since` then, and belongs to no other position, is to be read.
+    pub(super) fn promise(&self, since: Timestamp) -> FilePosition {
+        FilePosition {
             path: self.watch.path.clone(),
-            identity: nowhere,
+            identity: FileIdentity { device: 0, inode: 0, head: Fingerprint::default() },
             offset: 0,
             before: Fingerprint::default(),
             target: self.names.target.to_string(),
-            modified: self.new_since(cx.wall),
+            modified: since,
             home: self.homes.first().cloned(),
-        };
-        let id = *self.awaited.get_or_insert_with(SourceId::unique);
-        self.note_absence(cx, id);
-        cx.checkpoints.open(id, 0, Position::File(position));
+        }
     }
 
     /// Something else than the awaited file took its place.
