@@ -87,6 +87,10 @@ fn a_copy_that_waits_by_its_name_is_read_and_not_called_missed() {
     lines.extend(bench.lines());
     assert!(lines.contains(&"two".to_owned()));
     assert_eq!((lines.len(), counters::BYTES_MISSED.here() - missed), (100_001, 0));
+    // The copy's rest is the rest of what was cut short: that is done with when the copy has been quiet for long enough.
+    assert_eq!(given_up(&bench), 0);
+    bench.pass(Duration::from_secs(100));
+    bench.lines();
     assert_eq!(given_up(&bench), 1);
 }
 

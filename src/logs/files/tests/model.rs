@@ -307,3 +307,12 @@ proptest! {
         live(Rotation::CopyAndTruncate, most, &actions)?;
     }
 }
+
+/// Its copy is found late, when the beginning was handed on, but not delivered.
+#[test]
+fn a_crash_takes_nothing_of_a_log_that_was_cut_short_while_no_more_files_could_be_opened() {
+    let line = || Action::Append { lines: 1, padding: 0 };
+    let begun = [line(), Action::Rotate, Action::Turns(1), line(), Action::Turns(1)];
+    let cut_short = [line(), Action::Rotate, Action::Wait(4), Action::Crash];
+    live(Rotation::CopyAndTruncate, 0, &[begun.as_slice(), &cut_short].concat()).expect("nothing is lost");
+}

@@ -11,7 +11,7 @@
 //!
 //! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the
 //! path, by number or date, is younger whatever its time; see [`Search::newest`].
-use super::{Context, Place, Trail};
+use super::{Context, Place, Trail, turnover::Owed};
 use crate::{
     logs::files::{
         content,
@@ -292,9 +292,19 @@ impl Trail {
 
     fn enqueue(&mut self, cx: &mut Context<'_>, found: Vec<Unread>) -> io::Result<()> {
         for unread in found {
-            let generation = self.rotated(cx, SourceId::unique(), unread)?;
+            // The rest of one that was cut short goes on under its id: what of it was handed on, and is not delivered
+            // yet, stays its own, and its saved position says so until then.
+            let rest_of = |owed: &Owed| unread.known == Some(owed.id) && unread.start == owed.offset;
+            let old = self.owed.iter().find(|owed| rest_of(owed)).map(|owed| owed.id);
+            let generation = self.rotated(cx, old.unwrap_or_else(SourceId::unique), unread)?;
             self.meet_renamed(&generation);
-            self.take_up(cx, generation);
+            match old {
+                Some(id) => {
+                    self.owed.retain(|owed| owed.id != id);
+                    self.queue_up(cx, generation);
+                }
+                None => self.take_up(cx, generation),
+            }
         }
         Ok(())
     }

@@ -22,7 +22,7 @@ use std::{io, sync::Arc, time::Instant};
 #[derive(Debug)]
 pub(super) struct Owed {
     pub id: SourceId,
-    offset: u64,
+    pub offset: u64,
     /// So many bytes were not read of it.
     missed: u64,
     pub found: bool,
@@ -148,8 +148,13 @@ impl Trail {
 
     /// A generation becomes the last in the queue, and whoever keeps positions hears of it.
     pub(super) fn take_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
-        cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         self.open(cx, &generation);
+        self.queue_up(cx, generation);
+    }
+
+    /// The same for one whose positions are kept already.
+    pub(super) fn queue_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
+        cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         self.queue.push_back(generation);
     }
 
