@@ -5,7 +5,7 @@
 use super::EXIT_CONFIG;
 use crate::{
     aws,
-    config::{self, Finding, Loaded, Sends, count, settings::Destination},
+    config::{self, Finding, Loaded, count, settings::Destination},
     daemon, publish,
 };
 use std::{
@@ -33,7 +33,7 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
 /// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
 /// runs no command.
 fn findings(file: &Path) -> Vec<Finding> {
-    let Loaded { settings, mut findings } = config::load_checked(file, Sends::AsConfigured);
+    let Loaded { settings, mut findings } = config::examine(file);
     let Some(settings) = settings else { return findings };
     let unfit = daemon::unfit_names(&settings).into_iter().map(|unfit| Finding {
         at: unfit.at,

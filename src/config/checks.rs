@@ -1,8 +1,8 @@
 //! What a configuration points to on this host: can it be read, and is it safe. Decoding never looks; this does, for `validate` and at start.
 use super::{
-    File, Finding, Sends, Severity, agent,
+    Checks, File, Finding, Sends, Severity, agent,
     authentication::{self, Way},
-    login_files,
+    log_files, login_files,
     section::{Findings, Section},
     settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
@@ -19,11 +19,12 @@ use rustls::{
 use std::{collections::HashMap, fs, io, path::Path};
 
 /// Everything that this host does not grant. Reads small files and tries to write where the daemon will; does no network.
-pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surroundings) -> Vec<Finding> {
+pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> {
+    let surroundings = &checks.surroundings;
     let (findings, login) = (Findings::default(), Findings::default());
     let root = Section::root(file, &findings);
     let agent = root.child("agent");
-    let signs_in = sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
+    let signs_in = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
     command_is_ours(settings, file, &agent);
@@ -43,6 +44,9 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
     }
     relative_paths(settings, &root);
     folders(settings, &root);
+    if checks.log_files {
+        log_files::check(settings, &root);
+    }
     findings.into_sorted()
 }
 

@@ -16,8 +16,11 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
     said(&check(
         &settings,
         &file,
-        Sends::AsConfigured,
-        &Surroundings { password: password_in_environment, region: true, region_variable: None },
+        &Checks {
+            sends: Sends::AsConfigured,
+            surroundings: Surroundings { password: password_in_environment, region: true, region_variable: None },
+            log_files: false,
+        },
     ))
 }
 
@@ -202,7 +205,7 @@ fn relative_paths_are_warned_of() {
 /// Everything that `validate` says, decoding included.
 fn all(text: &str, sends: Sends, surroundings: Surroundings) -> Vec<String> {
     let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None).expect("JSON");
-    let loaded = crate::config::finish(Ok(file), Some((sends, &surroundings)));
+    let loaded = crate::config::finish(Ok(file), Some(&Checks { sends, surroundings, log_files: false }));
     said(&loaded.findings)
 }
 
