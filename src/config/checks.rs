@@ -1,8 +1,8 @@
 //! What a configuration points to on this host: can it be read, and is it safe. Decoding never looks; this does, for `validate` and at start.
 use super::{
-    Checks, File, Finding, Sends, Severity, agent,
+    Checks, File, Finding, Sends, Severity,
     authentication::{self, Way},
-    log_files, login_files,
+    log_files, login_files, region,
     section::{Findings, Section},
     settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
@@ -56,7 +56,7 @@ fn region_of_the_surroundings(section: &Section<'_>, surroundings: &Surroundings
         section.warning("no region is set here, in AWS_REGION, or in the AWS profile; name it here");
     }
     let Some((variable, name)) = &surroundings.region_variable else { return };
-    if let Some((severity, why, better)) = agent::region_fault(name) {
+    if let Some((severity, why, better)) = region::fault(name) {
         section.report(severity, format!("the environment variable {variable}: {why}"), better);
     }
 }

@@ -22,6 +22,7 @@ mod metrics;
 mod naming;
 mod pattern;
 pub mod placeholder;
+mod region;
 mod retention;
 mod section;
 pub mod settings;
