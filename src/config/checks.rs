@@ -2,7 +2,7 @@
 use super::{
     Checks, File, Finding, Sends, Severity,
     authentication::{self, Way},
-    log_files, login_files, region,
+    log_files, login_files, login_names, region,
     section::{Findings, Section},
     settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
@@ -35,6 +35,10 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
         }
         findings.push(finding);
     }
+    if signs_in {
+        login_names::check(&agent);
+        name_of_its_own(settings, &agent);
+    }
     // One that is misspelt was reported as that.
     if signs_in && by_chain && !agent.means("region", &["region"]) {
         region_of_the_surroundings(&agent.child("region"), surroundings);
@@ -58,6 +62,23 @@ fn region_of_the_surroundings(section: &Section<'_>, surroundings: &Surroundings
     let Some((variable, name)) = &surroundings.region_variable else { return };
     if let Some((severity, why, better)) = region::fault(name) {
         section.report(severity, format!("the environment variable {variable}: {why}"), better);
+    }
+}
+
+/// Machines that are called the same share their log streams and metrics.
+fn name_of_its_own(settings: &Settings, agent: &Section<'_>) {
+    const KEYS: [&str; 3] = ["prefix", "serial", "command"];
+    let section = agent.child("instance");
+    // What is misspelt, or of no use, was reported as that.
+    let tried = ["serial", "command"].iter().any(|key| section.means(key, &KEYS))
+        || (!section.exists() && agent.means("instance", &["instance"]));
+    let instance = &settings.agent.instance;
+    if instance.serial == Serial::Zeros && !tried {
+        let prefix = &instance.prefix;
+        section.warning(format!(
+            "names neither a `serial` nor a `command`, so this machine is called `{prefix}-000000000000`, as is every other without; \
+             they would share their metrics and log streams"
+        ));
     }
 }
 

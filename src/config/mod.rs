@@ -17,6 +17,7 @@ mod finding;
 mod keys;
 mod log_files;
 pub mod login_files;
+mod login_names;
 mod logs;
 mod metrics;
 mod naming;

@@ -15,16 +15,15 @@ pub fn fault(name: &str) -> Option<(Severity, &'static str, Option<String>)> {
     if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
         let better = name.trim().to_lowercase().replace(['_', ' '], "-");
         let why = "no AWS region is called so: small letters, digits and hyphens, like us-east-1";
-        return Some((Severity::Error, why, Some(better).filter(|better| fault(better).is_none())));
+        return Some((Severity::Error, why, Some(better).filter(|better| is_known(better))));
     }
     let Some((area, direction, number)) = parts(name) else {
         let why = "does not look like the name of an AWS region, like us-east-1 or eu-central-1";
         // us-east-1a is an availability zone of us-east-1.
-        let region = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|region| fault(region).is_none());
+        let region = name.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|region| is_known(region));
         return Some((Severity::Warning, why, region.map(str::to_owned)));
     };
-    let country = area.strip_prefix("eusc-").is_some_and(|country| country.len() == 2);
-    if (country || AREAS.contains(&area)) && DIRECTIONS.contains(&direction) {
+    if is_known(name) {
         return None;
     }
     // Of two letters any one is near another.
@@ -32,6 +31,18 @@ pub fn fault(name: &str) -> Option<(Severity, &'static str, Option<String>)> {
     let better = near.zip(nearest(direction, DIRECTIONS));
     let better = better.map(|(area, direction)| format!("{area}-{direction}-{number}"));
     Some((Severity::Warning, "is no AWS region that this version knows", better))
+}
+
+/// Whether area and direction are those of regions.
+fn is_known(name: &str) -> bool {
+    let country = |area: &str| area.strip_prefix("eusc-").is_some_and(|country| country.len() == 2);
+    parts(name)
+        .is_some_and(|(area, direction, _)| (AREAS.contains(&area) || country(area)) && DIRECTIONS.contains(&direction))
+}
+
+/// Whether it is written as all regions are, known or not.
+pub fn has_the_form(name: &str) -> bool {
+    parts(name).is_some()
 }
 
 /// Area, direction and number of a name of the usual form.

@@ -24,8 +24,13 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
     ))
 }
 
+/// What a machine without a name of its own is told.
+const NAMELESS: &str = "names neither a `serial`";
+
+/// Without what is said of the machine's name: only one of these stories names it.
 fn said(findings: &[Finding]) -> Vec<String> {
-    findings.iter().map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why)).collect()
+    let findings = findings.iter().filter(|finding| !finding.why.starts_with(NAMELESS));
+    findings.map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why)).collect()
 }
 
 #[track_caller]
@@ -99,6 +104,35 @@ fn a_file_without_a_command_may_be_anybodys() {
 }
 
 #[test]
+fn a_machine_without_a_name_of_its_own_is_told_that_others_have_the_same() {
+    let names = |text: &str, sends| {
+        let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None).expect("JSON");
+        let checks = Checks { sends, surroundings: Surroundings::default(), log_files: false };
+        let findings = crate::config::finish(Ok(file), Some(&checks)).findings;
+        let of_names = findings.into_iter().filter(|finding| finding.why.starts_with(NAMELESS));
+        of_names.map(|finding| format!("{} {}", finding.at, finding.why)).collect::<Vec<_>>()
+    };
+    for text in ["{}", r#"{ "agent": { "instance": {} } }"#, r#"{ "agent": { "region": "us-east-1" } }"#] {
+        let said = names(text, Sends::AsConfigured);
+        assert!(said.len() == 1 && said[0].starts_with("agent.instance "), "{said:?}");
+        assert!(said[0].contains("`sys-000000000000`"), "{said:?}");
+    }
+    let prefix = names(r#"{ "agent": { "instance": { "prefix": "rpi" } } }"#, Sends::AsConfigured);
+    assert!(prefix[0].contains("`rpi-000000000000`"), "{prefix:?}");
+    for named in [
+        r#"{ "agent": { "instance": { "serial": "1" } } }"#,
+        r#"{ "agent": { "instance": { "command": "id" } } }"#,
+        r#"{ "agent": { "instance": { "comand": "id" } } }"#,
+        r#"{ "agent": { "instnace": { "command": "id" } } }"#,
+        r#"{ "agent": { "destination": "local" } }"#,
+        r#"{ "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#,
+    ] {
+        assert_eq!(names(named, Sends::AsConfigured), [""; 0], "{named}");
+    }
+    assert_eq!(names("{}", Sends::Nowhere), [""; 0]);
+}
+
+#[test]
 fn unknown_rights_refuse_nothing() {
     assert!(found(COMMAND, None).is_empty());
 }
@@ -122,7 +156,8 @@ fn a_world_writable_file_with_a_command_is_refused_when_it_is_loaded() {
 fn cognito(more: &str) -> String {
     format!(
         r#"{{ "agent": {{ "region": "us-east-1", "authentication": {{
-             "accountId": "1", "userPoolId": "u", "identityPoolId": "i", "appClientId": "a" {more} }} }} }}"#
+             "accountId": "123456789012", "userPoolId": "us-east-1_u", "appClientId": "a",
+             "identityPoolId": "us-east-1:11111111-2222-3333-4444-555555555555" {more} }} }} }}"#
     )
 }
 
