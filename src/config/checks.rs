@@ -218,7 +218,9 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
 }
 
 fn absolute(section: &Section<'_>, path: &Path) {
-    if !path.is_absolute() {
+    if path.starts_with("~") {
+        section.warning("`~` is not expanded: write the path of that home folder");
+    } else if !path.is_absolute() {
         section.warning("not an absolute path on this system: it leads from the folder in which the daemon is started");
     }
 }
@@ -243,13 +245,19 @@ fn folders(settings: &Settings, root: &Section<'_>) {
 
 fn can_be_written(section: &Section<'_>, folder: &Path) {
     let Err(error) = host::check_writable(folder) else { return };
-    let folder = folder.display();
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        // The daemon may well run as another user than whoever validates.
-        section.warning(format!("this user may not write to {folder}; the daemon's user must be allowed to"));
-    } else {
-        // The error itself names the file that was tried, which nobody knows.
-        section.error(format!("the folder {folder} cannot be made or written: {}", error.kind()));
+    let (name, is_there) = (folder.display(), folder.exists());
+    // The daemon may well run as another user than whoever validates. The error itself names the file that was tried, which nobody knows.
+    match (error.kind(), is_there) {
+        (io::ErrorKind::PermissionDenied, true) => {
+            section.warning(format!("this user may not write to {name}; the daemon's user must be allowed to"));
+        }
+        (io::ErrorKind::PermissionDenied, false) => section.warning(format!(
+            "the folder {name} is not there, and this user may not make it; make it, and let the daemon's user write to it"
+        )),
+        // As in /proc.
+        (io::ErrorKind::NotFound, true) => section.error(format!("the folder {name} takes no new files; name another")),
+        (kind, true) => section.error(format!("the folder {name} cannot be written: {kind}")),
+        (kind, false) => section.error(format!("the folder {name} cannot be made: {kind}")),
     }
 }
 

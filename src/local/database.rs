@@ -64,7 +64,7 @@ pub enum LocalError {
     #[error("cannot use {path} for the embedded store: name a folder that this user may write to")]
     Place { path: PathBuf, source: io::Error },
     #[error(
-        "there is no embedded store at {path}: `amazon-cloudwatch-publisher run --local={}` makes one",
+        "there is no embedded store at {path}: `amazon-cloudwatch-publisher run CONFIG --local={}` makes one",
         .path.parent().unwrap_or(.path).display()
     )]
     Absent { path: PathBuf },

@@ -235,6 +235,12 @@ fn relative_paths_are_warned_of() {
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("warning agent.logfile:"));
     assert!(found[1].starts_with("warning logs.logs_collected.files.collect_list[0].file_path:"));
+    check_one(
+        &text.replace("own.log", "/tmp/own.log").replace("a.log", "~/a.log"),
+        None,
+        "warning logs.",
+        "`~` is not",
+    );
 }
 
 /// Everything that `validate` says, decoding included.
@@ -297,11 +303,20 @@ fn a_folder_that_cannot_be_made_is_found() {
     fs::write(&file, "").expect("our folder");
     let text = |key: &str, path: &Path| format!(r#"{{ "agent": {{ "{key}": {} }} }}"#, json(path));
     check_one(&text("state_folder", &file.join("var")), None, "error agent.state_folder:", "cannot be made");
-    check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "cannot be made");
+    // Behind a file there is no folder.
+    check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "not a directory");
     let said = found(&text("state_folder", &file.join("var")), None);
     assert!(!said[0].contains(".writable-"), "nobody knows the file that was tried: {said:?}");
     assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
     assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
+}
+
+#[test]
+fn a_folder_that_takes_no_files_is_called_so() {
+    if !Path::new("/proc/self").exists() {
+        return; // Only Linux has such a folder.
+    }
+    check_one(r#"{ "agent": { "logfile": "/proc/x.log" } }"#, None, "error agent.logfile:", "/proc takes no new files");
 }
 
 #[test]

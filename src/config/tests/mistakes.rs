@@ -23,6 +23,7 @@ fn an_unknown_key_is_an_error_in_what_we_own_and_a_warning_elsewhere() {
     let error = |text: &str, at: &str, suggestion| check_error(text, at, "unknown key", suggestion);
     error(r#"{ "agent": { "instance": { "comand": "x" } } }"#, "agent.instance.comand", Some("command"));
     error(r#"{ "agent": { "spool": { "max": 1 } } }"#, "agent.spool.max", None);
+    error(r#"{ "agent": { "spool": { "max_age": 1 } } }"#, "agent.spool.max_age", Some("max_age_seconds"));
     error(r#"{ "local": { "foldr": "x" } }"#, "local.foldr", Some("folder"));
     error(
         r#"{ "logs": { "logs_collected": { "journal": { "colect": true } } } }"#,
@@ -203,6 +204,26 @@ fn a_region_has_the_form_of_one() {
     check_error(&region("US_East_1"), "agent.region", "no AWS region", Some("us-east-1"));
     check_error(&region("us-east-1/x"), "agent.region", "no AWS region", None);
     check_warning(&region("frankfurt"), "agent.region", "does not look like");
+}
+
+#[test]
+fn a_namespace_is_ours_and_not_that_of_a_service() {
+    let namespace = |name: &str| format!(r#"{{ "metrics": {{ "namespace": "{name}" }} }}"#);
+    check_warning(&namespace("AWS/EC2"), "metrics.namespace", "those of AWS's own services");
+    check_error(&namespace(":x"), "metrics.namespace", "colon", None);
+    check_error(&namespace("Büro"), "metrics.namespace", "found `ü`", None);
+    assert!(loaded(&namespace("AWSome/Things")).findings.is_empty());
+}
+
+#[test]
+fn a_role_is_named_by_its_arn() {
+    let role = |arn: &str| format!(r#"{{ "agent": {{ "credentials": {{ "role_arn": "{arn}" }} }} }}"#);
+    for wrong in ["foo", "arn:aws:iam::123456789012:user/NAME", "a-role-of-mine-by-its-name"] {
+        check_error(&role(wrong), "agent.credentials.role_arn", "no ARN of a role", None);
+    }
+    for right in ["arn:aws:iam::123456789012:role/path/NAME", "arn:aws-us-gov:iam::123456789012:role/NAME"] {
+        assert!(loaded(&role(right)).findings.is_empty());
+    }
 }
 
 #[test]
