@@ -113,6 +113,10 @@ async fn no_daemon_has_no_status() {
     let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
     let start = format!("run {} --local=/no/such`", config.display());
     assert!(text(&output.stderr).contains(&start), "{}", said(&output));
+    let output = host.run(["status", "--local=/no/such"]).await;
+    assert_eq!(output.status.code(), Some(1), "the folder says enough: {}", said(&output));
+    assert!(text(&output.stderr).contains("nobody answers at /no/such"), "{}", said(&output));
+    assert!(text(&output.stderr).contains(" --local=/no/such`"), "{}", said(&output));
     assert!(!said(&output).contains("panicked"));
 }
 
