@@ -228,3 +228,14 @@ async fn a_name_that_becomes_too_long_is_found_by_validate_and_keeps_the_daemon_
         assert!(said.contains(why), "{said}");
     }
 }
+
+#[tokio::test]
+async fn an_own_log_that_cannot_be_there_keeps_the_daemon_from_starting_again() {
+    let host = lonely();
+    let (path, nowhere) = (host.path("own.log"), host.path("no/such/folder/own.log"));
+    std::os::unix::fs::symlink(nowhere, &path).expect("our folder");
+    let host = host.with("agent.logfile", json!(path));
+    let output = host.run([Path::new("run"), &host.write_config()]).await;
+    assert_eq!(output.status.code(), Some(INVALID), "{}", said(&output));
+    assert!(said(&output).contains("own.log cannot be written"), "{}", said(&output));
+}
