@@ -30,12 +30,12 @@ pub mod settings;
 mod shape;
 mod surroundings;
 
+pub use dialect::Dialect;
 pub use file::File;
 pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
-use dialect::Dialect;
 use section::{Findings, Section};
 use settings::Local;
 use std::{path::Path, time::Duration};
@@ -54,6 +54,8 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// In the order of the file.
     pub findings: Vec<Finding>,
+    /// Whose configuration it is; `None` when it could not be read.
+    pub dialect: Option<Dialect>,
 }
 
 #[cfg(test)]
@@ -100,11 +102,12 @@ struct Checks {
 fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(finding) => return Loaded { settings: None, findings: vec![*finding] },
+        Err(finding) => return Loaded { settings: None, findings: vec![*finding], dialect: None },
     };
     let (settings, mut findings) = decode(&file);
+    let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));
     // What is no object says nothing of this host.
-    if let Some(checks) = checks.filter(|_| file.tree.kind() == "an object") {
+    if let Some(checks) = checks.filter(|_| is_object(&file)) {
         // Where there are errors, what they are about may be what is missing.
         if !settings.collects_something() && !findings.iter().any(Finding::is_error) {
             findings.push(nothing_to_collect(&file));
@@ -113,7 +116,11 @@ fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
         findings.sort_by_key(|finding| (finding.line, finding.column));
     }
     let runs = !findings.iter().any(Finding::is_error);
-    Loaded { settings: runs.then_some(settings), findings }
+    Loaded { settings: runs.then_some(settings), findings, dialect }
+}
+
+fn is_object(file: &File) -> bool {
+    file.tree.kind() == "an object"
 }
 
 fn nothing_to_collect(file: &File) -> Finding {
