@@ -118,6 +118,19 @@ mod tests {
     }
 
     #[test]
+    fn log_files_are_looked_at_here_and_not_at_the_start() {
+        let (folder, path) = written("");
+        let logs = serde_json::json!({ "files": { "collect_list": [ { "file_path": folder.path() } ] } });
+        let config = serde_json::json!({
+            "agent": { "region": "us-east-1", "instance": { "serial": "1" } }, "logs": { "logs_collected": logs },
+        });
+        std::fs::write(&path, config.to_string()).expect("our folder");
+        let found = findings(&path);
+        assert!(found.len() == 1 && found[0].why.starts_with("is a folder"), "{found:?}");
+        assert!(config::load_checked(&path, config::Sends::AsConfigured).findings.is_empty());
+    }
+
+    #[test]
     fn people_get_one_line_each_the_excerpt_and_a_summary() {
         let (_folder, path) = written("{\n  \"agent\" {}\n}");
         let mut out = Vec::new();

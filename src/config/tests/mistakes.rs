@@ -256,7 +256,9 @@ fn a_zero_character_is_found_wherever_a_text_stands() {
 fn two_equal_items_are_one_mistake() {
     let item = r#"{ "file_path": "/a" }"#;
     let twice = format!("says the same as {ITEM}[0]");
-    check_error(&publisher(&format!("{item}, {item}")), &format!("{ITEM}[1]"), &twice, None);
+    let text = publisher(&format!("{item}, {item}"));
+    check_error(&text, &format!("{ITEM}[1]"), &twice, None);
+    assert_eq!(loaded(&text).findings.len(), 1, "nor is their base name another mistake");
 }
 
 #[test]
