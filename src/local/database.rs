@@ -328,7 +328,7 @@ mod tests {
         let error = Database::read(folder.path()).expect_err("nothing there");
         let text = error.to_string();
         assert!(matches!(error, LocalError::Absent { .. }));
-        assert!(text.contains(&format!("run --local={}", folder.path().display())), "{text}");
+        assert!(text.contains(&format!("run CONFIG --local={}", folder.path().display())), "{text}");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
     }
 
