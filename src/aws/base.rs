@@ -7,7 +7,7 @@ use super::{
     profile,
 };
 use crate::config::{
-    Severity, region_fault,
+    Severity, region,
     settings::{Authentication, Settings},
 };
 use aws_config::{
@@ -163,7 +163,7 @@ async fn load(loader: ConfigLoader) -> Result<SdkConfig, SignInError> {
     let config = loader.load().await;
     let region = config.region().ok_or(SignInError::NoRegion)?;
     // The configuration's own was checked. What is no part of a host name must not be kept: metadata may name another one later.
-    match region_fault(region.as_ref()) {
+    match region::fault(region.as_ref()) {
         Some((Severity::Error, why, _)) => Err(SignInError::Unusable {
             advice: format!(
                 "the AWS region {:?} cannot be used, {why}; check AWS_REGION, the AWS profile and the EC2 instance metadata",

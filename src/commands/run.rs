@@ -8,7 +8,7 @@ use crate::{
     local::Printer,
     platform::descriptors::{self, Raised},
     publish,
-    telemetry::log::{self, LogOptions},
+    telemetry::log::{self, LogError, LogOptions},
 };
 use anyhow::Context;
 use std::{
@@ -42,7 +42,18 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let Some(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
-    let log = start_log(&settings, arguments.dry_run)?;
+    let log = match start_log(&settings, arguments.dry_run) {
+        Ok(log) => log,
+        Err(error) => {
+            let configuration = error.is_configuration();
+            let error = anyhow::Error::from(error);
+            if configuration {
+                eprintln!("error: {error:#}");
+                return Ok(ExitCode::from(EXIT_CONFIG));
+            }
+            return Err(error);
+        }
+    };
     log_panics(log.is_some());
     raise_descriptor_limit();
     let read = || load(&path, host, &mut log_finding);
@@ -96,7 +107,7 @@ fn log_finding(finding: &Finding) {
 }
 
 /// Start the own log. Where it goes; `None`: to standard error.
-fn start_log(settings: &Settings, dry_run: bool) -> anyhow::Result<Option<PathBuf>> {
+fn start_log(settings: &Settings, dry_run: bool) -> Result<Option<PathBuf>, LogError> {
     let log = log::init(&log_options(settings, dry_run))?;
     if let Some(file) = &log {
         // Whoever started it by hand would look at an empty screen.

@@ -2,7 +2,6 @@
 use super::{EXIT_CONFIG, config_or_default, settings_of, table::table};
 use crate::{
     cli::Status,
-    config::Settings,
     daemon::{self, Home, Override},
     telemetry::counters,
 };
@@ -20,14 +19,14 @@ use std::{
 /// # Errors
 /// When no daemon answers.
 pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
-    let config = config_or_default(arguments.config.as_deref());
-    let Some(settings) = settings_of(&config) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
-    let document = ask(&sockets(&settings, arguments), &start_command(arguments, &config))?;
+    let Some(sockets) = sockets(arguments) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
+    let document = ask(&sockets, &start_command(arguments))?;
     let status: Value = serde_json::from_slice(&document).context("the daemon's answer is cut short; ask again")?;
     if !status.is_object() {
         bail!("the daemon's answer is not understood; is it of another version?");
     }
-    if let Some(other) = other_config(&status, &config) {
+    let config = config_or_default(arguments.config.as_deref());
+    if let Some(other) = other_config(&status, &config).filter(|_| !is_named_by_folder(arguments)) {
         eprintln!("note: the daemon that answers runs with {other}, not with {}", config.display());
     }
     let mut out = io::stdout().lock();
@@ -40,18 +39,31 @@ pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Where the daemon may answer: each destination has a state folder of its own.
-fn sockets(settings: &Settings, arguments: &Status) -> Vec<PathBuf> {
+/// Whether the folder of the store says alone which daemon is meant.
+fn is_named_by_folder(arguments: &Status) -> bool {
+    arguments.config.is_none() && matches!(arguments.local, Some(Some(_)))
+}
+
+/// Where the daemon may answer: each destination has a state folder of its own. `None`: the configuration is invalid, and that was said.
+fn sockets(arguments: &Status) -> Option<Vec<PathBuf>> {
     let destinations = match &arguments.local {
+        // The configuration has no say in it.
+        Some(Some(folder)) if arguments.config.is_none() => {
+            return Some(vec![daemon::socket_path(&Home::of_store(folder.clone()).state)]);
+        }
         Some(folder) => vec![Override::Local(folder.clone())],
         None => vec![Override::AsConfigured, Override::Local(None)],
     };
-    let homes = destinations.iter().flat_map(|to| Home::candidates(settings, to));
-    homes.map(|home| daemon::socket_path(&home.state)).collect()
+    let settings = settings_of(&config_or_default(arguments.config.as_deref()))?;
+    let homes = destinations.iter().flat_map(|to| Home::candidates(&settings, to));
+    Some(homes.map(|home| daemon::socket_path(&home.state)).collect())
 }
 
 /// What starts the daemon that is asked for.
-fn start_command(arguments: &Status, config: &Path) -> String {
+fn start_command(arguments: &Status) -> String {
+    let config = config_or_default(arguments.config.as_deref());
+    // Where there is none, whoever starts it has to choose one.
+    let config = if arguments.config.is_none() && !config.exists() { Path::new("CONFIG") } else { &config };
     let config = config.display();
     match &arguments.local {
         None => format!("amazon-cloudwatch-publisher {config}"),

@@ -5,7 +5,7 @@
 use super::EXIT_CONFIG;
 use crate::{
     aws,
-    config::{self, Finding, Loaded, Sends, count, settings::Destination},
+    config::{self, Dialect, Finding, Loaded, count, settings::Destination},
     daemon, publish,
 };
 use std::{
@@ -19,9 +19,10 @@ use std::{
 pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCode> {
     let default = [PathBuf::from(config::DEFAULT_PATH)];
     let files = if files.is_empty() { &default[..] } else { files };
-    let findings: Vec<Finding> = files.iter().flat_map(|file| findings(file)).collect();
+    let (dialects, findings): (Vec<_>, Vec<_>) = files.iter().map(|file| examined(file)).unzip();
+    let findings: Vec<Finding> = findings.into_iter().flatten().collect();
     let mut out = io::stdout().lock();
-    let printed = if json { as_json(&mut out, &findings) } else { as_text(&mut out, files.len(), &findings) };
+    let printed = if json { as_json(&mut out, &findings) } else { as_text(&mut out, &dialects, &findings) };
     match printed {
         // Whoever reads has seen enough; the exit code still tells.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -30,11 +31,11 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::from(exit_code(&findings, strict)))
 }
 
-/// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
+/// Whose dialect the file is, what is wrong with it, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
 /// runs no command.
-fn findings(file: &Path) -> Vec<Finding> {
-    let Loaded { settings, mut findings } = config::load_checked(file, Sends::AsConfigured);
-    let Some(settings) = settings else { return findings };
+fn examined(file: &Path) -> (Option<Dialect>, Vec<Finding>) {
+    let Loaded { settings, mut findings, dialect } = config::examine(file);
+    let Some(settings) = settings else { return (dialect, findings) };
     let unfit = daemon::unfit_names(&settings).into_iter().map(|unfit| Finding {
         at: unfit.at,
         ..Finding::of_file(file, format!("the name of the log {} {}", unfit.what, unfit.fault))
@@ -46,7 +47,7 @@ fn findings(file: &Path) -> Vec<Finding> {
     {
         findings.push(Finding::of_file(file, publish::chain(&error)));
     }
-    findings
+    (dialect, findings)
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
@@ -61,7 +62,7 @@ fn as_json(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     out.flush()
 }
 
-fn as_text(out: &mut impl Write, files: usize, findings: &[Finding]) -> io::Result<()> {
+fn as_text(out: &mut impl Write, dialects: &[Option<Dialect>], findings: &[Finding]) -> io::Result<()> {
     for finding in findings {
         writeln!(out, "{finding:#}")?;
     }
@@ -70,13 +71,28 @@ fn as_text(out: &mut impl Write, files: usize, findings: &[Finding]) -> io::Resu
         (0, 0) => "no findings".to_owned(),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };
-    writeln!(out, "{}: {verdict}", count(files, "file"))?;
+    writeln!(out, "{}: {verdict}{}", count(dialects.len(), "file"), read_as(dialects))?;
     out.flush()
+}
+
+/// Whose dialect was found: it decides defaults, and one key more may change it.
+fn read_as(dialects: &[Option<Dialect>]) -> String {
+    let found = |agent: bool| dialects.iter().flatten().filter(|dialect| dialect.agent == agent).count();
+    match (found(false), found(true)) {
+        (0, 0) => String::new(),
+        (_, 0) => "; publisher's dialect".into(),
+        (0, _) => "; agent's dialect".into(),
+        (publishers, agents) => format!("; publisher's dialect: {publishers}, agent's: {agents}"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn findings(file: &Path) -> Vec<Finding> {
+        examined(file).1
+    }
 
     fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -87,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_clean_file_exits_with_0_and_warnings_only_count_when_strict() {
-        let (_folder, clean) = written(r#"{ "agent": { "region": "us-east-1" } }"#);
+        let (_folder, clean) = written(r#"{ "agent": { "region": "us-east-1", "instance": { "serial": "1" } } }"#);
         assert_eq!(exit_code(&findings(&clean), true), 0);
         let (_folder, warned) = written(r#"{ "typo": 1 }"#);
         assert_eq!(exit_code(&findings(&warned), false), 0);
@@ -102,10 +118,23 @@ mod tests {
     }
 
     #[test]
+    fn log_files_are_looked_at_here_and_not_at_the_start() {
+        let (folder, path) = written("");
+        let logs = serde_json::json!({ "files": { "collect_list": [ { "file_path": folder.path() } ] } });
+        let config = serde_json::json!({
+            "agent": { "region": "us-east-1", "instance": { "serial": "1" } }, "logs": { "logs_collected": logs },
+        });
+        std::fs::write(&path, config.to_string()).expect("our folder");
+        let found = findings(&path);
+        assert!(found.len() == 1 && found[0].why.starts_with("is a folder"), "{found:?}");
+        assert!(config::load_checked(&path, config::Sends::AsConfigured).findings.is_empty());
+    }
+
+    #[test]
     fn people_get_one_line_each_the_excerpt_and_a_summary() {
         let (_folder, path) = written("{\n  \"agent\" {}\n}");
         let mut out = Vec::new();
-        as_text(&mut out, 1, &findings(&path)).expect("memory");
+        as_text(&mut out, &[None], &findings(&path)).expect("memory");
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].contains("c.json:2:11: error: not JSON: "), "{text}");
@@ -115,8 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn the_dialect_that_was_found_is_told() {
+        let summary = |texts: &[&str]| {
+            let files: Vec<_> = texts.iter().map(|text| written(text)).collect();
+            let dialects: Vec<_> = files.iter().map(|(_, path)| examined(path).0).collect();
+            let mut out = Vec::new();
+            as_text(&mut out, &dialects, &[]).expect("memory");
+            String::from_utf8(out).expect("text")
+        };
+        const AGENTS: &str = r#"{ "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#;
+        assert_eq!(summary(&["{}"]), "1 file: no findings; publisher's dialect\n");
+        assert_eq!(summary(&[AGENTS]), "1 file: no findings; agent's dialect\n");
+        assert_eq!(summary(&["{}", AGENTS, "{}"]), "3 files: no findings; publisher's dialect: 2, agent's: 1\n");
+        assert_eq!(summary(&["[]"]), "1 file: no findings\n");
+    }
+
+    #[test]
     fn machines_get_one_array() {
-        let (_folder, path) = written(r#"{ "agent": { "region": "us-east-1", "debug": 1, "regoin": "x" } }"#);
+        let (_folder, path) = written(
+            r#"{ "agent": { "region": "us-east-1", "instance": { "serial": "1" }, "debug": 1, "regoin": "x" } }"#,
+        );
         let mut out = Vec::new();
         as_json(&mut out, &findings(&path)).expect("memory");
         let read: serde_json::Value = serde_json::from_slice(&out).expect("JSON");

@@ -2,7 +2,7 @@
 use super::{
     address, authentication,
     dialect::Dialect,
-    finding::Severity,
+    region,
     section::Section,
     settings::{Agent, Destination, Endpoints, Instance, OwnLog, Serial, Spool},
 };
@@ -23,7 +23,7 @@ const SPOOL_FREE: u64 = 64 * 1024 * 1024;
 /// Everything but metrics, logs and the embedded store.
 pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
     let agent = root.child("agent");
-    let region = region(&agent.child("region"));
+    let region = named_region(&agent.child("region"));
     Agent {
         destination: match agent.child("destination").text() {
             Some("local") => Destination::Local,
@@ -41,29 +41,13 @@ pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
     }
 }
 
-/// A region's name is part of host names: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`.
-/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
-fn region(section: &Section<'_>) -> Option<String> {
+/// A region's name is part of host names.
+fn named_region(section: &Section<'_>) -> Option<String> {
     let name = section.text().filter(|name| !name.is_empty())?;
-    if let Some((severity, why, better)) = region_fault(name) {
+    if let Some((severity, why, better)) = region::fault(name) {
         section.report(severity, why.into(), better);
     }
     Some(name.to_owned())
-}
-
-/// What is wrong with the name of a region, and what it may have been meant to be.
-pub fn region_fault(name: &str) -> Option<(Severity, &'static str, Option<String>)> {
-    let parts: Vec<&str> = name.split('-').collect();
-    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    let (last, before) = parts.split_last()?;
-    let usual = before.len() >= 2 && before.iter().all(word) && last.parse::<u8>().is_ok();
-    if !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
-        let better = name.trim().to_lowercase().replace(['_', ' '], "-");
-        let why = "no AWS region is called so: small letters, digits and hyphens, like us-east-1";
-        return Some((Severity::Error, why, (better != name).then_some(better)));
-    }
-    let why = "does not look like the name of an AWS region, like us-east-1 or eu-central-1";
-    (!usual).then_some((Severity::Warning, why, None))
 }
 
 /// What stands in the instance id is the value of a dimension, and part of the names of groups and streams.

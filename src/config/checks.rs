@@ -1,8 +1,8 @@
 //! What a configuration points to on this host: can it be read, and is it safe. Decoding never looks; this does, for `validate` and at start.
 use super::{
-    File, Finding, Sends, Severity, agent,
+    Checks, File, Finding, Sends, Severity,
     authentication::{self, Way},
-    login_files,
+    log_files, login_files, login_names, region,
     section::{Findings, Section},
     settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
@@ -19,11 +19,12 @@ use rustls::{
 use std::{collections::HashMap, fs, io, path::Path};
 
 /// Everything that this host does not grant. Reads small files and tries to write where the daemon will; does no network.
-pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surroundings) -> Vec<Finding> {
+pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> {
+    let surroundings = &checks.surroundings;
     let (findings, login) = (Findings::default(), Findings::default());
     let root = Section::root(file, &findings);
     let agent = root.child("agent");
-    let signs_in = sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
+    let signs_in = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
     command_is_ours(settings, file, &agent);
@@ -34,6 +35,10 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
         }
         findings.push(finding);
     }
+    if signs_in {
+        login_names::check(&agent);
+        name_of_its_own(settings, &agent);
+    }
     // One that is misspelt was reported as that.
     if signs_in && by_chain && !agent.means("region", &["region"]) {
         region_of_the_surroundings(&agent.child("region"), surroundings);
@@ -43,6 +48,9 @@ pub fn check(settings: &Settings, file: &File, sends: Sends, surroundings: &Surr
     }
     relative_paths(settings, &root);
     folders(settings, &root);
+    if checks.log_files {
+        log_files::check(settings, &root);
+    }
     findings.into_sorted()
 }
 
@@ -52,8 +60,25 @@ fn region_of_the_surroundings(section: &Section<'_>, surroundings: &Surroundings
         section.warning("no region is set here, in AWS_REGION, or in the AWS profile; name it here");
     }
     let Some((variable, name)) = &surroundings.region_variable else { return };
-    if let Some((severity, why, better)) = agent::region_fault(name) {
+    if let Some((severity, why, better)) = region::fault(name) {
         section.report(severity, format!("the environment variable {variable}: {why}"), better);
+    }
+}
+
+/// Machines that are called the same share their log streams and metrics.
+fn name_of_its_own(settings: &Settings, agent: &Section<'_>) {
+    const KEYS: [&str; 3] = ["prefix", "serial", "command"];
+    let section = agent.child("instance");
+    // What is misspelt, or of no use, was reported as that.
+    let tried = ["serial", "command"].iter().any(|key| section.means(key, &KEYS))
+        || (!section.exists() && agent.means("instance", &["instance"]));
+    let instance = &settings.agent.instance;
+    if instance.serial == Serial::Zeros && !tried {
+        let prefix = &instance.prefix;
+        section.warning(format!(
+            "names neither a `serial` nor a `command`, so this machine is called `{prefix}-000000000000`, as is every other without; \
+             they would share their metrics and log streams"
+        ));
     }
 }
 
@@ -193,7 +218,9 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
 }
 
 fn absolute(section: &Section<'_>, path: &Path) {
-    if !path.is_absolute() {
+    if path.starts_with("~") {
+        section.warning("`~` is not expanded: write the path of that home folder");
+    } else if !path.is_absolute() {
         section.warning("not an absolute path on this system: it leads from the folder in which the daemon is started");
     }
 }
@@ -218,13 +245,19 @@ fn folders(settings: &Settings, root: &Section<'_>) {
 
 fn can_be_written(section: &Section<'_>, folder: &Path) {
     let Err(error) = host::check_writable(folder) else { return };
-    let folder = folder.display();
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        // The daemon may well run as another user than whoever validates.
-        section.warning(format!("this user may not write to {folder}; the daemon's user must be allowed to"));
-    } else {
-        // The error itself names the file that was tried, which nobody knows.
-        section.error(format!("the folder {folder} cannot be made or written: {}", error.kind()));
+    let (name, is_there) = (folder.display(), folder.exists());
+    // The daemon may well run as another user than whoever validates. The error itself names the file that was tried, which nobody knows.
+    match (error.kind(), is_there) {
+        (io::ErrorKind::PermissionDenied, true) => {
+            section.warning(format!("this user may not write to {name}; the daemon's user must be allowed to"));
+        }
+        (io::ErrorKind::PermissionDenied, false) => section.warning(format!(
+            "the folder {name} is not there, and this user may not make it; make it, and let the daemon's user write to it"
+        )),
+        // As in /proc.
+        (io::ErrorKind::NotFound, true) => section.error(format!("the folder {name} takes no new files; name another")),
+        (kind, true) => section.error(format!("the folder {name} cannot be written: {kind}")),
+        (kind, false) => section.error(format!("the folder {name} cannot be made: {kind}")),
     }
 }
 

@@ -92,7 +92,7 @@ impl fmt::Display for Finding {
 impl std::error::Error for Finding {}
 
 /// Keys that are looked for under a shorter name, and what they are called.
-const USUAL_GUESSES: [(&str, &str); 13] = [
+const USUAL_GUESSES: [(&str, &str); 16] = [
     ("log_group", "log_group_name"),
     ("group", "log_group_name"),
     ("log_stream", "log_stream_name"),
@@ -105,6 +105,9 @@ const USUAL_GUESSES: [(&str, &str); 13] = [
     ("endpoint", "endpoint_override"),
     ("dimensions", "append_dimensions"),
     ("include", "include_patterns"),
+    ("max_age", "max_age_seconds"),
+    ("max_size", "max_bytes"),
+    ("min_free", "min_free_bytes"),
     // The agent's name for its own way to read the journal.
     ("journald", "journal"),
 ];

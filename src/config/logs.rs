@@ -12,7 +12,11 @@ use super::{
     section::Section,
     settings::{FileItem, Filter, Journal, Logs, TargetTemplate},
 };
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 /// The publisher's group where none is named.
 const GROUP: &str = "/system/default/{instance_id}";
@@ -92,7 +96,9 @@ fn files<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<'a>
     }
     let mut streams = Streams::taken([JOURNAL_STREAM]);
     let mut files: Vec<(Section<'a>, FileItem)> = Vec::with_capacity(items.len());
-    for item in items {
+    // An item that is equal to one before was reported as that.
+    let mut said = HashSet::new();
+    for item in items.into_iter().filter(|item| said.insert(item.canonical())) {
         if let Some(file) = file(&item, defaults, &mut streams) {
             files.push((item, file));
         }
@@ -200,8 +206,7 @@ fn once_each(files: &[(Section<'_>, FileItem)]) {
     let mut seen: HashMap<(&PathBuf, &str, &str), &Section<'_>> = HashMap::new();
     for (item, file) in files {
         let key = (&file.path, file.target.group.as_str(), file.target.stream.as_str());
-        // Of items that are equal throughout that was said already.
-        if let Some(first) = seen.insert(key, item).filter(|first| !first.equals(item)) {
+        if let Some(first) = seen.insert(key, item) {
             let why = format!("{} sends this file to the same stream already; remove one of the two", first.at);
             item.child("file_path").error(why);
         }

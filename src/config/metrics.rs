@@ -30,11 +30,22 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
     })
 }
 
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>: ASCII, and names that begin with `AWS/` are
+/// those of the services.
 fn namespace(metrics: &Section<'_>) -> String {
     let section = metrics.child("namespace");
     let named = section.text();
-    if named.is_some_and(|name| name.starts_with(':')) {
-        section.error("a namespace does not begin with a colon");
+    if let Some(name) = named {
+        if name.starts_with(':') {
+            section.error("a namespace does not begin with a colon");
+        } else if let Some(wrong) = name.chars().find(|c| !limits::fits_metric(*c)) {
+            section.error(format!(
+                "CloudWatch takes ASCII characters only in a namespace, found `{}`",
+                wrong.escape_debug()
+            ));
+        } else if name.starts_with("AWS/") {
+            section.warning("namespaces that begin with `AWS/` are those of AWS's own services, and CloudWatch may refuse the metrics");
+        }
     }
     named.unwrap_or(NAMESPACE).to_owned()
 }

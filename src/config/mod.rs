@@ -4,8 +4,8 @@
 //! bytes -> File (tree with positions) -> check against keys -> Settings + findings -> checks of the host
 //! ```
 //!
-//! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host. Both find everything in one
-//! run. Nothing here keeps state, asks the network, or prints. To add a key: its line in `keys`, its field in `settings`, and its reader in the
+//! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host, and [`examine`] at the logs, too.
+//! Each finds everything in one run. Nothing here keeps state, asks the network, or prints. To add a key: its line in `keys`, its field in `settings`, and its reader in the
 //! file of its section.
 mod address;
 mod agent;
@@ -15,25 +15,27 @@ mod dialect;
 pub mod file;
 mod finding;
 mod keys;
+mod log_files;
 pub mod login_files;
+mod login_names;
 mod logs;
 mod metrics;
 mod naming;
 mod pattern;
 pub mod placeholder;
+pub mod region;
 mod retention;
 mod section;
 pub mod settings;
 mod shape;
 mod surroundings;
 
-pub use agent::region_fault;
+pub use dialect::Dialect;
 pub use file::File;
 pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
-use dialect::Dialect;
 use section::{Findings, Section};
 use settings::Local;
 use std::{path::Path, time::Duration};
@@ -52,6 +54,8 @@ pub struct Loaded {
     pub settings: Option<Settings>,
     /// In the order of the file.
     pub findings: Vec<Finding>,
+    /// Whose configuration it is; `None` when it could not be read.
+    pub dialect: Option<Dialect>,
 }
 
 #[cfg(test)]
@@ -76,28 +80,47 @@ pub fn load(path: &Path) -> Loaded {
     finish(File::read(path), None)
 }
 
-/// Reads a configuration and checks what it points to on this host: what `validate` and the start of the daemon want.
+/// Reads a configuration and checks what it points to on this host, but for the log files: what the start of the daemon wants.
 pub fn load_checked(path: &Path, sends: Sends) -> Loaded {
-    finish(File::read(path), Some((sends, &Surroundings::of_this_process())))
+    finish(File::read(path), Some(&Checks { sends, surroundings: Surroundings::of_this_process(), log_files: false }))
 }
 
-fn finish(file: Result<File, Box<Finding>>, checked: Option<(Sends, &Surroundings)>) -> Loaded {
+/// The same, log files included, for `validate`. May wait for a dead network mount.
+pub fn examine(path: &Path) -> Loaded {
+    let (sends, surroundings) = (Sends::AsConfigured, Surroundings::of_this_process());
+    finish(File::read(path), Some(&Checks { sends, surroundings, log_files: true }))
+}
+
+/// What beside the file itself is looked at.
+#[derive(Clone, Debug)]
+struct Checks {
+    sends: Sends,
+    surroundings: Surroundings,
+    log_files: bool,
+}
+
+fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(finding) => return Loaded { settings: None, findings: vec![*finding] },
+        Err(finding) => return Loaded { settings: None, findings: vec![*finding], dialect: None },
     };
     let (settings, mut findings) = decode(&file);
+    let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));
     // What is no object says nothing of this host.
-    if let Some((sends, surroundings)) = checked.filter(|_| file.tree.kind() == "an object") {
+    if let Some(checks) = checks.filter(|_| is_object(&file)) {
         // Where there are errors, what they are about may be what is missing.
         if !settings.collects_something() && !findings.iter().any(Finding::is_error) {
             findings.push(nothing_to_collect(&file));
         }
-        findings.extend(checks::check(&settings, &file, sends, surroundings));
+        findings.extend(checks::check(&settings, &file, checks));
         findings.sort_by_key(|finding| (finding.line, finding.column));
     }
     let runs = !findings.iter().any(Finding::is_error);
-    Loaded { settings: runs.then_some(settings), findings }
+    Loaded { settings: runs.then_some(settings), findings, dialect }
+}
+
+fn is_object(file: &File) -> bool {
+    file.tree.kind() == "an object"
 }
 
 fn nothing_to_collect(file: &File) -> Finding {

@@ -49,14 +49,11 @@ impl<'a> Section<'a> {
         self.node
     }
 
-    /// Whether the two say the same, whatever their layout.
-    pub fn equals(&self, other: &Self) -> bool {
-        let canonical = |section: &Self| {
-            let mut canonical = String::new();
-            section.node.inspect(|node| node.canonical(&mut canonical));
-            canonical
-        };
-        canonical(self) == canonical(other)
+    /// What is the same text for all that say the same, whatever their layout.
+    pub fn canonical(&self) -> String {
+        let mut canonical = String::new();
+        self.node.inspect(|node| node.canonical(&mut canonical));
+        canonical
     }
 
     /// Whether anything stands here.

@@ -21,6 +21,8 @@ pub enum Shape {
     Text(usize, usize),
     /// Text of so many characters that is taken as it stands: patterns and commands have their own meaning for `$`.
     Verbatim(usize, usize),
+    /// The ARN of a role.
+    Role,
     /// Text that no message repeats.
     Secret,
     /// One of these words.
@@ -121,15 +123,17 @@ impl Walk<'_> {
         let Some(node) = section.node() else { return };
         match (shape, &node.value) {
             (Shape::Any, _) | (Shape::Null, Value::Null) | (Shape::Bool, Value::Bool(_)) => {}
-            (Shape::Text(min, max), Value::Text(text)) => {
+            (Shape::Text(..) | Shape::Role, Value::Text(text)) => {
                 if let Some(name) = variable(text) {
                     if !later {
                         section.warning(format!(
                             "not yet: environment variables are not put in by this version; with `{name}` in it, the value is ignored"
                         ));
                     }
-                } else {
+                } else if let Shape::Text(min, max) = shape {
                     length(section, text, *min, *max);
+                } else {
+                    role(section, text);
                 }
             }
             (Shape::Verbatim(min, max), Value::Text(text)) => length(section, text, *min, *max),
@@ -157,6 +161,7 @@ impl Walk<'_> {
                 | Shape::Bool
                 | Shape::Text(..)
                 | Shape::Verbatim(..)
+                | Shape::Role
                 | Shape::Secret
                 | Shape::Word(_)
                 | Shape::Int(..)
@@ -266,7 +271,9 @@ impl Shape {
             Self::Any => true,
             Self::Null => matches!(value, Value::Null),
             Self::Bool => matches!(value, Value::Bool(_)),
-            Self::Text(..) | Self::Verbatim(..) | Self::Secret | Self::Word(_) => matches!(value, Value::Text(_)),
+            Self::Text(..) | Self::Verbatim(..) | Self::Role | Self::Secret | Self::Word(_) => {
+                matches!(value, Value::Text(_))
+            }
             Self::Int(..) | Self::Retention => matches!(value, Value::Number(_)),
             Self::List(_) => matches!(value, Value::List(_)),
             Self::Table(_) => matches!(value, Value::Table(_)),
@@ -279,7 +286,7 @@ impl Shape {
             Self::Any => "anything".into(),
             Self::Null => "null".into(),
             Self::Bool => "true or false".into(),
-            Self::Text(..) | Self::Verbatim(..) | Self::Secret => "text".into(),
+            Self::Text(..) | Self::Verbatim(..) | Self::Role | Self::Secret => "text".into(),
             Self::Word(words) => format!("one of {}", quoted(words)),
             Self::Int(..) | Self::Retention => "a whole number".into(),
             Self::List(_) => "a list".into(),
@@ -318,6 +325,14 @@ fn length(section: &Section<'_>, text: &str, min: usize, max: usize) {
     } else if characters < min || characters > max {
         let range = if max == usize::MAX { format!("{min} or more") } else { format!("from {min} to {max}") };
         section.error(format!("must have {range} characters, found {characters}"));
+    }
+}
+
+/// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+fn role(section: &Section<'_>, text: &str) {
+    let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
+    if !fits || text.contains('\0') {
+        section.error("is no ARN of a role, like arn:aws:iam::123456789012:role/NAME");
     }
 }
 

@@ -54,6 +54,11 @@ impl Home {
             }
         };
         let store = named.or_else(|| settings.local.folder.clone()).unwrap_or_else(|| configured().join(STORE));
+        Self::of_store(store)
+    }
+
+    /// Of a daemon that publishes into this store, whatever its settings.
+    pub fn of_store(store: PathBuf) -> Self {
         Self { state: store.join(STATE), store: Some(store) }
     }
 }

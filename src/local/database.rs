@@ -64,7 +64,7 @@ pub enum LocalError {
     #[error("cannot use {path} for the embedded store: name a folder that this user may write to")]
     Place { path: PathBuf, source: io::Error },
     #[error(
-        "there is no embedded store at {path}: `amazon-cloudwatch-publisher run --local={}` makes one",
+        "there is no embedded store at {path}: `amazon-cloudwatch-publisher run CONFIG --local={}` makes one",
         .path.parent().unwrap_or(.path).display()
     )]
     Absent { path: PathBuf },
@@ -347,7 +347,7 @@ mod tests {
         let error = Database::read(folder.path()).expect_err("nothing there");
         let text = error.to_string();
         assert!(matches!(error, LocalError::Absent { .. }));
-        assert!(text.contains(&format!("run --local={}", folder.path().display())), "{text}");
+        assert!(text.contains(&format!("run CONFIG --local={}", folder.path().display())), "{text}");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
     }
 

@@ -113,6 +113,10 @@ async fn no_daemon_has_no_status() {
     let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
     let start = format!("run {} --local=/no/such`", config.display());
     assert!(text(&output.stderr).contains(&start), "{}", said(&output));
+    let output = host.run(["status", "--local=/no/such"]).await;
+    assert_eq!(output.status.code(), Some(1), "the folder says enough: {}", said(&output));
+    assert!(text(&output.stderr).contains("nobody answers at /no/such"), "{}", said(&output));
+    assert!(text(&output.stderr).contains(" --local=/no/such`"), "{}", said(&output));
     assert!(!said(&output).contains("panicked"));
 }
 
@@ -223,4 +227,15 @@ async fn a_name_that_becomes_too_long_is_found_by_validate_and_keeps_the_daemon_
         assert_eq!(output.status.code(), Some(78), "{said}");
         assert!(said.contains(why), "{said}");
     }
+}
+
+#[tokio::test]
+async fn an_own_log_that_cannot_be_there_keeps_the_daemon_from_starting_again() {
+    let host = lonely();
+    let (path, nowhere) = (host.path("own.log"), host.path("no/such/folder/own.log"));
+    std::os::unix::fs::symlink(nowhere, &path).expect("our folder");
+    let host = host.with("agent.logfile", json!(path));
+    let output = host.run([Path::new("run"), &host.write_config()]).await;
+    assert_eq!(output.status.code(), Some(INVALID), "{}", said(&output));
+    assert!(said(&output).contains("own.log cannot be written"), "{}", said(&output));
 }

@@ -47,6 +47,9 @@ async fn the_sample_for_trying_shows_metrics_and_lines_without_an_account() {
     let status = text(&host.run(["status", config]).await.stdout);
     let store = host.state("local");
     assert!(status.contains(&store.display().to_string()) && status.contains("app.log"), "{status}");
+    let by_folder = host.run(["status", &format!("--local={}", store.display())]).await;
+    assert!(text(&by_folder.stdout).contains("app.log"), "the folder names it too: {}", text(&by_folder.stderr));
+    assert_eq!(text(&by_folder.stderr), "");
     assert!(daemon.terminate().await.success());
     let by_folder = host.run(["local", "logs", "--folder", store.to_str().expect("UTF-8")]).await;
     assert!(text(&by_folder.stdout).contains(GROUP), "it can be read without a daemon");

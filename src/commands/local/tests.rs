@@ -177,7 +177,7 @@ fn an_empty_store_says_so_to_people_and_nothing_to_programs() {
 fn a_missing_store_names_the_command_that_makes_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let error = open(&[folder.path().to_owned(), folder.path().join("other")]).expect_err("nothing there");
-    assert!(error.to_string().contains("run --local="), "{error}");
+    assert!(error.to_string().contains("run CONFIG --local="), "{error}");
 }
 
 #[test]

@@ -16,13 +16,21 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
     said(&check(
         &settings,
         &file,
-        Sends::AsConfigured,
-        &Surroundings { password: password_in_environment, region: true, region_variable: None },
+        &Checks {
+            sends: Sends::AsConfigured,
+            surroundings: Surroundings { password: password_in_environment, region: true, region_variable: None },
+            log_files: false,
+        },
     ))
 }
 
+/// What a machine without a name of its own is told.
+const NAMELESS: &str = "names neither a `serial`";
+
+/// Without what is said of the machine's name: only one of these stories names it.
 fn said(findings: &[Finding]) -> Vec<String> {
-    findings.iter().map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why)).collect()
+    let findings = findings.iter().filter(|finding| !finding.why.starts_with(NAMELESS));
+    findings.map(|f| format!("{} {}: {}", f.severity.as_str(), f.at, f.why)).collect()
 }
 
 #[track_caller]
@@ -96,6 +104,35 @@ fn a_file_without_a_command_may_be_anybodys() {
 }
 
 #[test]
+fn a_machine_without_a_name_of_its_own_is_told_that_others_have_the_same() {
+    let names = |text: &str, sends| {
+        let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None).expect("JSON");
+        let checks = Checks { sends, surroundings: Surroundings::default(), log_files: false };
+        let findings = crate::config::finish(Ok(file), Some(&checks)).findings;
+        let of_names = findings.into_iter().filter(|finding| finding.why.starts_with(NAMELESS));
+        of_names.map(|finding| format!("{} {}", finding.at, finding.why)).collect::<Vec<_>>()
+    };
+    for text in ["{}", r#"{ "agent": { "instance": {} } }"#, r#"{ "agent": { "region": "us-east-1" } }"#] {
+        let said = names(text, Sends::AsConfigured);
+        assert!(said.len() == 1 && said[0].starts_with("agent.instance "), "{said:?}");
+        assert!(said[0].contains("`sys-000000000000`"), "{said:?}");
+    }
+    let prefix = names(r#"{ "agent": { "instance": { "prefix": "rpi" } } }"#, Sends::AsConfigured);
+    assert!(prefix[0].contains("`rpi-000000000000`"), "{prefix:?}");
+    for named in [
+        r#"{ "agent": { "instance": { "serial": "1" } } }"#,
+        r#"{ "agent": { "instance": { "command": "id" } } }"#,
+        r#"{ "agent": { "instance": { "comand": "id" } } }"#,
+        r#"{ "agent": { "instnace": { "command": "id" } } }"#,
+        r#"{ "agent": { "destination": "local" } }"#,
+        r#"{ "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#,
+    ] {
+        assert_eq!(names(named, Sends::AsConfigured), [""; 0], "{named}");
+    }
+    assert_eq!(names("{}", Sends::Nowhere), [""; 0]);
+}
+
+#[test]
 fn unknown_rights_refuse_nothing() {
     assert!(found(COMMAND, None).is_empty());
 }
@@ -119,7 +156,8 @@ fn a_world_writable_file_with_a_command_is_refused_when_it_is_loaded() {
 fn cognito(more: &str) -> String {
     format!(
         r#"{{ "agent": {{ "region": "us-east-1", "authentication": {{
-             "accountId": "1", "userPoolId": "u", "identityPoolId": "i", "appClientId": "a" {more} }} }} }}"#
+             "accountId": "123456789012", "userPoolId": "us-east-1_u", "appClientId": "a",
+             "identityPoolId": "us-east-1:11111111-2222-3333-4444-555555555555" {more} }} }} }}"#
     )
 }
 
@@ -197,12 +235,18 @@ fn relative_paths_are_warned_of() {
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("warning agent.logfile:"));
     assert!(found[1].starts_with("warning logs.logs_collected.files.collect_list[0].file_path:"));
+    check_one(
+        &text.replace("own.log", "/tmp/own.log").replace("a.log", "~/a.log"),
+        None,
+        "warning logs.",
+        "`~` is not",
+    );
 }
 
 /// Everything that `validate` says, decoding included.
 fn all(text: &str, sends: Sends, surroundings: Surroundings) -> Vec<String> {
     let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None).expect("JSON");
-    let loaded = crate::config::finish(Ok(file), Some((sends, &surroundings)));
+    let loaded = crate::config::finish(Ok(file), Some(&Checks { sends, surroundings, log_files: false }));
     said(&loaded.findings)
 }
 
@@ -259,11 +303,20 @@ fn a_folder_that_cannot_be_made_is_found() {
     fs::write(&file, "").expect("our folder");
     let text = |key: &str, path: &Path| format!(r#"{{ "agent": {{ "{key}": {} }} }}"#, json(path));
     check_one(&text("state_folder", &file.join("var")), None, "error agent.state_folder:", "cannot be made");
-    check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "cannot be made");
+    // Behind a file there is no folder.
+    check_one(&text("logfile", &file.join("own.log")), None, "error agent.logfile:", "not a directory");
     let said = found(&text("state_folder", &file.join("var")), None);
     assert!(!said[0].contains(".writable-"), "nobody knows the file that was tried: {said:?}");
     assert!(found(&text("state_folder", &folder.path().join("a/b")), None).is_empty());
     assert_eq!(fs::read_dir(folder.path()).expect("ours").count(), 1, "nothing is made");
+}
+
+#[test]
+fn a_folder_that_takes_no_files_is_called_so() {
+    if !Path::new("/proc/self").exists() {
+        return; // Only Linux has such a folder.
+    }
+    check_one(r#"{ "agent": { "logfile": "/proc/x.log" } }"#, None, "error agent.logfile:", "/proc takes no new files");
 }
 
 #[test]

@@ -25,8 +25,7 @@ const POSITIVE: Shape = Int(1, i64::MAX);
 /// What the caller may name; more is an attack or an accident.
 const ANYTHING: usize = 1 << 20;
 
-pub(super) const CREDENTIALS: Shape =
-    Shape::Table(&Table { keys: &[key("role_arn", Text(20, 2048))], ..table(&[], Others::Error) });
+pub(super) const CREDENTIALS: Shape = Shape::Table(&table(&[key("role_arn", Shape::Role)], Others::Error));
 
 /// Dimensions that the user chooses.
 const DIMENSIONS: Shape =

@@ -23,6 +23,7 @@ fn an_unknown_key_is_an_error_in_what_we_own_and_a_warning_elsewhere() {
     let error = |text: &str, at: &str, suggestion| check_error(text, at, "unknown key", suggestion);
     error(r#"{ "agent": { "instance": { "comand": "x" } } }"#, "agent.instance.comand", Some("command"));
     error(r#"{ "agent": { "spool": { "max": 1 } } }"#, "agent.spool.max", None);
+    error(r#"{ "agent": { "spool": { "max_age": 1 } } }"#, "agent.spool.max_age", Some("max_age_seconds"));
     error(r#"{ "local": { "foldr": "x" } }"#, "local.foldr", Some("folder"));
     error(
         r#"{ "logs": { "logs_collected": { "journal": { "colect": true } } } }"#,
@@ -206,6 +207,26 @@ fn a_region_has_the_form_of_one() {
 }
 
 #[test]
+fn a_namespace_is_ours_and_not_that_of_a_service() {
+    let namespace = |name: &str| format!(r#"{{ "metrics": {{ "namespace": "{name}" }} }}"#);
+    check_warning(&namespace("AWS/EC2"), "metrics.namespace", "those of AWS's own services");
+    check_error(&namespace(":x"), "metrics.namespace", "colon", None);
+    check_error(&namespace("Büro"), "metrics.namespace", "found `ü`", None);
+    assert!(loaded(&namespace("AWSome/Things")).findings.is_empty());
+}
+
+#[test]
+fn a_role_is_named_by_its_arn() {
+    let role = |arn: &str| format!(r#"{{ "agent": {{ "credentials": {{ "role_arn": "{arn}" }} }} }}"#);
+    for wrong in ["foo", "arn:aws:iam::123456789012:user/NAME", "a-role-of-mine-by-its-name"] {
+        check_error(&role(wrong), "agent.credentials.role_arn", "no ARN of a role", None);
+    }
+    for right in ["arn:aws:iam::123456789012:role/path/NAME", "arn:aws-us-gov:iam::123456789012:role/NAME"] {
+        assert!(loaded(&role(right)).findings.is_empty());
+    }
+}
+
+#[test]
 fn an_instance_id_is_what_dimensions_and_names_can_hold() {
     let instance = |key: &str, value: &str| format!(r#"{{ "agent": {{ "instance": {{ "{key}": "{value}" }} }} }}"#);
     check_error(&instance("prefix", "büro"), "agent.instance.prefix", "found `ü`", None);
@@ -235,7 +256,9 @@ fn a_zero_character_is_found_wherever_a_text_stands() {
 fn two_equal_items_are_one_mistake() {
     let item = r#"{ "file_path": "/a" }"#;
     let twice = format!("says the same as {ITEM}[0]");
-    check_error(&publisher(&format!("{item}, {item}")), &format!("{ITEM}[1]"), &twice, None);
+    let text = publisher(&format!("{item}, {item}"));
+    check_error(&text, &format!("{ITEM}[1]"), &twice, None);
+    assert_eq!(loaded(&text).findings.len(), 1, "nor is their base name another mistake");
 }
 
 #[test]
@@ -249,6 +272,9 @@ fn a_known_key_of_the_wrong_type_is_not_said_to_be_ignored_too() {
 #[test]
 fn what_is_no_object_is_one_mistake() {
     let file = File::parse(Path::new("c.json"), b"[]".to_vec(), None);
-    let loaded = finish(file, Some((Sends::AsConfigured, &Surroundings::default())));
+    let loaded = finish(
+        file,
+        Some(&Checks { sends: Sends::AsConfigured, surroundings: Surroundings::default(), log_files: true }),
+    );
     assert_eq!(loaded.findings.len(), 1, "{:#?}", loaded.findings);
 }

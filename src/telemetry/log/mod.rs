@@ -62,6 +62,22 @@ pub enum LogError {
     Twice,
 }
 
+impl LogError {
+    /// Whether only another path or other rights can help: a service manager must not try again. A full or read-only disk may get better.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Unwritable { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::NotFound
+                    | io::ErrorKind::IsADirectory
+                    | io::ErrorKind::NotADirectory
+            ),
+            Self::Twice => false,
+        }
+    }
+}
+
 /// The log of this process, once it is started.
 static LOG: OnceLock<Log> = OnceLock::new();
 

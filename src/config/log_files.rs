@@ -1,0 +1,173 @@
+//! The log files that a configuration names, as they are on this host: for `validate` only. The daemon finds out for itself, in a thread that
+//! may wait: a look at a dead network mount may never end.
+use super::{
+    finding::{Severity, nearest},
+    section::Section,
+    settings::Settings,
+};
+use crate::platform::files::{self, FileKind};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+/// Names of a folder that are compared with one that is not there.
+const MOST_NAMES: usize = 10_000;
+
+/// Everything that keeps a named file from being read. One that is not there is no fault: it may come later.
+pub fn check(settings: &Settings, root: &Section<'_>) {
+    let run: HashMap<&str, &Path> = settings.logs.files.iter().map(|f| (f.at.as_str(), f.path.as_path())).collect();
+    let named: HashSet<&Path> = run.values().copied().collect();
+    for item in root.path(&["logs", "logs_collected", "files", "collect_list"]).items() {
+        if let Some(path) = run.get(item.at.as_str()) {
+            look(&item.child("file_path"), path, &named);
+        }
+    }
+}
+
+fn look(section: &Section<'_>, path: &Path, named: &HashSet<&Path>) {
+    match files::stat(path).map(|stat| stat.kind) {
+        Ok(FileKind::Directory) => {
+            section.warning("is a folder, and nothing is read from it: name the files in it, each by itself")
+        }
+        Ok(FileKind::Special) => {
+            section.warning("is a pipe, a socket or a device, and is not read: only regular files are followed")
+        }
+        Ok(FileKind::Regular) => {
+            // It may have become a pipe since, and this does not wait for one.
+            if let Err(error) = files::open(path) {
+                unreadable(section, &error, "it");
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(better) = similar(path, named) {
+                let why = "there is no such file yet".to_owned();
+                section.report(Severity::Warning, why, Some(better.display().to_string()));
+            }
+        }
+        Err(error) => unreadable(section, &error, "into its folder"),
+    }
+}
+
+fn unreadable(section: &Section<'_>, error: &io::Error, what: &str) {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        let verb = if what == "it" { "read" } else { "look" };
+        section.warning(format!(
+            "this user may not {verb} {what}; the daemon's user must be allowed to: add it to the group that may, often adm \
+             (`SupplementaryGroups=adm` in the unit of systemd, or `usermod -aG adm USER`)"
+        ));
+    } else {
+        section.warning(format!("cannot be read: {}", error.kind()));
+    }
+}
+
+/// A file of the same folder with nearly the same name, which nothing else of the configuration names.
+fn similar(path: &Path, named: &HashSet<&Path>) -> Option<PathBuf> {
+    let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
+    // What has characters of a pattern was reported as one.
+    if name.contains(['*', '?', '[', '{']) {
+        return None;
+    }
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names: Vec<String> = fs::read_dir(folder)
+        .ok()?
+        .take(MOST_NAMES)
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|other| !is_generation(other, name) && !named.contains(path.with_file_name(other).as_path()))
+        .collect();
+    Some(path.with_file_name(nearest(name, names.iter().map(String::as_str))?))
+}
+
+/// Whether the two may be one log at two times (`app.log.1`, `app-2026-01-31.log`), or one of several that are counted.
+fn is_generation(other: &str, name: &str) -> bool {
+    let without_count = |name: &str| name.replace(|c: char| c.is_ascii_digit() || "._-".contains(c), "");
+    let behind = other.strip_prefix(name).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+    behind
+        || (without_count(other) == without_count(name)
+            && other.bytes().chain(name.bytes()).any(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{File, section::Findings};
+
+    /// What is said of these files of a folder, in their order.
+    fn said(paths: &[PathBuf]) -> Vec<String> {
+        let items: Vec<String> =
+            paths.iter().map(|path| format!(r#"{{ "file_path": {} }}"#, serde_json::json!(path))).collect();
+        let text = format!(
+            r#"{{ "logs": {{ "logs_collected": {{ "files": {{ "collect_list": [ {} ] }} }} }} }}"#,
+            items.join(", ")
+        );
+        let file = File::parse(Path::new("c.json"), text.into_bytes(), None).expect("JSON");
+        let (settings, _) = crate::config::decode(&file);
+        let findings = Findings::default();
+        check(&settings, &Section::root(&file, &findings));
+        findings.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_folder_is_no_log_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = said(&[folder.path().to_owned()]);
+        assert!(said.len() == 1 && said[0].contains("collect_list[0].file_path: is a folder"), "{said:?}");
+        assert!(said[0].contains(": warning: "), "{said:?}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_told_at_once_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("POSIX systems have it");
+        assert!(made.success());
+        let said = said(&[pipe]);
+        assert!(said.len() == 1 && said[0].contains("is a pipe"), "{said:?}");
+    }
+
+    #[test]
+    fn a_file_that_is_there_or_may_come_is_no_finding() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("app.log"), "").expect("our folder");
+        assert_eq!(said(&[path("app.log"), path("other"), path("no/such/folder/x.log")]), [""; 0]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_yet_beside_one_of_nearly_its_name_is_asked_about() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("syslog"), "").expect("our folder");
+        let asked = said(&[path("syslgo")]);
+        let question = format!("there is no such file yet; did you mean `{}`?", path("syslog").display());
+        assert!(asked.len() == 1 && asked[0].contains(&question), "{asked:?}");
+        assert_eq!(said(&[path("syslgo"), path("syslog")]), [""; 0], "both are meant");
+    }
+
+    #[test]
+    fn other_generations_and_numbers_of_a_log_are_no_slips() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        for there in ["app.log.1", "app.log-old", "web-2.log", "day-2026-01-31.log"] {
+            fs::write(path(there), "").expect("our folder");
+        }
+        assert_eq!(said(&[path("app.log"), path("web-1.log"), path("day-2026-02-01.log")]), [""; 0]);
+    }
+
+    #[test]
+    fn who_lacks_a_right_is_told_what_to_do() {
+        // Root may read everything, so that this works for everybody the error is made.
+        let file = File::parse(Path::new("c.json"), b"{}".to_vec(), None).expect("JSON");
+        let findings = Findings::default();
+        for what in ["it", "into its folder"] {
+            unreadable(&Section::root(&file, &findings), &io::ErrorKind::PermissionDenied.into(), what);
+        }
+        let said: Vec<String> = findings.into_sorted().into_iter().map(|finding| finding.why).collect();
+        assert!(said[0].contains("may not read it;") && said[0].contains("usermod -aG adm"), "{said:?}");
+        assert!(said[1].contains("may not look into its folder;"), "{said:?}");
+    }
+}
