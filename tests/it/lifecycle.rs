@@ -145,7 +145,13 @@ async fn one_round_that_cannot_read_a_log_delivers_the_others_and_fails() {
     let host = TestHost::tailing(&aws, &["app.log", "not-there-yet.log"]);
     host.append("app.log", "one\n");
     let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let absent = format!(
+        "this log file does not exist yet; it is read as soon as it does path={}",
+        host.path("not-there-yet.log").display()
+    );
+    assert_eq!(said.matches(&absent).count(), 1, "{said}");
     fs::create_dir(host.path("not-there-yet.log")).expect("it is ours");
     host.append("app.log", "two\n");
     let output = host.run([Path::new("run"), &host.write_config(), Path::new("--once")]).await;

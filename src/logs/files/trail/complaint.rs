@@ -90,6 +90,12 @@ impl Trail {
         }
     }
 
+    /// The first look found nothing: most likely the path has a slip, or the program that writes there has not run yet.
+    pub(super) fn tell_absent(&self) {
+        let path = self.watch.path.display();
+        tracing::info!(%path, "this log file does not exist yet; it is read as soon as it does");
+    }
+
     /// The line of a file that does not exist yet.
     pub(super) fn note_absence(&self, cx: &Context<'_>, id: SourceId) {
         cx.board.source(id, |line| {

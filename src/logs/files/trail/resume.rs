@@ -56,6 +56,7 @@ impl Trail {
     /// Nobody knows this path. Only here the settings say where to begin.
     fn start_afresh(&mut self, cx: &mut Context<'_>, at_path: Option<Stat>) -> Result<(), Trouble> {
         let Some(seen) = at_path else {
+            self.tell_absent();
             self.await_first(cx);
             return Ok(());
         };
@@ -144,6 +145,7 @@ impl Trail {
             self.await_turn(cx, &unread);
         }
         if self.queue.is_empty() {
+            self.tell_absent();
             self.awaited = open.iter().find(|(_, p)| is_promise(p)).map(|(id, _)| *id);
             self.await_next(cx);
         }
