@@ -1,6 +1,6 @@
 //! Named counters of this process: what was delivered, and everything that was not, by cause.
 //!
-//! To add one, write its line in [`counters!`]; `status` shows it. One that counts a loss also has its line in docs/RELIABILITY.md.
+//! To add one, write its line in `counters!` below; `status` shows it. One that counts a loss also has its line in docs/RELIABILITY.md.
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts one thing since the start.
