@@ -94,3 +94,11 @@ impl Marks {
         }
     }
 }
+
+/// Gives back what is mostly air. A little air stays: cut off, it would leave holes in the heap that the next slice does
+/// not quite fit into, and the heap would grow with each.
+pub(super) fn shrink<T>(buffer: &mut Vec<T>) {
+    if buffer.len() < buffer.capacity() / 2 {
+        buffer.shrink_to_fit();
+    }
+}

@@ -337,8 +337,8 @@ impl Generation {
         let (from, to) = (self.offset, self.offset + cut.used as u64);
         text.truncate(cut.used);
         // It waits in a lane, and may be far less than what was read or guessed.
-        text.shrink_to_fit();
-        cut.events.shrink_to_fit();
+        content::shrink(&mut text);
+        content::shrink(&mut cut.events);
         self.before.extend_from_slice(&text[text.len().saturating_sub(content::BEFORE as usize)..]);
         self.before.drain(..self.before.len().saturating_sub(content::BEFORE as usize));
         self.offset = to;

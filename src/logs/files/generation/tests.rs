@@ -128,3 +128,14 @@ fn while_a_file_grows_fast_its_head_is_checked_once_a_look_and_not_each_read() {
         assert!(matches!(generation.look(None, now), Ok(Found::Truncated)));
     }
 }
+
+#[test]
+fn only_what_is_mostly_air_is_cut_off() {
+    let mut slice = vec![0_u8; 256 * 1024];
+    slice.truncate(256 * 1024 - 100);
+    content::shrink(&mut slice);
+    assert_eq!(slice.capacity(), 256 * 1024, "its place is good for the next slice");
+    slice.truncate(1000);
+    content::shrink(&mut slice);
+    assert!(slice.capacity() < 2000);
+}

@@ -100,7 +100,8 @@ fn where_many_files_are_followed_each_comes_in_small_slices_and_a_longer_line_co
     bench.settle();
     let chunks = bench.chunks("g");
     assert!(chunks.iter().all(|c| c.text.capacity() <= 16 * 1024 || c.events.len() == 1), "small slices");
-    assert!(chunks.iter().all(|c| c.text.capacity() == c.text.len() && c.events.capacity() == c.events.len()));
+    let fits = |capacity: usize, length: usize| capacity <= 2 * length + 1;
+    assert!(chunks.iter().all(|c| fits(c.text.capacity(), c.text.len()) && fits(c.events.capacity(), c.events.len())));
     let lines: Vec<_> = chunks.iter().flat_map(messages).collect();
     assert_eq!((lines.len(), lines[10_000].len()), (10_001, 100_000));
 }
