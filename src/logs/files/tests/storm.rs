@@ -63,17 +63,12 @@ fn lines_of_a_storm() -> Vec<String> {
 fn rotations_without_a_pause_hide_nothing_and_keep_the_order() {
     let mut expected: Vec<_> = (0..ROTATIONS).flat_map(|r| (0..LINES).map(move |n| line(r, n))).collect();
     expected.push("the last".into());
-    let mut disordered = 0;
     for round in 0..ROUNDS {
         let lines = lines_of_a_storm();
-        disordered += usize::from(lines != expected);
-        // No folder is listed in one instant. In some thousand rounds, each of sixty rotations within milliseconds, a
-        // generation escapes all listings: then it comes after its successors, whole, and once.
-        let mut sorted = [lines, expected.clone()];
-        sorted.iter_mut().for_each(|lines| lines.sort());
-        assert_eq!(sorted[0], sorted[1], "lost or repeated in round {round}");
+        assert_eq!(lines.len(), expected.len(), "lost or repeated in round {round}");
+        let differs = lines.iter().zip(&expected).position(|(a, b)| a != b);
+        assert_eq!(differs, None, "order in round {round}: {:?}", differs.map(|n| &lines[n.saturating_sub(2)..n + 6]));
     }
-    assert!(disordered <= 2, "{disordered} of {ROUNDS} rounds were out of order");
 }
 
 #[test]
@@ -163,8 +158,8 @@ fn a_log_that_is_copied_and_cut_short_all_the_time_is_read_whole_and_nothing_is_
                 fs::copy(&log, generation(&log, 1)).expect("copied");
                 let before = looked.load(Ordering::SeqCst);
                 file.set_len(0).expect("cut");
-                // A log that is emptied and filled again between two system calls of one look was never empty for us.
-                // So the two never happen in one, but everything else does.
+                // Each is looked at when it is empty: without that a generation was missed once in some two hundred
+                // rounds, see docs/RELIABILITY.md. Looks still fall into every step of writing, renaming and copying.
                 while looked.load(Ordering::SeqCst) < before + 2 {
                     std::thread::yield_now();
                 }
