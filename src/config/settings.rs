@@ -1,8 +1,11 @@
 //! What runs: one dialect, validated, defaults filled in. `File` is what the user wrote; this is what we made of it.
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
+mod logs;
+
+pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, TargetTemplate};
+
 use crate::model::Dimension;
-use regex::bytes::Regex;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
@@ -171,68 +174,6 @@ pub struct Metrics {
     pub append_dimensions: Vec<Dimension>,
     /// `metrics.credentials.role_arn`, else the agent's.
     pub role_arn: Option<String>,
-}
-
-/// Section `logs`.
-#[derive(Clone, Debug, Default)]
-pub struct Logs {
-    /// The longest time a line may wait for its batch to fill.
-    pub interval: Duration,
-    pub files: Vec<FileItem>,
-    pub journal: Option<Journal>,
-    /// `logs.credentials.role_arn`, else the agent's.
-    pub role_arn: Option<String>,
-}
-
-/// Group and stream with their placeholders still in them.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct TargetTemplate {
-    pub group: String,
-    pub stream: String,
-    pub retention_in_days: Option<u16>,
-}
-
-/// One entry of `logs.logs_collected.files.collect_list`.
-#[derive(Clone, Debug)]
-pub struct FileItem {
-    /// Its JSON path, for messages: `logs.logs_collected.files.collect_list[0]`.
-    pub at: String,
-    pub path: PathBuf,
-    pub target: TargetTemplate,
-    pub filter: Filter,
-    /// Where a file that is there at the first start begins. Files that appear later always begin at their beginning.
-    pub from_beginning: bool,
-}
-
-/// `logs.logs_collected.journal`.
-#[derive(Clone, Debug)]
-pub struct Journal {
-    pub at: String,
-    pub target: TargetTemplate,
-    pub filter: Filter,
-}
-
-/// Which events are sent. An event passes when it matches any `include_patterns` (if there are any), no `exclude_patterns`,
-/// and every rule of `filters`.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    pub include_patterns: Vec<Regex>,
-    pub exclude_patterns: Vec<Regex>,
-    pub rules: Vec<FilterRule>,
-}
-
-/// One entry of the agent's `filters`.
-#[derive(Clone, Debug)]
-pub struct FilterRule {
-    pub kind: FilterKind,
-    pub expression: Regex,
-}
-
-/// What a match of a filter rule means.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FilterKind {
-    Include,
-    Exclude,
 }
 
 /// Section `local`: the embedded CloudWatch.

@@ -1,0 +1,47 @@
+//! `logs.logs_collected.files`.
+use super::*;
+
+/// `min` is 0 here because an empty list is an error only in the agent's dialect; the decoder says so.
+pub const FILES: Shape = Shape::Table(&Table {
+    needs: &["collect_list"],
+    ..table(
+        &[key("collect_list", Shape::List(&List { max: 16_384, unique: true, ..list(FILE) }))],
+        Others::ErrorForAgent,
+    )
+});
+
+const FILE: Shape = Shape::Table(&Table {
+    needs: &["file_path"],
+    ..table(
+        &[
+            key("file_path", Text(1, 4096)),
+            key("log_group_name", GROUP),
+            key("log_stream_name", STREAM),
+            key("retention_in_days", Retention),
+            key("filters", FILTERS),
+            // The publisher's and our own.
+            key("include_patterns", PATTERNS),
+            key("exclude_patterns", PATTERNS),
+            key("from_beginning", Bool),
+            later("exclude", Any),
+            later("sample", Any),
+            later("rate_limit", Any),
+            later("redact", Any),
+            later("multi_line_preset", Text(1, 64)),
+            // The agent's.
+            later("log_group_class", Text(1, 512)),
+            later("multi_line_start_pattern", Verbatim(1, 4096)),
+            later("timestamp_format", Verbatim(1, 4096)),
+            later("timezone", Word(&["UTC", "Local", "LOCAL"])),
+            later("trim_timestamp", Bool),
+            later("encoding", Text(1, 4096)),
+            later("auto_removal", Bool),
+            later("backpressure_mode", Word(&["fd_release"])),
+            later("blacklist", Verbatim(1, 4096)),
+            later("publish_multi_logs", Bool),
+            later("service.name", SERVICE),
+            later("deployment.environment", ENVIRONMENT),
+        ],
+        Others::Error,
+    )
+});
