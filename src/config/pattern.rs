@@ -29,10 +29,46 @@ fn rule(section: &Section<'_>) -> Option<FilterRule> {
     Some(FilterRule { kind, expression: expression? })
 }
 
-fn pattern(section: &Section<'_>) -> Option<Regex> {
+/// One pattern. `None`: absent, or reported.
+pub fn pattern(section: &Section<'_>) -> Option<Regex> {
     let text = section.verbatim()?;
-    let compiled = RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build();
-    compiled.map_err(|error| section.error(in_words(text, &error))).ok()
+    let compile = |text: &str| RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build();
+    compile(text)
+        .or_else(|error| compile(&with_literal_braces(text)).map_err(|_| error))
+        .map_err(|error| section.error(in_words(text, &error)))
+        .ok()
+}
+
+/// RE2 takes a brace that begins no repetition for itself, and so do filters of JSON that were written for the agent: `{"level":"debug"`.
+fn with_literal_braces(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 8);
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '{']) {
+        let (before, from) = rest.split_at(at);
+        literal += before;
+        let taken = if from.starts_with('\\') {
+            let class = from[1..].starts_with(['p', 'P', 'x']) && from[2..].starts_with('{');
+            let escaped = from[1..].chars().next().map_or(0, char::len_utf8);
+            1 + if class { from[1..].find('}').map_or(escaped, |end| end + 1) } else { escaped }
+        } else if let Some(length) = repetition(from) {
+            length
+        } else {
+            literal.push('\\');
+            1
+        };
+        literal += &from[..taken];
+        rest = &from[taken..];
+    }
+    literal + rest
+}
+
+/// The length of `{2}`, `{2,}` or `{2,3}` at the beginning of a text.
+fn repetition(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix('{')?;
+    let end = inside.find('}')?;
+    let (least, most) = inside[..end].split_once(',').unwrap_or((&inside[..end], ""));
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    (!least.is_empty() && number(least) && number(most)).then_some(end + 2)
 }
 
 fn in_words(text: &str, error: &regex::Error) -> String {
@@ -45,4 +81,22 @@ fn in_words(text: &str, error: &regex::Error) -> String {
     // The library draws the pattern over several lines; its last line says what is wrong.
     let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
     format!("pattern `{}` is no regular expression: {why}", brief(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brace_that_repeats_nothing_stands_for_itself() {
+        for (written, literal) in [
+            (r#"{"level":"debug""#, r#"\{"level":"debug""#),
+            (r"a{2}b{2,}c{2,3}", r"a{2}b{2,}c{2,3}"),
+            (r"\{x {y} {,2} {2", r"\{x \{y} \{,2} \{2"),
+            (r"\p{Lu}\x{41}{z", r"\p{Lu}\x{41}\{z"),
+            (r"é\é{x\", r"é\é\{x\"),
+        ] {
+            assert_eq!(with_literal_braces(written), literal);
+        }
+    }
 }

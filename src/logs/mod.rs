@@ -2,3 +2,5 @@
 pub mod files;
 pub mod filter;
 pub mod journald;
+#[allow(dead_code)] // Until the sources hand their events to it.
+pub mod text;

@@ -8,5 +8,6 @@ pub mod io;
 pub mod permissions;
 mod private;
 pub mod vitals;
+pub mod zones;
 
 pub use private::{passable_folder, private_file, private_folder, private_lock};

@@ -66,6 +66,16 @@ counters! {
     EVENTS_SPLIT, "events_split", "lines over the service's size limit, sent in parts";
     EVENTS_MENDED, "events_mended", "log lines with invalid UTF-8, sent with replacement characters";
     EVENTS_RESTAMPED, "events_sent_with_a_later_time", "log events that the service discarded by the time at which they were read, sent again with the present time";
+    EVENTS_TRUNCATED, "events_truncated", "log events over their size limit, sent without their rest";
+    EVENTS_EMPTY, "events_empty", "log events of which nothing was left to send, as when they were only a timestamp that is cut out";
+    EVENTS_SAMPLED_OUT, "events_sampled_out", "log events not sent because of `sample`";
+    EVENTS_RATE_LIMITED, "events_rate_limited", "log events not sent because of `rate_limit`";
+    EVENTS_REDACTED, "events_redacted", "log events in which something was masked";
+    TIMESTAMPS_UNPARSED, "timestamps_unparsed", "log events in which what stands where `timestamp_format` says is no time";
+    EVENTS_DROPPED_TOO_OLD, "events_dropped_too_old", "log events not sent because their time is older than 14 days";
+    EVENTS_DROPPED_TOO_NEW, "events_dropped_too_new", "log events not sent because their time is more than 2 hours ahead";
+    EVENTS_RESTAMPED_TOO_OLD, "events_restamped_too_old", "log events older than 14 days, sent with the present time";
+    EVENTS_RESTAMPED_TOO_NEW, "events_restamped_too_new", "log events more than 2 hours ahead, sent with the present time";
     EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days";
     EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead";
     EVENTS_EXPIRED, "events_rejected_expired", "log events that the service discarded as older than the group's retention";

@@ -1,12 +1,14 @@
 //! `files.collect_list`: which files, and where each goes.
-use super::{Defaults, STREAM, journal};
+use super::{
+    Defaults, STREAM, journal,
+    text::{self, TextDefaults},
+};
 use crate::config::{
     dialect::Dialect,
     naming::{self, Name, Streams},
-    pattern,
     retention::Retention,
     section::Section,
-    settings::{FileItem, Filter, TargetTemplate},
+    settings::{FileItem, TargetTemplate},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -38,15 +40,15 @@ pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<
 
 /// `None`: reported, and not run.
 fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> Option<FileItem> {
-    let filter: Filter = pattern::filter(item);
+    let agents = is_agents(item, defaults.dialect);
+    let text = text::read(item, if agents { TextDefaults::AgentFile } else { TextDefaults::PublisherFile });
     let path = path(&item.child("file_path"));
     let target = target(item, path, defaults, streams);
-    let agents = is_agents(item, defaults.dialect);
     Some(FileItem {
         at: item.at.clone(),
         path: PathBuf::from(path?),
         target: target?,
-        filter,
+        text,
         from_beginning: item.child("from_beginning").flag().unwrap_or(agents),
     })
 }

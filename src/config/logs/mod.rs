@@ -5,6 +5,7 @@
 //! the agent's and shows nothing of the publisher, an item without a group gets the agent's default group.
 mod files;
 mod journal;
+pub mod text;
 mod windows_events;
 
 use super::{

@@ -97,7 +97,7 @@ fn filters_keep_their_order_and_kind() {
     let text = items(
         r#"{ "file_path": "/a", "filters": [ { "type": "include", "expression": "a" }, { "type": "exclude", "expression": "b" } ] }"#,
     );
-    let rules = &settings(&text).logs.files[0].filter.rules;
+    let rules = &settings(&text).logs.files[0].text.filter.rules;
     assert_eq!(rules.iter().map(|rule| rule.kind).collect::<Vec<_>>(), [FilterKind::Include, FilterKind::Exclude]);
     assert!(rules[1].expression.is_match(b"xb\xff"));
 }
@@ -123,8 +123,6 @@ fn what_is_known_but_not_run_is_a_warning_at_its_path() {
     check_warning(r#"{ "alarms": { "amber": 60 } }"#, "alarms", "not yet");
     check_warning(r#"{ "agent": { "max_series": 5 } }"#, "agent.max_series", "not yet");
     check_warning(r#"{ "local": { "listen": "127.0.0.1:1" } }"#, "local.listen", "not yet");
-    let format = items(r#"{ "file_path": "/a", "timestamp_format": "%H" }"#);
-    check_warning(&format, &format!("{ITEM}[0].timestamp_format"), "not yet");
     let journald =
         r#"{ "logs": { "logs_collected": { "journald": { "collect_list": [ { "log_group_name": "g" } ] } } } }"#;
     check_warning(journald, "logs.logs_collected.journald", "not yet");

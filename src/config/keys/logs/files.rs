@@ -12,6 +12,7 @@ pub const FILES: Shape = Shape::Table(&Table {
 
 const FILE: Shape = Shape::Table(&Table {
     needs: &["file_path"],
+    shared: text::LINES,
     ..table(
         &[
             key("file_path", Text(1, 4096)),
@@ -24,17 +25,8 @@ const FILE: Shape = Shape::Table(&Table {
             key("exclude_patterns", PATTERNS),
             key("from_beginning", Bool),
             later("exclude", Any),
-            later("sample", Any),
-            later("rate_limit", Any),
-            later("redact", Any),
-            later("multi_line_preset", Text(1, 64)),
             // The agent's.
             later("log_group_class", Text(1, 512)),
-            later("multi_line_start_pattern", Verbatim(1, 4096)),
-            later("timestamp_format", Verbatim(1, 4096)),
-            later("timezone", Word(&["UTC", "Local", "LOCAL"])),
-            later("trim_timestamp", Bool),
-            later("encoding", Text(1, 4096)),
             later("auto_removal", Bool),
             later("backpressure_mode", Word(&["fd_release"])),
             later("blacklist", Verbatim(1, 4096)),

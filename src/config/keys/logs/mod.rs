@@ -1,14 +1,16 @@
 //! Section `logs`: files, the journal, and what we do not run yet.
 mod files;
 mod journald;
+mod text;
 mod windows_events;
 
 pub(super) use windows_events::{EVENT_IDS, EVENT_LEVELS};
 
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, List, NAME, Others, POSITIVE,
+    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, POSITIVE,
     Retention, SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
+use crate::config::multi_line::PRESETS;
 
 const GROUP: Shape = Text(1, limits::LOG_NAME);
 const STREAM: Shape = Text(1, limits::LOG_NAME);

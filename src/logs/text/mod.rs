@@ -1,0 +1,235 @@
+//! What becomes of the text of an event between its source and a batch, by the rules of its item.
+//!
+//! ```text
+//! bytes -> Decoder -> (lines become events) -> Treatment: time, trim, filter, age, sample, rate limit, redact -> parts
+//! ```
+//!
+//! The order is that of growing cost, and each step sees what it is meant to judge:
+//! - The time is read first, from the whole text, and cut out where that is wished: filters see what would be sent.
+//! - Filters come before everything that keeps count. What nobody wants takes no place in a sample, uses up no limit, and its age
+//!   concerns nobody. They see the text unmasked, so that a rule may be about what is masked.
+//! - Ages come next: what is too old to be sent at all must not use up a limit either.
+//! - The sample comes before the limit, so that the limit is one on what is sent.
+//! - Redacting rewrites, so it is done for what goes out only. The size comes last, because redacting changes it, and a secret must
+//!   not be cut in two and seen.
+//!
+//! A [`Treatment`] belongs to one source, not to its stream: a time is inherited within a source, and limits are those of a source. Nothing here
+//! waits or does I/O. What is not sent is counted by its cause, and covered by the position all the same.
+pub mod encoding;
+pub mod parts;
+
+mod edge;
+
+use super::filter;
+use crate::{
+    config::settings::text::{OutOfRange, TextRules, TimestampRule},
+    config::timestamp::Clock,
+    model::{
+        TimedBy, Timestamp,
+        limits::{AHEAD, OLDEST},
+    },
+    telemetry::counters,
+};
+use edge::{Bucket, Sample};
+use std::{borrow::Cow, sync::Arc};
+
+/// What becomes of an event.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Treated<'a> {
+    /// It is sent, in [`parts`](parts::parts) where it is too long.
+    Send { text: Cow<'a, [u8]>, at: Timestamp, timed_by: TimedBy },
+    /// It is not, and was counted.
+    NotSent,
+}
+
+/// Treats the events of one source, in their order.
+#[derive(Debug)]
+pub struct Treatment {
+    rules: Arc<TextRules>,
+    open: bool,
+    sample: Sample,
+    bucket: Option<Bucket>,
+    /// The time of the last event whose text told one.
+    last: Option<Timestamp>,
+}
+
+/// An event's time before anybody asked whether it can be sent with it.
+struct Timed<'a> {
+    /// Without the timestamp, where that is to be cut out.
+    text: Cow<'a, [u8]>,
+    at: Timestamp,
+    timed_by: TimedBy,
+}
+
+impl Treatment {
+    /// For a new source.
+    pub fn new(rules: Arc<TextRules>) -> Self {
+        Self {
+            open: filter::is_open(&rules.filter),
+            sample: Sample::new(rules.sample),
+            bucket: rules.rate_limit.map(Bucket::new),
+            last: None,
+            rules,
+        }
+    }
+
+    /// `text`: one whole event, decoded, without line end. `now`: the wall clock.
+    pub fn treat<'a>(&mut self, text: &'a [u8], now: Timestamp) -> Treated<'a> {
+        let timed = self.time(text, now);
+        self.judge(text, timed, now)
+    }
+
+    /// The same where the source knows the time: none is looked for in the text.
+    pub fn treat_timed<'a>(&mut self, text: &'a [u8], at: Timestamp, now: Timestamp) -> Treated<'a> {
+        self.judge(text, Timed { text: text.into(), at, timed_by: TimedBy::Source }, now)
+    }
+
+    /// Reads the time that the text tells; else that of the event before counts, else now.
+    fn time<'a>(&mut self, text: &'a [u8], now: Timestamp) -> Timed<'a> {
+        let rules = Arc::clone(&self.rules);
+        let Some(rule) = &rules.timestamp else {
+            return Timed { text: text.into(), at: now, timed_by: TimedBy::Reader };
+        };
+        if let Some((at, text)) = self.told(rule, text, now) {
+            self.last = Some(at);
+            return Timed { text, at, timed_by: TimedBy::Source };
+        }
+        // Only where it belongs between the others. Should it be too late for that when it is sent, the time of sending is as good.
+        let at = self.last.filter(|last| age(*last, now) == Age::Fits).unwrap_or(now);
+        Timed { text: text.into(), at, timed_by: TimedBy::Reader }
+    }
+
+    /// The time that stands in the text, and the text as it is sent then.
+    fn told<'a>(&self, rule: &TimestampRule, text: &'a [u8], now: Timestamp) -> Option<(Timestamp, Cow<'a, [u8]>)> {
+        let found = rule.format.find(text)?;
+        let clock = Clock { zone: &rule.zone, now, last: self.last };
+        let Some(at) = found.moment(clock) else {
+            counters::TIMESTAMPS_UNPARSED.add(1);
+            let timestamp = String::from_utf8_lossy(&text[found.start..found.end]);
+            tracing::warn!(item = self.rules.at, %timestamp,
+                "what stands where `timestamp_format` says is no time; the event goes with the time of the one before it");
+            return None;
+        };
+        Some((at, if rule.trim { without(text, found.start, found.end) } else { text.into() }))
+    }
+
+    fn judge<'a>(&mut self, whole: &'a [u8], timed: Timed<'a>, now: Timestamp) -> Treated<'a> {
+        let Timed { mut text, mut at, mut timed_by } = timed;
+        if text.is_empty() {
+            counters::EVENTS_EMPTY.add(1);
+            return Treated::NotSent;
+        }
+        if !self.open && !filter::passes(&self.rules.filter, &text) {
+            counters::EVENTS_FILTERED.add(1);
+            return Treated::NotSent;
+        }
+        let age = age(at, now);
+        match self.fate(age) {
+            None => {}
+            Some(OutOfRange::Drop) => {
+                self.say(age, OutOfRange::Drop, at);
+                return Treated::NotSent;
+            }
+            Some(OutOfRange::Restamp) => {
+                self.say(age, OutOfRange::Restamp, at);
+                (text, at, timed_by) = (whole.into(), now, TimedBy::Reader);
+            }
+        }
+        if !self.sample.takes() {
+            counters::EVENTS_SAMPLED_OUT.add(1);
+            return Treated::NotSent;
+        }
+        if self.bucket.as_mut().is_some_and(|bucket| !bucket.takes(now)) {
+            counters::EVENTS_RATE_LIMITED.add(1);
+            return Treated::NotSent;
+        }
+        let (text, masked) = edge::redact(&self.rules.redact, text);
+        counters::EVENTS_REDACTED.add(masked.anything.into());
+        counters::EVENTS_MENDED.add(masked.mended.into());
+        if text.is_empty() {
+            counters::EVENTS_EMPTY.add(1);
+            return Treated::NotSent;
+        }
+        Treated::Send { text, at, timed_by }
+    }
+
+    fn fate(&self, age: Age) -> Option<OutOfRange> {
+        match age {
+            Age::Fits => None,
+            Age::TooOld => Some(self.rules.too_old),
+            Age::TooNew => Some(self.rules.too_new),
+        }
+    }
+
+    /// Counts an event that CloudWatch would not take, and says so; the own log stops what repeats.
+    fn say(&self, age: Age, fate: OutOfRange, at: Timestamp) {
+        let (item, time) = (&self.rules.at, at.rfc3339());
+        match (age, fate) {
+            (Age::Fits, _) => {}
+            (Age::TooOld, OutOfRange::Drop) => {
+                counters::EVENTS_DROPPED_TOO_OLD.add(1);
+                tracing::warn!(
+                    item,
+                    time,
+                    "an event is older than the 14 days that CloudWatch takes, and is not sent; `\"out_of_range\": \"restamp\"` sends such with the present time"
+                );
+            }
+            (Age::TooOld, OutOfRange::Restamp) => {
+                counters::EVENTS_RESTAMPED_TOO_OLD.add(1);
+                tracing::warn!(
+                    item,
+                    time,
+                    "an event is older than the 14 days that CloudWatch takes, and is sent with the present time"
+                );
+            }
+            (Age::TooNew, OutOfRange::Drop) => {
+                counters::EVENTS_DROPPED_TOO_NEW.add(1);
+                tracing::warn!(
+                    item,
+                    time,
+                    "an event is further ahead than the 2 hours that CloudWatch takes, and is not sent; see whether `timezone` and the clock are right"
+                );
+            }
+            (Age::TooNew, OutOfRange::Restamp) => {
+                counters::EVENTS_RESTAMPED_TOO_NEW.add(1);
+                tracing::warn!(
+                    item,
+                    time,
+                    "an event is further ahead than the 2 hours that CloudWatch takes, and is sent with the present time; see whether `timezone` and the clock are right"
+                );
+            }
+        }
+    }
+}
+
+/// How a time stands to what CloudWatch takes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Age {
+    Fits,
+    TooOld,
+    TooNew,
+}
+
+fn age(at: Timestamp, now: Timestamp) -> Age {
+    if now.since(at) > OLDEST {
+        Age::TooOld
+    } else if at.since(now) > AHEAD {
+        Age::TooNew
+    } else {
+        Age::Fits
+    }
+}
+
+/// The text without `start..end`, and without the white space with which it begins then: what the agent takes off, too.
+fn without(text: &[u8], start: usize, end: usize) -> Cow<'_, [u8]> {
+    let trimmed = |text: &[u8]| text.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+    let (before, after) = (&text[..start], &text[end..]);
+    let before = &before[trimmed(before)..];
+    if before.is_empty() {
+        return Cow::Borrowed(&after[trimmed(after)..]);
+    }
+    Cow::Owned([before, after].concat())
+}
+
+#[cfg(test)]
+mod tests;
