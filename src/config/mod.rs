@@ -9,6 +9,7 @@
 //! file of its section.
 mod address;
 mod agent;
+mod agreement;
 mod authentication;
 mod checks;
 mod dialect;
@@ -26,6 +27,7 @@ pub mod placeholder;
 pub mod region;
 mod retention;
 mod section;
+mod service;
 pub mod settings;
 mod shape;
 mod surroundings;

@@ -66,11 +66,14 @@ counters! {
     EVENTS_SPLIT, "events_split", "lines over the service's size limit, sent in parts";
     EVENTS_MENDED, "events_mended", "log lines with invalid UTF-8, sent with replacement characters";
     EVENTS_RESTAMPED, "events_sent_with_a_later_time", "log events that the service discarded by the time at which they were read, sent again with the present time";
-    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days";
-    EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead";
+    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days, or that had become so while they waited";
+    EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead, or that it would discard as that";
     EVENTS_EXPIRED, "events_rejected_expired", "log events that the service discarded as older than the group's retention";
+    EVENTS_EMPTY, "events_empty", "log events without any text but blanks, which are not sent";
     EVENTS_SET_ASIDE, "events_set_aside", "log events that the service refused, kept in the dead-letter file";
     LOG_REQUESTS, "log_requests", "PutLogEvents calls that succeeded";
+    LOG_REQUESTS_THROTTLED, "log_requests_throttled", "PutLogEvents calls that CloudWatch Logs refused because there were too many";
+    RETENTIONS_SET, "retentions_set", "times the retention of a log group was set";
     METRIC_REQUESTS, "metric_requests", "PutMetricData calls that succeeded";
     RETRIES, "retries", "calls that were tried again";
     FILES_ROTATED, "files_rotated", "rotations seen (the old file was read to its end)";

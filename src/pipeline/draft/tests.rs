@@ -6,7 +6,7 @@ use crate::{
 use proptest::prelude::*;
 
 fn target() -> Arc<Target> {
-    Arc::new(Target { group: "/a/\"b\"".into(), stream: "s".into(), retention_in_days: None })
+    Arc::new(Target { group: "/a/\"b\"".into(), stream: "s".into(), ..Target::default() })
 }
 
 fn at(millis: i64) -> Timestamp {

@@ -13,7 +13,7 @@ struct Bench {
 impl Bench {
     /// A running stage that may have this many large bodies.
     fn with_large_bodies(large: usize) -> Self {
-        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
+        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
         let bodies = BodyPool::new(large);
         let (interval, wakers) = (Duration::from_secs(10), Arc::default());
         let lane = Lane { target, interval, wakers, bodies: bodies.clone() };

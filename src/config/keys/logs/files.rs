@@ -29,7 +29,7 @@ const FILE: Shape = Shape::Table(&Table {
             later("redact", Any),
             later("multi_line_preset", Text(1, 64)),
             // The agent's.
-            later("log_group_class", Text(1, 512)),
+            key("log_group_class", Text(1, 512)),
             later("multi_line_start_pattern", Verbatim(1, 4096)),
             later("timestamp_format", Verbatim(1, 4096)),
             later("timezone", Word(&["UTC", "Local", "LOCAL"])),
@@ -39,8 +39,8 @@ const FILE: Shape = Shape::Table(&Table {
             later("backpressure_mode", Word(&["fd_release"])),
             later("blacklist", Verbatim(1, 4096)),
             later("publish_multi_logs", Bool),
-            later("service.name", SERVICE),
-            later("deployment.environment", ENVIRONMENT),
+            key("service.name", SERVICE),
+            key("deployment.environment", ENVIRONMENT),
         ],
         Others::Error,
     )
