@@ -133,3 +133,6 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     // Only whole entries are put in and taken out.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

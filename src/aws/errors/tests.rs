@@ -67,7 +67,7 @@ fn each_code_has_its_cause() {
                 "DataAlreadyAcceptedException",
             ],
         ),
-        ("failed", &["InvalidSequenceTokenException", "OperationAbortedException", "InvalidAction", "SomethingNew"]),
+        ("failed", &["InvalidSequenceTokenException", "InvalidAction", "SomethingNew"]),
     ];
     for (expected, codes) in table {
         for code in *codes {

@@ -38,6 +38,31 @@ fn the_body_is_a_request_that_the_service_reads() {
 }
 
 #[test]
+fn the_service_of_a_target_stands_in_front_of_its_events_and_survives_every_cut() {
+    let entity = Entity { service: "a\"b".into(), environment: Some("prod".into()), account_id: Some("1".into()) };
+    let target = Arc::new(Target { entity: Some(Arc::new(entity)), ..(*target()).clone() });
+    let mut draft = Draft::new(target);
+    for (millis, text) in [(2, "two"), (1, "one"), (3, "three")] {
+        draft.push(at(millis), TimedBy::Source, Text::Valid(text));
+    }
+    let batch = draft.finish(Bytes::from);
+    let (first, second) = batch.halves().expect("three");
+    let later = batch.restamped(|place| place == 1, at(9)).expect("one");
+    let expected = serde_json::json!({ "Type": "Service", "Name": "a\"b", "Environment": "prod", "AwsAccountId": "1" });
+    for (part, messages) in [
+        (&batch, vec!["one", "two", "three"]),
+        (&first, vec!["one"]),
+        (&second, vec!["two", "three"]),
+        (&later, vec!["two"]),
+    ] {
+        let body: serde_json::Value = serde_json::from_slice(&part.body).expect("valid JSON");
+        assert_eq!((&body["entity"]["keyAttributes"], &body["logGroupName"]), (&expected, &"/a/\"b\"".into()));
+        let events: Vec<_> = read(part).into_iter().map(|(_, message)| message).collect();
+        assert_eq!(events, messages);
+    }
+}
+
+#[test]
 fn events_out_of_order_leave_in_order_and_equal_times_keep_theirs() {
     let batch = draft_of(&[(5, "e"), (3, "a"), (5, "f"), (3, "b"), (4, "c")]).finish(Bytes::from);
     let expected = [(3, "a"), (3, "b"), (4, "c"), (5, "e"), (5, "f")];

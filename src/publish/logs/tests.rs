@@ -7,6 +7,7 @@ use crate::{
 use std::sync::{Mutex as StdMutex, PoisonError};
 
 mod refusal;
+mod upkeep;
 
 const LOGS: Service = Service::CloudWatchLogs;
 
