@@ -37,6 +37,8 @@ pub(super) enum Expected {
     Put,
     /// Nothing, or a JSON object: what makes or sets something has nothing to tell.
     Made,
+    /// A JSON object: what there is.
+    Described,
     /// Nothing, or a CBOR map.
     Metrics,
 }
@@ -69,7 +71,7 @@ impl Expected {
         }
         let fits = match self {
             // With which members is not asked: services add new ones.
-            Self::Put => is_object(body),
+            Self::Put | Self::Described => is_object(body),
             Self::Made => body.is_empty() || is_object(body),
             // Major type 5: <https://www.rfc-editor.org/rfc/rfc8949.html#section-3.1>
             Self::Metrics => body.first().is_none_or(|first| first >> 5 == 5),

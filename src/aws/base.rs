@@ -11,8 +11,8 @@ use crate::config::{
     settings::{Authentication, Settings},
 };
 use aws_config::{
-    BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+    BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableRegionProvider, imds,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, provider_config::ProviderConfig,
     stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_sdk_cloudwatch as cloudwatch;
@@ -107,6 +107,12 @@ impl Base {
             builder = builder.endpoint_url(url);
         }
         Ok(cloudwatchlogs::Client::from_conf(builder.build()))
+    }
+
+    /// A client for the instance metadata of EC2 (IMDSv2), where environment and profile say that it is. One attempt a question.
+    pub(super) fn metadata(&self) -> imds::Client {
+        let provider = ProviderConfig::without_region().with_http_client(self.http.clone());
+        imds::Client::builder().configure(&provider).max_attempts(1).build()
     }
 
     fn loader(&self) -> ConfigLoader {

@@ -217,6 +217,12 @@ where
 fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
     let source: BoxError = answer.cause().into();
     match answer.code() {
+        // Of the logs: a limit of the account, not a rate. And what somebody else is changing, like a group that is being deleted.
+        "LimitExceededException" | "ServiceQuotaExceededException" | "OperationAbortedException"
+            if service == Service::CloudWatchLogs =>
+        {
+            PutError::NotNow { service, action, source }
+        }
         "Throttling"
         | "ThrottlingException"
         | "ThrottledException"

@@ -1,9 +1,31 @@
 //! PutLogEvents: the body that was built beforehand, and what the service says it did not keep.
-use crate::publish::Rejected;
+use crate::{model::LogBatch, publish::Rejected};
 use aws_sdk_cloudwatchlogs::types::{InputLogEvent, RejectedLogEventsInfo};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use memchr::memmem;
+
+/// Says what the events are.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Generation_PutLogEvents.html>
+const FORMAT: &str = "x-amzn-logs-format";
+const EMBEDDED_METRICS: &str = "json/emf";
+/// What stands in each event of the embedded metric format, as it stands in a request.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+const MARK: &[u8] = br#"\"CloudWatchMetrics\""#;
+/// Events with the mark that are looked at.
+const LOOKS: usize = 64;
+
+/// Whether an event of this batch is one of the embedded metric format: a JSON object with the mark in it. One pass over the body,
+/// some tens of microseconds a megabyte; a batch without such an event goes without the header.
+pub(super) fn holds_metrics(batch: &LogBatch) -> bool {
+    let is_object = |at: usize| {
+        let place = batch.index.partition_point(|slot| slot.start as usize <= at).checked_sub(1)?;
+        let event = batch.event_json(place)?;
+        Some(memmem::find(event, br#""message":"{"#).is_some() && event.ends_with(br#"}"}"#))
+    };
+    memmem::find_iter(&batch.body, MARK).take(LOOKS).any(|at| is_object(at).unwrap_or(false))
+}
 
 /// The SDK refuses to build a request without an event. This one is replaced before anything is signed.
 pub(super) fn placeholder() -> InputLogEvent {
@@ -11,8 +33,12 @@ pub(super) fn placeholder() -> InputLogEvent {
 }
 
 /// Swap the real body in. It is shared, not copied: with the signer, which hashes it, and with the connection.
-pub(super) fn swap_in(body: Bytes) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+/// `metrics`: the service is to look for metrics in the events.
+pub(super) fn swap_in(body: Bytes, metrics: bool) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
     move |request| {
+        if metrics {
+            request.headers_mut().insert(FORMAT, EMBEDDED_METRICS);
+        }
         request.headers_mut().insert("content-length", body.len().to_string());
         *request.body_mut() = SdkBody::from(body.clone());
     }

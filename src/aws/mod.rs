@@ -18,6 +18,7 @@ mod auth;
 mod base;
 mod errors;
 mod http;
+mod inquiry;
 mod logs;
 mod metrics;
 mod profile;
@@ -32,6 +33,8 @@ mod way;
 mod testing;
 #[cfg(test)]
 mod tests;
+
+pub use inquiry::{Facts, Inquiry};
 
 use crate::{
     config::settings::{Authentication, Settings},
@@ -74,6 +77,8 @@ const EXECUTION_ENVIRONMENT: &str = "AWS_EXECUTION_ENV";
 pub struct Connection {
     pub put: Arc<dyn Put>,
     pub renewal: Renewal,
+    /// Says where we are. Asks nothing by itself.
+    pub inquiry: Inquiry,
 }
 
 impl fmt::Debug for Connection {
@@ -169,5 +174,8 @@ fn connect_in(
             keys.push(Arc::clone(candidate));
         }
     }
-    Ok(Connection { put: Arc::new(put::Aws::new(base, clock, metrics, logs)), renewal: Renewal { keys } })
+    let inquiry = Inquiry::new(Arc::clone(&base), Arc::clone(&logs));
+    let calls = settings.logs.concurrency.unwrap_or(put::LOG_CALLS);
+    let put = Arc::new(put::Aws::new(base, clock, metrics, logs, calls));
+    Ok(Connection { put, renewal: Renewal { keys }, inquiry })
 }

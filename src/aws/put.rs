@@ -1,7 +1,7 @@
 //! `Put` over the SDK's clients.
 //!
 //! A call first makes sure that there are credentials, then sends one request and waits for its answer, for a time that grows
-//! with what it sends. Calls of CloudWatch Logs wait for one of [`LOG_CALLS`] places first. It never retries: that is the publisher's work.
+//! with what it sends. Calls of CloudWatch Logs wait for one of so many places first ([`LOG_CALLS`]). It never retries: that is the publisher's work.
 use super::{
     answer::{Expected, Listener},
     auth::{
@@ -14,14 +14,23 @@ use super::{
     skew::Skews,
 };
 use crate::{
-    model::{LogBatch, MetricBatch, Skew, Target},
+    model::{LogBatch, MetricBatch, Skew, Target, Timestamp},
     publish::{Put, PutError, PutFuture, Rejected, Service},
 };
 use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_cloudwatchlogs as cloudwatchlogs;
+use aws_sdk_cloudwatchlogs::types::{LogGroup as DescribedGroup, LogGroupClass, RejectedEntityInfo};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{OnceCell, Semaphore},
     time::timeout,
@@ -34,9 +43,9 @@ const SLOWEST: usize = 8 * 1024;
 /// What a datum takes in a request before compression, at least.
 const DATUM: usize = 256;
 
-/// Calls of CloudWatch Logs on their way at once, whatever the number of log streams: each has a connection of its own, and
-/// some machines allow only a few hundred open files.
-const LOG_CALLS: usize = 16;
+/// Calls of CloudWatch Logs on their way at once where the configuration names no number, whatever the number of log streams: each
+/// has a connection of its own, and some machines allow only a few hundred open files.
+pub(super) const LOG_CALLS: usize = 16;
 
 /// The group or the stream is there.
 const EXISTS: &str = "ResourceAlreadyExistsException";
@@ -48,6 +57,8 @@ pub(super) struct Aws {
     skews: Arc<Skews>,
     metrics: Side<cloudwatch::Client>,
     logs: Side<cloudwatchlogs::Client>,
+    /// It was said that the service of some events is not taken.
+    entity_refused: AtomicBool,
 }
 
 /// One service with its credentials; the client is made with the first of them.
@@ -66,14 +77,21 @@ impl<C> Side<C> {
 }
 
 impl Aws {
-    pub(super) fn new(base: Arc<Base>, clock: Clock, metrics: Arc<Renewing>, logs: Arc<Renewing>) -> Self {
+    pub(super) fn new(
+        base: Arc<Base>,
+        clock: Clock,
+        metrics: Arc<Renewing>,
+        logs: Arc<Renewing>,
+        log_calls: usize,
+    ) -> Self {
         Self {
             base,
             skews: Arc::new(Skews::new(Arc::clone(&clock))),
             clock,
             // They come from one publisher, unlike logs.
             metrics: Side::new(Service::CloudWatch, metrics, Semaphore::MAX_PERMITS),
-            logs: Side::new(Service::CloudWatchLogs, logs, LOG_CALLS),
+            logs: Side::new(Service::CloudWatchLogs, logs, log_calls),
+            entity_refused: AtomicBool::new(false),
         }
     }
 
@@ -140,13 +158,16 @@ impl Aws {
             .log_events(logs::placeholder())
             .customize()
             .interceptor(self.listen(Expected::Put))
-            .mutate_request(logs::swap_in(batch.body.clone()));
+            .mutate_request(logs::swap_in(batch.body.clone(), batch.target.emf || logs::holds_metrics(batch)));
         let answer = self.call(&self.logs, "logs:PutLogEvents", batch.body.len(), call.send()).await?;
+        self.hear_of_entity(answer.rejected_entity_info(), &batch.target);
         Ok(logs::rejected(answer.rejected_log_events_info(), batch.len()))
     }
 
     async fn make_group(&self, target: &Target) -> Result<(), PutError> {
+        let class = target.class.map(|class| LogGroupClass::from(class.as_str()));
         let call = self.cloudwatchlogs().await?.create_log_group().log_group_name(&target.group);
+        let call = call.set_log_group_class(class);
         let call = call.customize().interceptor(self.listen(Expected::Made));
         self.call(&self.logs, "logs:CreateLogGroup", 0, made(call.send())).await
     }
@@ -164,6 +185,40 @@ impl Aws {
         let call = call.log_group_name(&target.group).retention_in_days(i32::from(days));
         let call = call.customize().interceptor(self.listen(Expected::Made));
         self.call(&self.logs, "logs:PutRetentionPolicy", 0, call.send()).await.map(drop)
+    }
+
+    /// The group's retention, `None` for ever. Whoever lacks the group in the list lacks it.
+    async fn kept_for(&self, target: &Target) -> Result<Option<u16>, PutError> {
+        let mut next = None;
+        loop {
+            let call = self.cloudwatchlogs().await?.describe_log_groups();
+            let call = call.log_group_name_prefix(&target.group).set_next_token(next.take());
+            let call = call.customize().interceptor(self.listen(Expected::Described));
+            let answer = self.call(&self.logs, "logs:DescribeLogGroups", 0, call.send()).await?;
+            let named = |group: &&DescribedGroup| group.log_group_name.as_ref() == Some(&target.group);
+            if let Some(group) = answer.log_groups().iter().find(named) {
+                return Ok(group.retention_in_days.and_then(|days| u16::try_from(days).ok()));
+            }
+            // Sorted by name: the group itself comes first, but a page may be empty.
+            next = answer.next_token;
+            if next.is_none() || !answer.log_groups.unwrap_or_default().is_empty() {
+                return Err(PutError::Missing { service: self.logs.service });
+            }
+        }
+    }
+
+    /// The events are stored all the same, so once is enough.
+    fn hear_of_entity(&self, rejected: Option<&RejectedEntityInfo>, target: &Target) {
+        let Some(rejected) = rejected else { return };
+        if !self.entity_refused.swap(true, Ordering::Relaxed) {
+            let (group, stream, why) = (&target.group, &target.stream, rejected.error_type.as_str());
+            tracing::warn!(
+                group,
+                stream,
+                why,
+                "CloudWatch Logs stores the events but not their service: check service.name and deployment.environment"
+            );
+        }
     }
 
     /// Only what was refused; everything, where nobody said what that was.
@@ -202,12 +257,20 @@ impl Put for Aws {
         Box::pin(self.keep_for(target))
     }
 
+    fn retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, Option<u16>> {
+        Box::pin(self.kept_for(target))
+    }
+
     fn renew(&self) -> PutFuture<'_, ()> {
         Box::pin(self.renew_refused())
     }
 
     fn skew(&self) -> Skew {
         self.skews.skew()
+    }
+
+    fn service_time(&self) -> Option<Timestamp> {
+        self.skews.service_time()
     }
 }
 

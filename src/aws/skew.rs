@@ -75,6 +75,12 @@ impl Skews {
         known.map(|heard| heard.skew).unwrap_or_default()
     }
 
+    /// What the service's clock shows now; `None` while nothing is known.
+    pub(super) fn service_time(&self) -> Option<Timestamp> {
+        let known = self.learned().last.as_ref().filter(|heard| self.runs_evenly(heard)).map(|heard| heard.skew);
+        known.map(|skew| Timestamp::from((self.clock)()).shifted(skew))
+    }
+
     /// Whether our clock has been neither set nor halted since.
     fn runs_evenly(&self, since: &Heard) -> bool {
         let expected = Timestamp::from(since.wall).plus(since.even.elapsed());

@@ -11,7 +11,7 @@ use tracing::{Event, Level, Subscriber, field::Visit, span};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
 
 fn target() -> Target {
-    Target { group: "g".to_owned(), stream: "s".to_owned(), retention_in_days: None }
+    Target { group: "g".to_owned(), stream: "s".to_owned(), ..Target::default() }
 }
 
 fn answer(seen: &Seen) -> Reply {

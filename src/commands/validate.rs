@@ -19,10 +19,10 @@ use std::{
 pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCode> {
     let default = [PathBuf::from(config::DEFAULT_PATH)];
     let files = if files.is_empty() { &default[..] } else { files };
-    let (dialects, findings): (Vec<_>, Vec<_>) = files.iter().map(|file| examined(file)).unzip();
-    let findings: Vec<Finding> = findings.into_iter().flatten().collect();
+    let examined: Vec<Examined> = files.iter().map(|file| examined(file)).collect();
+    let findings: Vec<Finding> = examined.iter().flat_map(|file| file.findings.clone()).collect();
     let mut out = io::stdout().lock();
-    let printed = if json { as_json(&mut out, &findings) } else { as_text(&mut out, &dialects, &findings) };
+    let printed = if json { as_json(&mut out, &findings) } else { as_text(&mut out, &examined) };
     match printed {
         // Whoever reads has seen enough; the exit code still tells.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
@@ -31,11 +31,20 @@ pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::from(exit_code(&findings, strict)))
 }
 
-/// Whose dialect the file is, what is wrong with it, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
+/// What is to be said of one file.
+struct Examined {
+    /// Whose it is.
+    dialect: Option<Dialect>,
+    findings: Vec<Finding>,
+    /// The placeholders that it uses, and those of their values that are known here.
+    names: Vec<(&'static str, Option<String>)>,
+}
+
+/// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
 /// runs no command.
-fn examined(file: &Path) -> (Option<Dialect>, Vec<Finding>) {
+fn examined(file: &Path) -> Examined {
     let Loaded { settings, mut findings, dialect } = config::examine(file);
-    let Some(settings) = settings else { return (dialect, findings) };
+    let Some(settings) = settings else { return Examined { dialect, findings, names: vec![] } };
     let unfit = daemon::unfit_names(&settings).into_iter().map(|unfit| Finding {
         at: unfit.at,
         ..Finding::of_file(file, format!("the name of the log {} {}", unfit.what, unfit.fault))
@@ -47,7 +56,7 @@ fn examined(file: &Path) -> (Option<Dialect>, Vec<Finding>) {
     {
         findings.push(Finding::of_file(file, publish::chain(&error)));
     }
-    (dialect, findings)
+    Examined { dialect, findings, names: daemon::names_in_use(&settings) }
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
@@ -62,16 +71,27 @@ fn as_json(out: &mut impl Write, findings: &[Finding]) -> io::Result<()> {
     out.flush()
 }
 
-fn as_text(out: &mut impl Write, dialects: &[Option<Dialect>], findings: &[Finding]) -> io::Result<()> {
-    for finding in findings {
+fn as_text(out: &mut impl Write, files: &[Examined]) -> io::Result<()> {
+    let findings: Vec<&Finding> = files.iter().flat_map(|file| &file.findings).collect();
+    for finding in &findings {
         writeln!(out, "{finding:#}")?;
+    }
+    for (name, value) in files.iter().flat_map(|file| &file.names) {
+        match value {
+            Some(value) => writeln!(out, "{{{name}}} is {value}")?,
+            None => writeln!(
+                out,
+                "{{{name}}} is found out when it runs; the logs that need it wait in their sources until then"
+            )?,
+        }
     }
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     let verdict = match (errors, findings.len() - errors) {
         (0, 0) => "no findings".to_owned(),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };
-    writeln!(out, "{}: {verdict}{}", count(dialects.len(), "file"), read_as(dialects))?;
+    let dialects: Vec<_> = files.iter().map(|file| file.dialect).collect();
+    writeln!(out, "{}: {verdict}{}", count(files.len(), "file"), read_as(&dialects))?;
     out.flush()
 }
 
@@ -91,7 +111,7 @@ mod tests {
     use super::*;
 
     fn findings(file: &Path) -> Vec<Finding> {
-        examined(file).1
+        examined(file).findings
     }
 
     fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -134,7 +154,7 @@ mod tests {
     fn people_get_one_line_each_the_excerpt_and_a_summary() {
         let (_folder, path) = written("{\n  \"agent\" {}\n}");
         let mut out = Vec::new();
-        as_text(&mut out, &[None], &findings(&path)).expect("memory");
+        as_text(&mut out, &[examined(&path)]).expect("memory");
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].contains("c.json:2:11: error: not JSON: "), "{text}");
@@ -147,9 +167,11 @@ mod tests {
     fn the_dialect_that_was_found_is_told() {
         let summary = |texts: &[&str]| {
             let files: Vec<_> = texts.iter().map(|text| written(text)).collect();
-            let dialects: Vec<_> = files.iter().map(|(_, path)| examined(path).0).collect();
+            // Findings have their own tests.
+            let quiet = |path| Examined { findings: vec![], ..examined(path) };
+            let examined: Vec<_> = files.iter().map(|(_, path)| quiet(path)).collect();
             let mut out = Vec::new();
-            as_text(&mut out, &dialects, &[]).expect("memory");
+            as_text(&mut out, &examined).expect("memory");
             String::from_utf8(out).expect("text")
         };
         const AGENTS: &str = r#"{ "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#;
@@ -157,6 +179,18 @@ mod tests {
         assert_eq!(summary(&[AGENTS]), "1 file: no findings; agent's dialect\n");
         assert_eq!(summary(&["{}", AGENTS, "{}"]), "3 files: no findings; publisher's dialect: 2, agent's: 1\n");
         assert_eq!(summary(&["[]"]), "1 file: no findings\n");
+    }
+
+    #[test]
+    fn what_is_known_of_the_names_is_told() {
+        let (_folder, path) = written(
+            r#"{ "agent": { "destination": "local", "instance": { "command": "echo 1" } }, "logs": {
+                "log_group_name": "/a/{account_id}/{instance_id}", "logs_collected": { "journal": true } } }"#,
+        );
+        let mut out = Vec::new();
+        as_text(&mut out, &[Examined { findings: vec![], ..examined(&path) }]).expect("memory");
+        let text = String::from_utf8(out).expect("text");
+        assert!(text.contains("{account_id} is 000000000000\n{instance_id} is found out when it runs"), "{text}");
     }
 
     #[test]

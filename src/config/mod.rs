@@ -9,6 +9,7 @@
 //! file of its section.
 mod address;
 mod agent;
+mod agreement;
 mod authentication;
 mod checks;
 mod dialect;
@@ -28,6 +29,7 @@ pub mod placeholder;
 pub mod region;
 mod retention;
 mod section;
+mod service;
 pub mod settings;
 mod shape;
 mod surroundings;

@@ -17,8 +17,9 @@ pub enum Name {
     Stream,
 }
 
-/// The text of a section as a template that can be filled at start. `None`: it was reported, and what needs it is not run.
-pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Option<String> {
+/// The text of a section as a template that can be filled when it runs. `None`: it was reported, and what needs it is not run.
+/// `agents`: what stands in braces and is no placeholder stays as it is, where the name may hold braces.
+pub fn template(section: &Section<'_>, name: Name, region: Option<&str>, agents: bool) -> Option<String> {
     let text = section.text()?;
     let mut template = String::with_capacity(text.len());
     let mut usable = true;
@@ -28,24 +29,19 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
                 usable &= fits(section, name, literal);
                 template.push_str(literal);
             }
-            Piece::Placeholder(placeholder::REGION) => match region {
-                Some(region) => template.push_str(region),
-                None => {
-                    section.error("`{aws_region}` can be put in only when `agent.region` names the region; set it");
-                    usable = false;
-                }
+            Piece::Placeholder(known) if placeholder::KNOWN.contains(&known) => match region {
+                Some(region) if known == placeholder::REGION => template.push_str(region),
+                _ => template.push_str(&format!("{{{known}}}")),
             },
-            Piece::Placeholder(placeholder::ACCOUNT) => {
-                section.warning(
-                    "not yet: `{account_id}` is known, but not put in by this version; what goes there is not run",
-                );
-                usable = false;
-            }
-            Piece::Placeholder(known) if placeholder::FILLED_AT_START.contains(&known) => {
-                template.push_str(&format!("{{{known}}}"));
+            Piece::Placeholder(unknown) if agents && name == Name::Stream => {
+                let why = format!("`{{{unknown}}}` is no placeholder, so it stays in the name as it is");
+                let known = placeholder::KNOWN.into_iter();
+                let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
+                section.report(Severity::Warning, why, suggestion.map(|known| format!("{{{known}}}")));
+                template.push_str(&format!("{{{unknown}}}"));
             }
             Piece::Placeholder(unknown) => {
-                let known = placeholder::FILLED_AT_START.into_iter().chain([placeholder::REGION, placeholder::ACCOUNT]);
+                let known = placeholder::KNOWN.into_iter();
                 let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
                 let suggestion = suggestion.map(|known| format!("{{{known}}}"));
                 let why = format!("unknown placeholder `{{{unknown}}}`");

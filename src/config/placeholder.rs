@@ -1,23 +1,16 @@
 //! Placeholders of group and stream names, `{instance_id}` and its like: finding them, filling them, and what their values may contain.
 //!
 //! Whoever knows the values gives them to [`fill`]; a value is taken as it is and never searched for further placeholders.
-//! `{aws_region}` is filled while decoding, from `agent.region`, and no template has it afterwards.
+//! `{aws_region}` is filled while decoding where `agent.region` names the region.
 use crate::model::limits;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
-/// What a template may name once it is decoded.
-pub const FILLED_AT_START: [&str; 5] = ["instance_id", "hostname", "local_hostname", "ip_address", "date"];
-/// Filled while decoding.
+/// What a template may name.
+pub const KNOWN: [&str; 7] = ["instance_id", "hostname", "local_hostname", "ip_address", "date", REGION, ACCOUNT];
+/// The region that is published to.
 pub const REGION: &str = "aws_region";
-/// Known, but not filled yet.
+/// The account that is published to.
 pub const ACCOUNT: &str = "account_id";
-
-/// Nobody has a value for this placeholder.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("there is no value for {{{name}}}")]
-pub struct Unfilled {
-    pub name: String,
-}
 
 /// A piece of a template.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,18 +54,23 @@ pub fn pieces(template: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// The template with each placeholder replaced by its value.
-pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, Unfilled> {
-    let mut filled = String::with_capacity(template.len());
+/// The template with each placeholder replaced by its value; what else stands in braces stays as it is.
+///
+/// # Errors
+/// The placeholders that have no value.
+pub fn fill(template: &str, value: impl Fn(&str) -> Option<String>) -> Result<String, BTreeSet<&'static str>> {
+    let (mut filled, mut missing) = (String::with_capacity(template.len()), BTreeSet::new());
     for piece in pieces(template) {
         match piece {
             Piece::Literal(text) => filled.push_str(text),
-            Piece::Placeholder(name) => {
-                filled.push_str(&value(name).ok_or_else(|| Unfilled { name: name.to_owned() })?);
-            }
+            Piece::Placeholder(name) => match KNOWN.into_iter().find(|known| *known == name).map(|k| (k, value(k))) {
+                Some((_, Some(value))) => filled.push_str(&value),
+                Some((known, None)) => _ = missing.insert(known),
+                None => filled.extend(["{", name, "}"]),
+            },
         }
     }
-    Ok(filled)
+    if missing.is_empty() { Ok(filled) } else { Err(missing) }
 }
 
 /// A value as it may stand in a group's name: what does not fit becomes `_`.
@@ -96,7 +94,7 @@ fn sanitised(value: &str, fits: fn(char) -> bool) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn filled(template: &str) -> Result<String, Unfilled> {
+    fn filled(template: &str) -> Result<String, BTreeSet<&'static str>> {
         fill(template, |name| (name == "instance_id").then(|| "sys-{date}".to_owned()))
     }
 
@@ -108,9 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_placeholder_without_a_value_is_named() {
-        let unfilled = filled("/a/{nobody}").expect_err("unknown");
-        assert_eq!(unfilled.to_string(), "there is no value for {nobody}");
+    fn placeholders_without_a_value_are_named() {
+        let missing = filled("/a/{date}/{account_id}{date}").expect_err("unknown");
+        assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["account_id", "date"]);
+    }
+
+    #[test]
+    fn what_is_no_placeholder_stays_as_it_is() {
+        assert_eq!(filled("{nobody}-{instance_id}").as_deref(), Ok("{nobody}-sys-{date}"));
     }
 
     #[test]

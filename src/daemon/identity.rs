@@ -1,9 +1,13 @@
 //! Who this machine is: the names that dimensions, log groups, log streams and the login carry.
 use crate::{
-    config::settings::{Instance, Serial},
+    config::{
+        placeholder,
+        settings::{Instance, Serial},
+    },
     platform::{self, group::Group},
 };
 use std::{
+    collections::BTreeMap,
     io,
     process::{Output, Stdio},
     time::Duration,
@@ -20,6 +24,10 @@ const LONGEST_OUTPUT: u64 = 64 * 1024;
 /// The serial number when nothing is configured, as the publisher's users know it.
 const ZEROS: &str = "000000000000";
 
+/// Where the embedded CloudWatch is, for names that need a region and an account.
+const LOCAL_REGION: &str = "local";
+const LOCAL_ACCOUNT: &str = "000000000000";
+
 /// What the agent calls a host without a name.
 const UNKNOWN_HOST: &str = "UNKNOWN-HOST";
 
@@ -29,10 +37,10 @@ pub struct Identity {
     /// `PREFIX-SERIAL`.
     pub instance_id: String,
     pub hostname: String,
-    /// The first address that is not a loopback one, if there is any yet.
-    pub ip_address: Option<String>,
-    /// The local date at the start, `2026-01-31`.
-    pub date: String,
+    /// EC2's instance metadata knows names that this host does not.
+    pub on_ec2: bool,
+    /// What the placeholders of names have for values. `{date}` is the local date at the start, `2026-01-31`, and stays.
+    values: BTreeMap<&'static str, String>,
 }
 
 /// Why this machine has no name.
@@ -55,46 +63,71 @@ pub enum IdentityError {
 }
 
 impl Identity {
-    /// Find out. Runs the configured command, if there is one; asks nothing of the network.
+    /// Find out. Runs the configured command, if there is one; asks nothing of the network. `on_ec2`: the instance metadata will be asked
+    /// for what it knows better.
     ///
     /// # Errors
     /// When the configured command does not give a usable serial number.
-    pub async fn find(instance: &Instance) -> Result<Self, IdentityError> {
+    pub async fn find(instance: &Instance, on_ec2: bool) -> Result<Self, IdentityError> {
         let serial = match &instance.serial {
             Serial::Command(command) => serial_from(command, COMMAND_LIMIT).await?,
             Serial::Fixed(_) | Serial::Zeros | Serial::Machine => String::new(),
         };
-        Ok(Self::with(instance, &serial))
+        Ok(Self::with(instance, &serial, on_ec2))
     }
 
     /// What is known without running a command. The serial that one would print is taken to be one character.
     pub fn before_its_command(instance: &Instance) -> Self {
-        Self::with(instance, "0")
+        Self::with(instance, "0", on_ec2())
     }
 
     /// `printed`: the serial where a command is to print it.
-    fn with(instance: &Instance, printed: &str) -> Self {
+    fn with(instance: &Instance, printed: &str, on_ec2: bool) -> Self {
         let hostname = platform::host::host_name().unwrap_or_else(|| UNKNOWN_HOST.to_owned());
+        let firmware = platform::host::ec2_instance_id();
+        // What this host calls itself when it does not know its instance id is not what a log is to be called.
+        let is_known = instance.serial != Serial::Machine || firmware.is_some() || !on_ec2;
         let instance_id = match &instance.serial {
             Serial::Fixed(serial) => format!("{}-{serial}", instance.prefix),
             Serial::Zeros => format!("{}-{ZEROS}", instance.prefix),
             Serial::Command(_) => format!("{}-{printed}", instance.prefix),
-            Serial::Machine => platform::host::ec2_instance_id().unwrap_or_else(|| hostname.clone()),
+            Serial::Machine => firmware.unwrap_or_else(|| hostname.clone()),
         };
         let date = chrono::Local::now().format("%Y-%m-%d").to_string();
-        Self { instance_id, hostname, ip_address: platform::host::ipv4_address().map(|a| a.to_string()), date }
+        let mut values = BTreeMap::from([("local_hostname", hostname.clone()), ("date", date)]);
+        if is_known {
+            values.insert("instance_id", instance_id.clone());
+        }
+        if !on_ec2 {
+            values.insert("hostname", hostname.clone());
+            values.extend(platform::host::ipv4_address().map(|address| ("ip_address", address.to_string())));
+        }
+        Self { instance_id, hostname, on_ec2, values }
+    }
+
+    /// In the embedded CloudWatch, which is a region and an account of its own.
+    pub fn in_local(mut self) -> Self {
+        self.values.extend([(placeholder::REGION, LOCAL_REGION.into()), (placeholder::ACCOUNT, LOCAL_ACCOUNT.into())]);
+        self
+    }
+
+    /// This is the value of a placeholder.
+    pub fn learn(&mut self, placeholder: &'static str, value: String) {
+        self.values.insert(placeholder, value);
     }
 
     /// The value of a placeholder, without its braces. `None`: not known.
     pub fn value(&self, placeholder: &str) -> Option<String> {
-        match placeholder {
-            "instance_id" => Some(self.instance_id.clone()),
-            "hostname" | "local_hostname" => Some(self.hostname.clone()),
-            "ip_address" => self.ip_address.clone(),
-            "date" => Some(self.date.clone()),
-            _ => None,
-        }
+        self.values.get(placeholder).cloned()
     }
+}
+
+/// Whether there is instance metadata to ask: the firmware says that this is EC2, or the environment where it is. As with the SDK,
+/// `AWS_EC2_METADATA_DISABLED` turns it off.
+pub fn on_ec2() -> bool {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let off = variable("AWS_EC2_METADATA_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    !off && (variable("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some() || platform::host::is_ec2())
 }
 
 /// What the shell command prints, trimmed and lower-cased.
@@ -161,7 +194,7 @@ mod tests {
     use super::*;
 
     async fn id(serial: Serial) -> Result<String, IdentityError> {
-        Identity::find(&Instance { prefix: "rpi".into(), serial }).await.map(|i| i.instance_id)
+        Identity::find(&Instance { prefix: "rpi".into(), serial }, false).await.map(|i| i.instance_id)
     }
 
     #[tokio::test]

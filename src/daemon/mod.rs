@@ -10,6 +10,7 @@
 //! is not acknowledged by then is read again, what is not sent by then is spooled.
 mod identity;
 mod lanes;
+mod names;
 mod once;
 mod plan;
 mod scratch;
@@ -20,7 +21,7 @@ mod tasks;
 mod wiring;
 
 pub use identity::{Identity, IdentityError};
-pub use plan::{UnfitName, unfit_names};
+pub use plan::{UnfitName, names_in_use, unfit_names};
 pub use signals::{Request, Signals};
 pub use state::{Home, StateError, StateFolder, usual_stores};
 pub use status::{ask, socket_path};
@@ -68,8 +69,6 @@ pub enum DaemonError {
     State(#[from] StateError),
     #[error("this machine has no usable name")]
     Identity(#[from] IdentityError),
-    #[error("{at}: this machine has no value for {{{name}}} now, so `{template}` cannot be filled in")]
-    Placeholder { at: String, name: String, template: String },
     #[error(transparent)]
     Name(#[from] UnfitName),
     #[error("the saved positions cannot be used")]
@@ -104,7 +103,6 @@ impl DaemonError {
             Self::Aws(_) | Self::Name(_) => true,
             Self::State(_)
             | Self::Identity(_)
-            | Self::Placeholder { .. }
             | Self::Positions(_)
             | Self::Spool(_)
             | Self::Local(_)
@@ -139,7 +137,7 @@ pub async fn run(
     let Some(mut plan) = first_plan(settings, options, signals).await? else { return Ok(()) };
     let mut running = Running::start(&plan, options).await?;
     loop {
-        let ended = attend(&mut running, &plan.settings, options, signals, reload).await;
+        let ended = attend(&mut running, &mut plan, options, signals, reload).await;
         stop(running, &plan.settings, signals).await?;
         let Ended::Reload(new) = ended? else { return Ok(()) };
         running = match Running::start(&new, options).await {
@@ -192,13 +190,13 @@ async fn first_plan(settings: Settings, options: &Options, signals: &mut Signals
 /// Wait for the end, or for a reason to end.
 async fn attend(
     running: &mut Running,
-    settings: &Settings,
+    plan: &mut Plan,
     options: &Options,
     signals: &mut Signals,
     reload: &Reload<'_>,
 ) -> Result<Ended, DaemonError> {
-    let Running { tasks, board, state, .. } = running;
-    let mut round = pin!(once::finished(board, settings.metrics.is_some()));
+    let (board, state) = (running.board.clone(), running.state.clone());
+    let mut round = pin!(once::finished(&board, plan.settings.metrics.is_some()));
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.
@@ -219,7 +217,8 @@ async fn attend(
                     Err(error) => old_goes_on(&error),
                 }
             }
-            name = tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
+            () = running.names.next() => running.open_more(plan)?,
+            name = running.tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
             by = &mut taken => return Err(by.into()),
             error = unprintable(&options.destination) => return match error {
                 // Whoever read it has seen enough.

@@ -1,23 +1,25 @@
 //! What a configuration comes to on this machine now: its names, its log targets, its folders.
 //!
-//! Everything here can fail (a command, an address that is not there yet, a trust store), and nothing here touches the state of
+//! What the names lack is found out while it runs ([`super::names`]); only who waits for it waits. Everything else here can fail (a
+//! command, a trust store), and nothing here touches the state of
 //! a daemon: so a new configuration is planned while the old one still runs, and one that fails changes nothing. What can be known of
 //! the names without running the machine's command, [`unfit_names`] knows for `validate` too.
-use super::{DaemonError, Home, Identity, Options, Override};
+use super::{DaemonError, Home, Identity, Options, Override, identity::on_ec2};
 use crate::{
     aws,
     config::{
-        Settings, placeholder,
-        settings::{Journal, TargetTemplate},
+        Settings,
+        placeholder::{self, Piece},
+        settings::{Destination, Journal, Serial, TargetTemplate},
     },
     model::{
-        Target,
+        Entity, Target,
         limits::{LOG_NAME, fits_group, fits_stream},
     },
 };
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::{BTreeSet, HashMap, HashSet, hash_map::Entry},
     sync::Arc,
 };
 
@@ -26,35 +28,135 @@ pub struct Plan {
     pub settings: Settings,
     pub identity: Identity,
     pub home: Home,
-    /// Where each of `settings.logs.files` goes, in the same order.
-    pub files: Vec<Arc<Target>>,
-    /// Where `settings.logs.journal` goes.
+    /// Where everything goes, in the order of [`templates`].
+    places: Vec<Place>,
+    /// The retention that was named first for each group.
+    retention: HashMap<String, u16>,
+}
+
+/// Where one source goes.
+enum Place {
+    Known(Arc<Target>),
+    /// For the values of these placeholders.
+    Waits(BTreeSet<&'static str>),
+    /// Now that all values are known, the service would refuse it.
+    Unfit(UnfitName),
+}
+
+/// The targets of the sources that can be started. `None`: not now.
+#[derive(Debug, Default)]
+pub struct Targets {
+    /// Of `settings.logs.journal`.
     pub journal: Option<Arc<Target>>,
+    /// Of each of `settings.logs.files`, in the same order.
+    pub files: Vec<Option<Arc<Target>>>,
+}
+
+/// A source that waits for its names.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Waiting<'a> {
+    /// Its number among all.
+    pub place: usize,
+    /// Its JSON path.
+    pub at: &'a str,
+    pub template: &'a TargetTemplate,
+    /// Why, for people.
+    pub why: String,
 }
 
 impl Plan {
-    /// Names the machine, fills the placeholders in, and tries whether the way to AWS can be set up. Asks nothing of the network.
+    /// Names the machine, fills the placeholders in as far as their values are known, and tries whether the way to AWS can be set up.
+    /// Asks nothing of the network.
     ///
     /// # Errors
     /// When the daemon could not start with these settings now.
     pub async fn make(settings: Settings, options: &Options) -> Result<Self, DaemonError> {
         let home = Home::of(&settings, &options.destination);
-        let identity = Identity::find(&settings.agent.instance).await?;
-        if home.store.is_none() && !matches!(options.destination, Override::DryRun(..)) {
+        let asks_aws = home.store.is_none() && !matches!(options.destination, Override::DryRun(..));
+        let identity = Identity::find(&settings.agent.instance, asks_aws && on_ec2()).await?;
+        let identity = if asks_aws { identity } else { identity.in_local() };
+        if asks_aws {
             aws::connect(&settings, &identity.instance_id, Arc::default())?;
         }
-        let filled = templates(&settings).map(|(template, at)| target(template, at, &identity));
-        let mut targets = filled.collect::<Result<Vec<_>, _>>()?;
-        one_retention_each(&mut targets);
-        let mut targets = targets.into_iter().map(Arc::new);
-        let journal = settings.logs.journal.as_ref().and_then(|_| targets.next());
-        let files = targets.collect();
-        Ok(Self { settings, identity, home, files, journal })
+        let places = templates(&settings).map(|_| Place::Waits(BTreeSet::new())).collect();
+        let mut plan = Self { settings, identity, home, places, retention: HashMap::new() };
+        plan.fill();
+        let unfit = plan.places.iter().find_map(|place| if let Place::Unfit(name) = place { Some(name) } else { None });
+        match unfit.cloned() {
+            Some(unfit) => Err(unfit.into()),
+            None => Ok(plan),
+        }
+    }
+
+    /// All targets that are known.
+    pub fn targets(&self) -> Targets {
+        self.pick(|_| true)
+    }
+
+    /// Fill in what has become known. The targets that are known only now.
+    pub fn learn(&mut self, identity: &Identity) -> Targets {
+        self.identity = identity.clone();
+        let new = self.fill();
+        self.pick(|place| new.contains(&place))
+    }
+
+    /// Who waits for what.
+    pub fn waiting(&self) -> impl Iterator<Item = Waiting<'_>> {
+        let all = templates(&self.settings).zip(&self.places).enumerate();
+        all.filter_map(|(place, ((template, at), state))| {
+            let why = match state {
+                Place::Known(_) => return None,
+                Place::Waits(missing) => {
+                    let missing: Vec<_> = missing.iter().map(|name| format!("{{{name}}}")).collect();
+                    format!("waits for the value of {}", missing.join(", "))
+                }
+                Place::Unfit(name) => format!("cannot be sent: {name}"),
+            };
+            Some(Waiting { place, at, template, why })
+        })
+    }
+
+    /// The placeholders that somebody waits for.
+    pub fn missing(&self) -> BTreeSet<&'static str> {
+        let waits =
+            self.places.iter().filter_map(|place| if let Place::Waits(names) = place { Some(names) } else { None });
+        waits.flatten().copied().collect()
+    }
+
+    /// Fill in whatever waits. The places that are known only now.
+    fn fill(&mut self) -> HashSet<usize> {
+        let mut new = vec![];
+        for (place, (template, at)) in templates(&self.settings).enumerate() {
+            if !matches!(self.places[place], Place::Waits(_)) {
+                continue;
+            }
+            match target(template, at, &self.identity) {
+                Ok(target) => new.push((place, target)),
+                Err(Unfilled::Missing(names)) => self.places[place] = Place::Waits(names),
+                Err(Unfilled::Unfit(name)) => self.places[place] = Place::Unfit(name),
+            }
+        }
+        one_retention_each(&mut self.retention, &mut new);
+        new.into_iter()
+            .map(|(place, target)| {
+                self.places[place] = Place::Known(Arc::new(target));
+                place
+            })
+            .collect()
+    }
+
+    fn pick(&self, chosen: impl Fn(usize) -> bool) -> Targets {
+        let mut all = self.places.iter().enumerate().map(|(number, place)| match place {
+            Place::Known(target) if chosen(number) => Some(target.clone()),
+            Place::Known(_) | Place::Waits(_) | Place::Unfit(_) => None,
+        });
+        let journal = self.settings.logs.journal.as_ref().and_then(|_| all.next()).flatten();
+        Targets { journal, files: all.collect() }
     }
 }
 
 /// A name that CloudWatch Logs would refuse, and the JSON path of what goes there.
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{at}: the name of the log {what} {fault}")]
 pub struct UnfitName {
     pub at: String,
@@ -83,17 +185,40 @@ fn brief(name: &str) -> String {
     name.char_indices().nth(SHOWN).map_or_else(|| name.to_owned(), |(end, _)| format!("{}...", &name[..end]))
 }
 
-/// The names that do not fit whatever this machine's command prints, each once. An address that is not there yet counts as short.
+/// The names that do not fit whatever this machine's command prints, each once. What is not known yet counts as short.
 pub fn unfit_names(settings: &Settings) -> Vec<UnfitName> {
     let mut identity = Identity::before_its_command(&settings.agent.instance);
-    identity.ip_address.get_or_insert_with(|| "0.0.0.0".to_owned());
+    for unknown in placeholder::KNOWN {
+        if identity.value(unknown).is_none() {
+            identity.learn(unknown, "0".to_owned());
+        }
+    }
     let targets = templates(settings).map(|(template, at)| target(template, at, &identity));
     let mut seen = HashSet::new();
     let unfit = targets.filter_map(|target| match target {
-        Err(DaemonError::Name(unfit)) => Some(unfit),
-        Ok(_) | Err(_) => None,
+        Err(Unfilled::Unfit(unfit)) => Some(unfit),
+        Ok(_) | Err(Unfilled::Missing(_)) => None,
     });
     unfit.filter(|UnfitName { what, fault, .. }| seen.insert((*what, fault.clone()))).collect()
+}
+
+/// The placeholders that these settings use, and what is known of their values without asking anybody.
+pub fn names_in_use(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
+    let identity = Identity::before_its_command(&settings.agent.instance);
+    let identity = if settings.agent.destination == Destination::Local { identity.in_local() } else { identity };
+    // What the command prints only it knows.
+    let runs_a_command = matches!(settings.agent.instance.serial, Serial::Command(_));
+    let value = |name: &str| identity.value(name).filter(|_| !(runs_a_command && name == "instance_id"));
+    let names = |text: &str| {
+        let known = |piece| match piece {
+            Piece::Placeholder(name) => placeholder::KNOWN.into_iter().find(|known| *known == name),
+            Piece::Literal(_) => None,
+        };
+        placeholder::pieces(text).into_iter().filter_map(known).collect::<Vec<_>>()
+    };
+    let used: BTreeSet<_> =
+        templates(settings).flat_map(|(t, _)| [names(&t.group), names(&t.stream)].concat()).collect();
+    used.into_iter().map(|name| (name, value(name))).collect()
 }
 
 /// Where everything goes, and the JSON path that says so: the journal first, then the files in their order.
@@ -102,21 +227,40 @@ fn templates(settings: &Settings) -> impl Iterator<Item = (&TargetTemplate, &str
     journal.chain(settings.logs.files.iter().map(|item| (&item.target, item.at.as_str())))
 }
 
+/// Why a template has no target.
+enum Unfilled {
+    Missing(BTreeSet<&'static str>),
+    Unfit(UnfitName),
+}
+
 /// Fill the placeholders in.
-fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Target, DaemonError> {
+fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Target, Unfilled> {
     let fill = |text: &str, fit: fn(&str) -> Cow<'_, str>| {
         let value = |name: &str| identity.value(name).map(|value| fit(&value).into_owned());
-        placeholder::fill(text, value).map_err(|unfilled| DaemonError::Placeholder {
-            at: at.to_owned(),
-            name: unfilled.name,
-            template: text.to_owned(),
-        })
+        placeholder::fill(text, value)
     };
-    let group = fill(&template.group, placeholder::group_value)?;
-    let stream = fill(&template.stream, placeholder::stream_value)?;
-    fits("group", &group, at, fits_group)?;
-    fits("stream", &stream, at, fits_stream)?;
-    Ok(Target { group, stream, retention_in_days: template.retention_in_days })
+    let group = fill(&template.group, placeholder::group_value);
+    let stream = fill(&template.stream, placeholder::stream_value);
+    let (group, stream) = match (group, stream) {
+        (Ok(group), Ok(stream)) => (group, stream),
+        (group, stream) => {
+            let missing = [group.err(), stream.err()].into_iter().flatten().flatten().collect();
+            return Err(Unfilled::Missing(missing));
+        }
+    };
+    fits("group", &group, at, fits_group).map_err(Unfilled::Unfit)?;
+    fits("stream", &stream, at, fits_stream).map_err(Unfilled::Unfit)?;
+    let with_account = |entity: &Arc<Entity>| {
+        Arc::new(Entity { account_id: identity.value(placeholder::ACCOUNT), ..(**entity).clone() })
+    };
+    Ok(Target {
+        group,
+        stream,
+        retention_in_days: template.retention_in_days,
+        class: template.class,
+        entity: template.entity.as_ref().map(with_account),
+        emf: false,
+    })
 }
 
 /// What the service would say at the first call, and again at each.
@@ -136,9 +280,8 @@ fn fits(what: &'static str, name: &str, at: &str, fits: fn(char) -> bool) -> Res
 
 /// A group has one retention, for all that goes there. The file was checked for it, but two templates may come to the same
 /// group only now: then the first one counts.
-fn one_retention_each(targets: &mut [Target]) {
-    let mut named: HashMap<String, u16> = HashMap::new();
-    for target in targets.iter() {
+fn one_retention_each(named: &mut HashMap<String, u16>, targets: &mut [(usize, Target)]) {
+    for (_, target) in targets.iter() {
         let Some(days) = target.retention_in_days else { continue };
         match named.entry(target.group.clone()) {
             Entry::Vacant(place) => _ = place.insert(days),
@@ -154,7 +297,7 @@ fn one_retention_each(targets: &mut [Target]) {
             Entry::Occupied(_) => {}
         }
     }
-    for target in targets {
+    for (_, target) in targets {
         target.retention_in_days = named.get(&target.group).copied();
     }
 }
@@ -184,9 +327,10 @@ mod tests {
                         { "file_path": "/z", "log_group_name": "/b" } ] } } } }"#;
         let plan = plan(text).await.expect("a plan");
         let days = |target: &Arc<Target>| (target.group.clone(), target.retention_in_days);
+        let Targets { journal, files } = plan.targets();
         // The file's own check is by template: there the journal and `/y` are one group.
-        assert_eq!(plan.journal.as_ref().map(days), Some(("/a/sys-1".into(), Some(30))));
-        let files: Vec<_> = plan.files.iter().map(days).collect();
+        assert_eq!(journal.as_ref().map(days), Some(("/a/sys-1".into(), Some(30))));
+        let files: Vec<_> = files.iter().flatten().map(days).collect();
         assert_eq!(files, [("/a/sys-1".into(), Some(30)), ("/a/sys-1".into(), Some(30)), ("/b".into(), None)]);
     }
 

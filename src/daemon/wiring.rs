@@ -1,12 +1,18 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Options, Override, StateFolder, lanes::Lanes, plan::Plan, scratch::Scratch, status, tasks::Tasks,
+    DaemonError, Options, Override, StateFolder,
+    lanes::Lanes,
+    names::{Asks, Names},
+    plan::{Plan, Targets},
+    scratch::Scratch,
+    status,
+    tasks::Tasks,
 };
 use crate::{
     aws, local,
     logs::{files, journald},
     metrics,
-    model::{Checkpoints, LaneWaker, Outlet, Timestamp},
+    model::{Checkpoints, LaneWaker, Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
     platform, positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
@@ -47,9 +53,16 @@ pub struct Running {
     spool_now: CancellationToken,
     /// Here the lanes end, whatever they are at.
     end_lanes: CancellationToken,
-    wake: std_mpsc::Sender<files::Wake>,
+    /// What the names of log groups still lack.
+    pub names: Names,
+    /// Opens lanes. `None` before the logs are started.
+    outlet: Option<Arc<dyn Outlet>>,
+    /// The lines of the board for sources that wait for their names.
+    waiting: Vec<SourceId>,
+    /// One for each tail thread.
+    wakes: Vec<std_mpsc::Sender<files::Wake>>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
-    pub state: StateFolder,
+    pub state: Arc<StateFolder>,
     /// A throw-away copy of the state, in a dry run.
     _scratch: Option<Scratch>,
 }
@@ -69,9 +82,10 @@ impl Running {
             let _ = platform::passable_folder(store);
         }
         let state = StateFolder::claim(scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state))?;
+        let state = Arc::new(state);
+        let names = Names::new(plan.identity.clone(), plan.missing(), None, state.path());
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
-        let (wake, wakes) = std_mpsc::channel();
         let mut running = Self {
             tasks: Tasks::default(),
             lanes: TaskTracker::new(),
@@ -81,11 +95,14 @@ impl Running {
             spool_now: CancellationToken::new(),
             end_lanes: CancellationToken::new(),
             board,
-            wake,
+            names,
+            outlet: None,
+            waiting: vec![],
+            wakes: vec![],
             state,
             _scratch: scratch,
         };
-        let built = running.build(plan, options, wakes);
+        let built = running.build(plan, options);
         if let Err(error) = built {
             // What has been spawned may hold what the next start needs.
             running.end_lanes.cancel();
@@ -95,16 +112,13 @@ impl Running {
         Ok(running)
     }
 
-    fn build(
-        &mut self,
-        plan: &Plan,
-        options: &Options,
-        wakes: std_mpsc::Receiver<files::Wake>,
-    ) -> Result<(), DaemonError> {
+    fn build(&mut self, plan: &Plan, options: &Options) -> Result<(), DaemonError> {
         let (put, destination) = self.destination(plan, options)?;
         self.open_status(plan, destination);
         self.start_metrics(plan, put.clone())?;
-        self.start_logs(plan, options, put, wakes)?;
+        self.start_lanes(plan, options, put);
+        self.start_logs(plan, &plan.targets())?;
+        self.show_waiting(plan);
         let (config, state) = (plan.settings.file.display(), self.state.path().display());
         let store = plan.home.store.as_ref().map(|store| tracing::field::display(store.display()));
         let (version, instance) = (env!("CARGO_PKG_VERSION"), &plan.identity.instance_id);
@@ -128,6 +142,8 @@ impl Running {
                 let connection = aws::connect(settings, &identity.instance_id, self.board.clone())?;
                 self.board.destination("credentials", |_| {});
                 self.tasks.spawn("credentials", connection.renewal.run(self.no_retries.clone()));
+                let asks: Arc<dyn Asks> = Arc::new(connection.inquiry);
+                self.names = Names::new(identity.clone(), plan.missing(), Some(asks), self.state.path());
                 Ok((connection.put, "aws"))
             }
         }
@@ -186,13 +202,8 @@ impl Running {
         Ok(())
     }
 
-    fn start_logs(
-        &mut self,
-        plan: &Plan,
-        options: &Options,
-        put: Arc<dyn Put>,
-        wakes: std_mpsc::Receiver<files::Wake>,
-    ) -> Result<(), DaemonError> {
+    /// Everything behind the sources of logs.
+    fn start_lanes(&mut self, plan: &Plan, options: &Options, put: Arc<dyn Put>) {
         let logs = &plan.settings.logs;
         let (positions, bodies) = (self.positions.clone(), BodyPool::default());
         let publisher = LogPublisher {
@@ -201,6 +212,8 @@ impl Running {
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
+            pace: Arc::default(),
+            keep_rejected: logs.keep_rejected,
             no_retries: self.no_retries.clone(),
             lanes: bodies.lanes.clone(),
         };
@@ -209,42 +222,77 @@ impl Running {
         if logs.journal.is_some() || !logs.files.is_empty() {
             self.board.destination("logs", |_| {});
         }
-        let outlet: Arc<dyn Outlet> =
-            Arc::new(Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone()));
-        let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
+        let lanes = Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone());
+        self.outlet = Some(Arc::new(lanes));
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
-        if let (Some(journal), Some(target)) = (&logs.journal, &plan.journal) {
+    }
+
+    /// Start the sources whose targets these are.
+    fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
+        let (logs, Some(outlet)) = (&plan.settings.logs, self.outlet.clone()) else { return Ok(()) };
+        let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
+        if let (Some(journal), Some(target)) = (&logs.journal, &targets.journal) {
             let options = journald::Options::new(target.clone(), journal.filter.clone());
             let (outlet, stop, board) = (outlet.clone(), self.stop_sources.clone(), self.board.clone());
             self.tasks.spawn("journal", journald::run(options, checkpoints.clone(), outlet, board, stop));
         }
-        if !logs.files.is_empty() {
-            let watches = logs.files.iter().zip(&plan.files).map(|(item, target)| files::Watch {
+        let watches = logs.files.iter().zip(&targets.files).filter_map(|(item, target)| {
+            Some(files::Watch {
                 path: item.path.clone(),
-                target: target.clone(),
+                target: target.clone()?,
                 filter: item.text.filter.clone(),
                 from_beginning: item.from_beginning,
-            });
-            let watches = watches.collect();
-            let wake = self.wake.clone();
+            })
+        });
+        let watches: Vec<_> = watches.collect();
+        if !watches.is_empty() {
+            let (wake, wakes) = std_mpsc::channel();
+            self.wakes.push(wake.clone());
+            let space = wake.clone();
             let waker = LaneWaker::new(move || {
                 // A tail thread that has ended needs no room.
-                let _ = wake.send(files::Wake::Space);
+                let _ = space.send(files::Wake::Space);
             });
             let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), waker, self.board.clone());
-            self.start_tail_thread(tailer, wakes)?;
+            self.start_tail_thread(tailer, wake, wakes)?;
         }
         Ok(())
+    }
+
+    /// More of the names is known: start whoever waited only for that.
+    ///
+    /// # Errors
+    /// When a thread for it cannot be started.
+    pub fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
+        let targets = plan.learn(&self.names.identity);
+        self.show_waiting(plan);
+        self.start_logs(plan, &targets)
+    }
+
+    /// A line of the board for each source that waits for its names.
+    fn show_waiting(&mut self, plan: &Plan) {
+        self.waiting.drain(..).for_each(|line| self.board.forget(line));
+        for waiting in plan.waiting() {
+            let line = SourceId::unique();
+            self.board.source(line, |source| {
+                source.name = waiting.at.to_owned();
+                (source.group, source.stream) = (waiting.template.group.clone(), waiting.template.stream.clone());
+                source.catching_up = true;
+                source.last_error = Some(waiting.why.clone());
+            });
+            tracing::warn!(item = waiting.at, "{}", waiting.why);
+            self.waiting.push(line);
+        }
     }
 
     /// Reading files blocks, on a dead mount for ever: that has a thread of its own.
     fn start_tail_thread(
         &mut self,
         tailer: files::Tailer,
+        wake: std_mpsc::Sender<files::Wake>,
         wakes: std_mpsc::Receiver<files::Wake>,
     ) -> Result<(), DaemonError> {
         let (ended, end) = oneshot::channel::<()>();
-        let wake = self.wake.clone();
         std::thread::Builder::new()
             .name("tail".into())
             .spawn(move || {
@@ -262,8 +310,10 @@ impl Running {
         let deadline = begun + limit;
         self.no_retries.cancel();
         self.stop_sources.cancel();
-        // The tail thread may have ended already.
-        let _ = self.wake.send(files::Wake::Stop);
+        for wake in &self.wakes {
+            // The tail thread may have ended already.
+            let _ = wake.send(files::Wake::Stop);
+        }
         self.lanes.close();
         let lanes_are_late = tokio::select! {
             () = self.lanes.wait() => false,

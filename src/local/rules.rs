@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn group_and_stream_names_follow_the_service() {
         let target =
-            |group: &str, stream: &str| Target { group: group.into(), stream: stream.into(), retention_in_days: None };
+            |group: &str, stream: &str| Target { group: group.into(), stream: stream.into(), ..Target::default() };
         assert_eq!(group(&target("/var/log_a-b.c#1", "")), Ok(()));
         refusal(group(&target("a b", "")), "log group");
         refusal(group(&target("aws/x", "")), "reserved");

@@ -1,5 +1,7 @@
 //! Log text on its way: read into one buffer, escaped from there straight into a request body, once.
-use super::{Anchor, Cover, FilePosition, Fingerprint, Position, SourceId, Timestamp, position::BEFORE};
+use super::{
+    Anchor, Cover, Entity, FilePosition, Fingerprint, LogGroupClass, Position, SourceId, Timestamp, position::BEFORE,
+};
 use bytes::Bytes;
 use serde::Deserialize;
 use std::{
@@ -18,12 +20,19 @@ pub const REQUEST_END: &[u8] = b"]}";
 pub const EVENT_START: &[u8] = b"{\"timestamp\":";
 
 /// The log group and stream that events go to.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
 pub struct Target {
     pub group: String,
     pub stream: String,
-    /// Set on the group when this daemon creates it. `None` leaves the group's own.
+    /// Set on the group where it has another. `None` leaves the group's own.
     pub retention_in_days: Option<u16>,
+    /// Of the group when this daemon creates it. `None` leaves it to the service.
+    pub class: Option<LogGroupClass>,
+    /// Sent with each of its batches.
+    pub entity: Option<Arc<Entity>>,
+    /// Every call says that there may be metrics in the events (embedded metric format). Without it only those calls do in which
+    /// one is seen.
+    pub emf: bool,
 }
 
 /// Who says when an event happened.
@@ -152,8 +161,15 @@ impl LogBatch {
     /// A batch of those events that `chosen` picks by their place, all with the time `at`, without covers; `None` when it
     /// picks none.
     pub fn restamped(&self, chosen: impl Fn(usize) -> bool, at: Timestamp) -> Option<Self> {
+        self.picked(|place| chosen(place).then_some(at))
+    }
+
+    /// A batch of those events for which `chosen` gives a time by their place, each with that time, without covers; `None` when
+    /// it gives none. The times must come in their order.
+    pub fn picked(&self, chosen: impl Fn(usize) -> Option<Timestamp>) -> Option<Self> {
         let (mut body, mut index) = (Vec::new(), vec![]);
-        for (place, slot) in self.index.iter().enumerate().filter(|(place, _)| chosen(*place)) {
+        for (place, slot) in self.index.iter().enumerate() {
+            let Some(at) = chosen(place) else { continue };
             let event = &self.body[self.span(place)];
             let digits = event[EVENT_START.len()..].iter().take_while(|byte| **byte != b',').count();
             if index.is_empty() {
@@ -175,6 +191,16 @@ impl LogBatch {
     /// Bytes of the body before the first event.
     fn head(&self) -> usize {
         self.index.first().map_or(0, |slot| slot.start as usize)
+    }
+
+    /// One event, decoded: for people, not for the hot path.
+    pub fn event(&self, place: usize) -> Option<LogEvent<'_>> {
+        serde_json::from_slice(self.event_json(place)?).ok()
+    }
+
+    /// The JSON object of one event, as it stands in the body.
+    pub fn event_json(&self, place: usize) -> Option<&[u8]> {
+        (place < self.len()).then(|| &self.body[self.span(place)])
     }
 
     /// The bytes of one event's JSON object.

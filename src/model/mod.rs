@@ -11,6 +11,7 @@ pub mod limits;
 mod log;
 mod metric;
 mod position;
+mod target;
 mod time;
 
 pub use headcount::{Headcount, Member};
@@ -21,4 +22,5 @@ pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{
     Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
 };
+pub use target::{Entity, LogGroupClass};
 pub use time::{Skew, Timestamp};

@@ -2,7 +2,7 @@
 use super::escape::escape;
 use crate::{
     model::{
-        Cover, EVENT_START, LogBatch, REQUEST_END, Slot, Target, TimedBy, Timestamp,
+        Cover, EVENT_START, Entity, LogBatch, REQUEST_END, Slot, Target, TimedBy, Timestamp,
         limits::{EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN},
     },
     telemetry::counters,
@@ -30,7 +30,11 @@ impl Draft {
     /// An empty batch.
     pub fn new(target: Arc<Target>) -> Self {
         let mut body = Vec::new();
-        body.extend_from_slice(b"{\"logGroupName\":\"");
+        body.push(b'{');
+        if let Some(entity) = &target.entity {
+            put_entity(entity, &mut body);
+        }
+        body.extend_from_slice(b"\"logGroupName\":\"");
         escape(&target.group, &mut body);
         body.extend_from_slice(b"\",\"logStreamName\":\"");
         escape(&target.stream, &mut body);
@@ -127,6 +131,22 @@ impl Draft {
     }
 }
 
+/// The member `entity` of the request, with a comma behind it.
+fn put_entity(entity: &Entity, body: &mut Vec<u8>) {
+    body.extend_from_slice(b"\"entity\":{\"keyAttributes\":{");
+    for (place, (name, value)) in entity.key_attributes().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.push(b'"');
+        body.extend_from_slice(name.as_bytes());
+        body.extend_from_slice(b"\":\"");
+        escape(value, body);
+        body.push(b'"');
+    }
+    body.extend_from_slice(b"}},");
+}
+
 /// The bytes of one event.
 #[derive(Clone, Copy)]
 pub enum Text<'a> {
@@ -146,6 +166,14 @@ impl<'a> Text<'a> {
                     c.valid().len() + if c.invalid().is_empty() { 0 } else { char::REPLACEMENT_CHARACTER.len_utf8() }
                 })
                 .sum(),
+        }
+    }
+
+    /// Whether there is nothing in it but white space.
+    pub fn is_blank(self) -> bool {
+        match self {
+            Self::Valid(text) => text.chars().all(char::is_whitespace),
+            Self::Raw(bytes) => bytes.iter().all(u8::is_ascii_whitespace),
         }
     }
 

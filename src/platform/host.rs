@@ -58,6 +58,26 @@ pub fn ec2_instance_id() -> Option<String> {
     instance_id(&fs::read_to_string("/sys/devices/virtual/dmi/id/board_asset_tag").ok()?)
 }
 
+/// Whether the firmware says that this is an EC2 instance, so that there is instance metadata to ask.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/identify_ec2_instances.html>
+///
+/// Linux and Windows: the vendor of the system in SMBIOS, which Nitro instances set; Linux on Xen: the hypervisor's UUID. A Mac of
+/// EC2 does not say it.
+pub fn is_ec2() -> bool {
+    let nitro = || sysinfo::Product::vendor_name().is_some_and(|vendor| vendor.trim() == "Amazon EC2");
+    let xen = || fs::read_to_string("/sys/hypervisor/uuid").is_ok_and(|uuid| uuid.starts_with("ec2"));
+    nitro() || xen()
+}
+
+/// What tells this machine from one that was made of a copy of its disk: the instance id of the firmware, else host name and
+/// address, which EC2 gives to each instance anew.
+pub fn fingerprint() -> String {
+    ec2_instance_id().unwrap_or_else(|| {
+        let address = ipv4_address().map(|address| address.to_string());
+        [host_name(), address].map(Option::unwrap_or_default).join(" ")
+    })
+}
+
 /// `i-` and 8 or 17 hexadecimal digits: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>.
 fn instance_id(tag: &str) -> Option<String> {
     let tag = tag.trim();

@@ -125,7 +125,7 @@ mod tests {
     use std::{fs, sync::Arc};
 
     fn refused(message: &str) -> Vec<Refused> {
-        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
+        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
         let body = format!(r#"{{"logEvents":[{{"timestamp":1,"message":"{message}"}}]}}"#);
         let index = Arc::from([Slot { at: Timestamp::from_millis(1), start: 14, timed_by: TimedBy::Source }]);
         vec![(LogBatch { target, body: body.into(), index, covers: vec![] }, "bad".into())]

@@ -3,6 +3,7 @@
 //! One task a lane. The first batch of a target goes alone, because group and stream may have to be made for it; after that
 //! [`IN_FLIGHT`] are on their way at once, where there are few lanes. Batches may finish in any order: positions move over the contiguous prefix only.
 //! A group that is made here gets its retention; where that fails, it is tried again beside the batches, which never wait for it.
+//! All lanes share one [`Pace`], so that a service that throttles is not asked by each of them.
 //! At the stop a batch gets the attempt it is in; what fails then stays unacknowledged in its source and is read again.
 //!
 //! A refused batch is halved until the events that are to blame stand alone; they go to the dead-letter file. But only when
@@ -13,7 +14,7 @@ mod discarded;
 mod target;
 
 use super::{
-    Backoff, DeadLetters, Next, Put, PutError, Retention, dead_letter::Refused, report::Report, retention::Debt,
+    Backoff, DeadLetters, Next, Pace, Put, PutError, Retention, dead_letter::Refused, report::Report, retention::Debt,
 };
 use crate::{
     model::{Cover, Headcount, LogBatch, Outgoing, Target},
@@ -49,6 +50,9 @@ pub struct LogPublisher {
     pub report: Arc<Report>,
     pub dead_letters: Arc<DeadLetters>,
     pub retention: Arc<Retention>,
+    pub pace: Arc<Pace>,
+    /// Whether events that are discarded by their time are kept in the dead-letter file.
+    pub keep_rejected: bool,
     /// Cancelled at the stop: from then on nothing is tried again.
     pub no_retries: CancellationToken,
     /// How many lanes there are.
@@ -110,8 +114,12 @@ impl LogPublisher {
                 never = &mut retention => match never {},
             }
         }
+        let (retention, group) = (&lane.publisher.retention, &lane.target.group);
         if lane.debt().due.is_some() {
-            lane.publisher.retention.release(&lane.target.group);
+            retention.release(group);
+        }
+        if lane.debt().looking {
+            retention.not_looked(group);
         }
     }
 }
@@ -237,10 +245,13 @@ impl Sender {
     async fn put_one(&self, batch: &mut LogBatch) -> Result<Option<String>, Stopped> {
         let (mut history, mut waiting) = (History::default(), Waiting::new(&self.report));
         loop {
-            let made = *self.made.lock().await;
+            if !self.leave_out_untimely(batch).await? {
+                return Ok(None);
+            }
+            let (made, begun) = (*self.made.lock().await, self.publisher.pace.turn().await);
             match self.report.watch(self.publisher.put.logs(batch)).await {
                 Ok(rejected) => {
-                    if !self.accept(batch, rejected) {
+                    if !self.accept(batch, rejected).await? {
                         if !history.restamped {
                             self.restamping.store(false, Ordering::Relaxed);
                         }
@@ -258,6 +269,10 @@ impl Sender {
                 Err(PutError::Refused { reason, .. }) => return Ok(Some(reason)),
                 Err(error) => {
                     history.restamped = false;
+                    if let PutError::Throttled { after, .. } = error {
+                        counters::LOG_REQUESTS_THROTTLED.add(1);
+                        self.publisher.pace.throttled(begun, after);
+                    }
                     if let Recovery::Waits(error, wait) = self.recover(error, made, &mut history).await {
                         self.report.failure(&error);
                         waiting.count();
@@ -298,9 +313,19 @@ impl Sender {
 
     /// Keep refused events where a person finds them. They count as delivered only when they are on disk.
     async fn set_aside(&self, refused: Vec<Refused>) -> Result<(), Stopped> {
-        let Some((_, reason)) = refused.first() else { return Ok(()) };
-        let (reason, events, refused) = (reason.clone(), refused.len(), Arc::new(refused));
-        let mut backoff = Backoff::default();
+        let Some((first, reason)) = refused.first() else { return Ok(()) };
+        let (sample, reason, events) = (discarded::sample(first, 0), reason.clone(), refused.len());
+        self.keep(refused).await?;
+        counters::EVENTS_SET_ASIDE.add(events as u64);
+        let (group, stream) = (&self.target.group, &self.target.stream);
+        let file = self.publisher.dead_letters.path().display();
+        tracing::warn!(group, stream, events, reason, sample, %file, "the service refuses log events for good; they are kept in the file");
+        Ok(())
+    }
+
+    /// Write events into the dead-letter file. They are on disk when this returns.
+    async fn keep(&self, refused: Vec<Refused>) -> Result<(), Stopped> {
+        let (refused, mut backoff) = (Arc::new(refused), Backoff::default());
         loop {
             let (letters, writing) = (self.publisher.dead_letters.clone(), refused.clone());
             let kept = tokio::task::spawn_blocking(move || letters.keep(&writing)).await;
@@ -309,10 +334,6 @@ impl Sender {
             self.pause(backoff.after(Next::RetrySeldom)).await?;
         }
         self.setting_aside.recovered();
-        counters::EVENTS_SET_ASIDE.add(events as u64);
-        let (group, stream) = (&self.target.group, &self.target.stream);
-        let file = self.publisher.dead_letters.path().display();
-        tracing::warn!(group, stream, events, reason, %file, "the service refuses log events for good; they are kept in the file");
         Ok(())
     }
 

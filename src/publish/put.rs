@@ -1,5 +1,5 @@
 //! What a destination must be able to do, and why it may not have done it.
-use crate::model::{LogBatch, MetricBatch, Skew, Target};
+use crate::model::{LogBatch, MetricBatch, Skew, Target, Timestamp};
 use std::{fmt, future::Future, ops::Range, pin::Pin, time::Duration};
 
 /// The cause under an error, kept for the chain that is printed.
@@ -19,11 +19,20 @@ pub trait Put: Send + Sync {
     fn create_stream<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()>;
     /// PutRetentionPolicy with the target's `retention_in_days`.
     fn set_retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, ()>;
+    /// DescribeLogGroups: the days for which the group keeps its events; `None`: for ever. Where nobody else sets it, it is what
+    /// is wanted.
+    fn retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, Option<u16>> {
+        Box::pin(async { Ok(target.retention_in_days) })
+    }
     /// Fetch fresh credentials now: the ones in use were refused. Several callers at once share one renewal.
     fn renew(&self) -> PutFuture<'_, ()>;
     /// How far its clock is ahead of this host's, as its answers told. Zero where nothing is known.
     fn skew(&self) -> Skew {
         Skew::default()
+    }
+    /// What its clock shows now; `None` where no answer has told, or this host's clock was set or halted since.
+    fn service_time(&self) -> Option<Timestamp> {
+        None
     }
 }
 
@@ -111,6 +120,9 @@ pub enum PutError {
     /// The keys are good but the policy does not allow `action`.
     #[error("{service} does not allow {action}: add it to the policy of this identity")]
     Denied { service: Service, action: &'static str, source: BoxError },
+    /// It cannot now: somebody else changes the same thing (a group that is being deleted), or an account's limit is reached.
+    #[error("{service} cannot do {action} now")]
+    NotNow { service: Service, action: &'static str, source: BoxError },
     /// The log group or the log stream does not exist.
     #[error("{service} has no such log group or log stream")]
     Missing { service: Service },
@@ -136,7 +148,7 @@ impl PutError {
     /// Whether another target may fare better; otherwise it is the service, the way there, or this host.
     pub fn is_about_target(&self) -> bool {
         match self {
-            Self::Denied { .. } | Self::Missing { .. } | Self::Refused { .. } => true,
+            Self::Denied { .. } | Self::NotNow { .. } | Self::Missing { .. } | Self::Refused { .. } => true,
             Self::Throttled { .. }
             | Self::Unreachable { .. }
             | Self::Failed { .. }
@@ -152,7 +164,7 @@ impl PutError {
             Self::Throttled { after, .. } | Self::Intercepted { after, .. } => Next::Retry(*after),
             Self::Unreachable { .. } | Self::Failed { .. } | Self::SignIn { .. } => Next::Retry(None),
             Self::Credentials { .. } => Next::RenewThenRetry,
-            Self::Denied { .. } => Next::RetrySeldom,
+            Self::Denied { .. } | Self::NotNow { .. } => Next::RetrySeldom,
             Self::Missing { .. } => Next::CreateThenRetry,
             Self::Refused { .. } => Next::SetAside,
         }

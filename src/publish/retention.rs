@@ -1,4 +1,4 @@
-//! Which log groups we made and still owe their retention: without it they keep, and cost, for ever.
+//! Which log groups we made and still owe their retention: without it they keep, and cost, for ever. And which were looked at.
 //!
 //! A group is noted before it is made, so neither a crash between the two calls nor a service that is busy leaves it without.
 //! The note is a small file in the state folder, there only while something is owed. One lane at a time owns a debt and pays
@@ -6,11 +6,12 @@
 //! written that is said, and the debt lives in memory.
 use super::{Backoff, Next, PutError};
 use crate::{
+    model::Timestamp,
     platform::disk,
     telemetry::{chain, gist},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -20,14 +21,26 @@ use tokio::time::Instant;
 
 /// How long until the next attempt when the policy does not allow it: only a person can mend that, and nothing waits for it.
 const DENIED: Duration = Duration::from_hours(1);
-/// The note holds group names of at most 512 characters each.
-const MOST: u64 = 1 << 20;
+/// How often it is looked whether a group has the retention that is wanted.
+const LOOK: Duration = Duration::from_hours(24);
+/// The notes hold group names of at most 512 characters each.
+const MOST: u64 = 8 << 20;
 
 /// The note, shared by all lanes.
 #[derive(Debug)]
 pub struct Retention {
     file: PathBuf,
     owed: Mutex<Owed>,
+    looks: Mutex<Looks>,
+}
+
+/// Which groups were looked at in the last day, for how many days they were to keep their events, and when.
+#[derive(Debug, Default)]
+struct Looks {
+    file: PathBuf,
+    done: BTreeMap<String, (u16, Timestamp)>,
+    /// A lane is looking at these.
+    begun: BTreeSet<String>,
 }
 
 #[derive(Debug, Default)]
@@ -50,7 +63,34 @@ impl Retention {
                 BTreeSet::new()
             }
         };
-        Self { file, owed: Mutex::new(Owed { groups, claimed: BTreeSet::new() }) }
+        // A look too many harms nothing.
+        let looks = state.join("retention-looks.json");
+        let done = disk::read_regular(&looks, MOST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let looks = Looks { file: looks, done: done.unwrap_or_default(), begun: BTreeSet::new() };
+        Self { file, owed: Mutex::new(Owed { groups, claimed: BTreeSet::new() }), looks: Mutex::new(looks) }
+    }
+
+    /// Whether the lane that asks is to look at the group now: nobody has in the last day, and nobody is about to.
+    pub(super) fn may_look(&self, group: &str, days: u16, now: Timestamp) -> bool {
+        let mut looks = self.looks();
+        let fresh = looks.done.get(group).is_some_and(|&(wanted, at)| wanted == days && is_fresh(at, now));
+        !fresh && looks.begun.insert(group.to_owned())
+    }
+
+    /// It was looked at, or its retention was set.
+    pub(super) fn looked(&self, group: &str, days: u16, now: Timestamp) {
+        let mut looks = self.looks();
+        looks.begun.remove(group);
+        looks.done.retain(|_, &mut (_, at)| is_fresh(at, now));
+        looks.done.insert(group.to_owned(), (days, now));
+        let written = serde_json::to_vec(&looks.done).map_err(io::Error::from);
+        if let Err(error) = written.and_then(|bytes| replace(&looks.file, &bytes)) {
+            tracing::debug!(file = %looks.file.display(), %error, "cannot note which log groups were looked at");
+        }
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The group is about to be made by the lane that asks. On disk when this returns. Whether that is news.
@@ -75,6 +115,11 @@ impl Retention {
         self.owed().claimed.remove(group);
     }
 
+    /// The lane that looks ends, or looks again later.
+    pub(super) fn not_looked(&self, group: &str) {
+        self.looks().begun.remove(group);
+    }
+
     /// It is paid, or not owed any more.
     pub(super) fn settle(&self, group: &str) {
         let mut owed = self.owed();
@@ -86,7 +131,6 @@ impl Retention {
 
     /// Short and rare (a group is made), so it is done in place.
     fn write(&self, groups: &BTreeSet<String>) {
-        let Some(folder) = self.file.parent() else { return };
         let write = || {
             if groups.is_empty() {
                 return fs::remove_file(&self.file).or_else(|error| match error.kind() {
@@ -94,11 +138,7 @@ impl Retention {
                     _ => Err(error),
                 });
             }
-            disk::private_folder(folder)?;
-            let new = self.file.with_extension("json.new");
-            disk::write_synced(&new, &serde_json::to_vec(groups)?)?;
-            fs::rename(&new, &self.file)?;
-            disk::sync_folder(folder)
+            replace(&self.file, &serde_json::to_vec(groups)?)
         };
         if let Err(error) = write() {
             tracing::warn!(file = %self.file.display(), %error, "cannot note which log groups still need their retention");
@@ -111,11 +151,30 @@ impl Retention {
     }
 }
 
+fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    // One that lies ahead was made by a clock that was wrong.
+    now.since(at) < LOOK && at <= now
+}
+
+/// Write a small file anew, whole or not at all.
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let Some(folder) = file.parent() else { return Ok(()) };
+    disk::private_folder(folder)?;
+    let new = file.with_extension("json.new");
+    disk::write_synced(&new, bytes)?;
+    fs::rename(&new, file)?;
+    disk::sync_folder(folder)
+}
+
 /// What one lane owes its group.
 #[derive(Debug, Default)]
 pub(super) struct Debt {
     /// When the next attempt is due. `None`: nothing is owed.
     pub(super) due: Option<Instant>,
+    /// When to look whether the group has its retention. `None`: it is not known to be there yet, or none is wanted.
+    pub(super) look: Option<Instant>,
+    /// It is this lane that looks just now.
+    pub(super) looking: bool,
     backoff: Backoff,
     /// The cause that was told last.
     said: Option<String>,
@@ -128,7 +187,7 @@ impl Debt {
             if self.said.is_some() {
                 tracing::info!(group, "the log group has its retention now");
             }
-            *self = Self::default();
+            *self = Self { look: self.look, looking: self.looking, ..Self::default() };
             return false;
         };
         let wait = match error.next() {
@@ -137,7 +196,7 @@ impl Debt {
             // It is gone, and whoever makes it again owes it anew; or the service will never take this number of days.
             Next::CreateThenRetry | Next::SetAside => {
                 self.say(group, &error);
-                *self = Self::default();
+                *self = Self { look: self.look, looking: self.looking, ..Self::default() };
                 return false;
             }
         };
@@ -146,12 +205,39 @@ impl Debt {
         true
     }
 
+    /// Take the outcome of a look at a group that was there before.
+    pub(super) fn looked(&mut self, outcome: Result<(), PutError>, group: &str) {
+        self.looking = false;
+        let wait = match outcome {
+            Err(error) if Self::is_tried_again(&error) => self.backoff.after(error.next()),
+            Err(error) => {
+                self.say(group, &error);
+                LOOK
+            }
+            Ok(()) => {
+                if self.due.is_none() {
+                    (self.backoff, self.said) = (Backoff::default(), None);
+                }
+                LOOK
+            }
+        };
+        self.look = Some(Instant::now() + wait);
+    }
+
+    /// Whether a look that failed like this is repeated before the next day.
+    pub(super) fn is_tried_again(error: &PutError) -> bool {
+        match error.next() {
+            Next::Retry(_) | Next::RenewThenRetry => true,
+            Next::RetrySeldom | Next::CreateThenRetry | Next::SetAside => false,
+        }
+    }
+
     /// Once for each cause.
     fn say(&mut self, group: &str, error: &PutError) {
         let why = chain(error);
         let cause = Some(gist(&why));
         if self.said != cause {
-            tracing::warn!(group, "the log group that was made here has no retention yet and keeps its events: {why}");
+            tracing::warn!(group, "the log group does not get the retention that is configured: {why}");
             self.said = cause;
         }
     }

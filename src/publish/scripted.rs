@@ -33,6 +33,8 @@ pub struct Scripted {
     pub times: Mutex<Vec<Instant>>,
     /// Answers to the calls that are not Put calls, one by one; success after that.
     pub making: Mutex<VecDeque<Option<PutError>>>,
+    /// What each group has for a retention. `None`: what is wanted, and nobody hears of the question.
+    pub kept: Option<Result<Option<u16>, fn() -> PutError>>,
 }
 
 impl Scripted {
@@ -138,6 +140,14 @@ impl Put for Scripted {
         Box::pin(async { self.make("set_retention") })
     }
 
+    fn retention<'a>(&'a self, target: &'a Target) -> PutFuture<'a, Option<u16>> {
+        Box::pin(async {
+            let Some(kept) = &self.kept else { return Ok(target.retention_in_days) };
+            self.say("retention");
+            kept.map_err(|error| error())
+        })
+    }
+
     fn renew(&self) -> PutFuture<'_, ()> {
         Box::pin(async { self.make("renew") })
     }
@@ -145,5 +155,10 @@ impl Put for Scripted {
     fn skew(&self) -> Skew {
         let known = self.clock.filter(|_| !self.calls().is_empty());
         known.unwrap_or_default()
+    }
+
+    fn service_time(&self) -> Option<Timestamp> {
+        let known = self.clock.filter(|_| !self.calls().is_empty());
+        known.map(|skew| Timestamp::now().shifted(skew))
     }
 }

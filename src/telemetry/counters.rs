@@ -76,11 +76,13 @@ counters! {
     EVENTS_DROPPED_TOO_NEW, "events_dropped_too_new", "log events not sent because their time is more than 2 hours ahead";
     EVENTS_RESTAMPED_TOO_OLD, "events_restamped_too_old", "log events older than 14 days, sent with the present time";
     EVENTS_RESTAMPED_TOO_NEW, "events_restamped_too_new", "log events more than 2 hours ahead, sent with the present time";
-    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days";
-    EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead";
+    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days, or that had become so while they waited";
+    EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead, or that it would discard as that";
     EVENTS_EXPIRED, "events_rejected_expired", "log events that the service discarded as older than the group's retention";
     EVENTS_SET_ASIDE, "events_set_aside", "log events that the service refused, kept in the dead-letter file";
     LOG_REQUESTS, "log_requests", "PutLogEvents calls that succeeded";
+    LOG_REQUESTS_THROTTLED, "log_requests_throttled", "PutLogEvents calls that CloudWatch Logs refused because there were too many";
+    RETENTIONS_SET, "retentions_set", "times the retention of a log group was set";
     METRIC_REQUESTS, "metric_requests", "PutMetricData calls that succeeded";
     RETRIES, "retries", "calls that were tried again";
     FILES_ROTATED, "files_rotated", "rotations seen (the old file was read to its end)";

@@ -29,6 +29,7 @@ fn kind(status: u16, code: &str) -> &'static str {
         PutError::SignIn { .. } => "not signed in",
         PutError::Credentials { .. } => "credentials",
         PutError::Denied { .. } => "denied",
+        PutError::NotNow { .. } => "not now",
         PutError::Missing { .. } => "missing",
         PutError::Refused { .. } => "refused",
     }
@@ -37,16 +38,8 @@ fn kind(status: u16, code: &str) -> &'static str {
 #[test]
 fn each_code_has_its_cause() {
     let table: &[(&str, &[&str])] = &[
-        (
-            "throttled",
-            &[
-                "Throttling",
-                "ThrottlingException",
-                "TooManyRequestsException",
-                "LimitExceededException",
-                "RequestLimitExceeded",
-            ],
-        ),
+        ("throttled", &["Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"]),
+        ("not now", &["OperationAbortedException", "LimitExceededException", "ServiceQuotaExceededException"]),
         (
             "credentials",
             &[
@@ -74,7 +67,7 @@ fn each_code_has_its_cause() {
                 "DataAlreadyAcceptedException",
             ],
         ),
-        ("failed", &["InvalidSequenceTokenException", "OperationAbortedException", "InvalidAction", "SomethingNew"]),
+        ("failed", &["InvalidSequenceTokenException", "InvalidAction", "SomethingNew"]),
     ];
     for (expected, codes) in table {
         for code in *codes {

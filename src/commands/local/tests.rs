@@ -40,6 +40,7 @@ async fn filled() -> Filled {
         group: group.into(),
         stream: stream.into(),
         retention_in_days: days,
+        ..Target::default()
     };
     store.create_group(&target("empty", "", None)).await.expect("a group");
     let first = target("app", "one", Some(7));

@@ -74,8 +74,9 @@ const AGENT: Shape = Shape::Table(&table(
         later("usage_data", Bool),
         later("usage_metadata", TEXTS),
         later("system_metrics_enabled", Bool),
-        later("service.name", SERVICE),
-        later("deployment.environment", ENVIRONMENT),
+        // Of the logs; the agent puts them on metrics too.
+        key("service.name", SERVICE),
+        key("deployment.environment", ENVIRONMENT),
         later("collection_jitter", Any),
         later("flush_interval", Any),
         later("flush_jitter", Any),

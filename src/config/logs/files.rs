@@ -1,6 +1,6 @@
 //! `files.collect_list`: which files, and where each goes.
 use super::{
-    Defaults, STREAM, journal,
+    Defaults, STREAM, class, journal,
     text::{self, TextDefaults},
 };
 use crate::config::{
@@ -75,13 +75,13 @@ fn target(
     defaults: &Defaults<'_>,
     streams: &mut Streams,
 ) -> Option<TargetTemplate> {
+    let agents = is_agents(item, defaults.dialect);
     let named = |key: &str, name: Name| {
         let section = item.child(key);
-        section.exists().then(|| naming::template(&section, name, defaults.region))
+        section.exists().then(|| naming::template(&section, name, defaults.region, agents))
     };
     let group = named("log_group_name", Name::Group);
     let stream = named("log_stream_name", Name::Stream);
-    let agents = is_agents(item, defaults.dialect);
     let group = match group {
         Some(named) => named?,
         None if agents => naming::group_of(path?),
@@ -94,7 +94,8 @@ fn target(
         None => base_name(&item.child("file_path"), path?, streams)?,
     };
     let retention = Retention::read(&item.child("retention_in_days")).or(defaults.retention);
-    Some(TargetTemplate { group, stream, retention_in_days: retention.days() })
+    let (class, entity) = (class(item), defaults.entity(item));
+    Some(TargetTemplate { group, stream, retention_in_days: retention.days(), class, entity })
 }
 
 fn base_name(section: &Section<'_>, path: &str, streams: &mut Streams) -> Option<String> {

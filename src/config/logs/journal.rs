@@ -20,6 +20,8 @@ pub fn read(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
         group: defaults.group.clone()?,
         stream: STREAM.into(),
         retention_in_days: defaults.retention.days(),
+        entity: defaults.entity(section),
+        ..TargetTemplate::default()
     };
     Some(Journal { at: section.at.clone(), target, filter })
 }

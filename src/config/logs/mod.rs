@@ -10,13 +10,17 @@ mod windows_events;
 
 use super::{
     agent,
+    agreement::Agreement,
     dialect::Dialect,
+    finding::{Severity, nearest},
     naming::{self, Name},
     retention::Retention,
     section::Section,
+    service::Service,
     settings::{FileItem, Journal, Logs},
 };
-use std::{collections::HashMap, time::Duration};
+use crate::model::{Entity, LogGroupClass};
+use std::{sync::Arc, time::Duration};
 
 /// The publisher's group where none is named.
 const GROUP: &str = "/system/default/{instance_id}";
@@ -34,6 +38,27 @@ struct Defaults<'a> {
     group: Option<String>,
     stream: Option<String>,
     retention: Retention,
+    service: Service,
+}
+
+impl Defaults<'_> {
+    /// The service that the events of this item belong to.
+    fn entity(&self, item: &Section<'_>) -> Option<Arc<Entity>> {
+        Service::read(item).or(&self.service).entity()
+    }
+}
+
+/// The `log_group_class` of an item. The agent makes the group without one where it does not know it, and so do we.
+fn class(item: &Section<'_>) -> Option<LogGroupClass> {
+    let section = item.child("log_group_class");
+    let named = section.text()?;
+    let class = LogGroupClass::named(named);
+    if class.is_none() {
+        let known = [LogGroupClass::Standard, LogGroupClass::InfrequentAccess].map(LogGroupClass::as_str);
+        let why = "is no class of log groups (STANDARD, INFREQUENT_ACCESS): the group is made without one";
+        section.report(Severity::Warning, why.into(), nearest(&named.to_uppercase(), known));
+    }
+    class
 }
 
 /// Reads the section.
@@ -41,7 +66,11 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
     let logs = root.child("logs");
     let named = |key: &str, name: Name, default: &str| {
         let section = logs.child(key);
-        if section.exists() { naming::template(&section, name, region) } else { Some(default.to_owned()) }
+        if section.exists() {
+            naming::template(&section, name, region, dialect.agent)
+        } else {
+            Some(default.to_owned())
+        }
     };
     let defaults = Defaults {
         dialect,
@@ -49,13 +78,14 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         group: named("log_group_name", Name::Group, GROUP),
         stream: named("log_stream_name", Name::Stream, STREAM),
         retention: Retention::read(&logs.child("retention_in_days")),
+        service: Service::read(&logs).or(&Service::read(&root.child("agent"))),
     };
     let collected = logs.child("logs_collected");
     windows_events::read(&collected.child("windows_events"));
     let wait = if dialect.agent { WAIT_AGENT } else { WAIT };
     let mut files = files::read(&collected.path(&["files", "collect_list"]), &defaults);
     let mut journal = journal::read(&collected.child("journal"), &defaults);
-    one_retention_each(&mut files, journal.as_mut());
+    agree(&mut files, journal.as_mut().map(|found| (collected.child("journal"), found)), dialect);
     Logs {
         interval: Duration::from_secs(
             root.path(&["agent", "logs_collection_interval"])
@@ -66,27 +96,20 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         files: files.into_iter().map(|(_, file)| file).collect(),
         journal,
         role_arn: agent::role(&logs).or_else(|| agent_role.map(str::to_owned)),
+        concurrency: logs.child("concurrency").unsigned().and_then(|calls| usize::try_from(calls).ok()),
+        keep_rejected: logs.child("keep_rejected").flag().unwrap_or(false),
     }
 }
 
-/// A group has one retention: the one that anything that goes there names, the journal included. Items that differ are reported.
-fn one_retention_each(files: &mut [(Section<'_>, FileItem)], journal: Option<&mut Journal>) {
-    let mut named: HashMap<String, (u16, String)> = HashMap::new();
-    if let Some(Journal { at, target, .. }) = &journal
-        && let Some(days) = target.retention_in_days
-    {
-        named.insert(target.group.clone(), (days, at.clone()));
+/// A group has one retention and one class: what anything that goes there names, the journal included. What differs is reported.
+fn agree(files: &mut [(Section<'_>, FileItem)], journal: Option<(Section<'_>, &mut Journal)>, dialect: &Dialect) {
+    let mut agreement = Agreement::new(dialect.agent);
+    if let Some((section, journal)) = &journal {
+        agreement.note(&journal.target, section);
     }
     for (item, file) in files.iter() {
-        let Some(days) = file.target.retention_in_days else { continue };
-        let (first, at) = named.entry(file.target.group.clone()).or_insert_with(|| (days, item.at.clone()));
-        if *first != days {
-            item.child("retention_in_days")
-                .error(format!("a group has one retention: {at} keeps the events of this one for {first} days"));
-        }
+        agreement.note(&file.target, item);
     }
-    let targets = files.iter_mut().map(|(_, file)| &mut file.target).chain(journal.map(|journal| &mut journal.target));
-    for target in targets {
-        target.retention_in_days = named.get(&target.group).map(|(days, _)| *days);
-    }
+    let journal = journal.map(|(_, journal)| &mut journal.target);
+    files.iter_mut().map(|(_, file)| &mut file.target).chain(journal).for_each(|target| agreement.settle(target));
 }

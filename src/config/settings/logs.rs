@@ -1,5 +1,6 @@
 //! Section `logs`.
 use super::text::TextRules;
+use crate::model::{Entity, LogGroupClass};
 use regex::bytes::Regex;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,14 +13,21 @@ pub struct Logs {
     pub journal: Option<Journal>,
     /// `logs.credentials.role_arn`, else the agent's.
     pub role_arn: Option<String>,
+    /// Calls of CloudWatch Logs on their way at once, in the whole process (`logs.concurrency`).
+    pub concurrency: Option<usize>,
+    /// Whether events that the service discards by their time are kept in the dead-letter file (`logs.keep_rejected`).
+    pub keep_rejected: bool,
 }
 
 /// Group and stream with their placeholders still in them.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TargetTemplate {
     pub group: String,
     pub stream: String,
     pub retention_in_days: Option<u16>,
+    pub class: Option<LogGroupClass>,
+    /// Without the account, which is found out when it runs.
+    pub entity: Option<Arc<Entity>>,
 }
 
 /// One entry of `logs.logs_collected.files.collect_list`.

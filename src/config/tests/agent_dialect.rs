@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{Entity, LogGroupClass};
 
 #[test]
 fn metrics_collected_makes_a_file_the_agents_whatever_else_it_says() {
@@ -72,6 +73,51 @@ fn items_of_one_group_share_its_retention() {
     let five = item("/a", r#", "retention_in_days": 5"#);
     let text = items(&[five, item("/b", r#", "retention_in_days": 7"#)].join(","));
     check_error(&text, &format!("{ITEM}[1].retention_in_days"), "for 5 days", None);
+}
+
+#[test]
+fn items_of_one_group_share_its_class_and_the_agent_compares_without_case() {
+    let item = |path: &str, group: &str, more: &str| {
+        format!(r#"{{ "file_path": "{path}", "log_group_name": "{group}", {more} }}"#)
+    };
+    let class = |name: &str| format!(r#""log_group_class": "{name}""#);
+    let text = items(&[item("/a", "g", &class("infrequent_ACCESS")), item("/b", "g", r#""filters": []"#)].join(","));
+    let classes: Vec<_> = settings(&text).logs.files.iter().map(|file| file.target.class).collect();
+    assert_eq!(classes, [Some(LogGroupClass::InfrequentAccess); 2]);
+    let text = items(&[item("/a", "g", &class("STANDARD")), item("/b", "G", &class("INFREQUENT_ACCESS"))].join(","));
+    check_error(&text, &format!("{ITEM}[1].log_group_class"), "one class", None);
+    let text =
+        items(&[item("/a", "g", r#""retention_in_days": 5"#), item("/b", "G", r#""retention_in_days": 7"#)].join(","));
+    check_error(&text, &format!("{ITEM}[1].retention_in_days"), "for 5 days", None);
+    let unknown = items(&item("/a", "g", &class("standart")));
+    check_warning(&unknown, &format!("{ITEM}[0].log_group_class"), "no class");
+    assert_eq!(settings(&unknown).logs.files[0].target.class, None);
+}
+
+#[test]
+fn the_service_of_an_item_is_its_own_else_the_sections_else_the_agents_each_key_by_itself() {
+    let text = r#"{ "agent": { "service.name": "fleet", "deployment.environment": "prod" },
+        "logs": { "service.name": "shop", "logs_collected": { "files": { "collect_list": [
+            { "file_path": "/a", "log_group_name": "g" },
+            { "file_path": "/b", "log_group_name": "g", "service.name": "cart", "deployment.environment": "test" } ] } } } }"#;
+    let files = settings(text).logs.files;
+    let entity = |file: &FileItem| {
+        let Entity { service, environment, .. } = (**file.target.entity.as_ref().expect("named")).clone();
+        (service, environment.expect("named"))
+    };
+    assert_eq!(entity(&files[0]), ("shop".into(), "prod".into()));
+    assert_eq!(entity(&files[1]), ("cart".into(), "test".into()));
+    let nameless = items(r#"{ "file_path": "/a", "log_group_name": "g", "deployment.environment": "prod" }"#);
+    assert_eq!(settings(&nameless).logs.files[0].target.entity, None);
+}
+
+#[test]
+fn concurrency_and_what_becomes_of_rejected_events_are_read() {
+    let logs = |more: &str| settings(&format!(r#"{{ "logs": {{ {more} }} }}"#)).logs;
+    assert_eq!((logs("").concurrency, logs("").keep_rejected), (None, false));
+    let named = logs(r#""concurrency": 8, "keep_rejected": true"#);
+    assert_eq!((named.concurrency, named.keep_rejected), (Some(8), true));
+    check_error(r#"{ "logs": { "concurrency": 0 } }"#, "logs.concurrency", "1", None);
 }
 
 #[test]

@@ -155,7 +155,7 @@ fn names_are_checked_around_their_placeholders() {
 }
 
 #[test]
-fn the_region_is_put_into_names_and_the_account_not_yet() {
+fn the_region_is_put_into_names_where_it_is_known_and_what_is_not_known_is_filled_in_later() {
     let text = |region: &str, group: &str| {
         format!(
             r#"{{ "agent": {{ {region} }}, "logs": {{ "log_group_name": "{group}", "logs_collected": {{ "journal": true }} }} }}"#
@@ -163,10 +163,23 @@ fn the_region_is_put_into_names_and_the_account_not_yet() {
     };
     let s = settings(&text(r#""region": "us-east-1""#, "/{aws_region}/{instance_id}"));
     assert_eq!(s.logs.journal.expect("asked for").target.group, "/us-east-1/{instance_id}");
-    check_error(&text("", "/{aws_region}"), "logs.log_group_name", "agent.region", None);
-    let account = text("", "/{account_id}");
-    check_warning(&account, "logs.log_group_name", "not yet");
-    assert!(settings(&account).logs.journal.is_none());
+    for later in ["/{aws_region}", "/{account_id}/{ip_address}"] {
+        assert_eq!(settings(&text("", later)).logs.journal.expect("asked for").target.group, later);
+    }
+}
+
+#[test]
+fn braces_that_are_no_placeholder_stay_in_a_stream_of_the_agents_with_a_warning_and_are_an_error_elsewhere() {
+    let item =
+        |key: &str, name: &str| items(&format!(r#"{{ "file_path": "/a", "log_group_name": "g", "{key}": "{name}" }}"#));
+    let at = |key: &str| format!("{ITEM}[0].{key}");
+    let stream = item("log_stream_name", "{hostname}-{x}");
+    check_warning(&stream, &at("log_stream_name"), "`{x}` is no placeholder");
+    assert_eq!(settings(&stream).logs.files[0].target.stream, "{hostname}-{x}");
+    let publishers = items(r#"{ "file_path": "/a", "log_stream_name": "{host}" }"#);
+    check_error(&publishers, &at("log_stream_name"), "{host}", Some("{hostname}"));
+    let group = items(r#"{ "file_path": "/a", "log_group_name": "{host}" }"#);
+    check_error(&group, &at("log_group_name"), "{host}", Some("{hostname}"));
 }
 
 #[test]

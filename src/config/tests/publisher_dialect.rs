@@ -48,6 +48,7 @@ fn every_key_of_the_publisher_is_read() {
         group: "/system/osx/{instance_id}".into(),
         stream: stream.into(),
         retention_in_days: Some(7),
+        ..TargetTemplate::default()
     };
     let file = &s.logs.files[0];
     assert_eq!((file.at.as_str(), &file.target), (format!("{ITEM}[0]").as_str(), &target("system.log")));

@@ -51,7 +51,7 @@ impl Bench {
 }
 
 fn target() -> Target {
-    Target { group: "app".into(), stream: "host".into(), retention_in_days: None }
+    Target { group: "app".into(), stream: "host".into(), ..Target::default() }
 }
 
 fn logs(events: &[(Timestamp, &str)]) -> LogBatch {
@@ -175,7 +175,7 @@ async fn a_request_that_breaks_a_rule_is_refused_and_leaves_nothing() {
     let error = bench.store.metrics(&bad).await.expect_err("refused");
     assert!(matches!(&error, PutError::Refused { reason, .. } if reason.contains("Load")), "{error}");
     assert!(bench.messages().is_empty() && bench.values("Load").is_empty());
-    let odd = Target { group: "a b".into(), stream: "c:d".into(), retention_in_days: Some(2) };
+    let odd = Target { group: "a b".into(), stream: "c:d".into(), retention_in_days: Some(2), ..Target::default() };
     assert!(matches!(bench.store.create_group(&odd).await, Err(PutError::Refused { .. })));
     assert!(matches!(bench.store.create_stream(&odd).await, Err(PutError::Refused { .. })));
     assert!(matches!(bench.store.set_retention(&odd).await, Err(PutError::Refused { .. })));

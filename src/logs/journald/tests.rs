@@ -130,8 +130,7 @@ impl Story {
             host.saved = position.map(|position| (SourceId::unique(), position)).into_iter().collect();
             host.lane = Some(lane);
         }
-        let target =
-            Arc::new(Target { group: "group".into(), stream: "system-journal".into(), retention_in_days: None });
+        let target = Arc::new(Target { group: "group".into(), stream: "system-journal".into(), ..Target::default() });
         let boot = boot.map(str::to_owned);
         let options = Options { boot, ..Options::new(target, Filter::default()) };
         let board = Arc::new(Board::default());
@@ -355,7 +354,7 @@ async fn a_program_that_is_not_there_is_told_apart_and_the_stop_is_heard() {
     let (lane, mut chunks) = mpsc::channel(1);
     let shared = Shared::default();
     shared.host().lane = Some(lane);
-    let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
+    let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
     let options = Options { program, ..Options::new(target, Filter::default()) };
     let stop = CancellationToken::new();
     stop.cancel();

@@ -6,7 +6,7 @@ use crate::{
 use proptest::prelude::*;
 
 fn target() -> Arc<Target> {
-    Arc::new(Target { group: "/a/\"b\"".into(), stream: "s".into(), retention_in_days: None })
+    Arc::new(Target { group: "/a/\"b\"".into(), stream: "s".into(), ..Target::default() })
 }
 
 fn at(millis: i64) -> Timestamp {
@@ -35,6 +35,31 @@ fn the_body_is_a_request_that_the_service_reads() {
     assert_eq!(body["logEvents"][1]["message"], "t\"wo");
     let second = batch.index[1].start as usize;
     assert!(batch.body[second..].starts_with(br#"{"timestamp":2,"#));
+}
+
+#[test]
+fn the_service_of_a_target_stands_in_front_of_its_events_and_survives_every_cut() {
+    let entity = Entity { service: "a\"b".into(), environment: Some("prod".into()), account_id: Some("1".into()) };
+    let target = Arc::new(Target { entity: Some(Arc::new(entity)), ..(*target()).clone() });
+    let mut draft = Draft::new(target);
+    for (millis, text) in [(2, "two"), (1, "one"), (3, "three")] {
+        draft.push(at(millis), TimedBy::Source, Text::Valid(text));
+    }
+    let batch = draft.finish(Bytes::from);
+    let (first, second) = batch.halves().expect("three");
+    let later = batch.restamped(|place| place == 1, at(9)).expect("one");
+    let expected = serde_json::json!({ "Type": "Service", "Name": "a\"b", "Environment": "prod", "AwsAccountId": "1" });
+    for (part, messages) in [
+        (&batch, vec!["one", "two", "three"]),
+        (&first, vec!["one"]),
+        (&second, vec!["two", "three"]),
+        (&later, vec!["two"]),
+    ] {
+        let body: serde_json::Value = serde_json::from_slice(&part.body).expect("valid JSON");
+        assert_eq!((&body["entity"]["keyAttributes"], &body["logGroupName"]), (&expected, &"/a/\"b\"".into()));
+        let events: Vec<_> = read(part).into_iter().map(|(_, message)| message).collect();
+        assert_eq!(events, messages);
+    }
 }
 
 #[test]

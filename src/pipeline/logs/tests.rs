@@ -13,7 +13,7 @@ struct Bench {
 impl Bench {
     /// A running stage that may have this many large bodies.
     fn with_large_bodies(large: usize) -> Self {
-        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: None });
+        let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
         let bodies = BodyPool::new(large);
         let (interval, wakers) = (Duration::from_secs(10), Arc::default());
         let lane = Lane { target, interval, wakers, bodies: bodies.clone() };
@@ -176,11 +176,14 @@ async fn mending_that_makes_a_line_too_long_splits_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_message_never_reaches_the_service() {
+async fn a_message_of_nothing_but_blanks_never_reaches_the_service_and_is_counted() {
+    let before = counters::EVENTS_EMPTY.get();
     let mut bench = Bench::with_large_bodies(1);
-    bench.send(&[b"", b"a"]).await;
+    bench.send(&[b"", b"a", b" \t ", "\u{2003}".as_bytes(), b" \n\r"]).await;
     bench.chunks = None;
-    assert_eq!(messages(&bench.next().await), ["a"]);
+    let batch = bench.next().await;
+    assert_eq!((messages(&batch), batch.covers[0].to), (vec!["a".to_owned()], bench.offset));
+    assert!(counters::EVENTS_EMPTY.get() >= before + 4);
 }
 
 #[tokio::test(start_paused = true)]

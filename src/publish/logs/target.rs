@@ -1,6 +1,10 @@
 //! The log group and stream of a lane: made when the service says that they are missing, and the group's retention.
 use super::Sender;
-use crate::publish::{LogPublisher, PutError, retention::Debt};
+use crate::{
+    model::Timestamp,
+    publish::{LogPublisher, PutError, retention::Debt},
+    telemetry::counters,
+};
 use std::{
     convert::Infallible,
     sync::{MutexGuard, PoisonError},
@@ -67,7 +71,12 @@ impl Sender {
     /// One attempt; the debt knows when the next one is due.
     async fn set_retention(&self) {
         let LogPublisher { put, retention, .. } = &self.publisher;
+        let Some(days) = self.target.retention_in_days else { return };
         let outcome = put.set_retention(&self.target).await;
+        if outcome.is_ok() {
+            counters::RETENTIONS_SET.add(1);
+            retention.looked(&self.target.group, days, Timestamp::now());
+        }
         if self.debt().tried(outcome, &self.target.group) {
             self.owing.notify_one();
         } else {
@@ -75,19 +84,63 @@ impl Sender {
         }
     }
 
-    /// Pays what the lane owes its group, for as long as the lane lives.
+    /// The group is there: from now on somebody looks once a day whether it has the retention that is wanted.
+    pub(super) fn look_after_retention(&self) {
+        if self.target.retention_in_days.is_some() {
+            self.debt().look = Some(Instant::now());
+            self.owing.notify_one();
+        }
+    }
+
+    /// Look whether the group has its retention, and set it where it has another. Nobody waits for this.
+    async fn check_retention(&self) {
+        let (LogPublisher { put, retention, .. }, target) = (&self.publisher, &*self.target);
+        let Some(days) = target.retention_in_days else { return self.debt().looked(Ok(()), &target.group) };
+        if !retention.may_look(&target.group, days, Timestamp::now()) {
+            return self.debt().looked(Ok(()), &target.group);
+        }
+        self.debt().looking = true;
+        let found = match put.retention(target).await {
+            // It cannot be known what it is, but it may be known what it is to be.
+            Err(PutError::Denied { .. }) => Ok(None),
+            found => found,
+        };
+        let outcome = match found {
+            Ok(Some(found)) if found == days => Ok(()),
+            Ok(before) => put.set_retention(target).await.inspect(|()| {
+                counters::RETENTIONS_SET.add(1);
+                tracing::info!(group = target.group, days, before, "set the retention of the log group");
+            }),
+            Err(error) => Err(error),
+        };
+        let again = outcome.as_ref().is_err_and(Debt::is_tried_again);
+        if again {
+            retention.not_looked(&target.group);
+        } else {
+            retention.looked(&target.group, days, Timestamp::now());
+        }
+        self.debt().looked(outcome, &target.group);
+    }
+
+    /// Pays what the lane owes its group, and looks after it, for as long as the lane lives.
     pub(super) async fn keep_setting_retention(&self) -> Infallible {
         loop {
-            let due = self.debt().due;
-            match due {
-                None => self.owing.notified().await,
-                Some(at) if Instant::now() < at => {
+            let (due, look) = {
+                let debt = self.debt();
+                (debt.due, debt.look)
+            };
+            let now = Instant::now();
+            match (due, look) {
+                (Some(at), _) if at <= now => self.set_retention().await,
+                (_, Some(at)) if at <= now => self.check_retention().await,
+                (None, None) => self.owing.notified().await,
+                (due, look) => {
+                    let next = due.into_iter().chain(look).min().unwrap_or(now);
                     tokio::select! {
-                        () = sleep_until(at) => {}
+                        () = sleep_until(next) => {}
                         () = self.owing.notified() => {}
                     }
                 }
-                Some(_) => self.set_retention().await,
             }
         }
     }

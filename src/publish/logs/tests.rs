@@ -7,11 +7,12 @@ use crate::{
 use std::sync::{Mutex as StdMutex, PoisonError};
 
 mod refusal;
+mod upkeep;
 
 const LOGS: Service = Service::CloudWatchLogs;
 
 fn target() -> Arc<Target> {
-    Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: Some(7) })
+    Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: Some(7), ..Target::default() })
 }
 
 fn batch(source: SourceId, from: u64, messages: &[&str]) -> Outgoing {
@@ -37,6 +38,8 @@ struct Bench {
     acknowledged: Arc<StdMutex<Vec<(u64, u64)>>>,
     folder: tempfile::TempDir,
     no_retries: CancellationToken,
+    pace: Arc<Pace>,
+    keep_rejected: bool,
     /// Other lanes, which do nothing.
     others: Vec<Member>,
     lanes: Headcount,
@@ -45,8 +48,8 @@ struct Bench {
 impl Bench {
     fn against(put: Scripted) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (board, acknowledged, no_retries, others, lanes) = Default::default();
-        Self { put: Arc::new(put), board, acknowledged, folder, no_retries, others, lanes }
+        let (board, acknowledged, no_retries, pace, keep_rejected, others, lanes) = Default::default();
+        Self { put: Arc::new(put), board, acknowledged, folder, no_retries, pace, keep_rejected, others, lanes }
     }
 
     /// The same among so many lanes that each has to wait for its calls.
@@ -66,6 +69,8 @@ impl Bench {
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.folder.path())),
             retention: Arc::new(Retention::in_folder(self.folder.path())),
+            pace: self.pace.clone(),
+            keep_rejected: self.keep_rejected,
             no_retries: self.no_retries.clone(),
             lanes: self.lanes.clone(),
         }

@@ -26,13 +26,13 @@ const FILE: Shape = Shape::Table(&Table {
             key("from_beginning", Bool),
             later("exclude", Any),
             // The agent's.
-            later("log_group_class", Text(1, 512)),
+            key("log_group_class", Text(1, 512)),
             later("auto_removal", Bool),
             later("backpressure_mode", Word(&["fd_release"])),
             later("blacklist", Verbatim(1, 4096)),
             later("publish_multi_logs", Bool),
-            later("service.name", SERVICE),
-            later("deployment.environment", ENVIRONMENT),
+            key("service.name", SERVICE),
+            key("deployment.environment", ENVIRONMENT),
         ],
         Others::Error,
     )

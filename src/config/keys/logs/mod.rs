@@ -7,13 +7,15 @@ mod windows_events;
 pub(super) use windows_events::{EVENT_IDS, EVENT_LEVELS};
 
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, POSITIVE,
-    Retention, SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
+    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, Retention,
+    SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
 use crate::config::multi_line::PRESETS;
 
 const GROUP: Shape = Text(1, limits::LOG_NAME);
 const STREAM: Shape = Text(1, limits::LOG_NAME);
+/// The agent has no bound; each call on its way has a connection and a body of a megabyte.
+const CONCURRENCY: Shape = Int(1, 1024);
 const PATTERNS: Shape = Shape::List(&list(Verbatim(1, 4096)));
 
 pub const LOGS: Shape = Shape::Table(&table(
@@ -26,9 +28,11 @@ pub const LOGS: Shape = Shape::Table(&table(
         key("endpoint_override", ENDPOINT),
         key("credentials", CREDENTIALS),
         key("metrics_collected", agent_extras::LOG_METRICS),
-        later("concurrency", POSITIVE),
-        later("service.name", SERVICE),
-        later("deployment.environment", ENVIRONMENT),
+        key("concurrency", CONCURRENCY),
+        key("service.name", SERVICE),
+        key("deployment.environment", ENVIRONMENT),
+        // Our own.
+        key("keep_rejected", Bool),
     ],
     Others::ErrorForAgent,
 ));

@@ -54,7 +54,7 @@ pub struct Bench {
 }
 
 pub fn target(name: &str) -> Arc<Target> {
-    Arc::new(Target { group: name.into(), stream: "s".into(), retention_in_days: None })
+    Arc::new(Target { group: name.into(), stream: "s".into(), ..Target::default() })
 }
 
 impl Bench {

@@ -1,0 +1,176 @@
+use super::*;
+use crate::{
+    model::{Anchor, Event, Headcount, JournalPosition, LogBatch, MetricBatch, Position, SourceId, TimedBy, Timestamp},
+    publish::{DeadLetters, Put, PutFuture, Rejected, Report, Retention},
+};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Takes each batch after a while, and notes what it took.
+#[derive(Default)]
+struct Slow {
+    takes: Duration,
+    taken: Mutex<Vec<String>>,
+    calls: AtomicUsize,
+}
+
+impl Put for Slow {
+    fn metrics<'a>(&'a self, _: &'a MetricBatch) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
+        Box::pin(async {
+            self.calls.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(self.takes).await;
+            let events = batch.events().expect("our own JSON");
+            lock(&self.taken).extend(events.into_iter().map(|event| event.message.into_owned()));
+            Ok(Rejected::default())
+        })
+    }
+
+    fn create_group<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn create_stream<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn set_retention<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn renew(&self) -> PutFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+struct Bench {
+    put: Arc<Slow>,
+    lanes: Lanes,
+    tasks: TaskTracker,
+    end: CancellationToken,
+    acknowledged: Arc<Mutex<Vec<(SourceId, u64)>>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(takes: Duration) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (put, acknowledged) = (Arc::new(Slow { takes, ..Slow::default() }), Arc::new(Mutex::new(vec![])));
+        let (tasks, end, bodies) = (TaskTracker::new(), CancellationToken::new(), BodyPool::default());
+        let noted = acknowledged.clone();
+        let publisher = LogPublisher {
+            put: put.clone(),
+            acknowledge: Arc::new(move |covers| lock(&noted).extend(covers.iter().map(|c| (c.source, c.to)))),
+            report: Arc::new(Report::new(Arc::default(), "logs")),
+            dead_letters: Arc::new(DeadLetters::in_folder(folder.path())),
+            retention: Arc::new(Retention::in_folder(folder.path())),
+            pace: Arc::default(),
+            keep_rejected: false,
+            no_retries: CancellationToken::new(),
+            lanes: Headcount::default(),
+        };
+        let lanes = Lanes::new(publisher, Duration::from_secs(1), bodies, tasks.clone(), end.clone());
+        Self { put, lanes, tasks, end, acknowledged, _folder: folder }
+    }
+
+    fn open(&self, target: &Arc<Target>) -> mpsc::Sender<Chunk> {
+        self.lanes.lane(target, &LaneWaker::new(|| {}))
+    }
+
+    fn listed(&self) -> usize {
+        lock(&self.lanes.open).len()
+    }
+}
+
+fn target(stream: &str) -> Arc<Target> {
+    Arc::new(Target { group: "g".into(), stream: stream.into(), ..Target::default() })
+}
+
+fn chunk(source: SourceId, from: u64, message: &str) -> Chunk {
+    let position = JournalPosition { cursor: "c".into(), at: Timestamp::default() };
+    let end = u32::try_from(message.len()).expect("small");
+    Chunk {
+        source,
+        text: message.as_bytes().to_vec(),
+        events: vec![Event { start: 0, end, at: Timestamp::from_millis(1), next: from + 1 }],
+        timed_by: TimedBy::Source,
+        from,
+        to: from + 1,
+        anchor: Anchor::Journal(vec![position.clone()].into()),
+        end: Position::Journal(position),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_ends_with_its_last_source_after_it_has_sent_what_it_holds_and_is_opened_again() {
+    let bench = Bench::new(Duration::from_millis(10));
+    let (target, source) = (target("s"), SourceId::unique());
+    let (one, other) = (bench.open(&target), bench.open(&target));
+    assert!(one.same_channel(&other) && bench.listed() == 1);
+    one.send(chunk(source, 0, "a")).await.expect("open");
+    drop(one);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!((bench.listed(), bench.tasks.len()), (1, 2), "another source still has it");
+    other.send(chunk(source, 1, "b")).await.expect("open");
+    drop(other);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!((bench.listed(), bench.tasks.len()), (0, 0));
+    bench.open(&target).send(chunk(source, 2, "c")).await.expect("open");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(*lock(&bench.put.taken), ["a", "b", "c"]);
+    assert_eq!(*lock(&bench.acknowledged), [(source, 1), (source, 2), (source, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_opened_again_while_it_still_sends_goes_on_behind_what_was_before() {
+    let bench = Bench::new(Duration::from_mins(1));
+    let (target, source) = (target("s"), SourceId::unique());
+    for (from, message) in ["a", "b", "c"].into_iter().enumerate() {
+        // Each finds the one before at its sending.
+        bench.open(&target).send(chunk(source, from as u64, message)).await.expect("open");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(bench.put.calls.load(Ordering::Relaxed) <= 1, "one lane at a time sends");
+    }
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(*lock(&bench.put.taken), ["a", "b", "c"]);
+    assert_eq!(*lock(&bench.acknowledged), [(source, 1), (source, 2), (source, 3)]);
+    assert_eq!((bench.listed(), bench.tasks.len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_the_deadline_every_lane_ends_whatever_it_is_at_and_acknowledges_nothing() {
+    let bench = Bench::new(Duration::from_hours(1));
+    let (target, source) = (target("s"), SourceId::unique());
+    for from in 0..2 {
+        bench.open(&target).send(chunk(source, from, "a")).await.expect("open");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    bench.end.cancel();
+    bench.tasks.close();
+    bench.tasks.wait().await;
+    assert!(bench.listed() == 0 && lock(&bench.acknowledged).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_lane_is_small() {
+    let (chunks, from_sources) = mpsc::channel(CHUNKS);
+    let (batches, to_publisher) = mpsc::channel(BATCHES);
+    let bench = Bench::new(Duration::ZERO);
+    let lane = Lane {
+        target: target("s"),
+        interval: Duration::from_secs(1),
+        wakers: Arc::default(),
+        bodies: BodyPool::default(),
+    };
+    let stage = batch_logs(lane, from_sources, batches);
+    let sending = bench.lanes.publisher.clone().run(target("s"), to_publisher);
+    let futures = (size_of_val(&stage), size_of_val(&sending));
+    eprintln!(
+        "futures {futures:?}, a chunk {} bytes, a batch {} bytes, each 32 in a channel's block",
+        size_of::<Chunk>(),
+        size_of::<crate::model::Outgoing>()
+    );
+    drop((chunks, stage, sending));
+}
