@@ -15,6 +15,8 @@ use std::{
 pub enum Name {
     Group,
     Stream,
+    /// A stream that may have `{unit}` in it: its source knows the units.
+    StreamOfUnits,
 }
 
 /// The text of a section as a template that can be filled at start. `None`: it was reported, and what needs it is not run.
@@ -35,6 +37,9 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>) -> Opti
                     usable = false;
                 }
             },
+            Piece::Placeholder(placeholder::UNIT) if name == Name::StreamOfUnits => {
+                template.push_str(&format!("{{{}}}", placeholder::UNIT));
+            }
             Piece::Placeholder(placeholder::ACCOUNT) => {
                 section.warning(
                     "not yet: `{account_id}` is known, but not put in by this version; what goes there is not run",
@@ -73,7 +78,7 @@ fn part_of<'a>(word: &str, mut known: impl Iterator<Item = &'a str>) -> Option<S
 fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
     let (fits, what): (fn(char) -> bool, _) = match name {
         Name::Group => (limits::fits_group, "a log group's name takes letters, digits and . - _ / #"),
-        Name::Stream => (limits::fits_stream, "a log stream's name takes no : and no *"),
+        Name::Stream | Name::StreamOfUnits => (limits::fits_stream, "a log stream's name takes no : and no *"),
     };
     let wrong = literal.chars().find(|c| !fits(*c));
     if let Some(wrong) = wrong {

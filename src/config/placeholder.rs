@@ -19,6 +19,9 @@ pub struct Unfilled {
     pub name: String,
 }
 
+/// Left as it stands for the source, which knows the unit of each event.
+pub const UNIT: &str = "unit";
+
 /// A piece of a template.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Piece<'a> {

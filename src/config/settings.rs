@@ -3,7 +3,10 @@
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 mod logs;
 
-pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, TargetTemplate};
+pub use logs::{
+    EventFormat, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat, JournaldItem, Logs, Selection,
+    TargetTemplate, UnifiedItem, UnifiedLevel, WindowsItem,
+};
 
 use crate::model::Dimension;
 use secrecy::SecretString;
@@ -24,7 +27,7 @@ pub struct Settings {
 impl Settings {
     /// Whether there is anything to read. Only an agent's file can ask for nothing: its metrics are not run yet.
     pub fn collects_something(&self) -> bool {
-        self.metrics.is_some() || self.logs.journal.is_some() || !self.logs.files.is_empty()
+        self.metrics.is_some() || self.logs.collects_something()
     }
 }
 

@@ -11,6 +11,7 @@ mod mistakes;
 mod our_own_keys;
 mod publisher_dialect;
 mod signing_in;
+mod system_logs;
 
 fn loaded(text: &str) -> Loaded {
     finish(File::parse(Path::new("c.json"), text.as_bytes().to_vec(), None), None)

@@ -6,10 +6,8 @@
 use super::{DaemonError, Home, Identity, Options, Override};
 use crate::{
     aws,
-    config::{
-        Settings, placeholder,
-        settings::{Journal, TargetTemplate},
-    },
+    config::{Settings, placeholder, settings::TargetTemplate},
+    logs::supervised,
     model::{
         Target,
         limits::{LOG_NAME, fits_group, fits_stream},
@@ -30,6 +28,10 @@ pub struct Plan {
     pub files: Vec<Arc<Target>>,
     /// Where `settings.logs.journal` goes.
     pub journal: Option<Arc<Target>>,
+    /// Where each of `settings.logs.journald` goes, of `windows_events`, and of `unified_log`.
+    pub journald: Vec<Arc<Target>>,
+    pub windows_events: Vec<Arc<Target>>,
+    pub unified_log: Vec<Arc<Target>>,
 }
 
 impl Plan {
@@ -48,8 +50,11 @@ impl Plan {
         one_retention_each(&mut targets);
         let mut targets = targets.into_iter().map(Arc::new);
         let journal = settings.logs.journal.as_ref().and_then(|_| targets.next());
+        let journald = targets.by_ref().take(settings.logs.journald.len()).collect();
+        let windows_events = targets.by_ref().take(settings.logs.windows_events.len()).collect();
+        let unified_log = targets.by_ref().take(settings.logs.unified_log.len()).collect();
         let files = targets.collect();
-        Ok(Self { settings, identity, home, files, journal })
+        Ok(Self { settings, identity, home, files, journal, journald, windows_events, unified_log })
     }
 }
 
@@ -96,16 +101,25 @@ pub fn unfit_names(settings: &Settings) -> Vec<UnfitName> {
     unfit.filter(|UnfitName { what, fault, .. }| seen.insert((*what, fault.clone()))).collect()
 }
 
-/// Where everything goes, and the JSON path that says so: the journal first, then the files in their order.
+/// Where everything goes, and the JSON path that says so: the journal first, then the system's other logs, then the files.
 fn templates(settings: &Settings) -> impl Iterator<Item = (&TargetTemplate, &str)> {
-    let journal = settings.logs.journal.iter().map(|Journal { at, target, .. }| (target, at.as_str()));
-    journal.chain(settings.logs.files.iter().map(|item| (&item.target, item.at.as_str())))
+    let logs = &settings.logs;
+    let journal = logs.journal.iter().map(|item| (&item.target, item.at.as_str()));
+    let journald = logs.journald.iter().map(|item| (&item.target, item.at.as_str()));
+    let windows_events = logs.windows_events.iter().map(|item| (&item.target, item.at.as_str()));
+    let unified_log = logs.unified_log.iter().map(|item| (&item.target, item.at.as_str()));
+    let systems = journal.chain(journald).chain(windows_events).chain(unified_log);
+    systems.chain(logs.files.iter().map(|item| (&item.target, item.at.as_str())))
 }
 
 /// Fill the placeholders in.
 fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Target, DaemonError> {
     let fill = |text: &str, fit: fn(&str) -> Cow<'_, str>| {
-        let value = |name: &str| identity.value(name).map(|value| fit(&value).into_owned());
+        let value = |name: &str| match name {
+            // Of each event another one, so it stays as it is.
+            placeholder::UNIT => Some(supervised::UNIT.to_owned()),
+            _ => identity.value(name).map(|value| fit(&value).into_owned()),
+        };
         placeholder::fill(text, value).map_err(|unfilled| DaemonError::Placeholder {
             at: at.to_owned(),
             name: unfilled.name,

@@ -4,11 +4,12 @@ use super::{
 };
 use crate::{
     aws, local,
-    logs::{files, journald},
+    logs::{files, journald, supervised},
     metrics,
     model::{Checkpoints, LaneWaker, Outlet, Timestamp},
     pipeline::{BodyPool, batch_metrics},
-    platform, positions,
+    platform::{self, logs::has_journal},
+    positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
     telemetry::board::Board,
@@ -206,18 +207,14 @@ impl Running {
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
-        if logs.journal.is_some() || !logs.files.is_empty() {
+        if logs.collects_something() {
             self.board.destination("logs", |_| {});
         }
         let outlet: Arc<dyn Outlet> =
             Arc::new(Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone()));
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
-        if let (Some(journal), Some(target)) = (&logs.journal, &plan.journal) {
-            let options = journald::Options::new(target.clone(), journal.filter.clone());
-            let (outlet, stop, board) = (outlet.clone(), self.stop_sources.clone(), self.board.clone());
-            self.tasks.spawn("journal", journald::run(options, checkpoints.clone(), outlet, board, stop));
-        }
+        self.start_system_logs(plan, &outlet, &checkpoints);
         if !logs.files.is_empty() {
             let watches = logs.files.iter().zip(&plan.files).map(|(item, target)| files::Watch {
                 path: item.path.clone(),
@@ -235,6 +232,23 @@ impl Running {
             self.start_tail_thread(tailer, wakes)?;
         }
         Ok(())
+    }
+
+    /// What the system keeps of its own. What this system does not have was said by the checks of the configuration.
+    fn start_system_logs(&mut self, plan: &Plan, outlet: &Arc<dyn Outlet>, checkpoints: &Arc<dyn Checkpoints>) {
+        let logs = &plan.settings.logs;
+        let stop = self.stop_sources.clone();
+        let site =
+            supervised::Site { checkpoints: checkpoints.clone(), outlet: outlet.clone(), board: self.board.clone() };
+        if has_journal() {
+            let whole = logs.journal.iter().zip(&plan.journal);
+            let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));
+            let items = logs.journald.iter().zip(&plan.journald);
+            let items = items.map(|(item, target)| journald::Options::item(item, target.clone()));
+            for options in whole.chain(items) {
+                self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
+            }
+        }
     }
 
     /// Reading files blocks, on a dead mount for ever: that has a thread of its own.

@@ -6,7 +6,7 @@ mod agent_extras;
 mod logs;
 mod metrics;
 
-use super::shape::{List, Others, Shape, Table, key, later, list, table};
+use super::shape::{Key, List, Others, Shape, Table, key, later, list, table};
 use crate::model::limits;
 use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
 

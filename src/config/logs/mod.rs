@@ -5,6 +5,7 @@
 //! the agent's and shows nothing of the publisher, an item without a group gets the agent's default group.
 mod files;
 mod journal;
+mod unified_log;
 mod windows_events;
 
 use super::{
@@ -13,7 +14,7 @@ use super::{
     naming::{self, Name},
     retention::Retention,
     section::Section,
-    settings::{FileItem, Journal, Logs},
+    settings::{Filter, FilterKind, Logs, TargetTemplate},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -50,11 +51,18 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         retention: Retention::read(&logs.child("retention_in_days")),
     };
     let collected = logs.child("logs_collected");
-    windows_events::read(&collected.child("windows_events"));
-    let wait = if dialect.agent { WAIT_AGENT } else { WAIT };
     let mut files = files::read(&collected.path(&["files", "collect_list"]), &defaults);
     let mut journal = journal::read(&collected.child("journal"), &defaults);
-    one_retention_each(&mut files, journal.as_mut());
+    let mut journald = journal::read_list(&collected.path(&["journald", "collect_list"]), &defaults);
+    let mut windows_events = windows_events::read(&collected.child("windows_events"), &defaults);
+    let mut unified_log = unified_log::read(&collected.child("unified_log"), &defaults);
+    let targets = files.iter_mut().map(|(item, file)| (&*item, &mut file.target));
+    let targets = targets.chain(journald.iter_mut().map(|(item, read)| (&*item, &mut read.target)));
+    let targets = targets.chain(windows_events.iter_mut().map(|(item, read)| (&*item, &mut read.target)));
+    let targets = targets.chain(unified_log.iter_mut().map(|(item, read)| (&*item, &mut read.target)));
+    let journal_of_all = journal.as_mut().map(|journal| (journal.at.as_str(), &mut journal.target));
+    one_retention_each(targets.collect(), journal_of_all);
+    let wait = if dialect.agent { WAIT_AGENT } else { WAIT };
     Logs {
         interval: Duration::from_secs(
             root.path(&["agent", "logs_collection_interval"])
@@ -64,28 +72,74 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         ),
         files: files.into_iter().map(|(_, file)| file).collect(),
         journal,
+        journald: journald.into_iter().map(|(_, item)| item).collect(),
+        windows_events: windows_events.into_iter().map(|(_, item)| item).collect(),
+        unified_log: unified_log.into_iter().map(|(_, item)| item).collect(),
         role_arn: agent::role(&logs).or_else(|| agent_role.map(str::to_owned)),
     }
 }
 
 /// A group has one retention: the one that anything that goes there names, the journal included. Items that differ are reported.
-fn one_retention_each(files: &mut [(Section<'_>, FileItem)], journal: Option<&mut Journal>) {
+fn one_retention_each(
+    mut items: Vec<(&Section<'_>, &mut TargetTemplate)>,
+    journal: Option<(&str, &mut TargetTemplate)>,
+) {
     let mut named: HashMap<String, (u16, String)> = HashMap::new();
-    if let Some(Journal { at, target, .. }) = &journal
+    if let Some((at, target)) = &journal
         && let Some(days) = target.retention_in_days
     {
-        named.insert(target.group.clone(), (days, at.clone()));
+        named.insert(target.group.clone(), (days, (*at).to_owned()));
     }
-    for (item, file) in files.iter() {
-        let Some(days) = file.target.retention_in_days else { continue };
-        let (first, at) = named.entry(file.target.group.clone()).or_insert_with(|| (days, item.at.clone()));
+    for (item, target) in &items {
+        let Some(days) = target.retention_in_days else { continue };
+        let (first, at) = named.entry(target.group.clone()).or_insert_with(|| (days, item.at.clone()));
         if *first != days {
             item.child("retention_in_days")
                 .error(format!("a group has one retention: {at} keeps the events of this one for {first} days"));
         }
     }
-    let targets = files.iter_mut().map(|(_, file)| &mut file.target).chain(journal.map(|journal| &mut journal.target));
+    let targets = items.iter_mut().map(|(_, target)| &mut **target).chain(journal.map(|(_, target)| target));
     for target in targets {
         target.retention_in_days = named.get(&target.group).map(|(days, _)| *days);
     }
+}
+
+/// Where an item goes that is read by entries, with what it falls back on. `None`: reported, or it has no group.
+fn target(
+    item: &Section<'_>,
+    defaults: &Defaults<'_>,
+    group: Option<String>,
+    stream: Option<String>,
+    kind: Name,
+) -> Option<TargetTemplate> {
+    let named = |key: &str, name: Name, default: Option<String>| {
+        let section = item.child(key);
+        if section.exists() { naming::template(&section, name, defaults.region) } else { default }
+    };
+    // Both are looked at, also where one is of no use.
+    let (group, stream) = (named("log_group_name", Name::Group, group), named("log_stream_name", kind, stream));
+    let retention = Retention::read(&item.child("retention_in_days")).or(defaults.retention);
+    Some(TargetTemplate { group: group?, stream: stream?, retention_in_days: retention.days() })
+}
+
+/// What saved positions call an item: its templates, so that reading goes on where a date or the host's name has changed.
+/// Another item of the same ones gets a number.
+fn item_name(target: &TargetTemplate, names: &mut Vec<String>) -> String {
+    let name = format!("{}:{}", target.group, target.stream);
+    names.push(name.clone());
+    match names.iter().filter(|known| **known == name).count() {
+        1 => name,
+        number => format!("{name}#{number}"),
+    }
+}
+
+/// The agent's filters as it reads them for the journal: any include is enough, any exclude drops.
+fn any_include(mut filter: Filter) -> Filter {
+    for rule in std::mem::take(&mut filter.rules) {
+        match rule.kind {
+            FilterKind::Include => filter.include_patterns.push(rule.expression),
+            FilterKind::Exclude => filter.exclude_patterns.push(rule.expression),
+        }
+    }
+    filter
 }

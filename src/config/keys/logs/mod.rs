@@ -1,12 +1,13 @@
 //! Section `logs`: files, the journal, and what we do not run yet.
 mod files;
 mod journald;
+mod unified_log;
 mod windows_events;
 
 pub(super) use windows_events::{EVENT_IDS, EVENT_LEVELS};
 
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, List, NAME, Others, POSITIVE,
+    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, POSITIVE,
     Retention, SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
 
@@ -35,10 +36,10 @@ const COLLECTED: Shape = Shape::Table(&table(
     &[
         key("files", files::FILES),
         key("journal", Either(&[Bool, journald::JOURNAL])),
-        later("windows_events", windows_events::WINDOWS_EVENTS),
-        later("journald", journald::JOURNALD),
+        key("windows_events", windows_events::WINDOWS_EVENTS),
+        key("journald", journald::JOURNALD),
+        key("unified_log", unified_log::UNIFIED_LOG),
         later("application_signals", APPLICATION_SIGNALS),
-        later("unified_log", Either(&[Bool, Shape::Table(&table(&[], Others::Accept))])),
     ],
     Others::ErrorForAgent,
 ));
