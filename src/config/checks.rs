@@ -9,6 +9,7 @@ use super::{
 };
 use crate::platform::{
     host,
+    logs::{has_journal, has_unified_log, has_windows_events},
     permissions::{self, Owner},
 };
 use rustls::{
@@ -46,6 +47,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
         certificates(&agent.child("ca_bundle"), bundle);
     }
+    logs_of_other_systems(settings, &root);
     relative_paths(settings, &root);
     folders(settings, &root);
     if checks.log_files {
@@ -195,6 +197,29 @@ fn private(section: &Section<'_>, path: &Path, what: &str) {
 
 fn contents(section: &Section<'_>, path: &Path) -> Option<Vec<u8>> {
     login_files::pem(path).map_err(|error| section.error(format!("{} cannot be read: {error}", path.display()))).ok()
+}
+
+/// What another system keeps is known, and not there to be read.
+fn logs_of_other_systems(settings: &Settings, root: &Section<'_>) {
+    let (collected, settings) = (root.path(&["logs", "logs_collected"]), &settings.logs);
+    let asked = [
+        ("journal", settings.journal.is_some() && !has_journal(), "the systemd journal", "Linux"),
+        ("journald", !settings.journald.is_empty() && !has_journal(), "the systemd journal", "Linux"),
+        (
+            "windows_events",
+            !settings.windows_events.is_empty() && !has_windows_events(),
+            "the Windows event log",
+            "Windows",
+        ),
+        ("unified_log", !settings.unified_log.is_empty() && !has_unified_log(), "the unified log", "macOS"),
+    ];
+    for (key, missing, what, system) in asked {
+        if missing {
+            let why =
+                format!("not available here: {what} is read on {system} only; this part is not run on this system");
+            collected.child(key).warning(why);
+        }
+    }
 }
 
 /// A daemon has no folder of its own choosing, so a relative path leads somewhere else at each start.

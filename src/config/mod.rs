@@ -130,7 +130,7 @@ fn is_object(file: &File) -> bool {
 }
 
 fn nothing_to_collect(file: &File) -> Finding {
-    let why = "there is nothing to collect: no log file and no journal that can be read is named, and the agent's metrics are not run yet";
+    let why = "there is nothing to collect: no log that can be read is named, and the agent's metrics are not run yet";
     Finding { severity: Severity::Warning, ..Finding::of_file(&file.path, why) }
 }
 

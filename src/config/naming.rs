@@ -15,6 +15,8 @@ use std::{
 pub enum Name {
     Group,
     Stream,
+    /// A stream that may have `{unit}` in it: its source knows the units.
+    StreamOfUnits,
 }
 
 /// The text of a section as a template that can be filled when it runs. `None`: it was reported, and what needs it is not run.
@@ -33,7 +35,10 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>, agents:
                 Some(region) if known == placeholder::REGION => template.push_str(region),
                 _ => template.push_str(&format!("{{{known}}}")),
             },
-            Piece::Placeholder(unknown) if agents && name == Name::Stream => {
+            Piece::Placeholder(placeholder::UNIT) if name == Name::StreamOfUnits => {
+                template.push_str(&format!("{{{}}}", placeholder::UNIT));
+            }
+            Piece::Placeholder(unknown) if agents && name != Name::Group => {
                 let why = format!("`{{{unknown}}}` is no placeholder, so it stays in the name as it is");
                 let known = placeholder::KNOWN.into_iter();
                 let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
@@ -69,7 +74,7 @@ fn part_of<'a>(word: &str, mut known: impl Iterator<Item = &'a str>) -> Option<S
 fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
     let (fits, what): (fn(char) -> bool, _) = match name {
         Name::Group => (limits::fits_group, "a log group's name takes letters, digits and . - _ / #"),
-        Name::Stream => (limits::fits_stream, "a log stream's name takes no : and no *"),
+        Name::Stream | Name::StreamOfUnits => (limits::fits_stream, "a log stream's name takes no : and no *"),
     };
     let wrong = literal.chars().find(|c| !fits(*c));
     if let Some(wrong) = wrong {

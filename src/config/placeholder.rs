@@ -12,6 +12,9 @@ pub const REGION: &str = "aws_region";
 /// The account that is published to.
 pub const ACCOUNT: &str = "account_id";
 
+/// Left as it stands for the source, which knows the unit of each event.
+pub const UNIT: &str = "unit";
+
 /// A piece of a template.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Piece<'a> {

@@ -5,7 +5,10 @@ mod logs;
 #[allow(dead_code)] // Until the sources hand their events to it.
 pub mod text;
 
-pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, TargetTemplate};
+pub use logs::{
+    EventFormat, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat, JournaldItem, Logs, Selection,
+    TargetTemplate, UnifiedItem, UnifiedLevel, WindowsItem,
+};
 
 use crate::model::Dimension;
 use secrecy::SecretString;
@@ -26,7 +29,7 @@ pub struct Settings {
 impl Settings {
     /// Whether there is anything to read. Only an agent's file can ask for nothing: its metrics are not run yet.
     pub fn collects_something(&self) -> bool {
-        self.metrics.is_some() || self.logs.journal.is_some() || !self.logs.files.is_empty()
+        self.metrics.is_some() || self.logs.collects_something()
     }
 }
 

@@ -11,6 +11,7 @@ mod mistakes;
 mod our_own_keys;
 mod publisher_dialect;
 mod signing_in;
+mod system_logs;
 mod text;
 
 fn loaded(text: &str) -> Loaded {

@@ -10,7 +10,7 @@ use crate::{
     config::{
         Settings,
         placeholder::{self, Piece},
-        settings::{Destination, Journal, Serial, TargetTemplate},
+        settings::{Destination, Serial, TargetTemplate},
     },
     model::{
         Entity, Target,
@@ -48,7 +48,10 @@ enum Place {
 pub struct Targets {
     /// Of `settings.logs.journal`.
     pub journal: Option<Arc<Target>>,
-    /// Of each of `settings.logs.files`, in the same order.
+    /// Of each of `settings.logs.journald`, in the same order; `windows_events`, `unified_log` and `files` likewise.
+    pub journald: Vec<Option<Arc<Target>>>,
+    pub windows_events: Vec<Option<Arc<Target>>>,
+    pub unified_log: Vec<Option<Arc<Target>>>,
     pub files: Vec<Option<Arc<Target>>>,
 }
 
@@ -150,8 +153,14 @@ impl Plan {
             Place::Known(target) if chosen(number) => Some(target.clone()),
             Place::Known(_) | Place::Waits(_) | Place::Unfit(_) => None,
         });
-        let journal = self.settings.logs.journal.as_ref().and_then(|_| all.next()).flatten();
-        Targets { journal, files: all.collect() }
+        let logs = &self.settings.logs;
+        Targets {
+            journal: logs.journal.as_ref().and_then(|_| all.next()).flatten(),
+            journald: all.by_ref().take(logs.journald.len()).collect(),
+            windows_events: all.by_ref().take(logs.windows_events.len()).collect(),
+            unified_log: all.by_ref().take(logs.unified_log.len()).collect(),
+            files: all.collect(),
+        }
     }
 }
 
@@ -221,10 +230,15 @@ pub fn names_in_use(settings: &Settings) -> Vec<(&'static str, Option<String>)> 
     used.into_iter().map(|name| (name, value(name))).collect()
 }
 
-/// Where everything goes, and the JSON path that says so: the journal first, then the files in their order.
+/// Where everything goes, and the JSON path that says so: the journal first, then the system's other logs, then the files.
 fn templates(settings: &Settings) -> impl Iterator<Item = (&TargetTemplate, &str)> {
-    let journal = settings.logs.journal.iter().map(|Journal { at, target, .. }| (target, at.as_str()));
-    journal.chain(settings.logs.files.iter().map(|item| (&item.target, item.at.as_str())))
+    let logs = &settings.logs;
+    let journal = logs.journal.iter().map(|item| (&item.target, item.at.as_str()));
+    let journald = logs.journald.iter().map(|item| (&item.target, item.at.as_str()));
+    let windows_events = logs.windows_events.iter().map(|item| (&item.target, item.at.as_str()));
+    let unified_log = logs.unified_log.iter().map(|item| (&item.target, item.at.as_str()));
+    let systems = journal.chain(journald).chain(windows_events).chain(unified_log);
+    systems.chain(logs.files.iter().map(|item| (&item.target, item.at.as_str())))
 }
 
 /// Why a template has no target.
@@ -236,6 +250,7 @@ enum Unfilled {
 /// Fill the placeholders in.
 fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Target, Unfilled> {
     let fill = |text: &str, fit: fn(&str) -> Cow<'_, str>| {
+        // `{unit}` is another one with each event, so it stays as it is.
         let value = |name: &str| identity.value(name).map(|value| fit(&value).into_owned());
         placeholder::fill(text, value)
     };
@@ -327,7 +342,7 @@ mod tests {
                         { "file_path": "/z", "log_group_name": "/b" } ] } } } }"#;
         let plan = plan(text).await.expect("a plan");
         let days = |target: &Arc<Target>| (target.group.clone(), target.retention_in_days);
-        let Targets { journal, files } = plan.targets();
+        let Targets { journal, files, .. } = plan.targets();
         // The file's own check is by template: there the journal and `/y` are one group.
         assert_eq!(journal.as_ref().map(days), Some(("/a/sys-1".into(), Some(30))));
         let files: Vec<_> = files.iter().flatten().map(days).collect();

@@ -10,11 +10,12 @@ use super::{
 };
 use crate::{
     aws, local,
-    logs::{files, journald},
+    logs::{files, journald, supervised},
     metrics,
     model::{Checkpoints, LaneWaker, Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
-    platform, positions,
+    platform::{self, logs::has_journal},
+    positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
     telemetry::board::Board,
@@ -219,7 +220,7 @@ impl Running {
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
-        if logs.journal.is_some() || !logs.files.is_empty() {
+        if logs.collects_something() {
             self.board.destination("logs", |_| {});
         }
         let lanes = Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone());
@@ -231,11 +232,7 @@ impl Running {
     fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
         let (logs, Some(outlet)) = (&plan.settings.logs, self.outlet.clone()) else { return Ok(()) };
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
-        if let (Some(journal), Some(target)) = (&logs.journal, &targets.journal) {
-            let options = journald::Options::new(target.clone(), journal.filter.clone());
-            let (outlet, stop, board) = (outlet.clone(), self.stop_sources.clone(), self.board.clone());
-            self.tasks.spawn("journal", journald::run(options, checkpoints.clone(), outlet, board, stop));
-        }
+        self.start_system_logs(plan, targets, &outlet, &checkpoints);
         let watches = logs.files.iter().zip(&targets.files).filter_map(|(item, target)| {
             Some(files::Watch {
                 path: item.path.clone(),
@@ -282,6 +279,29 @@ impl Running {
             });
             tracing::warn!(item = waiting.at, "{}", waiting.why);
             self.waiting.push(line);
+        }
+    }
+
+    /// What the system keeps of its own. What this system does not have was said by the checks of the configuration.
+    fn start_system_logs(
+        &mut self,
+        plan: &Plan,
+        targets: &Targets,
+        outlet: &Arc<dyn Outlet>,
+        checkpoints: &Arc<dyn Checkpoints>,
+    ) {
+        let logs = &plan.settings.logs;
+        let stop = self.stop_sources.clone();
+        let site =
+            supervised::Site { checkpoints: checkpoints.clone(), outlet: outlet.clone(), board: self.board.clone() };
+        if has_journal() {
+            let whole = logs.journal.iter().zip(&targets.journal);
+            let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));
+            let items = logs.journald.iter().zip(&targets.journald);
+            let items = items.filter_map(|(item, target)| Some(journald::Options::item(item, target.clone()?)));
+            for options in whole.chain(items) {
+                self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
+            }
         }
     }
 

@@ -84,6 +84,8 @@ impl Chunk {
         }
         match &self.anchor {
             Anchor::Journal(positions) => positions.get(index).cloned().map(Position::Journal),
+            Anchor::Windows(positions) => positions.get(index).cloned().map(Position::Windows),
+            Anchor::Unified(positions) => positions.get(index).cloned().map(Position::Unified),
             Anchor::File { path, identity, target, modified, home } => {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;

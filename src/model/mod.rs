@@ -21,6 +21,7 @@ pub use log::{
 pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{
     Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
+    UnifiedPosition, WindowsPosition,
 };
 pub use target::{Entity, LogGroupClass};
 pub use time::{Skew, Timestamp};

@@ -88,6 +88,37 @@ pub struct JournalPosition {
     pub cursor: String,
     /// `__REALTIME_TIMESTAMP` of that entry, to go on from when the cursor has been vacuumed away.
     pub at: Timestamp,
+    /// Which item of the configuration reads it; empty for the publisher's `journal`, of which there is one.
+    #[serde(default, skip_serializing_if = "is_nameless")]
+    pub item: Arc<str>,
+}
+
+fn is_nameless(item: &Arc<str>) -> bool {
+    item.is_empty()
+}
+
+/// How far a channel of the Windows event log has been delivered.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct WindowsPosition {
+    pub channel: Arc<str>,
+    /// `EventRecordID` of the last delivered event; 0 before the first one. Ids grow by one in a channel until it is cleared.
+    pub record: u64,
+    /// `TimeCreated` of that event, which tells whether it is still the same one. The beginning of 1970 where none is delivered.
+    pub at: Timestamp,
+    /// Which item of the configuration reads it.
+    pub item: Arc<str>,
+}
+
+/// How far the macOS unified log has been delivered.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct UnifiedPosition {
+    /// Microseconds since 1970: everything before this moment is delivered.
+    pub micros: i64,
+    /// What is delivered of this moment and later, since entries may come out of their order.
+    #[serde(default)]
+    pub beyond: Vec<u64>,
+    /// Which item of the configuration reads it.
+    pub item: Arc<str>,
 }
 
 /// Where reading resumes.
@@ -96,6 +127,8 @@ pub struct JournalPosition {
 pub enum Position {
     File(FilePosition),
     Journal(JournalPosition),
+    Windows(WindowsPosition),
+    Unified(UnifiedPosition),
 }
 
 /// What a chunk needs to say where reading resumes after each of its events.
@@ -112,6 +145,10 @@ pub enum Anchor {
     },
     /// One position per event, in the chunk's order.
     Journal(Vec<JournalPosition>),
+    /// The same.
+    Windows(Vec<WindowsPosition>),
+    /// The same.
+    Unified(Vec<UnifiedPosition>),
 }
 
 /// "Everything of `source` from `from` up to `to` needs no reading any more": delivered, filtered out, or set aside.
@@ -136,4 +173,10 @@ pub trait Checkpoints: Send + Sync {
     /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten. At once, where
     /// nobody opened it: then its file is nowhere, or another position stands for it.
     fn finish(&self, id: SourceId, end: u64);
+
+    /// Up to which unit everything of `id` is acknowledged. A source with several lanes asks, so that it does not run ahead
+    /// of one that stands still. `None` where that is not known.
+    fn reached(&self, _id: SourceId) -> Option<u64> {
+        None
+    }
 }

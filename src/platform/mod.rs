@@ -5,6 +5,7 @@ pub mod files;
 pub mod group;
 pub mod host;
 pub mod io;
+pub mod logs;
 pub mod permissions;
 mod private;
 pub mod vitals;

@@ -177,6 +177,10 @@ impl Checkpoints for Store {
             self.changed.notify_one();
         }
     }
+
+    fn reached(&self, id: SourceId) -> Option<u64> {
+        self.known().get(&id).filter(|source| source.opened).map(|source| source.progress.reached())
+    }
 }
 
 impl std::fmt::Debug for Store {

@@ -21,7 +21,7 @@ fn at(offset: u64) -> Position {
 fn offset(position: &Position) -> u64 {
     match position {
         Position::File(file) => file.offset,
-        Position::Journal(_) => panic!("these tests save files"),
+        Position::Journal(_) | Position::Windows(_) | Position::Unified(_) => panic!("these tests save files"),
     }
 }
 
@@ -74,7 +74,11 @@ fn an_acknowledged_position_is_found_by_the_next_run() {
 #[test]
 fn a_journal_position_comes_back_as_it_was() {
     let folder = folder();
-    let position = Position::Journal(JournalPosition { cursor: "s=a;i=1;\"".into(), at: Timestamp::from_millis(5) });
+    let position = Position::Journal(JournalPosition {
+        cursor: "s=a;i=1;\"".into(),
+        at: Timestamp::from_millis(5),
+        item: "".into(),
+    });
     let kept = store(folder.path());
     kept.open(SourceId::unique(), 0, position.clone());
     save(&kept);

@@ -356,3 +356,24 @@ fn a_file_that_asks_for_nothing_that_runs_is_warned_of() {
     ));
     assert!(!says(r#"{ "csm": {}, "agent": { "debug": 1 } }"#), "an error says enough");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_logs_of_other_systems_are_warned_of_where_they_are_asked_for() {
+    let collected = |part: &str| format!(r#"{{ "logs": {{ "logs_collected": {{ {part} }} }} }}"#);
+    let windows = r#""windows_events": { "collect_list": [ { "event_name": "System", "event_ids": [1] } ] }"#;
+    check_one(
+        &collected(windows),
+        None,
+        "warning logs.logs_collected.windows_events: not available here",
+        "Windows only",
+    );
+    check_one(
+        &collected(r#""unified_log": true"#),
+        None,
+        "warning logs.logs_collected.unified_log: not available",
+        "macOS only",
+    );
+    let journal = r#""journal": true, "journald": { "collect_list": [ { "log_group_name": "g" } ] }"#;
+    assert!(found(&collected(journal), None).is_empty());
+}

@@ -1,13 +1,20 @@
-//! The publisher's `journal`.
-use super::Defaults;
+//! The publisher's `journal`, and the agent's `journald.collect_list`.
+use super::{Defaults, STREAM as AGENT_STREAM, any_include, item_name, target};
 use crate::config::{
+    naming::Name,
     pattern,
     section::Section,
-    settings::{Journal, TargetTemplate},
+    settings::{Journal, JournalFormat, JournaldItem, Selection, TargetTemplate},
 };
 
 /// The stream of the journal.
 pub const STREAM: &str = "system-journal";
+/// Where the agent names none.
+const PRIORITY: u8 = 6;
+/// As `journalctl --priority` counts them, from 0.
+const PRIORITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+/// `sd_journal_sendv(3)`: longer names are no fields.
+const LONGEST_FIELD: usize = 64;
 
 /// Reads the section. `None`: not wanted, or its group cannot be used.
 pub fn read(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
@@ -24,4 +31,66 @@ pub fn read(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
         ..TargetTemplate::default()
     };
     Some(Journal { at: section.at.clone(), target, filter })
+}
+
+/// Reads the agent's list.
+pub fn read_list<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<'a>, JournaldItem)> {
+    let mut names = Vec::new();
+    let items = section.items().into_iter();
+    items.filter_map(|item| one(&item, defaults, &mut names).map(|read| (item, read))).collect()
+}
+
+/// `None`: reported, and not run.
+fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<JournaldItem> {
+    let filter = any_include(pattern::filter(item));
+    let matches = item.child("matches").items().iter().map(conditions).collect();
+    let units = item.child("units").items().iter().filter_map(Section::text).map(str::to_owned).collect();
+    // The agent's own default, which `logs.log_stream_name` does not change; and the group has none.
+    let target = target(item, defaults, None, Some(AGENT_STREAM.to_owned()), Name::StreamOfUnits)?;
+    Some(JournaldItem {
+        at: item.at.clone(),
+        item: item_name(&target, names),
+        target,
+        filter,
+        selection: Selection { units, priority: Some(priority(&item.child("priority"))), matches },
+        format: match item.child("format").text() {
+            Some("message") => JournalFormat::Message,
+            Some(_) | None => JournalFormat::Json,
+        },
+    })
+}
+
+fn priority(section: &Section<'_>) -> u8 {
+    let named = |text: &str| PRIORITIES.iter().position(|name| *name == text).and_then(|at| u8::try_from(at).ok());
+    section.text().and_then(|text| text.parse().ok().or_else(|| named(text))).unwrap_or(PRIORITY)
+}
+
+/// The conditions of one object, of which an entry must fulfil all.
+fn conditions(section: &Section<'_>) -> Vec<(String, String)> {
+    if section.entries().is_empty() && section.node().is_some_and(|node| node.kind() == "an object") {
+        section.error("needs 1 key or more, found 0");
+    }
+    let pair = |entry| {
+        let (key, value): (Section<'_>, Section<'_>) = (section.key(entry), section.value(entry));
+        check_field(&key, &entry.key);
+        Some((entry.key.clone(), value.text()?.to_owned()))
+    };
+    section.entries().iter().filter_map(pair).collect()
+}
+
+/// What journalctl takes as the name of a field to look for: `journal_field_valid` of systemd.
+fn check_field(key: &Section<'_>, name: &str) {
+    let word = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if name.starts_with("__") {
+        key.error(
+            "names no field that the journal can be searched for: those with two `_` in front are made while reading",
+        );
+    } else if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(word) {
+        let upper: String = name.to_ascii_uppercase();
+        let suggestion = (upper != name && upper.chars().all(word)).then_some(upper);
+        let why = "a field of the journal has capital letters, digits and `_`, and begins with no digit";
+        key.report(crate::config::Severity::Error, why.into(), suggestion);
+    } else if name.len() > LONGEST_FIELD {
+        key.error(format!("a field of the journal has at most {LONGEST_FIELD} characters"));
+    }
 }

@@ -6,6 +6,7 @@
 mod files;
 mod journal;
 pub mod text;
+mod unified_log;
 mod windows_events;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
     retention::Retention,
     section::Section,
     service::Service,
-    settings::{FileItem, Journal, Logs},
+    settings::{Filter, FilterKind, Logs, TargetTemplate},
 };
 use crate::model::{Entity, LogGroupClass};
 use std::{sync::Arc, time::Duration};
@@ -81,11 +82,19 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         service: Service::read(&logs).or(&Service::read(&root.child("agent"))),
     };
     let collected = logs.child("logs_collected");
-    windows_events::read(&collected.child("windows_events"));
-    let wait = if dialect.agent { WAIT_AGENT } else { WAIT };
     let mut files = files::read(&collected.path(&["files", "collect_list"]), &defaults);
     let mut journal = journal::read(&collected.child("journal"), &defaults);
-    agree(&mut files, journal.as_mut().map(|found| (collected.child("journal"), found)), dialect);
+    let mut journald = journal::read_list(&collected.path(&["journald", "collect_list"]), &defaults);
+    let mut windows_events = windows_events::read(&collected.child("windows_events"), &defaults);
+    let mut unified_log = unified_log::read(&collected.child("unified_log"), &defaults);
+    let targets = files.iter_mut().map(|(item, file)| (&*item, &mut file.target));
+    let targets = targets.chain(journald.iter_mut().map(|(item, read)| (&*item, &mut read.target)));
+    let targets = targets.chain(windows_events.iter_mut().map(|(item, read)| (&*item, &mut read.target)));
+    let targets = targets.chain(unified_log.iter_mut().map(|(item, read)| (&*item, &mut read.target)));
+    let whole = collected.child("journal");
+    let journals = journal.as_mut().map(|journal| (&whole, &mut journal.target));
+    agree(journals.into_iter().chain(targets).collect(), dialect);
+    let wait = if dialect.agent { WAIT_AGENT } else { WAIT };
     Logs {
         interval: Duration::from_secs(
             root.path(&["agent", "logs_collection_interval"])
@@ -95,6 +104,9 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         ),
         files: files.into_iter().map(|(_, file)| file).collect(),
         journal,
+        journald: journald.into_iter().map(|(_, item)| item).collect(),
+        windows_events: windows_events.into_iter().map(|(_, item)| item).collect(),
+        unified_log: unified_log.into_iter().map(|(_, item)| item).collect(),
         role_arn: agent::role(&logs).or_else(|| agent_role.map(str::to_owned)),
         concurrency: logs.child("concurrency").unsigned().and_then(|calls| usize::try_from(calls).ok()),
         keep_rejected: logs.child("keep_rejected").flag().unwrap_or(false),
@@ -102,14 +114,60 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
 }
 
 /// A group has one retention and one class: what anything that goes there names, the journal included. What differs is reported.
-fn agree(files: &mut [(Section<'_>, FileItem)], journal: Option<(Section<'_>, &mut Journal)>, dialect: &Dialect) {
+fn agree(mut items: Vec<(&Section<'_>, &mut TargetTemplate)>, dialect: &Dialect) {
     let mut agreement = Agreement::new(dialect.agent);
-    if let Some((section, journal)) = &journal {
-        agreement.note(&journal.target, section);
+    for (item, target) in &items {
+        agreement.note(target, item);
     }
-    for (item, file) in files.iter() {
-        agreement.note(&file.target, item);
+    items.iter_mut().for_each(|(_, target)| agreement.settle(target));
+}
+
+/// Where an item goes that is read by entries, with what it falls back on. `None`: reported, or it has no group.
+fn target(
+    item: &Section<'_>,
+    defaults: &Defaults<'_>,
+    group: Option<String>,
+    stream: Option<String>,
+    kind: Name,
+) -> Option<TargetTemplate> {
+    let named = |key: &str, name: Name, default: Option<String>| {
+        let section = item.child(key);
+        if section.exists() {
+            naming::template(&section, name, defaults.region, defaults.dialect.agent)
+        } else {
+            default
+        }
+    };
+    // Both are looked at, also where one is of no use.
+    let (group, stream) = (named("log_group_name", Name::Group, group), named("log_stream_name", kind, stream));
+    let retention = Retention::read(&item.child("retention_in_days")).or(defaults.retention);
+    Some(TargetTemplate {
+        group: group?,
+        stream: stream?,
+        retention_in_days: retention.days(),
+        class: class(item),
+        entity: defaults.entity(item),
+    })
+}
+
+/// What saved positions call an item: its templates, so that reading goes on where a date or the host's name has changed.
+/// Another item of the same ones gets a number.
+fn item_name(target: &TargetTemplate, names: &mut Vec<String>) -> String {
+    let name = format!("{}:{}", target.group, target.stream);
+    names.push(name.clone());
+    match names.iter().filter(|known| **known == name).count() {
+        1 => name,
+        number => format!("{name}#{number}"),
     }
-    let journal = journal.map(|(_, journal)| &mut journal.target);
-    files.iter_mut().map(|(_, file)| &mut file.target).chain(journal).for_each(|target| agreement.settle(target));
+}
+
+/// The agent's filters as it reads them for the journal: any include is enough, any exclude drops.
+fn any_include(mut filter: Filter) -> Filter {
+    for rule in std::mem::take(&mut filter.rules) {
+        match rule.kind {
+            FilterKind::Include => filter.include_patterns.push(rule.expression),
+            FilterKind::Exclude => filter.exclude_patterns.push(rule.expression),
+        }
+    }
+    filter
 }

@@ -1,16 +1,60 @@
 //! `windows_events.collect_list`.
-use crate::config::{Severity, section::Section};
+use super::{Defaults, STREAM, item_name, target};
+use crate::config::{
+    Severity,
+    naming::Name,
+    pattern,
+    section::Section,
+    settings::{EventFormat, WindowsItem},
+};
 
-/// What the agent's schema says of Windows events and a table of keys cannot.
-pub fn read(section: &Section<'_>) {
-    for item in section.child("collect_list").items() {
-        let name = item.child("event_name");
-        if name.text() == Some("Forwarded Events") {
-            name.report(
-                Severity::Error,
-                "is the title of this channel, not its name".into(),
-                Some("ForwardedEvents".into()),
-            );
-        }
+/// Reads the list.
+pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<'a>, WindowsItem)> {
+    let mut names = Vec::new();
+    let items = section.child("collect_list").items().into_iter();
+    items.filter_map(|item| one(&item, defaults, &mut names).map(|read| (item, read))).collect()
+}
+
+/// `None`: reported, and not run.
+fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<WindowsItem> {
+    let name = item.child("event_name");
+    // What the agent's schema says and a table of keys cannot.
+    if name.text() == Some("Forwarded Events") {
+        let why = "is the title of this channel, not its name";
+        name.report(Severity::Error, why.into(), Some("ForwardedEvents".into()));
+    }
+    let filter = pattern::filter(item);
+    let stream = defaults.stream.clone().unwrap_or_else(|| STREAM.into());
+    let target = target(item, defaults, defaults.group.clone(), Some(stream), Name::Stream);
+    let levels =
+        item.child("event_levels").items().iter().filter_map(Section::text).flat_map(levels).copied().collect();
+    let ids = item.child("event_ids").items().iter().filter_map(|id| u16::try_from(id.int()?).ok()).collect();
+    let (target, channel) = (target?, name.text()?.to_owned());
+    Some(WindowsItem {
+        at: item.at.clone(),
+        // One position has one channel.
+        item: format!("{}:{channel}", item_name(&target, names)),
+        target,
+        filter,
+        channel,
+        levels,
+        ids,
+        format: match item.child("event_format").text() {
+            Some("text") => EventFormat::Text,
+            Some(_) | None => EventFormat::Xml,
+        },
+    })
+}
+
+/// The numbers of a level. 0 is `LogAlways`, which Windows shows as information.
+/// <https://learn.microsoft.com/en-us/windows/win32/wes/eventmanifestschema-leveltype-complextype>
+fn levels(name: &str) -> &'static [u8] {
+    match name {
+        "CRITICAL" => &[1],
+        "ERROR" => &[2],
+        "WARNING" => &[3],
+        "INFORMATION" => &[4, 0],
+        "VERBOSE" => &[5],
+        _ => &[],
     }
 }

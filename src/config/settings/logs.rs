@@ -11,12 +11,25 @@ pub struct Logs {
     pub interval: Duration,
     pub files: Vec<FileItem>,
     pub journal: Option<Journal>,
+    pub journald: Vec<JournaldItem>,
+    pub windows_events: Vec<WindowsItem>,
+    pub unified_log: Vec<UnifiedItem>,
     /// `logs.credentials.role_arn`, else the agent's.
     pub role_arn: Option<String>,
     /// Calls of CloudWatch Logs on their way at once, in the whole process (`logs.concurrency`).
     pub concurrency: Option<usize>,
     /// Whether events that the service discards by their time are kept in the dead-letter file (`logs.keep_rejected`).
     pub keep_rejected: bool,
+}
+
+impl Logs {
+    /// Whether there is any log to read.
+    pub fn collects_something(&self) -> bool {
+        let Self { files, journal, journald, windows_events, unified_log, .. } = self;
+        let lists_are_empty =
+            files.is_empty() && journald.is_empty() && windows_events.is_empty() && unified_log.is_empty();
+        journal.is_some() || !lists_are_empty
+    }
 }
 
 /// Group and stream with their placeholders still in them.
@@ -48,6 +61,86 @@ pub struct Journal {
     pub at: String,
     pub target: TargetTemplate,
     pub filter: Filter,
+}
+
+/// One entry of `logs.logs_collected.journald.collect_list`.
+#[derive(Clone, Debug)]
+pub struct JournaldItem {
+    pub at: String,
+    /// What saved positions call it: its templates, and a number where another item has the same ones.
+    pub item: String,
+    /// The stream may have `{unit}` in it: one stream a unit.
+    pub target: TargetTemplate,
+    pub filter: Filter,
+    pub selection: Selection,
+    pub format: JournalFormat,
+}
+
+/// Which entries of the journal are read: any of the units, this priority or a graver one, and any of the matches.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// As `journalctl --unit` takes them. Empty: all.
+    pub units: Vec<String>,
+    /// 0 (`emerg`) to 7 (`debug`); `None` also takes entries without one.
+    pub priority: Option<u8>,
+    /// Fields and values that an entry must have, all of one list. Empty: none is asked for.
+    pub matches: Vec<Vec<(String, String)>>,
+}
+
+/// What is sent of an entry of the journal.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum JournalFormat {
+    /// `IDENTIFIER[PID]: MESSAGE`.
+    #[default]
+    Message,
+    /// `{"body":{...}}` with every field, as the agent sends it.
+    Json,
+}
+
+/// One entry of `logs.logs_collected.windows_events.collect_list`.
+#[derive(Clone, Debug)]
+pub struct WindowsItem {
+    pub at: String,
+    pub item: String,
+    pub target: TargetTemplate,
+    pub filter: Filter,
+    /// The channel: `System`, `Microsoft-Windows-PowerShell/Operational`.
+    pub channel: String,
+    /// As events have them, 0 to 5. Empty: all.
+    pub levels: Vec<u8>,
+    /// Empty: all.
+    pub ids: Vec<u16>,
+    pub format: EventFormat,
+}
+
+/// What is sent of a Windows event.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum EventFormat {
+    #[default]
+    Xml,
+    /// `[Channel] [LEVEL] [EventID] [Provider] [Computer] [Message]`.
+    Text,
+}
+
+/// One entry of `logs.logs_collected.unified_log`.
+#[derive(Clone, Debug)]
+pub struct UnifiedItem {
+    pub at: String,
+    pub item: String,
+    pub target: TargetTemplate,
+    pub filter: Filter,
+    /// As `log show --predicate` takes it; one for the subsystem is part of it.
+    pub predicate: Option<String>,
+    pub level: UnifiedLevel,
+}
+
+/// The least important entries of the unified log that are read; each level has those before it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum UnifiedLevel {
+    #[default]
+    Default,
+    Info,
+    Debug,
 }
 
 /// Which events are sent. An event passes when it matches any `include_patterns` (if there are any), no `exclude_patterns`,

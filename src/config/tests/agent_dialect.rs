@@ -169,9 +169,8 @@ fn what_is_known_but_not_run_is_a_warning_at_its_path() {
     check_warning(r#"{ "alarms": { "amber": 60 } }"#, "alarms", "not yet");
     check_warning(r#"{ "agent": { "max_series": 5 } }"#, "agent.max_series", "not yet");
     check_warning(r#"{ "local": { "listen": "127.0.0.1:1" } }"#, "local.listen", "not yet");
-    let journald =
-        r#"{ "logs": { "logs_collected": { "journald": { "collect_list": [ { "log_group_name": "g" } ] } } } }"#;
-    check_warning(journald, "logs.logs_collected.journald", "not yet");
+    let signals = r#"{ "logs": { "logs_collected": { "application_signals": {} } } }"#;
+    check_warning(signals, "logs.logs_collected.application_signals", "not yet");
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn target(stream: &str) -> Arc<Target> {
 }
 
 fn chunk(source: SourceId, from: u64, message: &str) -> Chunk {
-    let position = JournalPosition { cursor: "c".into(), at: Timestamp::default() };
+    let position = JournalPosition { item: "".into(), cursor: "c".into(), at: Timestamp::default() };
     let end = u32::try_from(message.len()).expect("small");
     Chunk {
         source,

@@ -3,15 +3,17 @@
 //! The shapes are those of <https://systemd.io/JOURNAL_EXPORT_FORMATS/#journal-json-format>: a field is a string, an
 //! array of byte numbers where it is no valid UTF-8, `null` where it was too long (not with `--all`), and an array of
 //! these where it was given more than once.
+use crate::config::settings::JournalFormat;
 use serde::{
     Deserialize, Deserializer,
-    de::{self, SeqAccess, Visitor},
+    de::{self, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
 /// One entry, as far as it is sent.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct Parsed {
     pub cursor: String,
     /// `__REALTIME_TIMESTAMP`: microseconds since 1970.
     pub micros: u64,
@@ -19,6 +21,8 @@ pub(super) struct Entry {
     pub text: Option<String>,
     /// Whether the text holds replacement characters for bytes that were no UTF-8.
     pub mended: bool,
+    /// The unit that it is about: the one that it comes from, or the one that systemd reports on.
+    pub unit: String,
 }
 
 /// Why a line is no entry.
@@ -46,7 +50,20 @@ struct Line<'a> {
     pid: Field,
     #[serde(default, rename = "SYSLOG_PID")]
     syslog_pid: Field,
+    #[serde(default, rename = "_SYSTEMD_UNIT")]
+    unit: Field,
+    #[serde(default, rename = "UNIT")]
+    about_unit: Field,
+    #[serde(default, rename = "_TRANSPORT")]
+    transport: Field,
 }
+
+/// The unit of what the kernel says.
+const KERNEL: &str = "kernel";
+/// The unit of what no unit says.
+const NO_UNIT: &str = "none";
+/// In the JSON form the event's time says this already, and the agent leaves it out.
+const TIME: &str = "__REALTIME_TIMESTAMP";
 
 /// The bytes of a field; several values are lines. `None`: missing or too long.
 #[derive(Default)]
@@ -54,34 +71,102 @@ struct Field(Option<Vec<u8>>);
 
 /// Read one line, without its line feed.
 ///
-/// The text is `IDENTIFIER[PID]: MESSAGE`, what `journalctl` itself shows after time and host: one stream carries the
-/// whole journal, and without its sender a message says little. Time and host are left out, since the event's time and
-/// its stream say them already.
-pub(super) fn parse(line: &[u8]) -> Result<Entry, LineError> {
-    let line: Line<'_> = serde_json::from_slice(line)?;
-    let micros = line.micros.parse().map_err(|_| LineError::Time)?;
-    let mut entry = Entry { cursor: line.cursor.into_owned(), micros, text: None, mended: false };
-    let Some(message) = line.message.0 else { return Ok(entry) };
-    let message = message.trim_ascii_end();
-    if message.is_empty() {
-        return Ok(entry);
-    }
-    let mut text = String::new();
-    if let Some(identifier) = line.identifier.first().or_else(|| line.command.first()) {
-        text.push_str(&identifier);
-        if let Some(pid) = line.pid.first().or_else(|| line.syslog_pid.first()) {
-            text.push('[');
-            text.push_str(&pid);
-            text.push(']');
-        }
-        text.push_str(": ");
-    }
-    let readable = String::from_utf8_lossy(message);
-    entry.mended = matches!(readable, Cow::Owned(_));
-    text.push_str(&readable);
-    entry.text = Some(text);
-    Ok(entry)
+/// As a message, the text is `IDENTIFIER[PID]: MESSAGE`, what `journalctl` itself shows after time and host: one stream
+/// carries the whole journal, and without its sender a message says little. Time and host are left out, since the event's time
+/// and its stream say them already. As JSON, it is the object without the entry's time.
+pub(super) fn parse(line: &[u8], format: JournalFormat) -> Result<Parsed, LineError> {
+    let entry: Line<'_> = serde_json::from_slice(line)?;
+    let micros = entry.micros.parse().map_err(|_| LineError::Time)?;
+    let (text, mended) = match format {
+        JournalFormat::Message => entry.message().unzip(),
+        JournalFormat::Json => (Some(without_time(line)?), None),
+    };
+    let unit = entry.unit();
+    Ok(Parsed { unit, cursor: entry.cursor.into_owned(), micros, text, mended: mended.unwrap_or_default() })
 }
+
+impl Line<'_> {
+    /// The text of an entry that has one, and whether it had to be mended.
+    fn message(&self) -> Option<(String, bool)> {
+        let message = self.message.0.as_ref()?.trim_ascii_end();
+        if message.is_empty() {
+            return None;
+        }
+        let mut text = String::new();
+        if let Some(identifier) = self.identifier.first().or_else(|| self.command.first()) {
+            text.push_str(&identifier);
+            if let Some(pid) = self.pid.first().or_else(|| self.syslog_pid.first()) {
+                text.push('[');
+                text.push_str(&pid);
+                text.push(']');
+            }
+            text.push_str(": ");
+        }
+        let readable = String::from_utf8_lossy(message);
+        let mended = matches!(readable, Cow::Owned(_));
+        text.push_str(&readable);
+        Some((text, mended))
+    }
+
+    /// What systemd says about a unit belongs to that unit, as with `journalctl --unit`: it says it as process 1.
+    fn unit(&self) -> String {
+        let said_by_systemd = self.pid.first().is_some_and(|pid| pid == "1");
+        let about = self.about_unit.first().filter(|_| said_by_systemd);
+        let unit = about.or_else(|| self.unit.first()).or_else(|| self.about_unit.first());
+        let kernel = || self.transport.first().filter(|transport| transport == KERNEL);
+        unit.or_else(kernel).unwrap_or(Cow::Borrowed(NO_UNIT)).into_owned()
+    }
+}
+
+/// The object with every byte of its other fields, in the order of their names: that of journalctl changes from run to run, and
+/// the agent sorts them, too.
+fn without_time(line: &[u8]) -> Result<String, serde_json::Error> {
+    let Fields(mut fields) = serde_json::from_slice(line)?;
+    fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut text = String::with_capacity(line.len());
+    text.push('{');
+    for (name, value) in fields.iter().filter(|(name, _)| name.as_ref() != TIME) {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&serde_json::to_string(name)?);
+        text.push(':');
+        text.push_str(value.get());
+    }
+    text.push('}');
+    Ok(text)
+}
+
+/// The fields of an object in their order, each value as it stands.
+struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            fields.push((name, map.next_value()?));
+        }
+        Ok(Fields(fields))
+    }
+}
+
+/// A name, copied only where it has escapes in it.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Field {
     /// Its first line, where there is one with something in it.
@@ -163,11 +248,14 @@ fn value<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        JournalFormat::{Json, Message},
+        *,
+    };
     use proptest::prelude::*;
 
     fn text(line: &str) -> Option<String> {
-        parse(line.as_bytes()).expect("an entry").text
+        parse(line.as_bytes(), Message).expect("an entry").text
     }
 
     /// A line with these fields beside the two that every entry has.
@@ -178,7 +266,7 @@ mod tests {
     #[test]
     fn a_line_of_journalctl_252_is_read() {
         let line = br#"{"MESSAGE":"boot 0 line 0","__REALTIME_TIMESTAMP":"1769900001000123","__MONOTONIC_TIMESTAMP":"1000000","SYSLOG_IDENTIFIER":"demo","_BOOT_ID":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0","_PID":"42","__CURSOR":"s=0f31e7ffb99e49928961bdc016e28983;i=1;b=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa0;m=f4240;t=649b6f4d8fabb;x=587afab6d4b3062a","PRIORITY":"6"}"#;
-        let entry = parse(line).expect("an entry");
+        let entry = parse(line, Message).expect("an entry");
         assert_eq!(entry.text.as_deref(), Some("demo[42]: boot 0 line 0"));
         assert_eq!(entry.micros, 1_769_900_001_000_123);
         assert!(entry.cursor.starts_with("s=0f31e7ffb99e49928961bdc016e28983;i=1;") && !entry.mended);
@@ -187,7 +275,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_utf8_come_as_numbers_and_are_mended() {
         let line = br#"{"__REALTIME_TIMESTAMP":"1769900000000000","MESSAGE":[97,255,98],"__MONOTONIC_TIMESTAMP":"5","__CURSOR":"s=34a73692032343e1acd1d56946096fb9;i=1;b=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1;m=5;t=649b6f4c9b800;x=f4239ff136b337d4","_BOOT_ID":"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa1"}"#;
-        let entry = parse(line).expect("an entry");
+        let entry = parse(line, Message).expect("an entry");
         assert_eq!(entry.text.as_deref(), Some("a\u{fffd}b"));
         assert!(entry.mended);
     }
@@ -221,6 +309,26 @@ mod tests {
     }
 
     #[test]
+    fn as_json_every_field_but_the_time_stays_as_journalctl_printed_it_in_the_order_of_names() {
+        let line = r#"{"MESSAGE":[97,255],"__REALTIME_TIMESTAMP":"1769900000000000", "A":"\u00e9\"{","B":["x",null],"__CURSOR":"c"}"#;
+        let entry = parse(line.as_bytes(), Json).expect("an entry");
+        let expected = r#"{"A":"\u00e9\"{","B":["x",null],"MESSAGE":[97,255],"__CURSOR":"c"}"#;
+        assert_eq!((entry.text.as_deref(), entry.micros), (Some(expected), 1_769_900_000_000_000));
+        let only_time = parse(br#"{"__REALTIME_TIMESTAMP":"1","__CURSOR":"c"}"#, Json).expect("an entry");
+        assert_eq!(only_time.text.as_deref(), Some(r#"{"__CURSOR":"c"}"#), "the agent sends what has no message, too");
+    }
+
+    #[test]
+    fn the_unit_is_that_of_the_sender_or_the_one_that_systemd_reports_on() {
+        let unit = |fields: &str| parse(line(fields).as_bytes(), Message).expect("an entry").unit;
+        assert_eq!(unit(r#""_SYSTEMD_UNIT":"a.service","_PID":"9""#), "a.service");
+        assert_eq!(unit(r#""_SYSTEMD_UNIT":"init.scope","UNIT":"b.service","_PID":"1""#), "b.service");
+        assert_eq!(unit(r#""_SYSTEMD_UNIT":"a.service","UNIT":"forged.service","_PID":"9""#), "a.service");
+        assert_eq!(unit(r#""_TRANSPORT":"kernel""#), "kernel");
+        assert_eq!(unit(r#""_TRANSPORT":"syslog""#), "none");
+    }
+
+    #[test]
     fn what_is_no_entry_is_an_error() {
         for line in [
             "",
@@ -231,14 +339,15 @@ mod tests {
             r#"{"__CURSOR":"c"}"#,
             r#"{"__CURSOR":"c","__REALTIME_TIMESTAMP":"-1"}"#,
         ] {
-            assert!(parse(line.as_bytes()).is_err(), "{line}");
+            assert!(parse(line.as_bytes(), Message).is_err(), "{line}");
         }
     }
 
     proptest! {
         #[test]
         fn no_line_makes_it_panic(line in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse(&line);
+            let _ = parse(&line, Message);
+            let _ = parse(&line, Json);
         }
 
         #[test]

@@ -1,8 +1,9 @@
 //! The systemd journal through `journalctl`, whose cursor is the position.
 //!
-//! Owned here: the child process, its arguments and its death; [`entry`] reads its lines, [`cursor`] joins readings,
-//! [`gather`] makes chunks. Left to others: who spawns [`run`] (the daemon), what becomes of chunks (`pipeline`), what
-//! is saved (`positions`).
+//! Owned here: what journalctl is asked for ([`selection`]), how its lines are read ([`entry`]) and how readings join
+//! ([`cursor`]). Left to others: the child process, chunks and lanes (`supervised`), who spawns [`run`] (the daemon), what
+//! becomes of chunks (`pipeline`), what is saved (`positions`). Each item of the configuration has its own journalctl and its
+//! own position.
 //!
 //! | situation | what is read |
 //! |---|---|
@@ -20,186 +21,178 @@
 //! is not installed, that is said once and tried seldom. A crash or stop of ours loses nothing: what was not
 //! acknowledged is read again.
 //!
-//! To send another form of text (the whole entry as JSON, say), change [`entry`]; to narrow what is read, add matches
-//! to the arguments in [`child`].
-mod child;
+//! To send another form of text, change [`entry`]; to narrow what is read, add to [`selection`].
 mod cursor;
 mod entry;
-mod gather;
-mod lines;
+mod selection;
 #[cfg(test)]
 mod tests;
 
-use crate::{
-    config::settings::Filter,
-    model::{Checkpoints, Chunk, JournalPosition, LaneWaker, Outlet, Position, SourceId, Target},
-    platform,
-    telemetry::{board::Board, chain, counters},
+use super::supervised::{
+    About, Closed, Entry, Site, Source,
+    child::{self, ChildError, Output, Program, Start},
 };
-use child::{JournalError, Output, Running, Seek};
+use crate::{
+    config::settings::{Filter, Journal, JournalFormat, JournaldItem, Selection},
+    model::{JournalPosition, Target, Timestamp},
+    platform,
+    telemetry::counters,
+};
 use cursor::{Cursor, Seam};
-use gather::Gatherer;
-use std::{path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::mpsc;
+use selection::Seek;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// The line on the board.
 const NAME: &str = "systemd journal";
 /// The state of a journal in which nothing was found.
 const EMPTY: &str = "holds no entries of this boot";
-/// The first wait before journalctl is started again; it doubles up to [`LONGEST_WAIT`].
-const WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The wait where only a person can help.
-const SELDOM: Duration = Duration::from_secs(10 * 60);
+const GROUPS: &str = "add the user that runs this program to the group systemd-journal (or adm), and start it again";
 
 /// What is read, and where it goes.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// `journalctl`, or a path to it.
-    pub program: PathBuf,
+    /// `journalctl`.
+    pub program: Program,
     /// The id of the running boot in that journal, 32 hexadecimal digits. `None`: not known; see [`cursor`].
     pub boot: Option<String>,
+    /// The line on the board.
+    pub name: String,
+    /// What saved positions call it.
+    pub item: Arc<str>,
     pub target: Arc<Target>,
     pub filter: Filter,
+    pub selection: Selection,
+    pub format: JournalFormat,
 }
 
 impl Options {
-    /// The machine's own journal.
-    pub fn new(target: Arc<Target>, filter: Filter) -> Self {
-        Self { program: "journalctl".into(), boot: platform::host::boot_id(), target, filter }
+    /// The whole journal of the machine, as the publisher reads it.
+    pub fn whole(journal: &Journal, target: Arc<Target>) -> Self {
+        Self {
+            program: program(&journal.at),
+            boot: platform::host::boot_id(),
+            name: NAME.to_owned(),
+            item: Arc::default(),
+            target,
+            filter: journal.filter.clone(),
+            selection: Selection::default(),
+            format: JournalFormat::Message,
+        }
+    }
+
+    /// One item of the agent's list.
+    pub fn item(item: &JournaldItem, target: Arc<Target>) -> Self {
+        let units = &item.selection.units;
+        let name = if units.is_empty() { NAME.to_owned() } else { format!("{NAME}: {}", units.join(", ")) };
+        Self {
+            program: program(&item.at),
+            boot: platform::host::boot_id(),
+            name,
+            item: item.item.as_str().into(),
+            target,
+            filter: item.filter.clone(),
+            selection: item.selection.clone(),
+            format: item.format,
+        }
+    }
+}
+
+/// `at`: the part of the configuration that asks for it.
+fn program(at: &str) -> Program {
+    Program {
+        path: "journalctl".into(),
+        if_missing: format!("install systemd, or remove {at} from the configuration"),
+        if_forbidden: GROUPS,
     }
 }
 
 /// Reads the journal until told to stop. Chunks that were not sent then are not lost: nobody acknowledges them.
-pub async fn run(
-    options: Options,
-    checkpoints: Arc<dyn Checkpoints>,
-    outlet: Arc<dyn Outlet>,
-    board: Arc<Board>,
-    stop: CancellationToken,
-) {
+pub async fn run(options: Options, site: Site, stop: CancellationToken) {
     let program = options.program.clone();
     let start = move |arguments: &[String]| child::start(&program, arguments);
-    let reader = Reader::new(options, Box::new(start), checkpoints, outlet.as_ref(), board);
-    // It has senders of every lane, and would keep them all open.
-    drop(outlet);
+    let reader = Reader::new(options, Box::new(start), site);
     stop.run_until_cancelled(reader.read()).await;
 }
 
-type Start = Box<dyn FnMut(&[String]) -> Result<Running, JournalError> + Send>;
-
 /// One journal while it is read.
 struct Reader {
-    options: Options,
+    program: Program,
+    boot: Option<String>,
+    selection: Selection,
+    format: JournalFormat,
     start: Start,
-    id: SourceId,
-    gatherer: Gatherer,
-    /// Whether the keeper of positions knows of this source.
-    open: bool,
-    checkpoints: Arc<dyn Checkpoints>,
-    lane: mpsc::Sender<Chunk>,
-    board: Arc<Board>,
-    told: Told,
-}
-
-/// What was last said about this journal, so that it is said once.
-#[derive(Default)]
-struct Told {
-    error: Option<String>,
-    words: Option<String>,
-    /// The saved cursor that was found missing.
+    source: Source<JournalPosition>,
+    /// The saved cursor that was found missing, which is said once.
     gap: Option<String>,
-    unreadable: bool,
-    empty: bool,
 }
 
 /// Why reading ended.
 #[derive(Debug)]
 enum End {
-    Journal(JournalError),
+    Journal(ChildError),
     /// Nobody takes chunks any more.
     Closed,
 }
 
-impl From<JournalError> for End {
-    fn from(error: JournalError) -> Self {
+impl From<ChildError> for End {
+    fn from(error: ChildError) -> Self {
         Self::Journal(error)
     }
 }
 
+impl From<Closed> for End {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
+}
+
 impl Reader {
-    fn new(
-        options: Options,
-        start: Start,
-        checkpoints: Arc<dyn Checkpoints>,
-        outlet: &dyn Outlet,
-        board: Arc<Board>,
-    ) -> Self {
-        let saved = checkpoints.saved().into_iter().find_map(|(id, position)| match position {
-            Position::Journal(position) => Some((id, position)),
-            Position::File(_) => None,
-        });
-        let (id, last) = match saved {
-            Some((id, position)) => (id, Some(position)),
-            None => (SourceId::unique(), None),
+    fn new(options: Options, start: Start, site: Site) -> Self {
+        let Options { program, boot, name, item, target, filter, selection, format } = options;
+        let about = About { name, what: "the journal", item, target, filter, restarts: &counters::JOURNAL_RESTARTS };
+        let source = Source::new(about, site);
+        let source = match format {
+            JournalFormat::Message => source,
+            // What the agent's exporter makes of an entry.
+            JournalFormat::Json => source.wrapped("{\"body\":", "}"),
         };
-        board.source(id, |line| {
-            line.name = NAME.to_owned();
-            line.group.clone_from(&options.target.group);
-            line.stream.clone_from(&options.target.stream);
-            line.catching_up = true;
-        });
-        if let Some(position) = &last {
-            checkpoints.open(id, 0, Position::Journal(position.clone()));
-        }
-        // `send` waits by itself, so nobody has to be woken.
-        let lane = outlet.lane(&options.target, &LaneWaker::new(|| {}));
-        let gatherer = Gatherer::new(id, options.filter.clone(), last);
-        let open = gatherer.last().is_some();
-        Self { options, start, id, gatherer, open, checkpoints, lane, board, told: Told::default() }
+        Self { program, boot, selection, format, start, source, gap: None }
     }
 
     /// Reads until nobody takes chunks any more.
     async fn read(mut self) {
-        let mut wait = WAIT;
         loop {
-            let before = self.gatherer.read();
             let error = match self.read_once().await {
                 Err(End::Closed) => return,
                 Err(End::Journal(error)) => error,
-                Ok(()) => {
-                    JournalError::Ended { status: "success".to_owned(), said: "it should have gone on".to_owned() }
-                }
+                Ok(()) => ChildError::Ended {
+                    program: "journalctl".to_owned(),
+                    status: "success".to_owned(),
+                    said: "it should have gone on".to_owned(),
+                },
             };
-            if self.gatherer.read() > before {
-                wait = WAIT;
-            }
-            self.tell(&error);
-            match error {
-                JournalError::Missing { .. } => tokio::time::sleep(SELDOM).await,
-                JournalError::Start { .. }
-                | JournalError::Read { .. }
-                | JournalError::Forbidden { .. }
-                | JournalError::Ended { .. } => {
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(LONGEST_WAIT);
-                    counters::JOURNAL_RESTARTS.add(1);
-                }
-            }
+            self.source.rest_after(&error, error.needs_a_person()).await;
         }
     }
 
     /// Catch up where something was saved or read before, then follow until journalctl ends.
     async fn read_once(&mut self) -> Result<(), End> {
-        match self.gatherer.last().cloned() {
+        match self.source.last().cloned() {
             Some(last) => self.catch_up(&last).await?,
             // One run that ends, so that it is known when everything that was there has been read.
             None => self.pass(&Seek::Boot, false, None).await?,
         }
-        self.board.source(self.id, |line| line.catching_up = false);
-        let Some(last) = self.gatherer.last().cloned() else {
-            self.tell_empty();
+        self.source.caught_up();
+        let Some(last) = self.source.last().cloned() else {
+            // journalctl says neither that there is no journal nor that it is not for us when it is asked for a boot.
+            if selection::is_everything(&self.selection) {
+                self.source.empty(
+                    EMPTY,
+                    "there is none on this host (see /var/log/journal and /run/log/journal), or this user may not read it \
+                     (groups systemd-journal and adm may); it is read as soon as entries come",
+                );
+            }
             return self.pass(&Seek::Boot, true, None).await;
         };
         // The boot that is followed may be later than the last entry's: that is no gap.
@@ -209,20 +202,20 @@ impl Reader {
 
     /// Read everything after `last` that is there by now, of every boot.
     async fn catch_up(&mut self, last: &JournalPosition) -> Result<(), End> {
-        let mut seam = Seam::new(&last.cursor, self.options.boot.clone());
+        let mut seam = Seam::new(&last.cursor, self.boot.clone());
         let seek = Seek::Cursor(seekable(last));
         match self.pass(&seek, false, Some(&mut seam)).await {
-            Err(End::Journal(JournalError::Ended { said, .. })) if said.contains("seek to cursor") => {
+            Err(End::Journal(ChildError::Ended { said, .. })) if said.contains("seek to cursor") => {
                 tracing::warn!(%said, cursor = last.cursor, "the saved journal cursor is of no use: reading by time");
-                let time = JournalPosition { cursor: String::new(), at: last.at };
+                let time = JournalPosition { cursor: String::new(), ..last.clone() };
                 self.pass(&Seek::Cursor(seekable(&time)), false, Some(&mut seam)).await?;
             }
             other => other?,
         }
         let unusable = !Cursor::parse(&last.cursor).usable();
-        if (seam.has_gap() || unusable) && self.told.gap.as_ref() != Some(&last.cursor) {
+        if (seam.has_gap() || unusable) && self.gap.as_ref() != Some(&last.cursor) && !self.is_there(last).await? {
             counters::JOURNAL_GAPS.add(1);
-            self.told.gap = Some(last.cursor.clone());
+            self.gap = Some(last.cursor.clone());
             let since = last.at.rfc3339();
             tracing::warn!(%since, "the last delivered journal entry is gone, and maybe others after it: reading goes on with what is left; \
                 give the journal more room (SystemMaxUse in journald.conf)");
@@ -233,20 +226,37 @@ impl Reader {
         Ok(())
     }
 
+    /// Whether the journal still has this entry, although it is none of those that are wanted now: somebody has changed the
+    /// units, the priority or the matches since.
+    async fn is_there(&mut self, last: &JournalPosition) -> Result<bool, ChildError> {
+        if selection::is_everything(&self.selection) {
+            return Ok(false);
+        }
+        let arguments = selection::arguments(&Seek::Cursor(seekable(last)), false, &Selection::default());
+        let mut output = self.begin(&arguments)?;
+        while output.wait().await? {
+            if let Some(line) = output.lines.next() {
+                let mut seam = Seam::new(&last.cursor, None);
+                return Ok(entry::parse(line, JournalFormat::Message).is_ok_and(|first| !seam.is_new(&first.cursor)));
+            }
+        }
+        Ok(false)
+    }
+
+    fn begin(&mut self, arguments: &[String]) -> Result<Output, ChildError> {
+        Ok(Output::of(&self.program, (self.start)(arguments)?, &counters::JOURNAL_LINES_UNREADABLE))
+    }
+
     /// Read one run of journalctl to its end.
     async fn pass(&mut self, seek: &Seek, follow: bool, mut seam: Option<&mut Seam>) -> Result<(), End> {
-        let arguments = child::arguments(seek, follow);
-        let mut output = Output::of((self.start)(&arguments)?);
+        let mut output = self.begin(&selection::arguments(seek, follow, &self.selection))?;
         while output.wait().await? {
             if let Some(words) = output.words() {
-                self.hear(words);
+                self.source.hear("journalctl", words);
             }
             loop {
                 while let Some(line) = output.lines.next() {
-                    self.take(line, seam.as_deref_mut());
-                    if self.gatherer.is_full() {
-                        self.send().await?;
-                    }
+                    self.take(line, seam.as_deref_mut()).await?;
                 }
                 if !output.more() {
                     break;
@@ -254,83 +264,34 @@ impl Reader {
             }
             // What is followed goes at once. Catching up ends soon, so its chunks may fill.
             if follow {
-                self.send().await?;
+                self.source.send().await?;
             }
         }
-        self.send().await?;
+        self.source.send().await?;
         Ok(output.end().await?)
     }
 
-    fn take(&mut self, line: &[u8], seam: Option<&mut Seam>) {
-        let entry = match entry::parse(line) {
+    async fn take(&mut self, line: &[u8], seam: Option<&mut Seam>) -> Result<(), Closed> {
+        let entry = match entry::parse(line, self.format) {
             Ok(entry) => entry,
             Err(error) => {
-                counters::JOURNAL_LINES_UNREADABLE.add(1);
-                if !std::mem::replace(&mut self.told.unreadable, true) {
-                    let error = &error as &(dyn std::error::Error + 'static);
-                    tracing::warn!(error, "a line of journalctl cannot be read and is left out");
-                }
-                return;
+                self.source.unreadable(&counters::JOURNAL_LINES_UNREADABLE, &error);
+                return Ok(());
             }
         };
         if seam.is_some_and(|seam| !seam.is_new(&entry.cursor)) {
-            return;
+            return Ok(());
         }
-        if !self.open {
+        // Microseconds since 1970 divided by a thousand always fit.
+        let at = Timestamp::from_millis(i64::try_from(entry.micros / 1_000).unwrap_or(i64::MAX));
+        if !self.source.is_open() {
             // Nothing is delivered yet, so what is saved must lie before this entry.
-            let at = crate::model::Timestamp::from_millis(i64::try_from(entry.micros / 1_000).unwrap_or(i64::MAX));
-            let before = JournalPosition { cursor: Cursor::parse(&entry.cursor).just_before(), at };
-            self.checkpoints.open(self.id, 0, Position::Journal(before));
-            self.open = true;
+            let cursor = Cursor::parse(&entry.cursor).just_before();
+            self.source.open_at(JournalPosition { cursor, at, item: self.source.item() });
         }
-        self.gatherer.take(entry);
-    }
-
-    async fn send(&mut self) -> Result<(), End> {
-        let Some(chunk) = self.gatherer.chunk() else { return Ok(()) };
-        let read = chunk.to;
-        self.lane.send(chunk).await.map_err(|_| End::Closed)?;
-        self.board.source(self.id, |line| {
-            line.read = read;
-            (line.state, line.last_error) = (None, None);
-        });
-        if self.told.error.take().is_some() {
-            tracing::info!("the journal is read again");
-        }
-        Ok(())
-    }
-
-    /// What journalctl says while it works: that it may not see all entries, that a file is corrupt.
-    fn hear(&mut self, words: String) {
-        if self.told.words.as_ref() != Some(&words) {
-            tracing::warn!(%words, "journalctl has something to say");
-            self.told.words = Some(words);
-        }
-    }
-
-    /// A boot without any entry: most likely there is no journal, or not for us. journalctl says neither when it is asked for a boot.
-    fn tell_empty(&mut self) {
-        self.board.source(self.id, |line| line.state = line.last_error.is_none().then(|| EMPTY.to_owned()));
-        if !std::mem::replace(&mut self.told.empty, true) {
-            tracing::warn!(
-                "the journal {EMPTY}: there is none on this host (see /var/log/journal and /run/log/journal), or this user may not \
-                 read it (group systemd-journal); it is read as soon as entries come"
-            );
-        }
-    }
-
-    fn tell(&mut self, error: &JournalError) {
-        let text = chain(error);
-        let missing = matches!(error, JournalError::Missing { .. });
-        self.board.source(self.id, |line| {
-            (line.state, line.last_error) = (None, Some(text.clone()));
-            // Where there is no journal, nobody should wait for it.
-            line.catching_up &= !missing;
-        });
-        if self.told.error.as_ref() != Some(&text) {
-            tracing::error!(error = %text, "the journal is not read; trying again");
-            self.told.error = Some(text);
-        }
+        let entry::Parsed { cursor, text, mended, unit, .. } = entry;
+        let place = JournalPosition { cursor, at, item: self.source.item() };
+        self.source.take(Entry { place, at, text, mended, unit }).await
     }
 }
 

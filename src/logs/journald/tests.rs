@@ -1,10 +1,23 @@
-use super::*;
-use crate::model::Timestamp;
+use super::{
+    super::supervised::{SELDOM, WAIT, child::Running},
+    *,
+};
+use crate::{
+    config::settings::TargetTemplate,
+    model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId},
+    telemetry::board::Board,
+};
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard},
+    time::Duration,
 };
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream, duplex},
+    sync::mpsc,
+};
+
+mod items;
 
 const OLD_BOOT: &str = "00000000000000000000000000000001";
 const NEW_BOOT: &str = "00000000000000000000000000000002";
@@ -24,7 +37,7 @@ fn line_of(sequence: char, number: u64, boot: &str) -> String {
 }
 
 fn saved(cursor: String) -> Position {
-    Position::Journal(JournalPosition { cursor, at: Timestamp::from_millis(3) })
+    Position::Journal(JournalPosition { cursor, at: Timestamp::from_millis(3), item: "".into() })
 }
 
 /// What one run of journalctl does.
@@ -68,12 +81,15 @@ impl Shared {
         self.0.lock().expect("no test panics while it holds this")
     }
 
-    fn start(&self, arguments: &[String]) -> Result<Running, JournalError> {
+    fn start(&self, arguments: &[String]) -> Result<Running, ChildError> {
         let mut host = self.host();
         let fixed = ["--output=json", "--all", "--no-pager"];
         assert_eq!(arguments[..3], fixed);
         host.runs.push(arguments[3..].join(" "));
-        let script = host.scripts.pop_front().ok_or_else(|| JournalError::Missing { program: "journalctl".into() })?;
+        let script = host
+            .scripts
+            .pop_front()
+            .ok_or_else(|| ChildError::Missing { program: program("logs.logs_collected.journal") })?;
         let (out, mut pipe) = duplex(script.out.len() + 1);
         futures_util::FutureExt::now_or_never(pipe.write_all(script.out.as_bytes())).expect("it fits").expect("open");
         let running = match script.status {
@@ -113,6 +129,13 @@ impl Outlet for Shared {
     }
 }
 
+/// As the publisher reads it.
+fn whole(target: Arc<Target>) -> Options {
+    let at = "logs.logs_collected.journal".to_owned();
+    let template = TargetTemplate { group: "g".into(), stream: "s".into(), ..TargetTemplate::default() };
+    Options::whole(&Journal { at, target: template, filter: Filter::default() }, target)
+}
+
 struct Story {
     shared: Shared,
     chunks: mpsc::Receiver<Chunk>,
@@ -122,6 +145,16 @@ struct Story {
 
 impl Story {
     fn start(position: Option<Position>, boot: Option<&str>, scripts: impl IntoIterator<Item = Script>) -> Self {
+        Self::of(position, boot, scripts, |options| options)
+    }
+
+    /// Of an item that is read in another way than the publisher's journal.
+    fn of(
+        position: Option<Position>,
+        boot: Option<&str>,
+        scripts: impl IntoIterator<Item = Script>,
+        change: impl FnOnce(Options) -> Options,
+    ) -> Self {
         let (lane, chunks) = mpsc::channel(1);
         let shared = Shared::default();
         {
@@ -131,12 +164,13 @@ impl Story {
             host.lane = Some(lane);
         }
         let target = Arc::new(Target { group: "group".into(), stream: "system-journal".into(), ..Target::default() });
-        let boot = boot.map(str::to_owned);
-        let options = Options { boot, ..Options::new(target, Filter::default()) };
+        let options = change(Options { boot: boot.map(str::to_owned), ..whole(target) });
         let board = Arc::new(Board::default());
         let host = shared.clone();
         let start = Box::new(move |arguments: &[String]| host.start(arguments));
-        let reader = Reader::new(options, start, Arc::new(shared.clone()), &shared, Arc::clone(&board));
+        let rooms = Arc::new(shared.clone());
+        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: Arc::clone(&board) };
+        let reader = Reader::new(options, start, site);
         Self { shared, chunks, board, _running: tokio::spawn(reader.read()) }
     }
 
@@ -349,15 +383,16 @@ async fn a_full_lane_stops_the_reading_of_the_pipe() {
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_told_apart_and_the_stop_is_heard() {
-    let program = PathBuf::from("no-such-journalctl-anywhere");
-    assert!(matches!(child::start(&program, &[]), Err(JournalError::Missing { .. })));
+    let program = Program { path: "no-such-journalctl-anywhere".into(), ..super::program("here") };
+    assert!(matches!(child::start(&program, &[]), Err(ChildError::Missing { .. })));
     let (lane, mut chunks) = mpsc::channel(1);
     let shared = Shared::default();
     shared.host().lane = Some(lane);
     let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
-    let options = Options { program, ..Options::new(target, Filter::default()) };
+    let options = Options { program, ..whole(target) };
     let stop = CancellationToken::new();
     stop.cancel();
-    run(options, Arc::new(shared.clone()), Arc::new(shared), Arc::default(), stop).await;
+    let rooms = Arc::new(shared);
+    run(options, Site { checkpoints: rooms.clone(), outlet: rooms, board: Arc::default() }, stop).await;
     assert!(chunks.recv().await.is_none(), "the lane ends with the reader");
 }

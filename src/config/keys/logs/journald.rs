@@ -21,11 +21,13 @@ const JOURNALD_ITEM: Shape = Shape::Table(&Table {
         &[
             key("log_group_name", GROUP),
             key("log_stream_name", STREAM),
-            key("log_group_class", Text(1, 512)),
+            later("log_group_class", Text(1, 512)),
             key("retention_in_days", Retention),
             key("filters", FILTERS),
-            key("units", Shape::List(&List { min: 1, unique: true, ..list(Text(0, 256)) })),
+            key("units", Shape::List(&List { min: 1, unique: true, ..list(Text(1, 256)) })),
             key("priority", Word(PRIORITIES)),
+            // Our own: what is sent of an entry.
+            key("format", Word(&["json", "message"])),
             key(
                 "matches",
                 Shape::List(&List {

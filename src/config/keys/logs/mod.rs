@@ -2,6 +2,7 @@
 mod files;
 mod journald;
 mod text;
+mod unified_log;
 mod windows_events;
 
 pub(super) use windows_events::{EVENT_IDS, EVENT_LEVELS};
@@ -41,10 +42,10 @@ const COLLECTED: Shape = Shape::Table(&table(
     &[
         key("files", files::FILES),
         key("journal", Either(&[Bool, journald::JOURNAL])),
-        later("windows_events", windows_events::WINDOWS_EVENTS),
-        later("journald", journald::JOURNALD),
+        key("windows_events", windows_events::WINDOWS_EVENTS),
+        key("journald", journald::JOURNALD),
+        key("unified_log", unified_log::UNIFIED_LOG),
         later("application_signals", APPLICATION_SIGNALS),
-        later("unified_log", Either(&[Bool, Shape::Table(&table(&[], Others::Accept))])),
     ],
     Others::ErrorForAgent,
 ));

@@ -21,7 +21,7 @@ const WINDOWS_CHANNEL: Shape = Shape::Table(&Table {
             key("filters", FILTERS),
             key("log_group_name", GROUP),
             key("log_stream_name", STREAM),
-            key("log_group_class", Text(1, 512)),
+            later("log_group_class", Text(1, 512)),
             key("retention_in_days", Retention),
             key("event_format", Word(&["text", "xml"])),
         ],

@@ -1,14 +1,8 @@
-//! One run of journalctl: started, read, and asked why it ended.
+//! One run of a program that prints the system's log: started, read, and asked why it ended.
 use super::lines::Lines;
+use crate::{platform::group::Group, telemetry::counters::Counter};
 use futures_util::FutureExt;
-use std::{
-    future::Future,
-    io,
-    path::{Path, PathBuf},
-    pin::Pin,
-    process::Stdio,
-    time::Duration,
-};
+use std::{future::Future, io, path::PathBuf, pin::Pin, process::Stdio, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::Command,
@@ -21,79 +15,84 @@ const WORDS: usize = 1_000;
 /// How long it may take to end after it has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// Why nothing comes from the journal.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum JournalError {
-    #[error("{} is not installed: install systemd, or remove logs.logs_collected.journal from the configuration", program.display())]
-    Missing { program: PathBuf },
-    #[error("{} cannot be started", program.display())]
-    Start { program: PathBuf, source: io::Error },
-    #[error("the output of journalctl cannot be read")]
-    Read { source: io::Error },
-    #[error(
-        "journalctl may not read the journal ({said}): add the user that runs this program to the group systemd-journal"
-    )]
-    Forbidden { said: String },
-    #[error("journalctl ended ({status}): {said}")]
-    Ended { status: String, said: String },
+/// A program of the system that prints its log.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name, searched for as a shell does, or a path to it.
+    pub path: PathBuf,
+    /// What to do where it is not there.
+    pub if_missing: String,
+    /// What to do where it may not read the log.
+    pub if_forbidden: &'static str,
 }
 
-/// Where one run of journalctl begins.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Seek {
-    /// At the entry that this cursor names, or at the first one after it that is left.
-    Cursor(String),
-    /// At the beginning of the running boot.
-    Boot,
-}
-
-/// The arguments of one run.
-///
-/// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following
-/// shows only the last ten entries otherwise.
-pub(super) fn arguments(seek: &Seek, follow: bool) -> Vec<String> {
-    let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
-    arguments.push(match seek {
-        Seek::Cursor(cursor) => format!("--cursor={cursor}"),
-        Seek::Boot => "--boot".to_owned(),
-    });
-    if follow {
-        arguments.extend(["--follow", "--no-tail"].map(str::to_owned));
+impl Program {
+    fn name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
     }
-    arguments
+}
+
+/// Why nothing comes from a program.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    #[error("{} is not installed: {}", program.path.display(), program.if_missing)]
+    Missing { program: Program },
+    #[error("{} cannot be started", program.path.display())]
+    Start { program: Program, source: io::Error },
+    #[error("the output of {program} cannot be read")]
+    Read { program: String, source: io::Error },
+    #[error("{program} may not read the log ({said}): {advice}")]
+    Forbidden { program: String, said: String, advice: &'static str },
+    #[error("{program} ended ({status}): {said}")]
+    Ended { program: String, status: String, said: String },
+}
+
+impl ChildError {
+    /// Whether only a person can help, so that trying seldom is enough.
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Missing { .. } => true,
+            Self::Start { .. } | Self::Read { .. } | Self::Forbidden { .. } | Self::Ended { .. } => false,
+        }
+    }
 }
 
 /// Whether a run succeeded, and its status in words.
 type Status = Pin<Box<dyn Future<Output = io::Result<(bool, String)>> + Send>>;
 
-/// A run of journalctl, or what a test has in its place.
-pub(super) struct Running {
+/// A run of a program, or what a test has in its place.
+pub struct Running {
     pub out: Box<dyn AsyncRead + Send + Unpin>,
     pub err: Box<dyn AsyncRead + Send + Unpin>,
-    /// Dropping this ends the program.
+    /// Dropping this ends the program, and all that it has started.
     pub status: Status,
 }
 
+/// Starts a run with these arguments.
+pub type Start = Box<dyn FnMut(&[String]) -> Result<Running, ChildError> + Send>;
+
 /// Start `program`. It ends when what this returns is dropped.
-pub(super) fn start(program: &Path, arguments: &[String]) -> Result<Running, JournalError> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("LC_ALL", "C").kill_on_drop(true);
+pub fn start(program: &Program, arguments: &[String]) -> Result<Running, ChildError> {
+    let mut command = Command::new(&program.path);
+    // In another language its errors could not be told apart.
+    command.args(arguments).env("LC_ALL", "C");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|source| {
-        let program = program.to_owned();
+    let mut group = Group::spawn(command).map_err(|source| {
+        let program = program.clone();
         match source.kind() {
-            io::ErrorKind::NotFound => JournalError::Missing { program },
-            _ => JournalError::Start { program, source },
+            io::ErrorKind::NotFound => ChildError::Missing { program },
+            _ => ChildError::Start { program, source },
         }
     })?;
-    let out = Box::new(child.stdout.take().expect("standard output is piped"));
-    let err = Box::new(child.stderr.take().expect("standard error is piped"));
-    let status = Box::pin(async move { child.wait().await.map(|status| (status.success(), status.to_string())) });
+    let out = Box::new(group.child.stdout.take().expect("standard output is piped"));
+    let err = Box::new(group.child.stderr.take().expect("standard error is piped"));
+    let status = Box::pin(async move { group.child.wait().await.map(|status| (status.success(), status.to_string())) });
     Ok(Running { out, err, status })
 }
 
 /// The lines of one run.
-pub(super) struct Output {
+pub struct Output {
+    program: Program,
     running: Running,
     pub lines: Lines,
     /// The end of what it said on standard error, where the reason usually stands.
@@ -104,12 +103,14 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn of(running: Running) -> Self {
-        Self { running, lines: Lines::default(), said: Vec::new(), untold: Vec::new(), err_open: true }
+    /// Nothing is read yet. Lines that are too long are counted by `given_up`.
+    pub fn of(program: &Program, running: Running, given_up: &'static Counter) -> Self {
+        let (said, untold) = Default::default();
+        Self { program: program.clone(), running, lines: Lines::new(given_up), said, untold, err_open: true }
     }
 
     /// Wait for output. False at its end. Nothing is lost when the wait is abandoned.
-    pub(super) async fn wait(&mut self) -> Result<bool, JournalError> {
+    pub async fn wait(&mut self) -> Result<bool, ChildError> {
         let buffer = self.lines.buffer();
         buffer.reserve(READ);
         let mut word = [0; 256];
@@ -124,11 +125,11 @@ impl Output {
             }
             read = self.running.out.read_buf(buffer) => read,
         };
-        read.map(|read| read > 0).map_err(|source| JournalError::Read { source })
+        read.map(|read| read > 0).map_err(|source| ChildError::Read { program: self.program.name(), source })
     }
 
     /// Take what is there already, without waiting. False when there is nothing.
-    pub(super) fn more(&mut self) -> bool {
+    pub fn more(&mut self) -> bool {
         let buffer = self.lines.buffer();
         buffer.reserve(READ);
         // An error or the end shows itself again at the next wait.
@@ -137,7 +138,7 @@ impl Output {
 
     /// The lines that it said on standard error since this was last asked, in one. A line that has no end yet waits for
     /// it, unless it is too long.
-    pub(super) fn words(&mut self) -> Option<String> {
+    pub fn words(&mut self) -> Option<String> {
         let whole = match memchr::memrchr(b'\n', &self.untold) {
             _ if self.untold.len() >= WORDS || !self.err_open => self.untold.len(),
             end => end.map_or(0, |end| end + 1),
@@ -147,7 +148,7 @@ impl Output {
     }
 
     /// Its output is at an end: how did it go? The program is ended where it does not by itself.
-    pub(super) async fn end(mut self) -> Result<(), JournalError> {
+    pub async fn end(mut self) -> Result<(), ChildError> {
         let running = async {
             while self.err_open {
                 let mut word = [0; 256];
@@ -165,9 +166,10 @@ impl Output {
         let said = in_one_line(&self.said);
         // "insufficient permissions" or "Permission denied", as systemd words it.
         if said.to_ascii_lowercase().contains("permission") {
-            return Err(JournalError::Forbidden { said });
+            let advice = self.program.if_forbidden;
+            return Err(ChildError::Forbidden { program: self.program.name(), said, advice });
         }
-        Err(JournalError::Ended { status, said })
+        Err(ChildError::Ended { program: self.program.name(), status, said })
     }
 
     fn hear(&mut self, word: &[u8]) {
@@ -187,14 +189,20 @@ fn in_one_line(said: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::counters::JOURNAL_LINES_UNREADABLE;
     use tokio::io::AsyncWriteExt;
+
+    fn output(running: Running) -> Output {
+        let program = Program { path: "/bin/log".into(), if_missing: "install it".into(), if_forbidden: "ask" };
+        Output::of(&program, running, &JOURNAL_LINES_UNREADABLE)
+    }
 
     #[tokio::test]
     async fn each_line_of_words_is_told_once_and_the_reason_of_the_end_has_them_all() {
         let (mut words, err) = tokio::io::duplex(4096);
         let (out_open, out) = tokio::io::duplex(64);
         let status = Box::pin(async { Ok((false, "exit status: 1".to_owned())) });
-        let mut output = Output::of(Running { out: Box::new(out), err: Box::new(err), status });
+        let mut output = output(Running { out: Box::new(out), err: Box::new(err), status });
         for (said, told) in [
             ("Hint: one\n", Some("Hint: one")),
             ("two\nthr", Some("two")),
@@ -214,7 +222,7 @@ mod tests {
         assert_eq!(output.words().as_deref(), Some("last"));
         drop(out_open);
         assert!(!output.wait().await.expect("its end"));
-        let JournalError::Ended { said, .. } = output.end().await.expect_err("it failed") else { panic!("it ended") };
+        let ChildError::Ended { said, .. } = output.end().await.expect_err("it failed") else { panic!("it ended") };
         assert_eq!(said, "Hint: one two three last");
     }
 
@@ -222,7 +230,7 @@ mod tests {
     async fn a_line_of_words_without_an_end_is_told_in_parts() {
         let (mut words, err) = tokio::io::duplex(10 * WORDS);
         let status = Box::pin(std::future::pending());
-        let mut output = Output::of(Running { out: Box::new(tokio::io::empty()), err: Box::new(err), status });
+        let mut output = output(Running { out: Box::new(tokio::io::empty()), err: Box::new(err), status });
         words.write_all(&[b'x'; 2 * WORDS]).await.expect("written");
         let mut told = 0;
         while told < WORDS {

@@ -1,5 +1,5 @@
 //! Lines out of a pipe, with bounded memory.
-use crate::telemetry::counters;
+use crate::telemetry::counters::Counter;
 
 /// The longest line that is read. An entry may hold fields of any size; without a bound one of them could take all
 /// memory.
@@ -8,8 +8,7 @@ const LONGEST: usize = 16 * 1024 * 1024;
 const KEPT: usize = 256 * 1024;
 
 /// What was read and not yet taken.
-#[derive(Default)]
-pub(super) struct Lines {
+pub struct Lines {
     bytes: Vec<u8>,
     /// Where the first line that was not taken begins.
     start: usize,
@@ -17,11 +16,18 @@ pub(super) struct Lines {
     searched: usize,
     /// The rest of a line that was too long is being thrown away.
     skipping: bool,
+    /// Counts the lines that were too long.
+    given_up: &'static Counter,
 }
 
 impl Lines {
+    /// None yet.
+    pub fn new(given_up: &'static Counter) -> Self {
+        Self { bytes: Vec::new(), start: 0, searched: 0, skipping: false, given_up }
+    }
+
     /// Where to append what is read next.
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
         self.bytes.drain(..self.start);
         self.searched -= self.start;
         self.start = 0;
@@ -32,7 +38,7 @@ impl Lines {
     }
 
     /// The next whole line, without its line feed.
-    pub(super) fn next(&mut self) -> Option<&[u8]> {
+    pub fn next(&mut self) -> Option<&[u8]> {
         loop {
             let Some(found) = memchr::memchr(b'\n', &self.bytes[self.searched..]) else {
                 self.searched = self.bytes.len();
@@ -51,8 +57,8 @@ impl Lines {
 
     fn skip(&mut self) {
         if !std::mem::replace(&mut self.skipping, true) {
-            counters::JOURNAL_LINES_UNREADABLE.add(1);
-            tracing::warn!(bytes = LONGEST, "an entry of the journal is longer than this and is left out");
+            self.given_up.add(1);
+            tracing::warn!(bytes = LONGEST, "an entry of the system's log is longer than this and is left out");
         }
         self.bytes.clear();
         (self.start, self.searched) = (0, 0);
@@ -62,6 +68,7 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::counters::JOURNAL_LINES_UNREADABLE;
 
     fn all(lines: &mut Lines) -> Vec<String> {
         let mut found = Vec::new();
@@ -75,7 +82,7 @@ mod tests {
     fn lines_come_out_whole_however_they_arrive() {
         let text = b"one\n\ntwo\nthree\nrest";
         for size in 1..text.len() {
-            let mut lines = Lines::default();
+            let mut lines = Lines::new(&JOURNAL_LINES_UNREADABLE);
             let mut found = Vec::new();
             for piece in text.chunks(size) {
                 lines.buffer().extend_from_slice(piece);
@@ -87,12 +94,12 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_left_out_and_counted_and_holds_no_memory() {
-        let mut lines = Lines::default();
-        let before = counters::JOURNAL_LINES_UNREADABLE.get();
+        let mut lines = Lines::new(&JOURNAL_LINES_UNREADABLE);
+        let before = JOURNAL_LINES_UNREADABLE.get();
         lines.buffer().extend_from_slice(b"one\n");
         lines.buffer().resize(4 + LONGEST + 2, b'x');
         assert_eq!(all(&mut lines), ["one"]);
-        assert!(counters::JOURNAL_LINES_UNREADABLE.get() > before);
+        assert!(JOURNAL_LINES_UNREADABLE.get() > before);
         lines.buffer().extend_from_slice(b"still the same");
         assert!(all(&mut lines).is_empty());
         assert!(lines.buffer().capacity() <= KEPT);

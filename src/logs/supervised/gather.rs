@@ -1,41 +1,37 @@
-//! From entries to chunks: units, positions, filters, and messages too long for one event.
-use super::entry::Entry;
+//! From entries to chunks: units, positions, and messages too long for one event.
+use super::{Entry, Place};
 use crate::{
-    config::settings::Filter,
-    logs::filter,
-    model::{Anchor, Chunk, Event, JournalPosition, Position, SourceId, TimedBy, Timestamp, limits::MESSAGE_BYTES},
+    model::{Chunk, Event, SourceId, TimedBy, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 
 /// A chunk with this much text goes on its way.
 const FULL_BYTES: usize = 256 * 1024;
-/// So does one with this many events: each carries a cursor of some 130 bytes beside its text.
+/// So does one with this many events: each carries a position of some 130 bytes beside its text.
 const FULL_EVENTS: usize = 2_000;
 
-/// Gathers entries of one journal. A unit is one entry that was read in this process, sent or not.
-pub(super) struct Gatherer {
+/// Gathers entries of one source. A unit is one entry that was read in this process, sent or not.
+pub(super) struct Gatherer<P> {
     source: SourceId,
-    filter: Filter,
     read: u64,
     /// Where the chunk being gathered begins.
     from: u64,
     text: Vec<u8>,
     events: Vec<Event>,
     /// One per event.
-    positions: Vec<JournalPosition>,
-    /// The last entry that was read.
-    last: Option<JournalPosition>,
+    places: Vec<P>,
+    /// Of the last entry that was read.
+    last: Option<P>,
 }
 
-impl Gatherer {
+impl<P: Place> Gatherer<P> {
     /// Continues after `last`.
-    pub(super) fn new(source: SourceId, filter: Filter, last: Option<JournalPosition>) -> Self {
-        let (text, events, positions) = Default::default();
-        Self { source, filter, read: 0, from: 0, text, events, positions, last }
+    pub(super) fn new(source: SourceId, last: Option<P>) -> Self {
+        Self { source, read: 0, from: 0, text: Vec::new(), events: Vec::new(), places: Vec::new(), last }
     }
 
-    /// The last entry that was read, by this run or an earlier one.
-    pub(super) fn last(&self) -> Option<&JournalPosition> {
+    /// Of the last entry that was read, by this run or an earlier one.
+    pub(super) fn last(&self) -> Option<&P> {
         self.last.as_ref()
     }
 
@@ -44,28 +40,26 @@ impl Gatherer {
         self.read
     }
 
-    /// Take the next entry.
-    pub(super) fn take(&mut self, entry: Entry) {
-        // Microseconds since 1970 divided by a thousand always fit.
-        let at = Timestamp::from_millis(i64::try_from(entry.micros / 1_000).unwrap_or(i64::MAX));
-        let position = JournalPosition { cursor: entry.cursor, at };
-        let before = self.last.replace(position.clone());
+    /// Whether an event waits to be sent.
+    pub(super) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Take the next entry. One without a text is not sent.
+    pub(super) fn take(&mut self, entry: Entry<P>) {
+        let Entry { place, at, text, mended, .. } = entry;
+        let before = self.last.replace(place.clone());
         let (unit, next) = (self.read, self.read + 1);
         self.read = next;
-        let text = entry.text.filter(|text| {
-            let passes = filter::passes(&self.filter, text.as_bytes());
-            counters::EVENTS_FILTERED.add(u64::from(!passes));
-            passes
-        });
         let Some(text) = text else {
             // Not sent, but covered: with the event before it, or with the chunk when there is none.
-            if let (Some(event), Some(last)) = (self.events.last_mut(), self.positions.last_mut()) {
+            if let (Some(event), Some(last)) = (self.events.last_mut(), self.places.last_mut()) {
                 event.next = next;
-                *last = position;
+                *last = place;
             }
             return;
         };
-        counters::EVENTS_MENDED.add(u64::from(entry.mended));
+        counters::EVENTS_MENDED.add(u64::from(mended));
         counters::EVENTS_SPLIT.add(u64::from(text.len() > MESSAGE_BYTES));
         let mut rest = text.as_str();
         while !rest.is_empty() {
@@ -73,15 +67,15 @@ impl Gatherer {
             rest = more;
             // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is
             // empty and moves nothing.
-            let (next, position) = if rest.is_empty() {
-                (next, position.clone())
+            let (next, place) = if rest.is_empty() {
+                (next, place.clone())
             } else {
-                (unit, before.clone().unwrap_or_else(|| position.clone()))
+                (unit, before.clone().unwrap_or_else(|| place.clone()))
             };
             let start = offset(self.text.len());
             self.text.extend_from_slice(part.as_bytes());
             self.events.push(Event { start, end: offset(self.text.len()), at, next });
-            self.positions.push(position);
+            self.places.push(place);
         }
     }
 
@@ -92,7 +86,7 @@ impl Gatherer {
 
     /// What was gathered since the last call, if anything was read.
     pub(super) fn chunk(&mut self) -> Option<Chunk> {
-        let end = Position::Journal(self.last.clone()?);
+        let end = self.last.clone()?.position();
         let from = std::mem::replace(&mut self.from, self.read);
         (from < self.read).then(|| Chunk {
             source: self.source,
@@ -101,40 +95,38 @@ impl Gatherer {
             timed_by: TimedBy::Source,
             from,
             to: self.read,
-            anchor: Anchor::Journal(std::mem::take(&mut self.positions)),
+            anchor: P::anchor(std::mem::take(&mut self.places)),
             end,
         })
     }
 }
 
-/// A chunk holds less than [`FULL_BYTES`] and one line.
+/// A chunk holds less than [`FULL_BYTES`] and one entry.
 fn offset(at: usize) -> u32 {
-    u32::try_from(at).expect("a chunk's text is bounded to some 16 MiB")
+    u32::try_from(at).expect("a chunk's text is bounded to some 32 MiB")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use regex::bytes::Regex;
+    use crate::model::{JournalPosition, Position, Timestamp};
 
-    fn entry(number: u64, text: Option<&str>) -> Entry {
-        Entry {
-            cursor: format!("s=1;i={number:x}"),
-            micros: number * 1_000 + 999,
-            text: text.map(str::to_owned),
-            mended: false,
-        }
+    fn entry(number: u64, text: Option<&str>) -> Entry<JournalPosition> {
+        let place = position(number);
+        let at = place.at;
+        Entry { place, at, text: text.map(str::to_owned), mended: false, unit: String::new() }
     }
 
     fn position(number: u64) -> JournalPosition {
         JournalPosition {
             cursor: format!("s=1;i={number:x}"),
             at: Timestamp::from_millis(i64::try_from(number).expect("small")),
+            item: "".into(),
         }
     }
 
-    fn gatherer(filter: Filter) -> Gatherer {
-        Gatherer::new(SourceId::unique(), filter, None)
+    fn gatherer() -> Gatherer<JournalPosition> {
+        Gatherer::new(SourceId::unique(), None)
     }
 
     fn texts(chunk: &Chunk) -> Vec<&str> {
@@ -144,7 +136,7 @@ mod tests {
 
     #[test]
     fn each_event_knows_the_unit_and_the_position_after_it() {
-        let mut gatherer = gatherer(Filter::default());
+        let mut gatherer = gatherer();
         assert!(gatherer.chunk().is_none());
         gatherer.take(entry(1, Some("one")));
         gatherer.take(entry(2, Some("two")));
@@ -161,9 +153,8 @@ mod tests {
 
     #[test]
     fn what_is_not_sent_is_covered_by_the_event_before_it() {
-        let filter = Filter { exclude_patterns: vec![Regex::new("^noise").expect("valid")], ..Filter::default() };
-        let mut gatherer = gatherer(filter);
-        for (number, text) in [(1, Some("noise")), (2, Some("one")), (3, None), (4, Some("noise")), (5, Some("two"))] {
+        let mut gatherer = gatherer();
+        for (number, text) in [(1, None), (2, Some("one")), (3, None), (4, None), (5, Some("two"))] {
             gatherer.take(entry(number, text));
         }
         let chunk = gatherer.chunk().expect("gathered");
@@ -174,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_chunk_of_which_nothing_is_sent_still_moves_the_position() {
-        let mut gatherer = gatherer(Filter::default());
+        let mut gatherer = gatherer();
         gatherer.take(entry(1, None));
         let chunk = gatherer.chunk().expect("gathered");
         assert!(chunk.events.is_empty());
@@ -183,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_message_over_the_limit_is_cut_between_characters_and_only_its_last_part_delivers_it() {
-        let mut gatherer = gatherer(Filter::default());
+        let mut gatherer = gatherer();
         gatherer.take(entry(1, Some("before")));
         let long = format!("x{}", "\u{20ac}".repeat(MESSAGE_BYTES / 3 + 10));
         gatherer.take(entry(2, Some(&long)));
@@ -200,7 +191,7 @@ mod tests {
 
     #[test]
     fn many_short_messages_fill_a_chunk_too() {
-        let mut gatherer = gatherer(Filter::default());
+        let mut gatherer = gatherer();
         for number in 0..FULL_EVENTS as u64 {
             assert!(!gatherer.is_full());
             gatherer.take(entry(number, Some("x")));

@@ -1,0 +1,141 @@
+use super::*;
+
+const JOURNALD: &str = "logs.logs_collected.journald.collect_list";
+const WINDOWS: &str = "logs.logs_collected.windows_events.collect_list";
+
+fn collected(key: &str, value: &str) -> String {
+    format!(r#"{{ "logs": {{ "logs_collected": {{ "{key}": {value} }} }} }}"#)
+}
+
+fn journald(item: &str) -> String {
+    collected("journald", &format!(r#"{{ "collect_list": [ {{ "log_group_name": "g"{item} }} ] }}"#))
+}
+
+fn only_journald(item: &str) -> JournaldItem {
+    settings(&journald(item)).logs.journald.remove(0)
+}
+
+fn windows(item: &str) -> String {
+    collected("windows_events", &format!(r#"{{ "collect_list": [ {{ "event_name": "System"{item} }} ] }}"#))
+}
+
+#[test]
+fn a_journald_item_has_the_agents_defaults() {
+    let item = only_journald("");
+    assert_eq!((item.target.group.as_str(), item.target.stream.as_str()), ("g", "{instance_id}"));
+    assert_eq!(item.selection, Selection { priority: Some(6), ..Selection::default() });
+    assert_eq!((item.format, item.target.retention_in_days), (JournalFormat::Json, None));
+    assert!(settings(&journald("")).collects_something());
+    let named = r#"{ "logs": { "log_stream_name": "all", "logs_collected": { "journald": { "collect_list": [ { "log_group_name": "g" } ] } } } }"#;
+    assert_eq!(
+        settings(named).logs.journald[0].target.stream,
+        "{instance_id}",
+        "the agent passes over the common stream"
+    );
+}
+
+#[test]
+fn units_priority_and_matches_narrow_a_journald_item() {
+    let item = only_journald(
+        r#", "units": ["sshd", "nginx.service"], "priority": "err", "format": "message",
+             "matches": [ { "_UID": "0", "OBJECT_PID2": "a b" }, { "_TRANSPORT": "kernel" } ]"#,
+    );
+    let pair = |field: &str, value: &str| (field.to_owned(), value.to_owned());
+    let matches = vec![vec![pair("_UID", "0"), pair("OBJECT_PID2", "a b")], vec![pair("_TRANSPORT", "kernel")]];
+    let units = vec!["sshd".to_owned(), "nginx.service".to_owned()];
+    assert_eq!(item.selection, Selection { units, priority: Some(3), matches });
+    assert_eq!(item.format, JournalFormat::Message);
+    assert_eq!(only_journald(r#", "priority": "7""#).selection.priority, Some(7));
+}
+
+#[test]
+fn several_includes_of_the_journal_are_joined_by_or() {
+    let item = only_journald(
+        r#", "filters": [ { "type": "include", "expression": "a" }, { "type": "include", "expression": "b" },
+                          { "type": "exclude", "expression": "c" } ]"#,
+    );
+    let Filter { include_patterns, exclude_patterns, rules } = item.filter;
+    assert_eq!((include_patterns.len(), exclude_patterns.len(), rules.len()), (2, 1, 0));
+}
+
+#[test]
+fn a_field_that_the_journal_cannot_have_is_an_error_at_its_key() {
+    let matches = |fields: &str| journald(&format!(r#", "matches": [ {fields} ]"#));
+    let at = format!("{JOURNALD}[0].matches[0]");
+    check_error(&matches(r#"{ "_uid": "0" }"#), &format!("{at}._uid"), "capital letters", Some("_UID"));
+    check_error(&matches(r#"{ "2ND": "0" }"#), &format!("{at}.2ND"), "begins with no digit", None);
+    check_error(&matches(r#"{ "__CURSOR": "0" }"#), &format!("{at}.__CURSOR"), "searched for", None);
+    check_error(&matches("{}"), &at, "1 key or more", None);
+    check_error(&journald(r#", "priority": "loud""#), &format!("{JOURNALD}[0].priority"), "must be one of", None);
+    check_error(&journald(r#", "units": [""]"#), &format!("{JOURNALD}[0].units[0]"), "must not be empty", None);
+}
+
+#[test]
+fn only_streams_of_the_journal_may_have_the_unit_in_them() {
+    assert_eq!(only_journald(r#", "log_stream_name": "{hostname}-{unit}""#).target.stream, "{hostname}-{unit}");
+    let group = collected("journald", r#"{ "collect_list": [ { "log_group_name": "g-{unit}" } ] }"#);
+    check_error(&group, &format!("{JOURNALD}[0].log_group_name"), "unknown placeholder `{unit}`", None);
+    let file = items(r#"{ "file_path": "/a", "log_group_name": "g", "log_stream_name": "{unit}" }"#);
+    check_error(&file, &format!("{ITEM}[0].log_stream_name"), "unknown placeholder `{unit}`", None);
+}
+
+#[test]
+fn items_to_the_same_stream_have_positions_of_their_own() {
+    let item = |unit: &str| format!(r#"{{ "log_group_name": "g", "units": ["{unit}"] }}"#);
+    let list = [item("a"), item("b"), r#"{ "log_group_name": "h" }"#.to_owned()].join(",");
+    let logs = settings(&collected("journald", &format!(r#"{{ "collect_list": [{list}] }}"#))).logs;
+    let names: Vec<_> = logs.journald.iter().map(|item| item.item.as_str()).collect();
+    assert_eq!(names, ["g:{instance_id}", "g:{instance_id}#2", "h:{instance_id}"]);
+}
+
+#[test]
+fn one_group_has_one_retention_whatever_is_read_into_it() {
+    let text = r#"{ "logs": { "logs_collected": {
+        "files": { "collect_list": [ { "file_path": "/a", "log_group_name": "g", "retention_in_days": 7 } ] },
+        "journald": { "collect_list": [ { "log_group_name": "g", "retention_in_days": 5 } ] } } } }"#;
+    check_error(text, &format!("{JOURNALD}[0].retention_in_days"), "for 7 days", None);
+}
+
+#[test]
+fn a_windows_item_has_the_agents_defaults_and_information_has_two_levels() {
+    let text = windows(r#", "event_levels": ["INFORMATION", "ERROR"], "event_ids": [4562, 0], "log_group_name": "w""#);
+    let item = settings(&text).logs.windows_events.remove(0);
+    assert_eq!(
+        (item.channel.as_str(), item.levels.as_slice(), item.ids.as_slice()),
+        ("System", &[4, 0, 2][..], &[4562, 0][..])
+    );
+    assert_eq!((item.format, item.target.stream.as_str()), (EventFormat::Xml, "{instance_id}"));
+    assert_eq!(item.item, "w:{instance_id}:System");
+    let text = windows(r#", "event_levels": ["ERROR"], "event_format": "text""#);
+    let item = settings(&text).logs.windows_events.remove(0);
+    assert_eq!((item.format, item.target.group.as_str()), (EventFormat::Text, "/system/default/{instance_id}"));
+}
+
+#[test]
+fn what_the_agent_refuses_of_windows_events_is_an_error() {
+    let needs = "needs one of `event_levels`, `event_ids`, `filters`";
+    check_error(&windows(""), &format!("{WINDOWS}[0]"), needs, None);
+    let title = collected(
+        "windows_events",
+        r#"{ "collect_list": [ { "event_name": "Forwarded Events", "event_levels": ["ERROR"] } ] }"#,
+    );
+    check_error(&title, &format!("{WINDOWS}[0].event_name"), "title", Some("ForwardedEvents"));
+    check_error(&windows(r#", "event_ids": [70000]"#), &format!("{WINDOWS}[0].event_ids[0]"), "65535", None);
+}
+
+#[test]
+fn the_unified_log_is_one_object_or_a_list_of_them() {
+    let one = |value: &str| settings(&collected("unified_log", value)).logs.unified_log;
+    assert!(one("false").is_empty() && one(r#"{ "collect": false }"#).is_empty());
+    let item = one("true").remove(0);
+    assert_eq!((item.target.stream.as_str(), item.level, item.predicate), ("unified-log", UnifiedLevel::Default, None));
+    let list = one(r#"{ "collect_list": [
+            { "predicate": "process == \"sshd\"", "level": "debug", "log_group_name": "m", "log_stream_name": "a" },
+            { "subsystem": "com.apple.TimeMachine", "exclude_patterns": ["noise"] } ] }"#);
+    assert_eq!(list[0].predicate.as_deref(), Some(r#"process == "sshd""#));
+    assert_eq!((list[0].level, list[0].target.group.as_str()), (UnifiedLevel::Debug, "m"));
+    assert_eq!(list[1].predicate.as_deref(), Some(r#"subsystem == "com.apple.TimeMachine""#));
+    assert_eq!(list[1].filter.exclude_patterns.len(), 1);
+    let unknown = collected("unified_log", r#"{ "predicat": "x" }"#);
+    check_error(&unknown, "logs.logs_collected.unified_log.predicat", "unknown key", Some("predicate"));
+}
