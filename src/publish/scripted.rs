@@ -11,6 +11,9 @@ use std::{
 };
 use tokio::time::Instant;
 
+/// What a group has for a retention, or why that is not told.
+pub type Kept = Result<Option<u16>, fn() -> PutError>;
+
 /// Answers each call as the script says, success where it has no error, then accepts everything.
 #[derive(Default)]
 pub struct Scripted {
@@ -34,7 +37,7 @@ pub struct Scripted {
     /// Answers to the calls that are not Put calls, one by one; success after that.
     pub making: Mutex<VecDeque<Option<PutError>>>,
     /// What each group has for a retention. `None`: what is wanted, and nobody hears of the question.
-    pub kept: Option<Result<Option<u16>, fn() -> PutError>>,
+    pub kept: Option<Kept>,
 }
 
 impl Scripted {

@@ -24,15 +24,33 @@ async fn a_deleted_group_is_made_again_with_its_retention() {
 }
 
 #[tokio::test]
-async fn a_group_that_was_there_keeps_its_own_retention() {
+async fn a_group_that_was_there_gets_the_retention_that_is_configured_once_a_day() {
     let aws = FakeAws::start();
     aws.create_group(GROUP);
     let host = TestHost::tailing(&aws, &["app.log"]).with("logs.retention_in_days", 7.into());
     host.append("app.log", "one\n");
     let mut daemon = host.start();
-    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    daemon.until_cloud(&aws, "line and retention", |seen| seen.has("one") && retained(seen)).await;
+    daemon.until("the note of it", |_| host.state("retention-looks.json").exists()).await;
     assert!(daemon.terminate().await.success());
-    assert_eq!(aws.calls(Op::PutRetentionPolicy), 0);
+    host.append("app.log", "two\n");
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("two")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!((aws.calls(Op::DescribeLogGroups), aws.calls(Op::PutRetentionPolicy)), (1, 1));
+    aws.assert_no_violations();
+}
+
+#[tokio::test]
+async fn a_policy_without_describe_log_groups_gets_the_retention_set_all_the_same() {
+    let aws = FakeAws::start();
+    aws.create_group(GROUP);
+    aws.fail(&[Op::DescribeLogGroups], Fault::Denied);
+    let host = TestHost::tailing(&aws, &["app.log"]).with("logs.retention_in_days", 7.into());
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "line and retention", |seen| seen.has("one") && retained(seen)).await;
+    assert!(daemon.terminate().await.success());
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod journal;
 mod launcher;
 mod lifecycle;
 mod moto;
+mod names;
 mod outage;
 mod permissions;
 mod poison;

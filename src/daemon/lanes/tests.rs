@@ -98,7 +98,7 @@ fn chunk(source: SourceId, from: u64, message: &str) -> Chunk {
         timed_by: TimedBy::Source,
         from,
         to: from + 1,
-        anchor: Anchor::Journal(vec![position.clone()].into()),
+        anchor: Anchor::Journal(vec![position.clone()]),
         end: Position::Journal(position),
     }
 }
@@ -154,7 +154,7 @@ async fn at_the_deadline_every_lane_ends_whatever_it_is_at_and_acknowledges_noth
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_lane_is_small() {
+async fn an_idle_lane_takes_20_kilobytes_at_most() {
     let (chunks, from_sources) = mpsc::channel(CHUNKS);
     let (batches, to_publisher) = mpsc::channel(BATCHES);
     let bench = Bench::new(Duration::ZERO);
@@ -172,5 +172,7 @@ async fn an_idle_lane_is_small() {
         size_of::<Chunk>(),
         size_of::<crate::model::Outgoing>()
     );
+    let blocks = 32 * (size_of::<Chunk>() + size_of::<crate::model::Outgoing>());
+    assert!(futures.0 + futures.1 + blocks <= 20 * 1024, "ten thousand of them are 200 MiB at most");
     drop((chunks, stage, sending));
 }

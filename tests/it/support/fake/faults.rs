@@ -12,6 +12,7 @@ pub enum Op {
     CreateLogGroup,
     CreateLogStream,
     PutRetentionPolicy,
+    DescribeLogGroups,
     InitiateAuth,
     GetId,
     GetCredentialsForIdentity,
@@ -19,12 +20,13 @@ pub enum Op {
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PutMetricData,
         Self::PutLogEvents,
         Self::CreateLogGroup,
         Self::CreateLogStream,
         Self::PutRetentionPolicy,
+        Self::DescribeLogGroups,
         Self::InitiateAuth,
         Self::GetId,
         Self::GetCredentialsForIdentity,

@@ -26,6 +26,9 @@ pub struct PutLogEvents {
     pub log_group_name: String,
     pub log_stream_name: String,
     pub log_events: Vec<InputLogEvent>,
+    /// Taken as it is.
+    #[serde(default, rename = "entity")]
+    pub _entity: serde::de::IgnoredAny,
 }
 
 /// One event of it.

@@ -112,6 +112,7 @@ fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut St
         Op::CreateLogGroup => create_log_group(state, &request),
         Op::CreateLogStream => create_log_stream(state, &request),
         Op::PutRetentionPolicy => put_retention_policy(state, &request),
+        Op::DescribeLogGroups => describe_log_groups(state, &request),
         Op::InitiateAuth => initiate_auth(state, &request),
         Op::GetId => get_id(state, &request),
         Op::GetCredentialsForIdentity => get_credentials(state, &request),
@@ -269,6 +270,17 @@ fn put_retention_policy(state: &mut State, request: &Value) -> Answer {
             success(Protocol::Json, &json!({}))
         }
     }
+}
+
+/// On one page: no story has so many.
+fn describe_log_groups(state: &State, request: &Value) -> Answer {
+    let prefix = field(request, "logGroupNamePrefix");
+    let groups = state.seen.groups.iter().filter(|(name, _)| name.starts_with(&prefix));
+    let groups = groups.map(|(name, group)| match group.retention_in_days {
+        Some(days) => json!({ "logGroupName": name, "retentionInDays": days }),
+        None => json!({ "logGroupName": name }),
+    });
+    success(Protocol::Json, &json!({ "logGroups": groups.collect::<Vec<_>>() }))
 }
 
 const ID_TOKEN: &str = "e30.e30.e30";

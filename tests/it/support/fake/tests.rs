@@ -213,6 +213,7 @@ async fn the_cognito_login_leads_to_a_good_key() {
 
 fn events(times_and_texts: impl IntoIterator<Item = (i64, String)>) -> PutLogEvents {
     PutLogEvents {
+        _entity: serde::de::IgnoredAny,
         log_group_name: "/a/b".into(),
         log_stream_name: "s".into(),
         log_events: times_and_texts
