@@ -46,10 +46,10 @@ fn with_literal_braces(text: &str) -> String {
     while let Some(at) = rest.find(['\\', '{']) {
         let (before, from) = rest.split_at(at);
         literal += before;
-        let taken = if from.starts_with('\\') {
-            let class = from[1..].starts_with(['p', 'P', 'x']) && from[2..].starts_with('{');
-            let escaped = from[1..].chars().next().map_or(0, char::len_utf8);
-            1 + if class { from[1..].find('}').map_or(escaped, |end| end + 1) } else { escaped }
+        let taken = if let Some(escaped) = from.strip_prefix('\\') {
+            let class = ["p{", "P{", "x{"].iter().any(|class| escaped.starts_with(class));
+            let end = if class { escaped.find('}').map(|end| end + 1) } else { None };
+            1 + end.unwrap_or_else(|| escaped.chars().next().map_or(0, char::len_utf8))
         } else if let Some(length) = repetition(from) {
             length
         } else {

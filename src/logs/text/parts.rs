@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(messages(b"", 256, Oversize::Split), [b""]);
         let text = vec![b'x'; 256];
         for oversize in [Oversize::Split, Oversize::Truncate] {
-            assert_eq!(messages(&text, 256, oversize), [text.clone()]);
+            assert_eq!(messages(&text, 256, oversize), std::slice::from_ref(&text));
         }
     }
 
