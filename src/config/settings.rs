@@ -2,6 +2,7 @@
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 mod logs;
+pub mod text;
 
 pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, TargetTemplate};
 

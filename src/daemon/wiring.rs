@@ -222,7 +222,7 @@ impl Running {
             let watches = logs.files.iter().zip(&plan.files).map(|(item, target)| files::Watch {
                 path: item.path.clone(),
                 target: target.clone(),
-                filter: item.filter.clone(),
+                text: if options.once { files::in_one_round(&item.text) } else { item.text.clone() },
                 from_beginning: item.from_beginning,
             });
             let watches = watches.collect();

@@ -2,3 +2,4 @@
 pub mod files;
 pub mod filter;
 pub mod journald;
+pub mod text;

@@ -6,7 +6,7 @@ use crate::config::{
     pattern,
     retention::Retention,
     section::Section,
-    settings::{FileItem, Filter, TargetTemplate},
+    settings::{FileItem, TargetTemplate, text::TextRules},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -38,7 +38,7 @@ pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<
 
 /// `None`: reported, and not run.
 fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> Option<FileItem> {
-    let filter: Filter = pattern::filter(item);
+    let text = TextRules { filter: pattern::filter(item), ..TextRules::default() };
     let path = path(&item.child("file_path"));
     let target = target(item, path, defaults, streams);
     let agents = is_agents(item, defaults.dialect);
@@ -46,7 +46,7 @@ fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> O
         at: item.at.clone(),
         path: PathBuf::from(path?),
         target: target?,
-        filter,
+        text: text.into(),
         from_beginning: item.child("from_beginning").flag().unwrap_or(agents),
     })
 }

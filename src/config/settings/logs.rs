@@ -1,6 +1,7 @@
 //! Section `logs`.
+use super::text::TextRules;
 use regex::bytes::Regex;
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Section `logs`.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +29,8 @@ pub struct FileItem {
     pub at: String,
     pub path: PathBuf,
     pub target: TargetTemplate,
-    pub filter: Filter,
+    /// What becomes of its text.
+    pub text: Arc<TextRules>,
     /// Where a file that is there at the first start begins. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
 }

@@ -97,7 +97,7 @@ fn filters_keep_their_order_and_kind() {
     let text = items(
         r#"{ "file_path": "/a", "filters": [ { "type": "include", "expression": "a" }, { "type": "exclude", "expression": "b" } ] }"#,
     );
-    let rules = &settings(&text).logs.files[0].filter.rules;
+    let rules = &settings(&text).logs.files[0].text.filter.rules;
     assert_eq!(rules.iter().map(|rule| rule.kind).collect::<Vec<_>>(), [FilterKind::Include, FilterKind::Exclude]);
     assert!(rules[1].expression.is_match(b"xb\xff"));
 }

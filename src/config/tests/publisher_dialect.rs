@@ -51,7 +51,7 @@ fn every_key_of_the_publisher_is_read() {
     };
     let file = &s.logs.files[0];
     assert_eq!((file.at.as_str(), &file.target), (format!("{ITEM}[0]").as_str(), &target("system.log")));
-    assert_eq!((file.filter.include_patterns.len(), file.filter.exclude_patterns.len()), (2, 1));
+    assert_eq!((file.text.filter.include_patterns.len(), file.text.filter.exclude_patterns.len()), (2, 1));
     assert!(!file.from_beginning, "the publisher starts at the end");
     let journal = s.logs.journal.expect("asked for");
     assert_eq!(journal.target, target("system-journal"));

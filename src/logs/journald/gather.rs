@@ -80,7 +80,8 @@ impl Gatherer {
             };
             let start = offset(self.text.len());
             self.text.extend_from_slice(part.as_bytes());
-            self.events.push(Event { start, end: offset(self.text.len()), at, next });
+            let end = offset(self.text.len());
+            self.events.push(Event { start, end, at, timed_by: TimedBy::Source, next });
             self.positions.push(position);
         }
     }
@@ -98,7 +99,6 @@ impl Gatherer {
             source: self.source,
             text: std::mem::take(&mut self.text),
             events: std::mem::take(&mut self.events),
-            timed_by: TimedBy::Source,
             from,
             to: self.read,
             anchor: Anchor::Journal(std::mem::take(&mut self.positions)),
