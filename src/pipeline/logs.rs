@@ -220,14 +220,17 @@ impl Stage {
         if !day.draft.fits(at, length) {
             return false;
         }
+        if day.permit.is_some() {
+            return true;
+        }
         // The first event is not held against its batch.
         let small = if day.draft.is_empty() { SMALL_BODY } else { self.lane.bodies.small() / open };
-        if day.permit.is_none() && day.draft.len() + length > small {
-            let taken = self.lane.bodies.take();
-            self.grow(taken);
-            return self.days.current().permit.is_some();
+        if day.draft.len() + length <= small {
+            return true;
         }
-        true
+        let taken = self.lane.bodies.take();
+        self.grow(taken);
+        self.days.current().permit.is_some()
     }
 
     /// Begin a batch that may take an event of `length` bytes. One that is large by itself waits for a permit; what was

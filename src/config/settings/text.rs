@@ -19,27 +19,37 @@ pub struct TextRules {
     pub filter: Filter,
 }
 
-/// How the source is encoded. The default is UTF-8, unless a byte order mark says otherwise.
+/// In what the bytes of a source are written. What a byte order mark at the beginning says wins.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Encoding(pub Option<&'static encoding_rs::Encoding>);
-
-/// Which lines are one event.
-#[derive(Clone, Debug, Default)]
-pub enum MultiLine {
-    /// Each line.
+pub enum Encoding {
+    /// Nothing to decode. What is not UTF-8 is mended when it is sent.
     #[default]
+    Utf8,
+    /// One of the Encoding Standard, other than UTF-8 and UTF-16.
+    Standard(&'static encoding_rs::Encoding),
+    Utf16(ByteOrder),
+}
+
+/// Which byte of a code unit comes first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ByteOrder {
+    Little,
+    Big,
+}
+
+/// Which lines belong together.
+#[derive(Clone, Debug)]
+pub enum MultiLine {
+    /// Each line is an event.
     Off,
-    /// From a line that matches up to the next one.
+    /// A line in which this is found begins an event.
     Start(Regex),
-    /// From a line with a timestamp up to the next one.
-    Timestamp,
 }
 
 /// What becomes of an event that is too long.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Oversize {
-    /// It is sent in parts.
-    #[default]
+    /// It is sent in parts, each but the last with a mark at its end.
     Split,
     /// Its beginning is sent.
     Truncate,
@@ -65,13 +75,12 @@ impl TextRules {
         match &self.multi_line {
             MultiLine::Off => true,
             MultiLine::Start(pattern) => pattern.is_match(line),
-            MultiLine::Timestamp => false,
         }
     }
 
-    /// Whether every event is sent as it stands, with the time of reading: nobody needs to look at its text.
+    /// Whether every event is sent as it stands, with the time of reading: nobody needs to look at its text, but for its ends.
     pub fn sends_as_is(&self) -> bool {
         let Filter { include_patterns, exclude_patterns, rules } = &self.filter;
-        !self.strip && include_patterns.is_empty() && exclude_patterns.is_empty() && rules.is_empty()
+        include_patterns.is_empty() && exclude_patterns.is_empty() && rules.is_empty()
     }
 }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
     use crate::config::settings::{
         Filter,
-        text::{Encoding, TextRules},
+        text::{ByteOrder, Encoding, TextRules},
     };
     use std::{io::Write as _, sync::Arc};
 
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_wide_line_begins_behind_a_whole_code_unit() {
-        let encoding = Encoding(Some(encoding_rs::UTF_16LE));
+        let encoding = Encoding::Utf16(ByteOrder::Little);
         let wide: Vec<u8> = "a\n\u{0a41}secret".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let (file, rules) = (file(&wide), TextRules { encoding, ..without("^\u{0a41}sec") });
         assert_eq!(sent(&file, 4, &rules), None);

@@ -250,7 +250,7 @@ impl Generation {
     pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
         self.identity =
             Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
-        (self.file, self.seen, self.unread) = (file, stat, true);
+        (self.file, self.seen, self.unread, self.open) = (file, stat, true, None);
     }
 
     /// Notes a failed look or read, and how long to leave the file alone.

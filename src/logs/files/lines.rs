@@ -12,7 +12,11 @@ mod groups;
 
 use crate::{
     config::settings::text::{MultiLine, Oversize, TextRules},
-    logs::text::{self, Treated, Treatment, encoding::Decoder},
+    logs::text::{
+        Treated, Treatment,
+        encoding::Decoder,
+        parts::{self, CONTINUED, TRUNCATED},
+    },
     model::{Event, TimedBy, Timestamp, limits::MESSAGE_BYTES},
 };
 pub(super) use groups::Follow;
@@ -21,8 +25,8 @@ use std::{borrow::Cow, sync::Arc};
 /// A buffer of this size either holds the end of its first line, CR and LF included in any encoding, or proves that it is too long.
 pub(super) const ENOUGH: usize = MESSAGE_BYTES + 8;
 
-/// So many bytes of a line that is too long go at once. What is done to an event may make it a little longer.
-pub(super) const PIECE: usize = MESSAGE_BYTES - 128;
+/// So many bytes of a line that is too long go at once: with the mark at its end they are one message.
+pub(super) const PIECE: usize = MESSAGE_BYTES - CONTINUED.len();
 
 /// Room for this many bytes a line is a good first guess.
 const USUAL_LINE: usize = 96;
@@ -94,7 +98,8 @@ impl Assembler {
         let events = Vec::with_capacity(text.len() / USUAL_LINE + 1);
         let start = if from == 0 { self.decoder.bom_len().min(text.len()) } else { 0 };
         let single = matches!(self.rules.multi_line, MultiLine::Off);
-        let mut cutter = Cutter { own: self, text, from, at, cut: Cut { events, ..Cut::default() } };
+        let (idle, strip, max) = (self.idle, self.rules.strip, self.rules.max_event_bytes);
+        let mut cutter = Cutter { own: self, idle, strip, max, text, from, at, cut: Cut { events, ..Cut::default() } };
         if single {
             cutter.lines(start, tail)
         } else {
@@ -178,6 +183,10 @@ impl std::fmt::Debug for Assembler {
 
 struct Cutter<'a> {
     own: &'a mut Assembler,
+    /// What is asked for each line of it.
+    idle: bool,
+    strip: bool,
+    max: usize,
     text: &'a [u8],
     from: u64,
     at: Timestamp,
@@ -206,10 +215,11 @@ impl<'a> Cutter<'a> {
 
     /// Takes the line in `start..end`, or what is left of it.
     fn line(&mut self, start: usize, end: usize) {
-        if self.own.idle && self.own.begun.is_none() {
+        if self.idle && self.own.begun.is_none() {
             let end = if end > start && self.text[end - 1] == b'\r' { end - 1 } else { end };
             let start = start + hole(&self.text[start..end]);
-            if end - start <= self.own.rules.max_event_bytes {
+            let (start, end) = if self.strip { stripped(self.text, start, end) } else { (start, end) };
+            if end - start <= self.max {
                 if start < end {
                     self.event(start, end, self.at, TimedBy::Reader);
                 }
@@ -289,13 +299,14 @@ impl<'a> Cutter<'a> {
 
     /// A whole event, or its beginning where `more` is to come.
     fn take(&mut self, event: Cow<'a, [u8]>, more: bool) -> Verdict {
-        if event.is_empty() {
-            return Verdict::NotSent;
+        let (start, end) = if self.strip { stripped(&event, 0, event.len()) } else { (0, event.len()) };
+        if start == end {
+            return Verdict::NotSent; // A blank line.
         }
-        match self.own.treatment.treat(&event, self.at) {
+        match self.own.treatment.treat(&event[start..end], self.at) {
             Treated::NotSent => Verdict::NotSent,
             Treated::Send { text, at, timed_by } => {
-                self.cut.split += u64::from(more || text.len() > self.own.rules.max_event_bytes);
+                self.cut.split += u64::from(more || text.len() > self.max);
                 self.send(&text, at, timed_by, more)
             }
         }
@@ -303,30 +314,38 @@ impl<'a> Cutter<'a> {
 
     /// Makes one event, or one for each part where it is too long. All but the last deliver nothing.
     fn send(&mut self, text: &[u8], at: Timestamp, timed_by: TimedBy, more: bool) -> Verdict {
-        let TextRules { max_event_bytes: max, oversize, .. } = *self.own.rules;
-        if more || text.len() > max {
-            for part in text::parts(text, max, oversize, more) {
-                self.place(&part, at, timed_by);
-            }
+        let (max, oversize) = (self.max, self.own.rules.oversize);
+        let mark = match oversize {
+            _ if !more => "",
+            Oversize::Split => CONTINUED,
+            Oversize::Truncate => TRUNCATED,
+        };
+        if text.len() + mark.len() <= max {
+            self.place(text, mark, at, timed_by);
         } else {
-            self.place(text, at, timed_by);
+            let mut parts = parts::parts(text, max.saturating_sub(mark.len()), oversize).peekable();
+            while let Some(part) = parts.next() {
+                let mark = if parts.peek().is_none() && part.mark.is_empty() { mark } else { part.mark };
+                self.place(part.text, mark, at, timed_by);
+            }
         }
         // Of what is cut off nothing more is sent.
         if more && oversize == Oversize::Truncate { Verdict::NotSent } else { Verdict::Sent { at, timed_by } }
     }
 
     /// An event whose text stands in the buffer, or behind it.
-    fn place(&mut self, text: &[u8], at: Timestamp, timed_by: TimedBy) {
+    fn place(&mut self, text: &[u8], mark: &str, at: Timestamp, timed_by: TimedBy) {
         if text.is_empty() {
             return;
         }
         let inside = (text.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
-        match inside.filter(|start| start + text.len() <= self.text.len()) {
+        match inside.filter(|start| mark.is_empty() && start + text.len() <= self.text.len()) {
             Some(start) => self.event(start, start + text.len(), at, timed_by),
             None => {
                 let start = self.text.len() + self.cut.rewritten.len();
                 self.cut.rewritten.extend_from_slice(text);
-                self.event(start, start + text.len(), at, timed_by);
+                self.cut.rewritten.extend_from_slice(mark.as_bytes());
+                self.event(start, self.text.len() + self.cut.rewritten.len(), at, timed_by);
             }
         }
     }
@@ -350,6 +369,27 @@ impl<'a> Cutter<'a> {
 /// How many NUL bytes stand at the beginning.
 fn hole(text: &[u8]) -> usize {
     text.iter().position(|&byte| byte != 0).unwrap_or(text.len())
+}
+
+/// Without white space at both ends.
+fn stripped(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+    let line = &text[start..end];
+    let plain = |byte: &u8| byte.is_ascii_graphic();
+    if line.first().is_some_and(plain) && line.last().is_some_and(plain) {
+        return (start, end);
+    }
+    // Python strips the four separators of ASCII as well.
+    let space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
+    match std::str::from_utf8(line) {
+        Ok(line) => {
+            let rest = line.trim_start_matches(space);
+            (end - rest.len(), end - rest.len() + rest.trim_end_matches(space).len())
+        }
+        Err(_) => {
+            let rest = line.trim_ascii_start();
+            (end - rest.len(), end - rest.len() + rest.trim_ascii_end().len())
+        }
+    }
 }
 
 /// The nearest place at or before `at` that does not cut a UTF-8 character in two; `at` itself in what is no UTF-8.

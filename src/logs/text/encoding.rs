@@ -1,7 +1,19 @@
 //! Line ends and text in the encoding of the source.
-use crate::config::settings::text::Encoding;
+use crate::config::settings::text::{ByteOrder, Encoding};
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
 use std::borrow::Cow;
+
+/// So many bytes at the beginning of a source tell its byte order mark.
+pub const HEAD: usize = 4;
+
+fn standard(encoding: Encoding) -> &'static encoding_rs::Encoding {
+    match encoding {
+        Encoding::Utf8 => UTF_8,
+        Encoding::Standard(standard) => standard,
+        Encoding::Utf16(ByteOrder::Little) => UTF_16LE,
+        Encoding::Utf16(ByteOrder::Big) => UTF_16BE,
+    }
+}
 
 /// Knows where lines end in one source, and what they say.
 #[derive(Clone, Debug)]
@@ -15,13 +27,23 @@ impl Decoder {
     pub fn new(encoding: Encoding, first: &[u8]) -> Self {
         match encoding_rs::Encoding::for_bom(first) {
             Some((encoding, bom)) => Self { encoding, bom },
-            None => Self { encoding: encoding.0.unwrap_or(UTF_8), bom: 0 },
+            None => Self { encoding: standard(encoding), bom: 0 },
         }
     }
 
     /// Nothing is decoded.
     pub fn is_plain(&self) -> bool {
         self.encoding == UTF_8
+    }
+
+    /// The mark says something else than the configuration, which is worth one warning.
+    pub fn overruled(&self) -> bool {
+        false
+    }
+
+    /// The name of what is decoded from, for messages.
+    pub fn name(&self) -> Cow<'static, str> {
+        self.encoding.name().into()
     }
 
     /// Bytes of one code unit.

@@ -1,6 +1,7 @@
 //! The open batches of one lane, one for each day (of UTC) of which events came lately.
 //!
-//! There is always a current one, also when it is empty; nearly always it is the only one.
+//! There is always a current one, also when it is empty; nearly always it is the only one. Where there are several, each that
+//! has no permit to be large may be so much smaller: together they take little more memory than one.
 use crate::{
     model::{Target, Timestamp, limits::LOG_BATCH_SPAN},
     pipeline::{bodies::Permit, draft::Draft},

@@ -261,7 +261,12 @@ struct Line(Vec<(u64, u64)>);
 
 impl Line {
     fn take(&mut self, batch: &LogBatch) {
-        self.0.extend(batch.covers.iter().map(|cover| (cover.from, cover.to)));
+        for cover in &batch.covers {
+            self.0.push((cover.from, cover.to));
+            if let Some(Position::File(position)) = &cover.position {
+                assert!(position.offset > cover.from && position.offset <= cover.to);
+            }
+        }
     }
 
     /// Up to where they join up, each unit once.

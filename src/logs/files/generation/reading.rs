@@ -8,7 +8,7 @@ use super::{Check, Found, Generation, QUIET, SLICE, TRUSTED, begun, content};
 use crate::{
     logs::{
         files::lines::{Assembler, Cut, ENOUGH, Follow, Tail},
-        text::encoding::Decoder,
+        text::encoding::{Decoder, HEAD},
     },
     model::{Anchor, Chunk, Fingerprint, Position, Timestamp},
     platform::files::{self, Stat},
@@ -23,8 +23,6 @@ use std::{
 pub(super) const OLDEST: Duration = Duration::from_secs(60);
 /// An unfinished event of up to this many bytes is simply read again.
 const AGAIN: u64 = 16 * 1024;
-/// A byte order mark is known by this many bytes.
-const MARK: u64 = 4;
 
 /// What stays in the file because it may go on.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +84,7 @@ impl Generation {
         self.note_open(&cut, text.len(), all, now);
         self.count(&cut);
         if cut.used == 0 {
-            if self.offset == 0 && there < MARK {
+            if self.offset == 0 && there < HEAD as u64 {
                 self.lines = None; // It may yet become a byte order mark.
             }
             return Ok(Found::Nothing);
@@ -142,7 +140,7 @@ impl Generation {
         let known = open.scanned - self.offset;
         let room = (ENOUGH as u64).saturating_sub(known);
         let there = stat.size.saturating_sub(open.scanned);
-        if known <= AGAIN || there >= room {
+        if known <= AGAIN || there >= room || stat.size < open.scanned {
             return Ok(false);
         }
         let Some(fresh) = self.checked(open.scanned, there, stat, check, now)? else { return Ok(false) };
@@ -193,7 +191,11 @@ impl Generation {
         let lines = match self.lines.take() {
             Some(lines) => lines,
             None => {
-                let decoder = Decoder::new(self.names.text.encoding, &content::bytes(&self.file, 0, MARK)?);
+                let decoder = Decoder::new(self.names.text.encoding, &content::bytes(&self.file, 0, HEAD as u64)?);
+                if decoder.overruled() {
+                    tracing::warn!(path = %self.names.path.display(), read_as = %decoder.name(),
+                        "the byte order mark of this file says something else than `encoding` does: the mark counts");
+                }
                 let mut lines = Assembler::new(&self.names.text, decoder, None);
                 lines.begun = begun::at(&self.file, self.offset, &mut lines, wall)?;
                 lines

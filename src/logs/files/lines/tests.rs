@@ -110,7 +110,13 @@ fn a_line_over_the_limit_goes_in_parts_of_which_only_the_last_delivers_it() {
     let rules = TextRules { max_event_bytes: 100, ..TextRules::default() };
     let cut = lines(rules, b"").cut(&text, 0, Timestamp::default(), Tail::Growing);
     assert_eq!((cut.events.len(), cut.split), (3, 1));
-    assert!(messages(&text, &cut).iter().all(|part| part.len() <= 100 && !part.contains('\u{fffd}')));
+    let found = messages(&text, &cut);
+    assert!(found.iter().all(|part| part.len() <= 100 && !part.contains('\u{fffd}')));
+    assert_eq!(
+        found[1..].iter().map(|part| part.strip_suffix(CONTINUED).unwrap_or(part)).collect::<String>().len(),
+        107
+    );
+    assert!(found[1].ends_with(CONTINUED) && !found[2].ends_with(CONTINUED));
     assert_eq!(cut.events.iter().map(|e| e.next).collect::<Vec<_>>(), [2, 2, text.len() as u64]);
 }
 
@@ -136,6 +142,7 @@ fn an_endless_line_goes_in_pieces_as_it_grows_and_is_counted_once() {
     let second = lines.cut(&text, 5, Timestamp::from_millis(8), Tail::Growing);
     assert_eq!((second.events.len(), second.split, second.used), (1, 0, PIECE));
     assert_eq!(second.events[0].at, Timestamp::from_millis(7), "one event has one time");
+    assert!(messages(&text, &second)[0].ends_with(CONTINUED) && messages(&text, &second)[0].len() == MESSAGE_BYTES);
     let end = lines.cut(b"end\nnext\n", 5, Timestamp::from_millis(9), Tail::Growing);
     assert_eq!((end.events.len(), lines.begun), (2, None));
     assert_eq!(end.events[1].at, Timestamp::from_millis(9));
@@ -164,9 +171,12 @@ fn what_the_filter_keeps_back_is_covered_and_counted() {
 #[test]
 fn a_stripped_line_is_still_a_span_of_what_was_read() {
     let rules = TextRules { strip: true, ..TextRules::default() };
-    let text = b"  one \r\n \t\ntwo\n";
+    let text = "  one \r\n \t\n\u{a0}tw o\u{3000}\x1f\nthree\n".as_bytes();
+    let cut = lines(rules.clone(), b"").cut(text, 0, Timestamp::default(), Tail::Growing);
+    assert_eq!((messages(text, &cut), cut.rewritten.len()), (["one", "tw o", "three"].map(str::to_owned).to_vec(), 0));
+    let text = b" \xff \n";
     let cut = lines(rules, b"").cut(text, 0, Timestamp::default(), Tail::Growing);
-    assert_eq!((messages(text, &cut), cut.rewritten.len()), (vec!["one".to_owned(), "two".to_owned()], 0));
+    assert_eq!((cut.events[0].start, cut.events[0].end), (1, 2));
 }
 
 /// In UTF-16, with its mark.
@@ -217,7 +227,7 @@ fn a_long_wide_line_is_cut_between_characters() {
 
 #[test]
 fn what_is_rewritten_stands_behind_what_was_read_in_its_order() {
-    let rules = TextRules { encoding: Encoding(Some(encoding_rs::GBK)), ..TextRules::default() };
+    let rules = TextRules { encoding: Encoding::Standard(encoding_rs::GBK), ..TextRules::default() };
     let text = b"plain\n\xc4\xe3\xba\xc3\nmore\n\xc4\xe3\n";
     let cut = lines(rules, b"").cut(text, 0, Timestamp::default(), Tail::Growing);
     assert_eq!(messages(text, &cut), ["plain", "你好", "more", "你"]);
@@ -244,7 +254,7 @@ proptest! {
             2 => wide(&text, true),
             _ => encoding_rs::GBK.encode(&text).0.into_owned(),
         };
-        let encoding = if encoded == 3 { Encoding(Some(encoding_rs::GBK)) } else { Encoding::default() };
+        let encoding = if encoded == 3 { Encoding::Standard(encoding_rs::GBK) } else { Encoding::default() };
         let mut lines = lines(TextRules { encoding, ..TextRules::default() }, &bytes);
         let (mut there, mut used, mut found) = (0, 0, Vec::new());
         for (step, quiet) in steps.into_iter().chain([(bytes.len(), true)]) {

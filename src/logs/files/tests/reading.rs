@@ -6,7 +6,7 @@ use crate::{
         Watch,
         lines::{ENOUGH, PIECE},
     },
-    model::{Anchor, Checkpoints, Position},
+    model::{Anchor, Checkpoints, Position, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 use std::{fs, sync::atomic::Ordering, time::Duration};
@@ -150,8 +150,8 @@ fn a_line_over_the_limit_goes_in_parts_in_bounded_memory() {
     bench.settle();
     let chunks = bench.chunks("g");
     let lengths: Vec<_> = chunks.iter().flat_map(messages).map(|m| m.len()).collect();
-    assert_eq!(lengths, [5, PIECE, PIECE, PIECE, PIECE], "the rest waits for its end");
-    assert!(chunks.iter().all(|c| c.text.capacity() <= ENOUGH));
+    assert_eq!(lengths, [5, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES], "the rest waits for its end");
+    assert!(chunks.iter().all(|c| c.text.capacity() <= 2 * ENOUGH));
     bench.append("app.log", "end\nnext\n");
     assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [5_000_000 - 4 * PIECE + 3, 4]);
 }

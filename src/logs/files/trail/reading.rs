@@ -18,7 +18,11 @@ impl Trail {
 
     /// Whether events are complete now because time has passed: there is something to read.
     pub(in crate::logs::files) fn rouse(&mut self, now: Instant) -> bool {
-        self.queue.iter_mut().chain(&mut self.late).fold(false, |due, generation| generation.rouse(now) || due)
+        let mut due = false;
+        for generation in self.queue.iter_mut().chain(&mut self.late) {
+            due |= generation.rouse(now);
+        }
+        due
     }
 
     /// When that is next.
