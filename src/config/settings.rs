@@ -2,7 +2,6 @@
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 mod logs;
-#[allow(dead_code)] // Until the sources hand their events to it.
 pub mod text;
 
 pub use logs::{

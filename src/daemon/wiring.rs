@@ -60,6 +60,8 @@ pub struct Running {
     outlet: Option<Arc<dyn Outlet>>,
     /// The lines of the board for sources that wait for their names.
     waiting: Vec<SourceId>,
+    /// One round, in which nobody waits for more.
+    once: bool,
     /// One for each tail thread.
     wakes: Vec<std_mpsc::Sender<files::Wake>>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
@@ -99,6 +101,7 @@ impl Running {
             names,
             outlet: None,
             waiting: vec![],
+            once: options.once,
             wakes: vec![],
             state,
             _scratch: scratch,
@@ -237,7 +240,7 @@ impl Running {
             Some(files::Watch {
                 path: item.path.clone(),
                 target: target.clone()?,
-                filter: item.text.filter.clone(),
+                text: if self.once { files::in_one_round(&item.text) } else { item.text.clone() },
                 from_beginning: item.from_beginning,
             })
         });

@@ -45,27 +45,30 @@ pub enum TimedBy {
     Reader,
 }
 
-/// One event of a chunk: a span of its text.
+/// One event of a chunk: a span of its text, in what was read or in what was rewritten.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Event {
     /// First byte in the chunk's text.
     pub start: u32,
-    /// One past the last byte; the line's end is not part of it.
+    /// One past the last byte; the end of its last line is not part of it.
     pub end: u32,
     pub at: Timestamp,
-    /// The source's unit after this event (and what was filtered out behind it).
+    /// Who says so.
+    pub timed_by: TimedBy,
+    /// The source's unit after this event (and what was filtered out behind it). Of an event that is sent in parts only the
+    /// last one delivers it: the others stop where it begins.
     pub next: u64,
 }
 
-/// Consecutive events of one source over the one buffer that they were read into.
+/// Consecutive events of one source over one buffer.
 #[derive(Debug)]
 pub struct Chunk {
     pub source: SourceId,
+    /// First the bytes that were read, as far as the source counts bytes; behind them events whose text had to be rewritten
+    /// (decoded, joined, masked), in UTF-8. See [`Chunk::as_read`].
     pub text: Vec<u8>,
     /// In the source's order. May be empty: then only the position moves.
     pub events: Vec<Event>,
-    /// Whose times the events bear.
-    pub timed_by: TimedBy,
     /// The source's unit where this chunk begins: the `to` of the chunk before it.
     pub from: u64,
     /// The source's unit where it ends, past everything that was filtered out.
@@ -76,6 +79,16 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// So many bytes of the text are as they were read, and may be no UTF-8; what follows is.
+    pub fn as_read(&self) -> usize {
+        match &self.anchor {
+            Anchor::File { .. } => {
+                usize::try_from(self.to - self.from).map_or(self.text.len(), |n| n.min(self.text.len()))
+            }
+            Anchor::Journal(_) | Anchor::Windows(_) | Anchor::Unified(_) => 0,
+        }
+    }
+
     /// Where reading resumes after event `index`.
     pub fn position_after(&self, index: usize) -> Option<Position> {
         let event = self.events.get(index)?;

@@ -134,7 +134,7 @@ pub enum Position {
 /// What a chunk needs to say where reading resumes after each of its events.
 #[derive(Clone, Debug)]
 pub enum Anchor {
-    /// The chunk's text is the file's bytes from the chunk's `from` on.
+    /// The chunk's text begins with the file's bytes from the chunk's `from` on, unless no event points into any.
     /// `target`, `modified` and `home` are those of [`FilePosition`].
     File {
         path: Arc<Path>,

@@ -14,6 +14,9 @@ use std::{borrow::Cow, sync::Arc};
 /// of text and six of JSON: without a bound of ours such a log would cost six times the memory.
 const LOG_BATCH_JSON: usize = 2 * 1024 * 1024;
 
+/// A batch with more covers than this takes no more: events of several days or sources that alternate have one each.
+const COVERS: usize = 1_000;
+
 /// The open batch of one target.
 pub struct Draft {
     target: Arc<Target>,
@@ -46,6 +49,16 @@ impl Draft {
     /// Whether it holds no event. It may hold covers even so.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// Whether it holds no event and no cover.
+    pub fn holds_nothing(&self) -> bool {
+        self.is_empty() && self.covers.is_empty()
+    }
+
+    /// Whether it holds so many covers that it should leave.
+    pub fn is_crowded(&self) -> bool {
+        self.covers.len() >= COVERS
     }
 
     /// Bytes of the body so far.
@@ -87,12 +100,12 @@ impl Draft {
         self.body.extend_from_slice(b"\"}");
     }
 
-    /// Note what is delivered with this batch. Contiguous covers of one source become one.
+    /// Note what is delivered with this batch. Contiguous covers of one source become one. An empty one says nothing.
     pub fn cover(&mut self, cover: Cover) {
-        if cover.from == cover.to && cover.position.is_none() {
-            return;
+        if cover.from == cover.to {
+            return; // The first parts of an event deliver nothing.
         }
-        match self.covers.iter_mut().find(|c| c.source == cover.source && c.to == cover.from) {
+        match self.covers.iter_mut().rev().find(|c| c.source == cover.source && c.to == cover.from) {
             Some(known) => {
                 known.to = cover.to;
                 known.position = cover.position.or(known.position.take());

@@ -68,6 +68,14 @@ impl TextRules {
             MultiLine::Timestamp => self.timestamp.as_ref().is_some_and(|rule| rule.format.find(line).is_some()),
         }
     }
+
+    /// Whether every event is sent as it stands, with the time of reading: nobody needs to look at its text, but for its ends.
+    pub fn sends_as_is(&self) -> bool {
+        let Filter { include_patterns, exclude_patterns, rules } = &self.filter;
+        let unfiltered = include_patterns.is_empty() && exclude_patterns.is_empty() && rules.is_empty();
+        let unlimited = self.sample == 1 && self.rate_limit.is_none();
+        unfiltered && unlimited && self.timestamp.is_none() && self.redact.is_empty()
+    }
 }
 
 /// In what the bytes of a source are written. What a byte order mark at the beginning says wins.

@@ -94,8 +94,7 @@ fn chunk(source: SourceId, from: u64, message: &str) -> Chunk {
     Chunk {
         source,
         text: message.as_bytes().to_vec(),
-        events: vec![Event { start: 0, end, at: Timestamp::from_millis(1), next: from + 1 }],
-        timed_by: TimedBy::Source,
+        events: vec![Event { start: 0, end, at: Timestamp::from_millis(1), timed_by: TimedBy::Source, next: from + 1 }],
         from,
         to: from + 1,
         anchor: Anchor::Journal(vec![position.clone()]),

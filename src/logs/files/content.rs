@@ -23,7 +23,15 @@ pub(super) fn bytes(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>
     let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
     let n = files::read_at(file, &mut buffer, offset)?;
     buffer.truncate(n);
+    #[cfg(test)]
+    READ.set(READ.get() + n as u64);
     Ok(buffer)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Bytes that this thread has read.
+    pub(super) static READ: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// The bytes just before `offset`.

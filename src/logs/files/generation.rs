@@ -1,19 +1,21 @@
 //! One generation of a file: an open handle, how far it was handed on, and what proves that it is still the same file.
 //!
-//! Data is read from the last line end on, so an unfinished line costs nothing but reading it again; no bytes are kept
-//! between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short
+//! Data is read from where the last whole event ends, so an unfinished one costs nothing but reading it again; no bytes are
+//! kept between two looks. Each read is followed by a look at the bytes before it: if those changed, the file was cut short
 //! and grew again, and what was read is not what was meant.
+mod reading;
+
 use super::{
     Names, begun,
     content::{self, HEAD, Marks},
-    lines::{self, Begun, ENOUGH, Tail},
+    lines::Assembler,
 };
 use crate::{
-    config::settings::Filter,
-    model::{Anchor, Chunk, FileIdentity, FilePosition, Fingerprint, Position, SourceId, TimedBy, Timestamp},
+    logs::text::encoding::Decoder,
+    model::{Chunk, FileIdentity, FilePosition, Fingerprint, SourceId, Timestamp},
     platform::files::{self, FileId, FileKind, Stat},
-    telemetry::counters,
 };
+use reading::Open;
 use std::{
     fs::File,
     io,
@@ -86,14 +88,15 @@ pub(super) struct Generation {
     /// The last bytes before `offset`.
     before: Vec<u8>,
     marks: Marks,
-    begun: Begun,
-    /// How the line is judged that reading begins in is not known yet.
-    unjudged: bool,
+    /// Made by the first read.
+    lines: Option<Assembler>,
+    /// The rest, as far as it was read and left there.
+    open: Option<Open>,
     /// The file as it was when it was last looked at.
     pub seen: Stat,
     /// There may be something to read.
     pub unread: bool,
-    /// The rest, when it was last read, was a line without a line end.
+    /// The rest, when it was last read, was an event without an end.
     unfinished: bool,
     /// When it was last seen to change.
     changed: Instant,
@@ -129,12 +132,15 @@ impl Generation {
         start: Start,
         now: Instant,
     ) -> io::Result<Self> {
+        let head = content::bytes(&file, 0, HEAD)?;
         let offset = match start {
             Start::At(offset) => offset,
-            Start::LineOf(byte) => begun::near_line_start(&file, byte.min(stat.size))?,
+            Start::LineOf(byte) => {
+                begun::near_line_start(&file, byte.min(stat.size), &Decoder::new(names.text.encoding, &head))?
+            }
         };
         let before = content::before(&file, offset)?;
-        let head = Fingerprint::of(&content::bytes(&file, 0, HEAD)?);
+        let head = Fingerprint::of(&head);
         let identity = Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head });
         let mut marks = Marks::default();
         marks.add(offset, Fingerprint::of(&before));
@@ -146,8 +152,8 @@ impl Generation {
             offset,
             before,
             marks,
-            begun: None,
-            unjudged: true,
+            lines: None,
+            open: None,
             seen: stat,
             unread: stat.size > offset,
             unfinished: false,
@@ -188,8 +194,8 @@ impl Generation {
         !self.unread && self.seen.size <= self.offset
     }
 
-    /// Where a line begins that has no line end yet and waits for it. Of a file that is gone from its path it is sent
-    /// soon.
+    /// Where a line begins that has no line end yet, or an event that may go on. Of a file that is gone from its path it is
+    /// sent soon.
     pub fn unfinished(&self) -> Option<u64> {
         (self.unfinished && !self.unread && self.detached.is_none()).then_some(self.offset)
     }
@@ -240,57 +246,11 @@ impl Generation {
         Ok(Found::Nothing)
     }
 
-    /// Reads the next `slice` bytes, more where a line is longer. An error leaves everything as it was, for another
-    /// try.
-    pub fn read(&mut self, filter: &Filter, slice: u64, now: Instant, wall: Timestamp) -> io::Result<Found> {
-        let stat = files::stat_open(&self.file)?;
-        let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
-        if changed {
-            self.changed = now;
-        }
-        if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
-            self.unread = false; // A look must see the first write: see `was_empty`.
-            return Ok(Found::Nothing);
-        }
-        let there = stat.size.saturating_sub(self.offset);
-        let text = self.next_bytes(there, slice)?;
-        let trusted = self.offset >= SLICE && now.saturating_duration_since(self.head_checked) < TRUSTED;
-        let check = if changed && !trusted { Check::Head } else { Check::Before };
-        if !self.is_same(stat.size, check, now)? {
-            return Ok(Found::Truncated);
-        }
-        self.head_unchecked |= changed && trusted;
-        if self.unjudged {
-            self.begun = begun::at(&self.file, self.offset, filter)?;
-            self.unjudged = false;
-        }
-        let all = text.len() as u64 == there;
-        let tail = if all && self.rest_is_last(now) { Tail::Last } else { Tail::Growing };
-        let cut = lines::cut(&text, self.offset, wall, filter, self.begun, tail);
-        self.seen = stat;
-        self.unread = !all && cut.used > 0;
-        self.unfinished = all && (cut.used as u64) < there;
-        self.begun = cut.begun;
-        counters::EVENTS_FILTERED.add(cut.filtered);
-        counters::EVENTS_SPLIT.add(cut.split);
-        if cut.used == 0 {
-            return Ok(Found::Nothing);
-        }
-        if self.offset < HEAD {
-            self.refresh_head()?;
-        }
-        if self.offset == 0 && lines::is_utf16(&text) {
-            tracing::warn!(path = %self.names.path.display(),
-                "this file begins as UTF-16, which is not built yet: its lines are sent with replacement characters; write it as UTF-8");
-        }
-        Ok(Found::Chunk(self.advance(text, cut)))
-    }
-
     /// Goes on in `file`, which says the same: another inode of the same content, or the same after a stale handle.
     pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
         self.identity =
             Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
-        (self.file, self.seen, self.unread) = (file, stat, true);
+        (self.file, self.seen, self.unread, self.open) = (file, stat, true, None);
     }
 
     /// Notes a failed look or read, and how long to leave the file alone.
@@ -319,43 +279,6 @@ impl Generation {
     /// Whether it has failed so often that nobody should wait for it.
     pub fn is_failing_for_long(&self) -> bool {
         self.failures >= LASTING
-    }
-
-    /// At least one line, if its end is there and near enough.
-    fn next_bytes(&self, there: u64, slice: u64) -> io::Result<Vec<u8>> {
-        let mut length = slice.min(ENOUGH as u64);
-        loop {
-            let text = content::bytes(&self.file, self.offset, there.min(length))?;
-            if (text.len() as u64) < length || length == ENOUGH as u64 || memchr::memrchr(b'\n', &text).is_some() {
-                return Ok(text);
-            }
-            length = (4 * length).min(ENOUGH as u64);
-        }
-    }
-
-    fn advance(&mut self, mut text: Vec<u8>, mut cut: lines::Cut) -> Chunk {
-        let (from, to) = (self.offset, self.offset + cut.used as u64);
-        text.truncate(cut.used);
-        // It waits in a lane, and may be far less than what was read or guessed.
-        content::shrink(&mut text);
-        content::shrink(&mut cut.events);
-        self.before.extend_from_slice(&text[text.len().saturating_sub(content::BEFORE as usize)..]);
-        self.before.drain(..self.before.len().saturating_sub(content::BEFORE as usize));
-        self.offset = to;
-        self.marks.add(to, Fingerprint::of(&self.before));
-        if cut.events.is_empty() {
-            // Only the position moves; nobody needs the bytes.
-            text = Vec::new();
-        }
-        let anchor = Anchor::File {
-            path: self.names.path.clone(),
-            identity: self.identity.clone(),
-            target: self.names.target.clone(),
-            modified: self.modified(),
-            home: self.names.home.clone(),
-        };
-        let end = Position::File(self.position());
-        Chunk { source: self.id, text, events: cut.events, timed_by: TimedBy::Reader, from, to, anchor, end }
     }
 
     /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`.
@@ -388,10 +311,6 @@ impl Generation {
             }
         }
         Ok(())
-    }
-
-    fn rest_is_last(&self, now: Instant) -> bool {
-        self.detached.is_some() && self.quiet_for(QUIET, now)
     }
 }
 

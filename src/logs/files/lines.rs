@@ -1,22 +1,32 @@
-//! From the bytes of a file to events: a pure function over one buffer.
+//! From the bytes of a file to events: the assembler of one generation. It reads nothing itself and keeps no bytes.
 //!
-//! A line ends with LF; one CR before it goes too. Empty lines make no event but are covered by the one before them.
-//! NUL bytes at the beginning of a line are a hole that somebody's truncation left, not text. Bytes that are not UTF-8
-//! pass as they are. A line over the service's limit goes out in parts, cut between characters.
+//! A line ends with LF, in the encoding of the file; one CR before it goes too. Without a start pattern each line is an
+//! event, and empty lines make none. With one, an event is a line that matches and all lines up to the next one that does
+//! ([`groups`]). NUL bytes at the beginning of a line are a hole that somebody's truncation left, not text. What is done to
+//! an event's text is [`Treatment`]'s; what comes out as it stands in the file is a span of it, everything else is appended
+//! to [`Cut::rewritten`]. All bytes up to [`Cut::used`] are covered, by the event before them or by the chunk.
+//!
+//! Memory is bounded: a line that fills [`ENOUGH`] bytes without an end goes out piece by piece as it grows, cut between
+//! characters. All pieces share what became of the first one.
+mod groups;
+
 use crate::{
-    config::settings::Filter,
-    logs::filter,
-    model::{Event, Timestamp, limits::MESSAGE_BYTES},
+    config::settings::text::{MultiLine, Oversize, TextRules},
+    logs::text::{
+        Treated, Treatment,
+        encoding::Decoder,
+        parts::{self, CONTINUED, TRUNCATED},
+    },
+    model::{Event, TimedBy, Timestamp, limits::MESSAGE_BYTES},
 };
+pub(super) use groups::Follow;
+use std::{borrow::Cow, sync::Arc};
 
-/// A buffer of this size either holds the end of its first line, CR and LF included, or proves that it is too long.
-pub(super) const ENOUGH: usize = MESSAGE_BYTES + 2;
+/// A buffer of this size either holds the end of its first line, CR and LF included in any encoding, or proves that it is too long.
+pub(super) const ENOUGH: usize = MESSAGE_BYTES + 8;
 
-/// The byte order mark that some editors put before UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The same mark in UTF-16, in both byte orders.
-const WIDE_MARKS: &[&[u8]] = &[b"\xff\xfe", b"\xfe\xff"];
+/// So many bytes of a line that is too long go at once: with the mark at its end they are one message.
+pub(super) const PIECE: usize = MESSAGE_BYTES - CONTINUED.len();
 
 /// Room for this many bytes a line is a good first guess.
 const USUAL_LINE: usize = 96;
@@ -24,123 +34,327 @@ const USUAL_LINE: usize = 96;
 /// What stands after the last line end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Tail {
-    /// A line that may still grow: it stays in the file.
+    /// A line that may still grow, and an event that may go on: they stay in the file.
     Growing,
+    /// No line came for long: the event is complete. A line without an end stays in the file even so.
+    Quiet,
     /// All that there will be: it goes as it is.
     Last,
 }
 
-/// A line that was begun in an earlier buffer, and whether the filter let it pass: its parts share one fate.
-pub(super) type Begun = Option<bool>;
+/// What became of the beginning of a line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Verdict {
+    Sent {
+        at: Timestamp,
+        timed_by: TimedBy,
+    },
+    /// The filters keep it back, or it was cut off where it became too long.
+    NotSent,
+}
+
+/// A line that was begun in an earlier buffer: its pieces share one fate.
+pub(super) type Begun = Option<Verdict>;
 
 /// What one buffer gave.
 #[derive(Debug, Default)]
 pub(super) struct Cut {
+    /// Their spans lie in the buffer, or, from its end on, in `rewritten`.
     pub events: Vec<Event>,
+    /// Text that does not stand so in the buffer.
+    pub rewritten: Vec<u8>,
     /// So many bytes of the buffer need no reading any more.
     pub used: usize,
-    /// Lines (or parts) that the filter kept back.
-    pub filtered: u64,
-    /// Lines that were found too long here.
+    /// Events that were found too long here.
     pub split: u64,
-    /// Set when the buffer's used part ends inside a line.
-    pub begun: Begun,
+    /// Events of several lines that went before their end was seen, because they had become too long.
+    pub full: u64,
+    /// An event or a line is left that may go on. So far its lines are known to belong to it.
+    pub open: Option<usize>,
 }
 
-/// Cuts `text`, which begins at byte `from` of its file and is read at `at`.
-pub(super) fn cut(text: &[u8], from: u64, at: Timestamp, filter: &Filter, begun: Begun, tail: Tail) -> Cut {
-    let events = Vec::with_capacity(text.len() / USUAL_LINE + 1);
-    let mut cutter =
-        Cutter { text, from, at, filter, open: filter::is_open(filter), cut: Cut { events, begun, ..Cut::default() } };
-    let mut start = if from == 0 && text.starts_with(MARK) { MARK.len() } else { 0 };
-    for end in memchr::memchr_iter(b'\n', text) {
-        cutter.line(start, end);
-        cutter.cut.begun = None;
-        start = end + 1;
-        cutter.reached(start);
+/// Makes the events of one generation, in the order of its bytes.
+pub(super) struct Assembler {
+    rules: Arc<TextRules>,
+    decoder: Decoder,
+    treatment: Treatment,
+    /// Set where the next byte is one inside of a line.
+    pub begun: Begun,
+    /// Neither decoded nor treated: spans of the buffer are all there is to it.
+    idle: bool,
+    /// A line was seen that begins an event, or it was said that there is none.
+    started: bool,
+}
+
+impl Assembler {
+    pub fn new(rules: &Arc<TextRules>, decoder: Decoder, begun: Begun) -> Self {
+        let idle = decoder.is_plain() && rules.sends_as_is();
+        let treatment = Treatment::new(rules.clone());
+        Self { rules: rules.clone(), decoder, treatment, begun, idle, started: false }
     }
-    match tail {
-        Tail::Growing => cutter.growing(start),
-        Tail::Last => {
-            if start < text.len() {
-                let passed = cutter.line(start, text.len());
-                cutter.cut.begun = Some(passed);
-            }
-            cutter.reached(text.len());
+
+    /// Cuts `text`, which begins at byte `from` of its file, with a whole code unit, and is read at `at`.
+    pub fn cut(&mut self, text: &[u8], from: u64, at: Timestamp, tail: Tail) -> Cut {
+        let events = Vec::with_capacity(text.len() / USUAL_LINE + 1);
+        let start = if from == 0 { self.decoder.bom_len().min(text.len()) } else { 0 };
+        let single = matches!(self.rules.multi_line, MultiLine::Off);
+        let (idle, strip, max) = (self.idle, self.rules.strip, self.rules.max_event_bytes);
+        let mut cutter = Cutter { own: self, idle, strip, max, text, from, at, cut: Cut { events, ..Cut::default() } };
+        if single {
+            cutter.lines(start, tail)
+        } else {
+            cutter.groups(start, tail)
+        }
+        cutter.cut
+    }
+
+    /// Whether events may have several lines.
+    pub fn gathers(&self) -> bool {
+        !matches!(self.rules.multi_line, MultiLine::Off)
+    }
+
+    /// Whether no line began an event so far, and nobody said so yet.
+    pub fn complain_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.started, true)
+    }
+
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// What became of a line that begins with `line`, which an earlier run sent. `more`: it had to go before its end was there.
+    pub fn judge(&mut self, line: &[u8], at: Timestamp, more: bool) -> Begun {
+        let content = self.content(line);
+        if content.is_empty() {
+            return None;
+        }
+        Some(match self.treatment.treat(&content, at) {
+            Treated::Send { .. } if more && self.rules.oversize == Oversize::Truncate => Verdict::NotSent,
+            Treated::Send { at, timed_by, .. } => Verdict::Sent { at, timed_by },
+            Treated::NotSent => Verdict::NotSent,
+        })
+    }
+
+    /// Whether nothing is ever kept back, and nothing hidden.
+    pub fn sends_all(&self) -> bool {
+        self.idle && self.rules.oversize == Oversize::Split
+    }
+
+    /// The longest event of several lines, as it stands in the file.
+    pub fn limit(&self) -> usize {
+        self.rules.max_event_bytes.min(MESSAGE_BYTES)
+    }
+
+    /// What a line says: decoded, without its CR and without a hole before it.
+    fn content<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        fn inner(line: &[u8]) -> &[u8] {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            &line[hole(line)..]
+        }
+        if self.decoder.is_plain() {
+            return Cow::Borrowed(inner(line));
+        }
+        match self.decoder.decode(line) {
+            Cow::Borrowed(text) => Cow::Borrowed(inner(text)),
+            Cow::Owned(text) => match inner(&text) {
+                same if same.len() == text.len() => Cow::Owned(text),
+                less => Cow::Owned(less.to_vec()),
+            },
         }
     }
-    cutter.cut
+
+    /// How much of a line without an end goes at once.
+    fn piece(&self, line: &[u8]) -> usize {
+        if self.decoder.is_plain() {
+            return between_characters(line, PIECE);
+        }
+        let unit = self.decoder.unit();
+        let longest = PIECE - PIECE % unit;
+        let whole = |end: &usize| !self.decoder.decode(&line[..*end]).ends_with("\u{fffd}".as_bytes());
+        (0..4).map(|back| longest - back * unit).find(whole).unwrap_or(longest)
+    }
 }
 
-/// Whether the beginning of a file says that it is UTF-16.
-pub(super) fn is_utf16(text: &[u8]) -> bool {
-    WIDE_MARKS.iter().any(|mark| text.starts_with(mark))
+impl std::fmt::Debug for Assembler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Assembler").field("begun", &self.begun).field("idle", &self.idle).finish_non_exhaustive()
+    }
 }
 
 struct Cutter<'a> {
+    own: &'a mut Assembler,
+    /// What is asked for each line of it.
+    idle: bool,
+    strip: bool,
+    max: usize,
     text: &'a [u8],
     from: u64,
     at: Timestamp,
-    filter: &'a Filter,
-    open: bool,
     cut: Cut,
 }
 
-impl Cutter<'_> {
-    /// Takes the line in `start..end` and says whether it passed.
-    fn line(&mut self, start: usize, end: usize) -> bool {
-        let end = if end > start && self.text[end - 1] == b'\r' { end - 1 } else { end };
-        let mut start = self.after_hole(start, end);
-        if start == end {
-            return self.cut.begun.unwrap_or(true);
+impl<'a> Cutter<'a> {
+    /// Each line is an event.
+    fn lines(&mut self, mut start: usize, tail: Tail) {
+        if self.own.decoder.unit() == 1 {
+            for end in memchr::memchr_iter(b'\n', self.text) {
+                self.line(start, end);
+                start = end + 1;
+                self.reached(start);
+            }
+        } else {
+            let unit = self.own.decoder.unit();
+            while let Some(next) = self.own.decoder.line_end(self.text, start) {
+                self.line(start, next - unit);
+                start = next;
+                self.reached(start);
+            }
         }
-        let passed = self.judge(start, end);
-        while end - start > MESSAGE_BYTES {
-            start = self.part(start, passed);
-        }
-        self.event(start, end, passed);
-        passed
+        self.rest(start, tail);
     }
 
-    /// What follows the last line end, from `start` on, and may still grow.
+    /// Takes the line in `start..end`, or what is left of it.
+    fn line(&mut self, start: usize, end: usize) {
+        if self.idle && self.own.begun.is_none() {
+            let end = if end > start && self.text[end - 1] == b'\r' { end - 1 } else { end };
+            let start = start + hole(&self.text[start..end]);
+            let (start, end) = if self.strip { stripped(self.text, start, end) } else { (start, end) };
+            if end - start <= self.max {
+                if start < end {
+                    self.event(start, end, self.at, TimedBy::Reader);
+                }
+                return;
+            }
+        }
+        match self.own.begun.take() {
+            None => _ = self.take(self.own.content(&self.text[start..end]), false),
+            Some(verdict) => self.go_on(verdict, start, end, false),
+        }
+    }
+
+    /// What follows the last line end, from `start` on, and belongs to no event before it.
+    fn rest(&mut self, start: usize, tail: Tail) {
+        match tail {
+            Tail::Growing | Tail::Quiet => self.growing(start),
+            Tail::Last => {
+                self.last(start);
+                self.reached(self.text.len());
+            }
+        }
+    }
+
+    /// A line without an end that will get none.
+    fn last(&mut self, start: usize) {
+        let line = &self.text[start..];
+        match self.own.begun {
+            None => {
+                let content = self.own.content(line);
+                if !content.is_empty() {
+                    self.own.begun = Some(self.take(content, false));
+                }
+            }
+            Some(verdict) => self.go_on(verdict, start, self.text.len(), false),
+        }
+    }
+
+    /// A line without an end that may still grow.
     fn growing(&mut self, start: usize) {
-        let first = self.after_hole(start, self.text.len());
+        let unit = self.own.decoder.unit();
+        let hole = if self.own.begun.is_none() { hole(&self.text[start..]) / unit * unit } else { 0 };
+        let first = start + hole;
         let rest = self.text.len() - first;
         if rest >= ENOUGH {
-            let passed = self.judge(first, first + MESSAGE_BYTES);
-            let next = self.part(first, passed);
-            self.cut.begun = Some(passed);
-            self.reached(next);
-        } else if first > start && (rest > 0 || first - start >= ENOUGH) {
+            let end = first + self.own.piece(&self.text[first..]);
+            match self.own.begun {
+                Some(verdict) => self.go_on(verdict, first, end, true),
+                None => {
+                    let piece = self.decoded(first, end);
+                    let verdict = self.take(piece, true);
+                    self.own.begun = Some(verdict);
+                }
+            }
+            self.reached(end);
+        } else if hole > 0 && (rest >= unit || hole >= ENOUGH / unit * unit) {
             // Text came after the hole, or the hole fills the buffer. NULs at the very end may yet be written over.
             self.reached(first);
+        } else if self.text.len() >= ENOUGH && start > self.cut.used {
+            self.reached(start); // Only the byte order mark kept the line from being long enough.
+        }
+        self.cut.open = (self.cut.used < self.text.len()).then_some(self.cut.used);
+    }
+
+    fn decoded(&self, start: usize, end: usize) -> Cow<'a, [u8]> {
+        let text = &self.text[start..end];
+        if self.own.decoder.is_plain() { Cow::Borrowed(text) } else { self.own.decoder.decode(text) }
+    }
+
+    /// More of a line that was begun. `more`: its end is not there yet.
+    fn go_on(&mut self, verdict: Verdict, start: usize, end: usize, more: bool) {
+        let Verdict::Sent { at, timed_by } = verdict else { return };
+        let text = self.decoded(start, end);
+        let text = if more { &text[..] } else { text.strip_suffix(b"\r").unwrap_or(&text) };
+        let text = self.own.treatment.treat_rest(text);
+        self.send(&text, at, timed_by, more);
+    }
+
+    /// A whole event, or its beginning where `more` is to come.
+    fn take(&mut self, event: Cow<'a, [u8]>, more: bool) -> Verdict {
+        let (start, end) = if self.strip { stripped(&event, 0, event.len()) } else { (0, event.len()) };
+        if start == end {
+            return Verdict::NotSent; // A blank line.
+        }
+        match self.own.treatment.treat(&event[start..end], self.at) {
+            Treated::NotSent => Verdict::NotSent,
+            Treated::Send { text, at, timed_by } => {
+                self.cut.split += u64::from(more || text.len() > self.max);
+                self.send(&text, at, timed_by, more)
+            }
         }
     }
 
-    /// One part of a line that is too long; where the next one begins.
-    fn part(&mut self, start: usize, passed: bool) -> usize {
-        if self.cut.begun.is_none() {
-            self.cut.split += 1;
-            self.cut.begun = Some(passed);
+    /// Makes one event, or one for each part where it is too long. All but the last deliver nothing.
+    fn send(&mut self, text: &[u8], at: Timestamp, timed_by: TimedBy, more: bool) -> Verdict {
+        let (max, oversize) = (self.max, self.own.rules.oversize);
+        let mark = match oversize {
+            _ if !more => "",
+            Oversize::Split => CONTINUED,
+            Oversize::Truncate => TRUNCATED,
+        };
+        if text.len() + mark.len() <= max {
+            self.place(text, mark, at, timed_by);
+        } else {
+            let mut parts = parts::parts(text, max.saturating_sub(mark.len()), oversize).peekable();
+            while let Some(part) = parts.next() {
+                let mark = if parts.peek().is_none() && part.mark.is_empty() { mark } else { part.mark };
+                self.place(part.text, mark, at, timed_by);
+            }
         }
-        let end = between_characters(self.text, start + MESSAGE_BYTES);
-        self.event(start, end, passed);
-        end
+        // Of what is cut off nothing more is sent.
+        if more && oversize == Oversize::Truncate { Verdict::NotSent } else { Verdict::Sent { at, timed_by } }
     }
 
-    fn judge(&self, start: usize, end: usize) -> bool {
-        self.cut.begun.unwrap_or_else(|| self.open || filter::passes(self.filter, &self.text[start..end]))
-    }
-
-    fn event(&mut self, start: usize, end: usize, passed: bool) {
-        if !passed {
-            self.cut.filtered += 1;
+    /// An event whose text stands in the buffer, or behind it.
+    fn place(&mut self, text: &[u8], mark: &str, at: Timestamp, timed_by: TimedBy) {
+        if text.is_empty() {
             return;
         }
-        // A buffer has at most ENOUGH bytes and a slice more, far below 4 GiB.
+        let inside = (text.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
+        match inside.filter(|start| mark.is_empty() && start + text.len() <= self.text.len()) {
+            Some(start) => self.event(start, start + text.len(), at, timed_by),
+            None => {
+                let start = self.text.len() + self.cut.rewritten.len();
+                self.cut.rewritten.extend_from_slice(text);
+                self.cut.rewritten.extend_from_slice(mark.as_bytes());
+                self.event(start, self.text.len() + self.cut.rewritten.len(), at, timed_by);
+            }
+        }
+    }
+
+    fn event(&mut self, start: usize, end: usize, at: Timestamp, timed_by: TimedBy) {
+        // A buffer has little more than ENOUGH bytes, and what is rewritten is a few times that: far below 4 GiB.
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let next = self.from + end as u64;
-        self.cut.events.push(Event { start: place(start), end: place(end), at: self.at, next });
+        let next = self.from + self.cut.used as u64;
+        self.cut.events.push(Event { start: place(start), end: place(end), at, timed_by, next });
     }
 
     /// Everything before `used` is dealt with; the last event covers what made none.
@@ -150,12 +364,31 @@ impl Cutter<'_> {
             last.next = self.from + used as u64;
         }
     }
+}
 
-    fn after_hole(&self, start: usize, end: usize) -> usize {
-        if self.cut.begun.is_some() {
-            return start;
+/// How many NUL bytes stand at the beginning.
+fn hole(text: &[u8]) -> usize {
+    text.iter().position(|&byte| byte != 0).unwrap_or(text.len())
+}
+
+/// Without white space at both ends.
+fn stripped(text: &[u8], start: usize, end: usize) -> (usize, usize) {
+    let line = &text[start..end];
+    let plain = |byte: &u8| byte.is_ascii_graphic();
+    if line.first().is_some_and(plain) && line.last().is_some_and(plain) {
+        return (start, end);
+    }
+    // Python strips the four separators of ASCII as well.
+    let space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
+    match std::str::from_utf8(line) {
+        Ok(line) => {
+            let rest = line.trim_start_matches(space);
+            (end - rest.len(), end - rest.len() + rest.trim_end_matches(space).len())
         }
-        self.text[start..end].iter().position(|&byte| byte != 0).map_or(end, |n| start + n)
+        Err(_) => {
+            let rest = line.trim_ascii_start();
+            (end - rest.len(), end - rest.len() + rest.trim_ascii_end().len())
+        }
     }
 }
 
@@ -166,128 +399,4 @@ fn between_characters(text: &[u8], at: usize) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn plain(text: &[u8], tail: Tail) -> Cut {
-        cut(text, 0, Timestamp::from_millis(1), &Filter::default(), None, tail)
-    }
-
-    fn messages<'a>(text: &'a [u8], cut: &Cut) -> Vec<&'a [u8]> {
-        cut.events.iter().map(|e| &text[e.start as usize..e.end as usize]).collect()
-    }
-
-    fn excluding(pattern: &str) -> Filter {
-        let pattern = regex::bytes::Regex::new(pattern).expect("a good pattern");
-        Filter { exclude_patterns: vec![pattern], ..Filter::default() }
-    }
-
-    #[test]
-    fn line_ends_are_stripped_and_empty_lines_are_covered_but_not_sent() {
-        let text = b"\n\r\none\r\n\ntwo  \nlone\rreturn\n\n";
-        let cut = plain(text, Tail::Growing);
-        assert_eq!(messages(text, &cut), [&b"one"[..], b"two  ", b"lone\rreturn"]);
-        assert_eq!(cut.used, text.len());
-        assert_eq!(cut.events[0].next, 9, "the empty line behind the first event is covered by it");
-        assert_eq!(cut.events[2].next, text.len() as u64);
-    }
-
-    #[test]
-    fn an_unfinished_line_stays_in_the_file() {
-        let text = b"one\ntw";
-        let cut = plain(text, Tail::Growing);
-        assert_eq!((messages(text, &cut), cut.used), (vec![&b"one"[..]], 4));
-        assert_eq!(plain(b"tw", Tail::Growing).used, 0);
-    }
-
-    #[test]
-    fn an_unfinished_line_goes_when_nothing_more_can_come() {
-        let text = b"one\ntw";
-        let cut = plain(text, Tail::Last);
-        assert_eq!((messages(text, &cut), cut.used), (vec![&b"one"[..], b"tw"], 6));
-        let late = super::cut(b"o\n\n", 6, Timestamp::default(), &Filter::default(), cut.begun, Tail::Growing);
-        assert_eq!((late.events.len(), late.used), (1, 3));
-    }
-
-    #[test]
-    fn the_byte_order_mark_is_stripped_at_the_beginning_of_the_file_only() {
-        let text = b"\xef\xbb\xbfone\n\xef\xbb\xbftwo\n";
-        assert_eq!(messages(text, &plain(text, Tail::Growing)), [&b"one"[..], b"\xef\xbb\xbftwo"]);
-        let later = cut(text, 9, Timestamp::default(), &Filter::default(), None, Tail::Growing);
-        assert_eq!(later.events[0].start, 0);
-        assert_eq!(plain(b"\xef\xbb\xbf", Tail::Growing).used, 0);
-    }
-
-    #[test]
-    fn utf16_is_known_by_its_mark() {
-        assert!(is_utf16(b"\xff\xfeo\0n\0e\0") && is_utf16(b"\xfe\xff\0o\0n\0e"));
-        assert!(!is_utf16(b"\xef\xbb\xbfone") && !is_utf16(b"one"));
-    }
-
-    #[test]
-    fn a_hole_before_a_line_is_skipped_and_zeros_within_it_are_kept() {
-        let text = b"\0\0\0one\0x\n\0\0\n";
-        let cut = plain(text, Tail::Growing);
-        assert_eq!((messages(text, &cut), cut.used), (vec![&b"one\0x"[..]], text.len()));
-    }
-
-    #[test]
-    fn zeros_at_the_end_wait_because_they_may_be_written_over() {
-        assert_eq!(plain(b"one\n\0\0\0", Tail::Growing).used, 4);
-        assert_eq!(plain(b"one\n\0\0\0tw", Tail::Growing).used, 7, "text follows: the hole will not change");
-        assert_eq!(plain(&vec![0; ENOUGH], Tail::Growing).used, ENOUGH, "bounded memory");
-    }
-
-    #[test]
-    fn what_is_not_utf8_passes_as_it_is() {
-        let text = b"\xff\xfeone\n";
-        assert_eq!(messages(text, &plain(text, Tail::Growing)), [&b"\xff\xfeone"[..]]);
-    }
-
-    #[test]
-    fn a_line_of_exactly_the_limit_goes_whole_also_with_crlf() {
-        let text = [vec![b'x'; MESSAGE_BYTES], b"\r\n".to_vec()].concat();
-        let cut = plain(&text, Tail::Growing);
-        assert_eq!((cut.events.len(), cut.split, cut.used), (1, 0, text.len()));
-        assert_eq!(plain(&text[..MESSAGE_BYTES + 1], Tail::Growing).used, 0, "its end may be the next byte");
-    }
-
-    #[test]
-    fn a_line_over_the_limit_goes_in_parts_cut_between_characters() {
-        let text = [vec![b'x'; MESSAGE_BYTES - 1], "é".repeat(4).into_bytes(), b"\n".to_vec()].concat();
-        let cut = plain(&text, Tail::Growing);
-        assert_eq!((cut.events.len(), cut.split), (2, 1));
-        assert_eq!(cut.events[0].end as usize, MESSAGE_BYTES - 1);
-        assert_eq!(messages(&text, &cut)[1], "éééé".as_bytes());
-    }
-
-    #[test]
-    fn an_endless_line_goes_in_parts_as_it_grows_and_is_counted_once() {
-        let text = vec![b'x'; ENOUGH + 100];
-        let first = plain(&text, Tail::Growing);
-        assert_eq!((first.events.len(), first.split, first.used), (1, 1, MESSAGE_BYTES));
-        let second = cut(&text, 5, Timestamp::default(), &Filter::default(), first.begun, Tail::Growing);
-        assert_eq!((second.events.len(), second.split, second.used), (1, 0, MESSAGE_BYTES));
-        let end = cut(b"end\nnext\n", 5, Timestamp::default(), &Filter::default(), second.begun, Tail::Growing);
-        assert_eq!((end.events.len(), end.begun), (2, None));
-    }
-
-    #[test]
-    fn the_parts_of_a_line_share_the_judgement_of_its_beginning() {
-        let filter = excluding("^secret");
-        let text = [b"secret".to_vec(), vec![b'x'; ENOUGH]].concat();
-        let first = cut(&text, 0, Timestamp::default(), &filter, None, Tail::Growing);
-        assert_eq!((first.events.len(), first.begun, first.used), (0, Some(false), MESSAGE_BYTES));
-        let end = cut(b"end\nnext\n", 5, Timestamp::default(), &filter, first.begun, Tail::Growing);
-        assert_eq!(end.events.len(), 1);
-        assert_eq!(end.events[0].start, 4);
-    }
-
-    #[test]
-    fn what_the_filter_keeps_back_is_covered_and_counted() {
-        let text = b"no\none\nno\nno\ntwo\nno\n";
-        let cut = cut(text, 100, Timestamp::default(), &excluding("^no"), None, Tail::Growing);
-        assert_eq!((messages(text, &cut), cut.filtered), (vec![&b"one"[..], b"two"], 4));
-        assert_eq!(cut.events.iter().map(|e| e.next).collect::<Vec<_>>(), [113, 100 + text.len() as u64]);
-    }
-}
+mod tests;

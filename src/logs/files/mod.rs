@@ -7,7 +7,7 @@
 //! trail       one path: its generations, oldest first; the states of both
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
-//! generation  one file: an open handle and an offset    lines           bytes to events
+//! generation  one file: an open handle and an offset    lines           bytes to events: lines, groups of lines
 //! ledger      who reads which file, what was read       search          rotated files beside a log, amid a rotation
 //! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
@@ -33,10 +33,11 @@ mod tests;
 mod trail;
 mod watching;
 
-use crate::{config::settings::Filter, model::Target};
+use crate::{config::settings::text::TextRules, model::Target};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 pub use run::{Wake, run};
@@ -47,12 +48,18 @@ pub use tailer::Tailer;
 pub struct Watch {
     pub path: PathBuf,
     pub target: Arc<Target>,
-    pub filter: Filter,
+    /// What becomes of its text.
+    pub text: Arc<TextRules>,
     /// Where a file begins that the very first look finds. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
 }
 
-/// By what a generation is known outside: its configured path and the target that it goes to.
+/// The same where nobody waits: the last event of a file is complete if nothing follows it now.
+pub fn in_one_round(text: &Arc<TextRules>) -> Arc<TextRules> {
+    Arc::new(TextRules { multi_line_timeout: Duration::ZERO, ..text.as_ref().clone() })
+}
+
+/// By what a generation is known outside: its configured path and the target that it goes to; and how it is read.
 #[derive(Clone, Debug)]
 struct Names {
     path: Arc<Path>,
@@ -60,6 +67,8 @@ struct Names {
     target: Arc<str>,
     /// Where the path led to, if it is a link.
     home: Option<Arc<Path>>,
+    /// [`Watch::text`].
+    text: Arc<TextRules>,
 }
 
 impl Watch {
@@ -69,6 +78,7 @@ impl Watch {
     }
 
     fn names(&self) -> Names {
-        Names { path: Arc::from(self.path.as_path()), target: Arc::from(self.target_key()), home: None }
+        let (path, target) = (Arc::from(self.path.as_path()), Arc::from(self.target_key()));
+        Names { path, target, home: None, text: self.text.clone() }
     }
 }

@@ -177,6 +177,11 @@ impl Tailer {
                 self.look(number, now, wall);
             }
         }
+        for number in 0..self.trails.len() {
+            if self.trails[number].rouse(now) && self.trails[number].ready(now) && !self.blocked.contains(&number) {
+                self.enqueue(number);
+            }
+        }
         // Once for all of them: after a start each one may be a link.
         if std::mem::take(&mut self.misnamed) {
             self.name_all();
@@ -201,6 +206,9 @@ impl Tailer {
             if std::mem::take(&mut trail.soon) {
                 self.hinted.push(number);
                 next_look = next_look.min(SOON);
+            }
+            if let Some(due) = trail.due() {
+                next_look = next_look.min(due.saturating_duration_since(now));
             }
         }
         Turn { progressed: progressed || !self.queue.is_empty(), next_look }

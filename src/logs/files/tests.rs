@@ -1,6 +1,7 @@
 //! The rules of the tailer, on real files, with a clock that only the test moves.
 pub(in crate::logs::files) mod bench;
 mod crowd;
+mod events;
 pub(in crate::logs::files) mod keeper;
 #[cfg(unix)]
 mod links;

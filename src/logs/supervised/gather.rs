@@ -74,7 +74,8 @@ impl<P: Place> Gatherer<P> {
             };
             let start = offset(self.text.len());
             self.text.extend_from_slice(part.as_bytes());
-            self.events.push(Event { start, end: offset(self.text.len()), at, next });
+            let end = offset(self.text.len());
+            self.events.push(Event { start, end, at, timed_by: TimedBy::Source, next });
             self.places.push(place);
         }
     }
@@ -92,7 +93,6 @@ impl<P: Place> Gatherer<P> {
             source: self.source,
             text: std::mem::take(&mut self.text),
             events: std::mem::take(&mut self.events),
-            timed_by: TimedBy::Source,
             from,
             to: self.read,
             anchor: P::anchor(std::mem::take(&mut self.places)),

@@ -84,6 +84,14 @@ impl Treatment {
         self.judge(text, Timed { text: text.into(), at, timed_by: TimedBy::Source }, now)
     }
 
+    /// More of an event whose beginning was sent: all that is done to it is to hide what is not to be seen.
+    pub fn treat_rest<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        let (text, masked) = edge::redact(&self.rules.redact, text.into());
+        counters::EVENTS_REDACTED.add(masked.anything.into());
+        counters::EVENTS_MENDED.add(masked.mended.into());
+        text
+    }
+
     /// Reads the time that the text tells; else that of the event before counts, else now.
     fn time<'a>(&mut self, text: &'a [u8], now: Timestamp) -> Timed<'a> {
         let rules = Arc::clone(&self.rules);

@@ -3,7 +3,7 @@ use super::*;
 use std::fs::{self, OpenOptions};
 
 fn names(path: &Path) -> Names {
-    Names { path: path.into(), target: "g:s".into(), home: None }
+    Names { path: path.into(), target: "g:s".into(), home: None, text: Arc::default() }
 }
 
 fn open(path: &Path, start: Start) -> Generation {
@@ -24,7 +24,7 @@ fn a_read_error_is_tried_again_at_the_same_offset_with_growing_patience() {
     let mut now = Instant::now();
     let mut waits = Vec::new();
     for _ in 0..10 {
-        generation.read(&Filter::default(), SLICE, now, Timestamp::default()).expect_err("cannot be read");
+        generation.read(SLICE, now, Timestamp::default()).expect_err("cannot be read");
         generation.failed(now);
         let retry = generation.retry.expect("not at once");
         waits.push(retry - now);
@@ -35,9 +35,7 @@ fn a_read_error_is_tried_again_at_the_same_offset_with_growing_patience() {
     assert!(waits.is_sorted());
     assert_eq!((waits[0], waits[9]), READ_RETRY);
     generation.move_to(good, generation.seen);
-    let Ok(Found::Chunk(chunk)) = generation.read(&Filter::default(), SLICE, now, Timestamp::default()) else {
-        panic!("a chunk")
-    };
+    let Ok(Found::Chunk(chunk)) = generation.read(SLICE, now, Timestamp::default()) else { panic!("a chunk") };
     assert_eq!((chunk.from, chunk.to), (4, 8));
     assert!(generation.note_works(), "that is news");
     assert!(!generation.note_works());
@@ -50,7 +48,7 @@ fn a_file_that_is_cut_short_just_before_a_read_is_noticed_by_the_read() {
     fs::write(&path, "one\n").expect("written");
     let mut generation = open(&path, Start::At(4));
     fs::write(&path, "another content, and a longer one\n").expect("written");
-    let found = generation.read(&Filter::default(), SLICE, Instant::now(), Timestamp::default());
+    let found = generation.read(SLICE, Instant::now(), Timestamp::default());
     assert!(matches!(found, Ok(Found::Truncated)));
     assert_eq!(generation.offset, 4);
 }
@@ -72,7 +70,7 @@ fn the_head_grows_with_a_young_file_and_then_stays() {
     fs::write(&path, "one\n").expect("written");
     let mut generation = open(&path, Start::At(0));
     fs::write(&path, format!("one\n{}\n", "x".repeat(3000))).expect("written");
-    generation.read(&Filter::default(), SLICE, Instant::now(), Timestamp::default()).expect("read");
+    generation.read(SLICE, Instant::now(), Timestamp::default()).expect("read");
     assert_eq!(generation.position().identity.head.length, 1024);
     assert_eq!(generation.position().before.length, 64);
 }
@@ -93,7 +91,7 @@ fn a_file_that_was_cut_short_and_grew_to_the_same_length_is_noticed_although_it_
         fs::write(&path, alike(100) + &alike(200)).expect("written");
         let found = match by_look {
             true => generation.look(None, Instant::now()),
-            false => generation.read(&Filter::default(), SLICE, Instant::now(), Timestamp::default()),
+            false => generation.read(SLICE, Instant::now(), Timestamp::default()),
         };
         assert!(matches!(found, Ok(Found::Truncated)), "{found:?}");
     }
@@ -107,7 +105,7 @@ fn a_file_that_only_grew_is_still_the_same_however_alike_its_lines_are() {
     let mut generation = open(&path, Start::At(20 * 91));
     fs::write(&path, alike(0) + &alike(20)).expect("written");
     assert!(matches!(generation.look(None, Instant::now()), Ok(Found::Nothing)));
-    let found = generation.read(&Filter::default(), SLICE, Instant::now(), Timestamp::default());
+    let found = generation.read(SLICE, Instant::now(), Timestamp::default());
     assert!(matches!(found, Ok(Found::Chunk(_))), "{found:?}");
 }
 
@@ -122,7 +120,7 @@ fn while_a_file_grows_fast_its_head_is_checked_once_a_look_and_not_each_read() {
         let now = generation.changed + later;
         // Another file in its place, which cannot be told but by its head.
         fs::write(&path, text(5_000) + &alike(0)).expect("written");
-        let found = generation.read(&Filter::default(), SLICE, now, Timestamp::default());
+        let found = generation.read(SLICE, now, Timestamp::default());
         assert_eq!(matches!(found, Ok(Found::Truncated)), by_read, "{found:?}");
         // Nothing changes any more: the look knows that there is something to make up for.
         assert!(matches!(generation.look(None, now), Ok(Found::Truncated)));

@@ -1,7 +1,7 @@
 //! What the tests stand on: a folder, a clock, and a lane of a few places.
 use super::keeper::Keeper;
 use crate::{
-    config::settings::Filter,
+    config::settings::text::{MultiLine, TextRules},
     logs::files::{Tailer, Watch, tailer::Turn},
     model::{Chunk, LaneWaker, Outlet, SourceId, Target},
     telemetry::board::Board,
@@ -67,7 +67,7 @@ impl Bench {
     pub fn with(places: usize, prepare: impl FnOnce(&mut Self)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.log");
-        let watch = Watch { path, target: target("g"), filter: Filter::default(), from_beginning: true };
+        let watch = Watch { path, target: target("g"), text: Arc::default(), from_beginning: true };
         let (keeper, board) = (Arc::new(Keeper::default()), Arc::<Board>::default());
         let (tailer, lanes, waker, wakes) = tailer(&[], places, &keeper, &board);
         let mut bench = Self {
@@ -87,6 +87,12 @@ impl Bench {
         prepare(&mut bench);
         bench.start();
         bench
+    }
+
+    /// Events of `app.log` may have several lines: from one that matches to the next.
+    pub fn gather(&mut self, start: &str) {
+        let start = regex::bytes::Regex::new(start).expect("a good pattern");
+        self.watches[0].text = TextRules { multi_line: MultiLine::Start(start), ..TextRules::default() }.into();
     }
 
     /// Ends the tailer as a crash would, and starts another one with the positions that were saved.

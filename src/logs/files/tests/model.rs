@@ -81,17 +81,24 @@ struct World {
     serial: usize,
     /// So many files may be held open.
     most: usize,
+    /// Events have several lines.
+    gather: bool,
 }
 
 impl World {
-    fn new(rotation: Rotation, most: usize) -> Self {
-        let mut bench = Bench::with(3, |_| {});
+    fn new(rotation: Rotation, most: usize, gather: bool) -> Self {
+        let mut bench = Bench::with(3, |bench| {
+            if gather {
+                bench.gather(r"^\S");
+            }
+        });
         bench.tailer.hold_at_most(most);
         bench.turn(); // What comes and goes before the very first look was never promised.
         Self {
             bench,
             rotation,
             most,
+            gather,
             written: vec![Vec::new()],
             part: false,
             rotated: None,
@@ -151,7 +158,8 @@ impl World {
 
     fn line(&mut self, generation: usize, padding: u16) -> String {
         self.serial += 1;
-        format!("{generation} {} {}", self.serial, "x".repeat(padding.into()))
+        let indent = if self.gather && !self.serial.is_multiple_of(3) { "  " } else { "" };
+        format!("{indent}{generation} {} {}", self.serial, "x".repeat(padding.into()))
     }
 
     fn rotate(&mut self) {
@@ -199,7 +207,9 @@ impl World {
             if self.bench.wakes.swap(0, std::sync::atomic::Ordering::Relaxed) > 0 {
                 self.bench.tailer.has_space();
             }
-            self.delivered.extend(messages(&chunk));
+            for event in messages(&chunk) {
+                self.delivered.extend(event.split('\n').map(str::to_owned));
+            }
             // One chunk leaves in two batches.
             let half = chunk.events.len() / 2;
             let middle = chunk.events.get(half).map_or(chunk.to, |event| event.next);
@@ -272,8 +282,8 @@ impl World {
     }
 }
 
-fn live(rotation: Rotation, most: usize, actions: &[Action]) -> Result<(), TestCaseError> {
-    let mut world = World::new(rotation, most);
+fn live(rotation: Rotation, most: usize, gather: bool, actions: &[Action]) -> Result<(), TestCaseError> {
+    let mut world = World::new(rotation, most, gather);
     for action in actions {
         world.act(action);
     }
@@ -284,27 +294,27 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_line_is_lost_when_the_log_is_rotated_by_renaming(actions in actions()) {
-        live(Rotation::Rename, ENOUGH, &actions)?;
+    fn no_line_is_lost_when_the_log_is_rotated_by_renaming(actions in actions(), gather: bool) {
+        live(Rotation::Rename, ENOUGH, gather, &actions)?;
     }
 
     #[test]
-    fn no_line_is_lost_when_the_log_is_copied_and_truncated(actions in actions()) {
-        live(Rotation::CopyAndTruncate, ENOUGH, &actions)?;
+    fn no_line_is_lost_when_the_log_is_copied_and_truncated(actions in actions(), gather: bool) {
+        live(Rotation::CopyAndTruncate, ENOUGH, gather, &actions)?;
     }
 
     #[test]
     fn no_line_is_lost_when_the_log_is_rotated_by_renaming_and_few_files_may_be_open(
-        actions in actions(), most in 0..4usize,
+        actions in actions(), most in 0..4usize, gather: bool,
     ) {
-        live(Rotation::Rename, most, &actions)?;
+        live(Rotation::Rename, most, gather, &actions)?;
     }
 
     #[test]
     fn no_line_is_lost_when_the_log_is_copied_and_truncated_and_few_files_may_be_open(
-        actions in actions(), most in 0..4usize,
+        actions in actions(), most in 0..4usize, gather: bool,
     ) {
-        live(Rotation::CopyAndTruncate, most, &actions)?;
+        live(Rotation::CopyAndTruncate, most, gather, &actions)?;
     }
 }
 
@@ -314,5 +324,5 @@ fn a_crash_takes_nothing_of_a_log_that_was_cut_short_while_no_more_files_could_b
     let line = || Action::Append { lines: 1, padding: 0 };
     let begun = [line(), Action::Rotate, Action::Turns(1), line(), Action::Turns(1)];
     let cut_short = [line(), Action::Rotate, Action::Wait(4), Action::Crash];
-    live(Rotation::CopyAndTruncate, 0, &[begun.as_slice(), &cut_short].concat()).expect("nothing is lost");
+    live(Rotation::CopyAndTruncate, 0, false, &[begun.as_slice(), &cut_short].concat()).expect("nothing is lost");
 }

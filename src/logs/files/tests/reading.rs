@@ -1,9 +1,12 @@
 //! From a file at its path into the lane.
 use super::bench::{Bench, messages, target};
 use crate::{
-    config::settings::Filter,
-    logs::files::Watch,
-    model::{Anchor, Checkpoints, Position},
+    config::settings::{Filter, text::TextRules},
+    logs::files::{
+        Watch,
+        lines::{ENOUGH, PIECE},
+    },
+    model::{Anchor, Checkpoints, Position, limits::MESSAGE_BYTES},
     telemetry::counters,
 };
 use std::{fs, sync::atomic::Ordering, time::Duration};
@@ -126,7 +129,8 @@ fn every_position_of_a_chunk_can_be_gone_back_to() {
 fn filtered_lines_are_counted_and_only_move_the_position() {
     let mut bench = Bench::with(8, |bench| {
         let pattern = regex::bytes::Regex::new("^DEBUG").expect("a good pattern");
-        bench.watches[0].filter = Filter { exclude_patterns: vec![pattern], ..Filter::default() };
+        let filter = Filter { exclude_patterns: vec![pattern], ..Filter::default() };
+        bench.watches[0].text = TextRules { filter, ..TextRules::default() }.into();
     });
     let before = counters::EVENTS_FILTERED.get();
     bench.append("app.log", "DEBUG one\nDEBUG two\n");
@@ -140,17 +144,16 @@ fn filtered_lines_are_counted_and_only_move_the_position() {
 
 #[test]
 fn a_line_over_the_limit_goes_in_parts_in_bounded_memory() {
-    const LONGEST: usize = 1_048_550;
     let mut bench = Bench::new();
     bench.append("app.log", "short\n");
     bench.append("app.log", "x".repeat(5_000_000));
     bench.settle();
     let chunks = bench.chunks("g");
     let lengths: Vec<_> = chunks.iter().flat_map(messages).map(|m| m.len()).collect();
-    assert_eq!(lengths, [5, LONGEST, LONGEST, LONGEST, LONGEST], "the rest waits for its end");
-    assert!(chunks.iter().all(|c| c.text.capacity() <= LONGEST + 2));
+    assert_eq!(lengths, [5, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES, MESSAGE_BYTES], "the rest waits for its end");
+    assert!(chunks.iter().all(|c| c.text.capacity() <= 2 * ENOUGH));
     bench.append("app.log", "end\nnext\n");
-    assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [5_000_000 - 4 * LONGEST + 3, 4]);
+    assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [5_000_000 - 4 * PIECE + 3, 4]);
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! What happened to a file while nobody followed it.
 use super::bench::{Bench, messages, target};
-use crate::{logs::files::Watch, model::Checkpoints, telemetry::counters};
+use crate::{
+    config::settings::{Filter, text::TextRules},
+    logs::files::{Watch, lines::PIECE},
+    model::Checkpoints,
+    telemetry::counters,
+};
 use std::{fs, time::Duration};
 
 /// A bench whose first run delivered "one" and ended.
@@ -310,14 +315,15 @@ fn a_long_line_cut_by_a_crash_goes_on_within_the_line() {
     assert_eq!(bench.lines().len(), 1);
     bench.append("app.log", "end\nnext\n");
     bench.restart();
-    assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [1_500_000 - 1_048_550 + 3, 4]);
+    assert_eq!(bench.lines().iter().map(String::len).collect::<Vec<_>>(), [1_500_000 - PIECE + 3, 4]);
 }
 
 #[test]
 fn the_rest_of_a_long_line_that_the_filter_kept_back_is_kept_back_after_a_crash_too() {
     let mut bench = Bench::with(64, |bench| {
         let pattern = regex::bytes::Regex::new("^SECRET").expect("a good pattern");
-        bench.watches[0].filter.exclude_patterns.push(pattern);
+        let filter = Filter { exclude_patterns: vec![pattern], ..Filter::default() };
+        bench.watches[0].text = TextRules { filter, ..TextRules::default() }.into();
     });
     bench.append("app.log", format!("one\nSECRET{}", "x".repeat(1_600_000)));
     assert_eq!(bench.lines(), ["one"]);

@@ -1,7 +1,6 @@
 //! The loop around the tailer, on a real thread with real events.
 use super::bench::{messages, target};
 use crate::{
-    config::settings::Filter,
     logs::files::{Tailer, Wake, Watch, run},
     model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId, Target},
 };
@@ -45,7 +44,7 @@ fn running(places: usize, text: &str) -> Running {
     let (wakes, wake) = std_mpsc::channel();
     let sender = wakes.clone();
     let waker = LaneWaker::new(move || _ = sender.send(Wake::Space));
-    let watch = Watch { path, target: target("g"), filter: Filter::default(), from_beginning: true };
+    let watch = Watch { path, target: target("g"), text: Arc::default(), from_beginning: true };
     let tailer = Tailer::new(vec![watch], Arc::new(Nothing), &One(tx), waker.clone(), Arc::default());
     let sender = wakes.clone();
     let thread = std::thread::spawn(move || run(tailer, sender, &wake));

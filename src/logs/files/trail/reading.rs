@@ -16,6 +16,20 @@ impl Trail {
         self.late.iter().chain(self.queue.front()).any(|g| g.is_ready(now)) || self.front_is_done()
     }
 
+    /// Whether events are complete now because time has passed: there is something to read.
+    pub(in crate::logs::files) fn rouse(&mut self, now: Instant) -> bool {
+        let mut due = false;
+        for generation in self.queue.iter_mut().chain(&mut self.late) {
+            due |= generation.rouse(now);
+        }
+        due
+    }
+
+    /// When that is next.
+    pub(in crate::logs::files) fn due(&self) -> Option<Instant> {
+        self.queue.iter().chain(&self.late).filter_map(Generation::due).min()
+    }
+
     /// Hands on at most one slice of the file whose turn it is, and one of a rotated file that was written to late.
     pub(in crate::logs::files) fn step(&mut self, cx: &mut Context<'_>) -> Step {
         let mut step = self.advance(cx);
@@ -39,7 +53,7 @@ impl Trail {
             Place::Queue(index) => &mut queue[index],
             Place::Late(index) => &mut late[index],
         };
-        match generation.read(&watch.filter, cx.slice, cx.now, cx.wall) {
+        match generation.read(cx.slice, cx.now, cx.wall) {
             Ok(Found::Chunk(chunk)) => {
                 permit.send(chunk);
                 tell_works(cx.board, watch, generation);
