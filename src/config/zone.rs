@@ -5,12 +5,21 @@
 use super::{finding::nearest, section::Section};
 use crate::{config::Severity, model::Timestamp, platform::zones};
 use chrono::{DateTime, Local, Offset as _, TimeZone as _};
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 /// No two changes of the clocks lie nearer to each other, in seconds: so local times are judged by the offsets this long before and after.
 const AROUND: i64 = 24 * 3600;
 /// A line is read this soon after it was written, usually; in seconds.
 const AT_ONCE: i64 = 600;
+
+/// Offsets are looked up once for each span of so many seconds: a look costs as much as reading the timestamp.
+const SPAN: i64 = 900;
 
 /// A time zone.
 #[derive(Clone)]
@@ -25,6 +34,44 @@ pub enum Zone {
 pub struct Named {
     name: String,
     rules: tz::TimeZone,
+    known: Known,
+}
+
+/// What was looked up last, by local time and by moment.
+struct Known {
+    by_local: Last,
+    by_moment: Last,
+}
+
+impl Known {
+    const fn nothing() -> Self {
+        Self { by_local: Last::nothing(), by_moment: Last::nothing() }
+    }
+}
+
+/// Of this host's zone. When that is set anew, lines of the same quarter of an hour are still read by the old one.
+static LOCAL: Known = Known::nothing();
+
+/// The number of a span and the offset in all of it, in one word, so that threads can share it.
+struct Last(AtomicU64);
+
+impl Last {
+    const fn nothing() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+
+    /// The offset in the span that holds `second`; looked up where it is not known.
+    fn offset(&self, second: i64, look_up: impl FnOnce(i64) -> Option<i64>) -> Option<i64> {
+        let span = i32::try_from(second.div_euclid(SPAN)).ok()?;
+        let word = self.0.load(Ordering::Relaxed);
+        if word >> 32 == u64::from(span.cast_unsigned()) && word != u64::MAX {
+            #[allow(clippy::cast_possible_truncation)] // The lower half of a word that was made below.
+            return Some((word as u32).cast_signed().into());
+        }
+        let offset = i32::try_from(look_up(i64::from(span) * SPAN)?).ok()?;
+        self.0.store(u64::from(span.cast_unsigned()) << 32 | u64::from(offset.cast_unsigned()), Ordering::Relaxed);
+        Some(offset.into())
+    }
 }
 
 impl fmt::Debug for Zone {
@@ -51,18 +98,40 @@ impl Zone {
         if rules.is_none() {
             missing(section, name);
         }
-        Some(Self::Named(Arc::new(Named { name: name.into(), rules: rules? })))
+        Some(Self::named(name, rules?))
     }
 
     /// The zone that a POSIX rule describes.
     #[cfg(test)]
     pub fn of_rule(rule: &str) -> Self {
         let rules = tz::TimeZone::from_posix_tz(rule).expect("a rule");
-        Self::Named(Arc::new(Named { name: rule.into(), rules }))
+        Self::named(rule, rules)
+    }
+
+    fn named(name: &str, rules: tz::TimeZone) -> Self {
+        Self::Named(Arc::new(Named { name: name.into(), rules, known: Known::nothing() }))
+    }
+
+    fn known(&self) -> &Known {
+        match self {
+            Self::Utc | Self::Local => &LOCAL,
+            Self::Named(named) => &named.known,
+        }
     }
 
     /// Seconds east of Greenwich at a moment, in seconds since 1970.
     pub fn offset_at(&self, moment: i64) -> i64 {
+        if matches!(self, Self::Utc) {
+            return 0;
+        }
+        let same = |start: i64| {
+            let offset = self.look_up(start);
+            (offset == self.look_up(start + SPAN - 1)).then_some(offset)
+        };
+        self.known().by_moment.offset(moment, same).unwrap_or_else(|| self.look_up(moment))
+    }
+
+    fn look_up(&self, moment: i64) -> i64 {
         match self {
             Self::Utc => 0,
             Self::Local => DateTime::from_timestamp(moment, 0)
@@ -79,12 +148,19 @@ impl Zone {
         if matches!(self, Self::Utc) {
             return local;
         }
-        let (before, after) = (self.offset_at(local - AROUND), self.offset_at(local + AROUND));
+        let same = |start: i64| {
+            let offset = self.look_up(start - AROUND);
+            (offset == self.look_up(start + SPAN + AROUND)).then_some(offset)
+        };
+        if let Some(offset) = self.known().by_local.offset(local, same) {
+            return local - offset;
+        }
+        let (before, after) = (self.look_up(local - AROUND), self.look_up(local + AROUND));
         let (first, second) = (local - before, local - after);
         if before == after {
             return first;
         }
-        match (self.offset_at(first) == before, self.offset_at(second) == after) {
+        match (self.look_up(first) == before, self.look_up(second) == after) {
             (false, true) => second,
             (true, true) if second > first => {
                 let now = now.as_millis().div_euclid(1000);
@@ -172,6 +248,26 @@ mod tests {
         );
         assert_eq!(moment(twice, later, Some("2026-10-25T01:29:59Z")), second);
         assert_eq!(moment(twice, later, None), second);
+    }
+
+    #[test]
+    fn what_was_looked_up_for_one_time_is_not_taken_for_another() {
+        let zone = berlin();
+        let now = stamp("2027-01-01T00:00:00Z");
+        for (local, moment) in [
+            ("2026-03-28T01:59:59Z", "2026-03-28T00:59:59Z"),
+            ("2026-03-29T01:59:59Z", "2026-03-29T00:59:59Z"),
+            ("2026-03-29T03:00:00Z", "2026-03-29T01:00:00Z"),
+            ("2026-03-30T03:00:00Z", "2026-03-30T01:00:00Z"),
+            ("2026-03-30T03:14:59Z", "2026-03-30T01:14:59Z"),
+            ("1969-12-31T23:59:59Z", "1969-12-31T22:59:59Z"),
+        ] {
+            for _ in 0..2 {
+                assert_eq!(zone.moment(seconds(local), now, None), seconds(moment), "{local}");
+                assert_eq!(zone.offset_at(seconds(moment)), seconds(local) - seconds(moment), "{local}");
+            }
+        }
+        assert_eq!(Zone::Utc.offset_at(0), 0);
     }
 
     #[test]

@@ -177,18 +177,50 @@ fn item(flags: &str, letter: char) -> Option<Item> {
 pub struct Matcher<'a> {
     text: &'a [u8],
     pub values: Values,
-    /// Steps that it may still take: what is ambiguous in many ways at once is given up. A timestamp takes some dozens.
+    /// Steps that it may still take at this place: what is ambiguous in many ways at once is given up. A timestamp takes some
+    /// dozens.
     fuel: u32,
 }
 
+/// Steps for one place of the text.
+const FUEL: u32 = 10_000;
+
 impl<'a> Matcher<'a> {
     pub fn new(text: &'a [u8]) -> Self {
-        Self { text, values: Values::default(), fuel: 10_000 }
+        Self { text, values: Values::default(), fuel: FUEL }
     }
 
-    /// Where the items end that begin at `at`. The longest form of each is tried first, as regular expressions do.
-    pub fn fits(&mut self, items: &[Item], at: usize) -> Option<usize> {
-        let Some((item, rest)) = items.split_first() else { return Some(at) };
+    /// Where the items end that begin at `at`.
+    pub fn search(&mut self, items: &[Item], at: usize) -> Option<usize> {
+        self.fuel = FUEL;
+        self.fits(items, at)
+    }
+
+    /// The longest form of each item is tried first, as regular expressions do.
+    fn fits(&mut self, mut items: &[Item], mut at: usize) -> Option<usize> {
+        // What has only one form needs no way back.
+        while let Some((item, rest)) = items.split_first() {
+            let text = self.text.get(at..)?;
+            match item {
+                Item::Literal(literal) if text.starts_with(literal) => at += literal.len(),
+                Item::Number { field, min, max, space: false } if min == max => {
+                    let digits = text.get(..*max)?;
+                    if !digits.iter().all(u8::is_ascii_digit) {
+                        return None;
+                    }
+                    self.values.set(*field, decimal(digits));
+                    at += max;
+                }
+                Item::Literal(_) => return None,
+                _ => return self.forms(item, rest, at),
+            }
+            items = rest;
+        }
+        Some(at)
+    }
+
+    /// The same for an item that has several forms, and what follows it.
+    fn forms(&mut self, item: &Item, rest: &[Item], at: usize) -> Option<usize> {
         self.fuel = self.fuel.checked_sub(1)?;
         let text = self.text.get(at..)?;
         match item {

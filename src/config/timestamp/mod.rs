@@ -74,11 +74,10 @@ impl TimestampFormat {
 
     /// The first place where a timestamp stands.
     pub fn find(&self, text: &[u8]) -> Option<Found> {
-        let mut from = 0;
+        let (mut from, mut matcher) = (0, Matcher::new(text));
         loop {
             from += text.get(from..)?.iter().position(|byte| self.first[usize::from(*byte)])?;
-            let mut matcher = Matcher::new(text);
-            if let Some(end) = matcher.fits(&self.items, from) {
+            if let Some(end) = matcher.search(&self.items, from) {
                 return Some(Found { start: from, end, values: matcher.values });
             }
             from += 1;

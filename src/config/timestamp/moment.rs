@@ -47,21 +47,24 @@ pub enum Field {
 
 /// What a timestamp says.
 #[derive(Clone, Copy, Debug)]
-pub struct Values([Option<i64>; Field::Ignored as usize + 1]);
+pub struct Values([i64; Field::Ignored as usize + 1]);
+
+/// No part of a timestamp says this.
+const NOTHING: i64 = i64::MIN;
 
 impl Default for Values {
     fn default() -> Self {
-        Self([None; Field::Ignored as usize + 1])
+        Self([NOTHING; Field::Ignored as usize + 1])
     }
 }
 
 impl Values {
     pub fn set(&mut self, field: Field, value: i64) {
-        self.0[field as usize] = Some(value);
+        self.0[field as usize] = value;
     }
 
     fn get(&self, field: Field) -> Option<i64> {
-        self.0[field as usize]
+        Some(self.0[field as usize]).filter(|value| *value != NOTHING)
     }
 
     /// A part that is no larger than `most`; `default` where it is missing.
@@ -115,7 +118,9 @@ impl Clock<'_> {
                 return of(i32::try_from(year).ok()?).map(at);
             }
             let this = today.year();
-            let next = of(this + 1).map(at).filter(|t| t - now <= ahead);
+            // Only the last day of a year has another one just ahead.
+            let is_last_day = today.succ_opt().is_some_and(|day| day.year() > this);
+            let next = if is_last_day { of(this + 1).map(at).filter(|t| t - now <= ahead) } else { None };
             let this_year = || of(this).map(at).filter(|t| t - now <= YEAR_AHEAD);
             return next.or_else(this_year).or_else(|| of(this - 1).map(at));
         }
@@ -124,10 +129,13 @@ impl Clock<'_> {
             let before = || today.with_day(1)?.pred_opt()?.with_day(u32::try_from(day).ok()?).map(at);
             return this_month.or_else(before);
         }
-        let (t, tomorrow) = (at(today), at(today.succ_opt()?));
+        let t = at(today);
         Some(match t - now {
             distance if distance > HALF => at(today.pred_opt()?),
-            distance if distance < -HALF && tomorrow - now <= ahead => tomorrow,
+            distance if distance < -HALF => {
+                let tomorrow = at(today.succ_opt()?);
+                if tomorrow - now <= ahead { tomorrow } else { t }
+            }
             _ => t,
         })
     }
