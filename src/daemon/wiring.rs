@@ -280,7 +280,14 @@ impl Running {
                 source.catching_up = true;
                 source.last_error = Some(waiting.why.clone());
             });
-            tracing::warn!(item = waiting.at, "{}", waiting.why);
+            if self.waiting.is_empty() {
+                tracing::warn!(
+                    first = waiting.at,
+                    logs = plan.waiting().count(),
+                    "a log {}; it stays in its source",
+                    waiting.why
+                );
+            }
             self.waiting.push(line);
         }
     }

@@ -248,7 +248,8 @@ impl Sender {
             if !self.leave_out_untimely(batch).await? {
                 return Ok(None);
             }
-            let (made, begun) = (*self.made.lock().await, self.publisher.pace.turn().await);
+            let begun = self.publisher.pace.turn().await;
+            let made = *self.made.lock().await;
             match self.report.watch(self.publisher.put.logs(batch)).await {
                 Ok(rejected) => {
                     if !self.accept(batch, rejected).await? {
