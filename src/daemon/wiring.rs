@@ -4,11 +4,14 @@ use super::{
 };
 use crate::{
     aws, local,
-    logs::{files, journald, supervised},
+    logs::{files, journald, supervised, windows_events},
     metrics,
     model::{Checkpoints, LaneWaker, Outlet, Timestamp},
     pipeline::{BodyPool, batch_metrics},
-    platform::{self, logs::has_journal},
+    platform::{
+        self,
+        logs::{has_journal, has_windows_events},
+    },
     positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
@@ -247,6 +250,13 @@ impl Running {
             let items = items.map(|(item, target)| journald::Options::item(item, target.clone()));
             for options in whole.chain(items) {
                 self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
+            }
+        }
+        if has_windows_events() {
+            for (item, target) in logs.windows_events.iter().zip(&plan.windows_events) {
+                let log = platform::windows_events::open();
+                let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
+                self.tasks.spawn("Windows events", reader);
             }
         }
     }

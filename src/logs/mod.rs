@@ -3,3 +3,4 @@ pub mod files;
 pub mod filter;
 pub mod journald;
 pub mod supervised;
+pub mod windows_events;

@@ -9,5 +9,6 @@ pub mod logs;
 pub mod permissions;
 mod private;
 pub mod vitals;
+pub mod windows_events;
 
 pub use private::{passable_folder, private_file, private_folder, private_lock};
