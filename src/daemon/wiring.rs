@@ -4,13 +4,13 @@ use super::{
 };
 use crate::{
     aws, local,
-    logs::{files, journald, supervised, windows_events},
+    logs::{files, journald, supervised, unified_log, windows_events},
     metrics,
     model::{Checkpoints, LaneWaker, Outlet, Timestamp},
     pipeline::{BodyPool, batch_metrics},
     platform::{
         self,
-        logs::{has_journal, has_windows_events},
+        logs::{has_journal, has_unified_log, has_windows_events},
     },
     positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
@@ -257,6 +257,12 @@ impl Running {
                 let log = platform::windows_events::open();
                 let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
                 self.tasks.spawn("Windows events", reader);
+            }
+        }
+        if has_unified_log() {
+            for (item, target) in logs.unified_log.iter().zip(&plan.unified_log) {
+                let reader = unified_log::run(item.clone(), target.clone(), site.clone(), stop.clone());
+                self.tasks.spawn("unified log", reader);
             }
         }
     }

@@ -3,4 +3,5 @@ pub mod files;
 pub mod filter;
 pub mod journald;
 pub mod supervised;
+pub mod unified_log;
 pub mod windows_events;
