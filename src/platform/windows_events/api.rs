@@ -9,7 +9,8 @@ use windows::{
         Foundation::{
             CloseHandle, ERROR_ACCESS_DENIED, ERROR_EVT_CHANNEL_NOT_FOUND, ERROR_EVT_INVALID_QUERY,
             ERROR_EVT_MAX_INSERTS_REACHED, ERROR_EVT_UNRESOLVED_PARAMETER_INSERT, ERROR_EVT_UNRESOLVED_VALUE_INSERT,
-            ERROR_INSUFFICIENT_BUFFER, ERROR_NO_MORE_ITEMS, ERROR_TIMEOUT, HANDLE, WIN32_ERROR,
+            ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_OPERATION, ERROR_NO_MORE_ITEMS, ERROR_TIMEOUT, HANDLE,
+            WIN32_ERROR,
         },
         System::{
             EventLog::{
@@ -159,6 +160,8 @@ fn next_of(results: &Handle, most: usize) -> Result<Vec<Handle>, Error> {
     match unsafe { EvtNext(results.0, &mut handles, 0, 0, &mut returned) } {
         Ok(()) => Ok(handles.into_iter().take(returned as usize).map(|handle| Handle(EVT_HANDLE(handle))).collect()),
         Err(error) if is(&error, ERROR_NO_MORE_ITEMS) || is(&error, ERROR_TIMEOUT) => Ok(Vec::new()),
+        // Some versions call it invalid to ask a subscription that has nothing.
+        Err(error) if is(&error, ERROR_INVALID_OPERATION) && returned == 0 => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }
