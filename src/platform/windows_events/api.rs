@@ -86,7 +86,7 @@ impl EventLog for Api {
                 bookmark.as_ref().map(|bookmark| bookmark.0),
                 None,
                 None,
-                flags.0 as u32,
+                flags.0,
             )
         };
         channel.clone_into(&mut self.channel);
@@ -138,15 +138,7 @@ impl Api {
         let formatted = filled(&mut used, |buffer, used| {
             // SAFETY: both handles are open, and the buffer is as long as its slice says.
             unsafe {
-                EvtFormatMessage(
-                    Some(metadata.0),
-                    Some(event.0),
-                    0,
-                    None,
-                    EvtFormatMessageXml.0 as u32,
-                    Some(buffer),
-                    used,
-                )
+                EvtFormatMessage(Some(metadata.0), Some(event.0), 0, None, EvtFormatMessageXml.0, Some(buffer), used)
             }
         });
         Ok(formatted.unwrap_or(raw))
@@ -177,7 +169,7 @@ fn raw_xml(event: &Handle) -> Result<String, Error> {
             EvtRender(
                 None,
                 event.0,
-                EvtRenderEventXml.0 as u32,
+                EvtRenderEventXml.0,
                 size,
                 Some(buffer.as_mut_ptr().cast()),
                 &mut bytes,
