@@ -10,11 +10,14 @@ use super::{
 };
 use crate::{
     aws, local,
-    logs::{files, journald, supervised},
+    logs::{files, journald, supervised, unified_log, windows_events},
     metrics,
     model::{Checkpoints, LaneWaker, Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
-    platform::{self, logs::has_journal},
+    platform::{
+        self,
+        logs::{has_journal, has_unified_log, has_windows_events},
+    },
     positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::Spool,
@@ -311,6 +314,21 @@ impl Running {
             let items = items.filter_map(|(item, target)| Some(journald::Options::item(item, target.clone()?)));
             for options in whole.chain(items) {
                 self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
+            }
+        }
+        if has_windows_events() {
+            for (item, target) in logs.windows_events.iter().zip(&targets.windows_events) {
+                let Some(target) = target else { continue };
+                let log = platform::windows_events::open();
+                let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
+                self.tasks.spawn("Windows events", reader);
+            }
+        }
+        if has_unified_log() {
+            for (item, target) in logs.unified_log.iter().zip(&targets.unified_log) {
+                let Some(target) = target else { continue };
+                let reader = unified_log::run(item.clone(), target.clone(), site.clone(), stop.clone());
+                self.tasks.spawn("unified log", reader);
             }
         }
     }

@@ -4,3 +4,5 @@ pub mod filter;
 pub mod journald;
 pub mod supervised;
 pub mod text;
+pub mod unified_log;
+pub mod windows_events;

@@ -112,9 +112,9 @@ pub struct WindowsPosition {
 /// How far the macOS unified log has been delivered.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UnifiedPosition {
-    /// Microseconds since 1970: everything before this moment is delivered.
+    /// Microseconds since 1970, of the newest entry that is delivered.
     pub micros: i64,
-    /// What is delivered of this moment and later, since entries may come out of their order.
+    /// All that is delivered of this moment.
     #[serde(default)]
     pub beyond: Vec<u64>,
     /// Which item of the configuration reads it.

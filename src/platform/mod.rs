@@ -9,6 +9,7 @@ pub mod logs;
 pub mod permissions;
 mod private;
 pub mod vitals;
+pub mod windows_events;
 pub mod zones;
 
 pub use private::{passable_folder, private_file, private_folder, private_lock};

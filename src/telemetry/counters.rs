@@ -91,6 +91,11 @@ counters! {
     JOURNAL_GAPS, "journal_gaps", "times the saved journal cursor had been vacuumed away";
     JOURNAL_RESTARTS, "journal_restarts", "times journalctl ended and was started again";
     JOURNAL_LINES_UNREADABLE, "journal_lines_unreadable", "lines of journalctl given up: longer than 16 MiB, or no journal entry";
+    WINDOWS_GAPS, "windows_event_gaps", "times a channel of the event log was cleared, or had lost events that were not read";
+    WINDOWS_RESTARTS, "windows_event_restarts", "times a channel of the event log had to be subscribed to again";
+    WINDOWS_EVENTS_UNREADABLE, "windows_events_unreadable", "Windows events given up: too large for the event log's own answer, or no event";
+    UNIFIED_RESTARTS, "unified_log_restarts", "times the program log of macOS ended and was started again";
+    UNIFIED_LINES_UNREADABLE, "unified_log_lines_unreadable", "lines of the unified log given up: longer than 16 MiB, or no entry";
     POSITION_WRITES, "position_writes", "times the positions were written to disk";
     POSITION_WRITE_FAILURES, "position_write_failures", "times the positions could not be written";
     CREDENTIAL_RENEWALS, "credential_renewals", "times fresh credentials were fetched";
