@@ -136,4 +136,12 @@ pub trait Checkpoints: Send + Sync {
     /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten. At once, where
     /// nobody opened it: then its file is nowhere, or another position stands for it.
     fn finish(&self, id: SourceId, end: u64);
+
+    /// The unit up to which everything of the open source `id` is acknowledged without a gap, and saved: a restart would not
+    /// read it again. While nothing can be saved, only acknowledged. `None` for a source that is not open, or was finished
+    /// and forgotten: ask before [`Checkpoints::finish`].
+    fn acknowledged(&self, id: SourceId) -> Option<u64> {
+        let _ = id;
+        None
+    }
 }
