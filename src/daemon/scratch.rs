@@ -2,7 +2,7 @@
 //!
 //! It is removed at the end. What a killed dry run left behind is swept away by the next one: only folders with our own name that
 //! belong to this user and whose lock nobody holds.
-use super::StateError;
+use super::{StateError, imports::IMPORTED};
 use crate::{
     platform::{
         self,
@@ -12,6 +12,7 @@ use crate::{
 };
 use std::{
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -37,7 +38,7 @@ impl Scratch {
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary);
         let scratch = Self(made.map_err(|source| StateError::Scratch { path: temporary.to_owned(), source })?);
         let folder = scratch.state();
-        if let Err(error) = platform::private_folder(&folder).and_then(|()| positions::copy(state, &folder)) {
+        if let Err(error) = platform::private_folder(&folder).and_then(|()| copy_state(state, &folder)) {
             tracing::warn!(
                 folder = %state.display(),
                 %error,
@@ -50,6 +51,15 @@ impl Scratch {
     /// The state folder of the dry run.
     pub fn state(&self) -> PathBuf {
         self.0.path().join("var")
+    }
+}
+
+/// The positions, and of which files they were another program's at first.
+fn copy_state(from: &Path, to: &Path) -> io::Result<()> {
+    positions::copy(from, to)?;
+    match fs::copy(from.join(IMPORTED), to.join(IMPORTED)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -82,10 +92,10 @@ mod tests {
     #[test]
     fn positions_that_cannot_be_read_are_an_error_and_none_at_all_are_not() {
         let (state, copy) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-        positions::copy(state.path(), copy.path()).expect("nothing was delivered yet");
+        copy_state(state.path(), copy.path()).expect("nothing was delivered yet");
         // Not even root can read a folder as a file.
         fs::create_dir(state.path().join("positions.jsonl")).expect("made");
-        positions::copy(state.path(), copy.path()).expect_err("unreadable");
+        copy_state(state.path(), copy.path()).expect_err("unreadable");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Options, Override, StateFolder, lanes::Lanes, plan::Plan, scratch::Scratch, status, tasks::Tasks,
+    DaemonError, Options, Override, StateFolder, imports, lanes::Lanes, plan::Plan, scratch::Scratch, status,
+    tasks::Tasks,
 };
 use crate::{
     aws, local,
@@ -71,6 +72,7 @@ impl Running {
         let state = StateFolder::claim(scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state))?;
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
+        imports::run(plan, &positions, state.path()).await;
         let (wake, wakes) = std_mpsc::channel();
         let mut running = Self {
             tasks: Tasks::default(),

@@ -81,7 +81,8 @@ impl Store {
         let batch = {
             let mut known = self.known();
             let all = known.unsaved || disk.wants_all(now);
-            if !known.has_news() && !(all && disk.has_begun()) {
+            let has_work = known.has_news() || all && disk.has_begun();
+            if !has_work {
                 return Ok(());
             }
             known.take(all, now)

@@ -21,3 +21,4 @@ mod permissions;
 mod poison;
 mod ranks;
 mod signing_in;
+mod state;

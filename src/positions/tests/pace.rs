@@ -96,12 +96,34 @@ async fn a_day_of_one_line_a_second_costs_few_bytes_and_few_syncs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_day_of_silence_writes_once_so_that_open_sources_count_as_seen() {
+async fn an_hour_of_much_costs_one_small_record_a_second() {
     let disk = Wreck::default();
-    let (_store, _, _stop) = running(&disk).await;
+    let (store, id, stop) = running(&disk).await;
+    disk.state().forget_counts();
+    let much = 1024 * 1024;
+    for batch in 0..60 * 60 * 4 {
+        store.acknowledge(&[cover(id, batch * much, (batch + 1) * much)]);
+        sleep(SECOND / 4).await;
+    }
+    stop.cancel();
+    let (bytes, pages, syncs) = disk.state().counts();
+    println!("an hour of much: {bytes} bytes in {pages} pages of 4 KiB, {syncs} syncs");
+    assert!(bytes < 3_600 * 160 && pages < 4_000 && syncs < 3_700, "{bytes} bytes, {pages} pages, {syncs} syncs");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_writes_nothing_and_after_a_day_all_anew_so_that_open_sources_count_as_seen() {
+    let disk = Wreck::default();
+    let (store, ..) = running(&disk).await;
     let bytes = disk.state().bytes;
     sleep(23 * 60 * 60 * SECOND).await;
     assert_eq!(disk.state().bytes, bytes, "nothing changed");
+    let later = Timestamp::now().plus(24 * 60 * 60 * SECOND);
+    store.save(later).expect("written");
+    assert!(disk.state().bytes > bytes);
+    let month = KEPT - SECOND;
+    let next = Store::open_at(Box::new(disk.after(0)), Arc::default(), later.plus(month)).expect("whole");
+    assert_eq!(stands(&next).len(), 1, "kept from then on");
 }
 
 /// By counts, not by time: what one source costs among ten thousand.
@@ -115,10 +137,12 @@ fn one_of_ten_thousand_sources_that_moves_costs_one_record() {
     }
     save(&store);
     let base = disk.state().bytes;
+    println!("10,000 sources: {base} bytes");
     assert!(base < 10_000 * 330, "{} bytes a source", base / 10_000);
     store.acknowledge(&[cover(ids[5_000], 0, 7)]);
     save(&store);
     let record = disk.state().bytes - base;
+    println!("one of them moves: {record} bytes");
     assert!(record < 200, "{record} bytes for one source that moved");
     save(&store);
     assert_eq!(disk.state().bytes, base + record, "nothing for none");
