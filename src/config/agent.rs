@@ -4,7 +4,7 @@ use super::{
     dialect::Dialect,
     region,
     section::Section,
-    settings::{Agent, Destination, Endpoints, Instance, OwnLog, Serial, Spool},
+    settings::{Agent, Destination, Endpoints, ImportState, Instance, OwnLog, Serial, Spool},
 };
 use crate::model::limits;
 use std::{path::PathBuf, time::Duration};
@@ -35,6 +35,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
         region,
         own_log: own_log(&agent),
         state_folder: folder(&agent.child("state_folder")),
+        import_state: import_state(&agent.child("import_state")),
         shutdown: Duration::from_secs(agent.child("shutdown_seconds").unsigned().unwrap_or(SHUTDOWN)),
         endpoints: endpoints(root, &agent),
         spool: spool(&agent.child("spool")),
@@ -71,6 +72,14 @@ pub fn role(section: &Section<'_>) -> Option<String> {
 /// The path that stands here.
 pub fn folder(section: &Section<'_>) -> Option<PathBuf> {
     section.text().map(PathBuf::from)
+}
+
+fn import_state(section: &Section<'_>) -> ImportState {
+    match (section.flag(), folder(section)) {
+        (Some(false), _) => ImportState::Off,
+        (_, Some(folder)) => ImportState::From(folder),
+        (Some(true) | None, None) => ImportState::Usual,
+    }
 }
 
 fn instance(section: &Section<'_>, dialect: &Dialect) -> Instance {

@@ -4,7 +4,7 @@ use super::{
     authentication::{self, Way},
     log_files, login_files, login_names, region,
     section::{Findings, Section},
-    settings::{Certificate, Destination, PASSWORD_VARIABLE, Password, Serial, Settings},
+    settings::{Certificate, Destination, ImportState, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
 };
 use crate::platform::{
@@ -236,6 +236,9 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
     }
     if let Some(path) = &settings.agent.state_folder {
         absolute(&agent.child("state_folder"), path);
+    }
+    if let ImportState::From(path) = &settings.agent.import_state {
+        absolute(&agent.child("import_state"), path);
     }
     if let Some(path) = &settings.local.folder {
         absolute(&root.path(&["local", "folder"]), path);

@@ -45,10 +45,22 @@ pub struct Agent {
     pub own_log: OwnLog,
     /// `agent.state_folder`; `None`: the default folder, or the user's own where that one cannot be written.
     pub state_folder: Option<PathBuf>,
+    pub import_state: ImportState,
     /// One deadline for the whole stop (`agent.shutdown_seconds`, 10).
     pub shutdown: Duration,
     pub endpoints: Endpoints,
     pub spool: Spool,
+}
+
+/// Where to look for the positions of the program that collected the logs before (`agent.import_state`).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ImportState {
+    /// `true`, or nothing said: where the CloudWatch Agent and awslogs keep them.
+    Usual,
+    /// `false`.
+    Off,
+    /// In this folder, for both.
+    From(PathBuf),
 }
 
 /// Where batches go.

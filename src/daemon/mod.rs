@@ -9,6 +9,7 @@
 //! Start needs no network. A new configuration is planned while the old one runs; only one that can be started stops it. Stop: only the sources hear it; each stage ends when its input ends; one deadline for all. What
 //! is not acknowledged by then is read again, what is not sent by then is spooled.
 mod identity;
+mod imports;
 mod lanes;
 mod names;
 mod once;

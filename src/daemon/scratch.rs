@@ -2,10 +2,13 @@
 //!
 //! It is removed at the end. What a killed dry run left behind is swept away by the next one: only folders with our own name that
 //! belong to this user and whose lock nobody holds.
-use super::StateError;
-use crate::platform::{
-    self,
-    permissions::{self, Owner},
+use super::{StateError, imports::IMPORTED};
+use crate::{
+    platform::{
+        self,
+        permissions::{self, Owner},
+    },
+    positions,
 };
 use std::{
     fs::{self, File},
@@ -35,7 +38,7 @@ impl Scratch {
         let made = tempfile::Builder::new().prefix(PREFIX).tempdir_in(temporary);
         let scratch = Self(made.map_err(|source| StateError::Scratch { path: temporary.to_owned(), source })?);
         let folder = scratch.state();
-        if let Err(error) = platform::private_folder(&folder).and_then(|()| copy_positions(state, &folder)) {
+        if let Err(error) = platform::private_folder(&folder).and_then(|()| copy_state(state, &folder)) {
             tracing::warn!(
                 folder = %state.display(),
                 %error,
@@ -51,11 +54,12 @@ impl Scratch {
     }
 }
 
-/// None at all is no error: nothing has been delivered yet.
-fn copy_positions(from: &Path, to: &Path) -> io::Result<()> {
-    match fs::copy(from.join("positions.json"), to.join("positions.json")) {
+/// The positions, and of which files they were another program's at first.
+fn copy_state(from: &Path, to: &Path) -> io::Result<()> {
+    positions::copy(from, to)?;
+    match fs::copy(from.join(IMPORTED), to.join(IMPORTED)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -88,19 +92,19 @@ mod tests {
     #[test]
     fn positions_that_cannot_be_read_are_an_error_and_none_at_all_are_not() {
         let (state, copy) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-        copy_positions(state.path(), copy.path()).expect("nothing was delivered yet");
+        copy_state(state.path(), copy.path()).expect("nothing was delivered yet");
         // Not even root can read a folder as a file.
-        fs::create_dir(state.path().join("positions.json")).expect("made");
-        copy_positions(state.path(), copy.path()).expect_err("unreadable");
+        fs::create_dir(state.path().join("positions.jsonl")).expect("made");
+        copy_state(state.path(), copy.path()).expect_err("unreadable");
     }
 
     #[test]
     fn a_dry_run_starts_where_the_real_one_stands_and_leaves_nothing() {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let state = tempfile::tempdir().expect("a temporary folder");
-        fs::write(state.path().join("positions.json"), "saved").expect("written");
+        fs::write(state.path().join("positions.jsonl"), "saved").expect("written");
         let scratch = Scratch::within(temporary.path(), state.path()).expect("made");
-        assert_eq!(fs::read_to_string(scratch.state().join("positions.json")).expect("copied"), "saved");
+        assert_eq!(fs::read_to_string(scratch.state().join("positions.jsonl")).expect("copied"), "saved");
         drop(scratch);
         assert_eq!(fs::read_dir(temporary.path()).expect("there").count(), 0);
     }

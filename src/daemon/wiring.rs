@@ -1,6 +1,6 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Options, Override, StateFolder,
+    DaemonError, Options, Override, StateFolder, imports,
     lanes::Lanes,
     names::{Asks, Names},
     plan::{Plan, Targets},
@@ -92,6 +92,7 @@ impl Running {
         let names = Names::new(plan.identity.clone(), plan.missing(), None, state.path());
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
+        imports::run(plan, &positions, state.path()).await;
         let mut running = Self {
             tasks: Tasks::default(),
             lanes: TaskTracker::new(),

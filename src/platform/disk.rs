@@ -25,9 +25,15 @@ fn create_private(path: &Path) -> io::Result<File> {
 
 /// Write all of `bytes` to `path` and wait until they are on the disk. On failure nothing is left at `path`.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create_synced(path, bytes).map(drop)
+}
+
+/// The same, and gives the file, open for writing on.
+pub fn create_synced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let written = create_private(path).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        Ok(file)
     });
     if written.is_err() {
         // A half-written file would only hold on to space that is already scarce.

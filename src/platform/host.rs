@@ -102,6 +102,18 @@ pub fn state_folders() -> [PathBuf; 2] {
     [SYSTEM_STATE_FOLDER.into(), own]
 }
 
+/// Where the CloudWatch Agent keeps how far it came in each log; it may not be there.
+///
+/// Linux and macOS: below `/opt/aws`. Windows: below `%ProgramData%`.
+pub fn agent_state_folder() -> PathBuf {
+    if cfg!(windows) {
+        let data = std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
+        data.join("Amazon").join("AmazonCloudWatchAgent").join("Logs").join("state")
+    } else {
+        PathBuf::from("/opt/aws/amazon-cloudwatch-agent/logs/state")
+    }
+}
+
 /// This user's own state folder; it may not exist yet.
 ///
 /// Linux: `$XDG_STATE_HOME`, else `~/.local/state` (XDG base directory specification). macOS: `~/Library/Application Support`.

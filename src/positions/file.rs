@@ -1,37 +1,41 @@
-//! `positions.json` and its previous generation: how they look, and how they are replaced without a moment in which no
-//! good one exists.
+//! `positions.jsonl` and its previous generation: what a start finds in them, and how they grow and are replaced without
+//! a moment in which no good one exists.
 //!
-//! ```text
-//! {"version":1,"crc32":"89abcdef","content":{"sources":[{"seen":1769903999999,"position":{"file":{...}}}]}}
-//! ```
-//!
-//! The checksum covers the version and the bytes of `content` as they stand. Steps of a write, and what a start finds
-//! after a crash in between:
+//! A generation begins with all sources, written at once; what changes later is appended ([`record`](super::record)).
+//! Once it has doubled, and at each start, the next generation takes its place. Steps, and what a start finds after a
+//! crash in between:
 //!
 //! | step | what a start finds |
 //! |---|---|
-//! | write `positions.json.new`, sync it | the current file; the new one is overwritten later |
-//! | rename current to `positions.previous.json` | the previous file: what was current |
-//! | rename new to `positions.json` | the new file |
+//! | append, sync | the file, up to its last whole record |
+//! | write `positions.jsonl.new`, sync it | the current file; the new one is overwritten later |
+//! | rename current to `positions.previous.jsonl` | the previous file: what was current |
+//! | rename new to `positions.jsonl` | the new file |
 //! | sync the folder | the same, or after a power cut one of the two rows above |
-use crate::{
-    model::{Position, Timestamp},
-    platform::disk,
+use super::{
+    medium::Medium,
+    old::{self, Old},
+    record::{Entry, Found, Newer, Replay, VERSION},
 };
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use crate::{model::Timestamp, telemetry::counters};
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    io::{self, ErrorKind},
+    path::PathBuf,
+    time::Duration,
 };
 
-/// The version that this program writes. It reads this one and older ones.
-const VERSION: u32 = 1;
-const CURRENT: &str = "positions.json";
-const PREVIOUS: &str = "positions.previous.json";
-const NEW: &str = "positions.json.new";
-/// One entry a source has a few hundred bytes, so this is far more than any machine has.
-const MOST: u64 = 64 << 20;
+pub(super) const CURRENT: &str = "positions.jsonl";
+pub(super) const PREVIOUS: &str = "positions.previous.jsonl";
+const NEW: &str = "positions.jsonl.new";
+/// Where the first version had its positions, and now a note lies for it.
+pub(super) const OLD: &str = "positions.json";
+pub(super) const OLD_PREVIOUS: &str = "positions.previous.json";
+const OLD_NEW: &str = "positions.json.new";
+/// A generation may grow by so many bytes, or by its own size where that is more: then most of what is written is news,
+/// and the two generations of few sources fit into a few hundred kilobytes.
+const GROWS: u64 = 128 * 1024;
+/// How long a generation lasts at most: sources that are open but silent are written as seen with the next one.
+pub(super) const LASTS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why the positions cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -47,188 +51,248 @@ pub enum PositionsError {
     Unwritable { folder: PathBuf, source: io::Error },
 }
 
-/// One source as it is saved.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Entry {
-    pub seen: Timestamp,
-    pub position: Position,
+/// The generation that this run appends to.
+#[derive(Clone, Copy)]
+struct Open {
+    /// Bytes that were written at once.
+    base: u64,
+    /// Bytes in all.
+    length: u64,
+    begun: Timestamp,
 }
 
-/// Why one file is of no use; the other generation may be.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error("it is not whole: {0}")]
-    Torn(serde_json::Error),
-    #[error("its checksum is {found}, not {expected}")]
-    Checksum { expected: String, found: String },
-    /// A link, a FIFO or a device, or absurdly large.
-    #[error("{0}")]
-    Foreign(io::Error),
-}
-
-/// The folder, and what this process knows about the files in it.
+/// What this process knows about the files.
 pub(super) struct Disk {
-    folder: PathBuf,
-    /// Whether `positions.json` is good: only then may it replace the previous generation.
+    medium: Box<dyn Medium>,
+    /// Whether `positions.jsonl` is good: only then may it replace the previous generation.
     current_is_good: bool,
+    /// `None`: the next write begins a generation.
+    open: Option<Open>,
+    /// Whether the note for older programs is in its place.
+    noted: bool,
     /// Whether the last write failed; its kind, so that a new cause is told once.
-    pub(super) failing: Option<io::ErrorKind>,
+    pub(super) failing: Option<ErrorKind>,
+}
+
+/// What a start found.
+#[derive(Default)]
+pub(super) struct Loaded {
+    pub replay: Replay,
+    /// What was found is not what stands in the current file: it should be written soon.
+    pub unsaved: bool,
 }
 
 impl Disk {
-    /// Read the newest good generation. That no other process works here is the business of the daemon, which has
-    /// locked the state folder.
-    pub(super) fn open(folder: &Path) -> Result<(Self, Vec<Entry>), PositionsError> {
-        disk::private_folder(folder)
-            .map_err(|source| PositionsError::Unwritable { folder: folder.to_owned(), source })?;
-        let mut disk = Self { folder: folder.to_owned(), current_is_good: false, failing: None };
-        let current = load(&disk.path(CURRENT))?;
-        if let Ok(Some(entries)) = current {
-            disk.current_is_good = true;
-            return Ok((disk, entries));
-        }
-        let previous = load(&disk.path(PREVIOUS))?;
-        let unusable = current.as_ref().err().or(previous.as_ref().err());
-        let entries = match (&previous, unusable) {
-            (Ok(Some(entries)), Some(why)) => {
-                tracing::warn!(file = %disk.path(CURRENT).display(), %why, "positions are torn: the previous generation is used, \
-                    some events will be sent twice");
-                entries.clone()
-            }
-            // A crash between the two renames: expected, and nothing is lost.
-            (Ok(Some(entries)), None) => entries.clone(),
-            (Ok(None) | Err(_), Some(why)) => {
-                tracing::error!(folder = %disk.folder.display(), %why, "no generation of the positions can be used: kept as *.broken.json; \
-                    every source starts as if seen for the first time");
-                Vec::new()
-            }
-            (Ok(None) | Err(_), None) => Vec::new(),
-        };
-        if current.is_err() {
-            disk.set_aside(CURRENT, "positions.broken.json");
-        }
-        if previous.is_err() {
-            disk.set_aside(PREVIOUS, "positions.previous.broken.json");
-        }
-        Ok((disk, entries))
+    /// Read what the files say. That no other process works here is the business of the daemon, which has locked the
+    /// state folder.
+    pub fn open(mut medium: Box<dyn Medium>) -> Result<(Self, Loaded), PositionsError> {
+        medium.make_folder().map_err(|source| PositionsError::Unwritable { folder: medium.path(""), source })?;
+        let mut disk = Self { medium, current_is_good: false, open: None, noted: false, failing: None };
+        let mut loaded = disk.load()?;
+        disk.take_over(&mut loaded)?;
+        Ok((disk, loaded))
     }
 
-    /// Replace the current generation by `entries` and keep it as the previous one. Blocks until it is on the disk.
-    pub(super) fn write(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let bytes = encode(entries);
-        match disk::write_synced(&self.path(NEW), &bytes) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                disk::private_folder(&self.folder)?;
-                tracing::warn!(folder = %self.folder.display(), "somebody removed the state folder: it is made again");
-                disk::write_synced(&self.path(NEW), &bytes)?;
+    /// The generations of this version.
+    fn load(&mut self) -> Result<Loaded, PositionsError> {
+        let current = self.read(CURRENT)?;
+        let mut loaded = Loaded::default();
+        let mut beginning = Replay::default();
+        let found = current.as_deref().map(|bytes| self.replay(CURRENT, bytes, &mut beginning)).transpose()?;
+        if let Some(found) = found.filter(|found| found.base) {
+            self.current_is_good = true;
+            self.tell(CURRENT, found);
+            loaded.replay = beginning;
+            return Ok(loaded);
+        }
+        // What the current file still says is newer than the generation before it.
+        loaded.unsaved = true;
+        let previous = self.read(PREVIOUS)?;
+        let before = previous.as_deref().map(|bytes| self.replay(PREVIOUS, bytes, &mut loaded.replay)).transpose()?;
+        if let Some(bytes) = &current {
+            self.replay(CURRENT, bytes, &mut loaded.replay)?;
+        }
+        match (found, before) {
+            (None, None) => loaded.unsaved = false,
+            // A crash between the two renames: expected, and nothing is lost.
+            (None, Some(before)) => self.tell(PREVIOUS, before),
+            (Some(_), before) => {
+                let (file, sources) = (self.medium.path(CURRENT), loaded.replay.sources.len());
+                if before.is_some_and(|found| found.base) {
+                    tracing::warn!(file = %file.display(), sources, "positions are damaged: the previous generation is used, \
+                        with what can still be read; some events will be sent twice");
+                } else {
+                    tracing::error!(file = %file.display(), sources, "no generation of the positions is whole: kept as *.broken.jsonl; \
+                        every source that is not in them starts as if seen for the first time");
+                    self.set_aside(PREVIOUS, "positions.previous.broken.jsonl");
+                }
+                self.set_aside(CURRENT, "positions.broken.jsonl");
+            }
+        }
+        Ok(loaded)
+    }
+
+    /// The file of the first version: taken over where it is there, and younger. An older program may have run meanwhile.
+    fn take_over(&mut self, loaded: &mut Loaded) -> Result<(), PositionsError> {
+        let read = |name: &str| Ok(self.read(name)?.map(|bytes| old::read(&bytes)));
+        let (entries, why) = match read(OLD)? {
+            None if !loaded.replay.sources.is_empty() || self.current_is_good => return Ok(()),
+            Some(Old::Note) => {
+                self.noted = true;
+                return Ok(());
+            }
+            Some(Old::Newer(version)) => return Err(PositionsError::Newer { path: self.medium.path(OLD), version }),
+            Some(Old::Positions(entries)) => (Some(entries), None),
+            unusable => {
+                let why = match unusable {
+                    Some(Old::Broken(why)) => Some(why),
+                    _ => None,
+                };
+                match read(OLD_PREVIOUS)? {
+                    Some(Old::Positions(entries)) => (Some(entries), why),
+                    Some(Old::Broken(other)) => (None, why.or(Some(other))),
+                    None | Some(Old::Note | Old::Newer(_)) => (None, why),
+                }
+            }
+        };
+        if let Some(why) = &why {
+            let (file, used) = (self.medium.path(OLD), entries.is_some());
+            tracing::warn!(file = %file.display(), why, previous_is_used = used, "positions of an older version are damaged: kept as *.broken.json");
+            self.set_aside(OLD, "positions.broken.json");
+        }
+        let last = |entries: &mut dyn Iterator<Item = &Entry>| entries.map(|entry| entry.seen).max();
+        if let Some(entries) = entries
+            && last(&mut entries.iter()) > last(&mut loaded.replay.sources.values())
+        {
+            tracing::info!(sources = entries.len(), file = CURRENT, "positions of an older version are taken over");
+            let first = loaded.replay.highest + 1;
+            loaded.replay.highest += entries.len() as u64;
+            loaded.replay.sources = (first..).zip(entries).collect();
+            loaded.unsaved = true;
+        }
+        Ok(())
+    }
+
+    /// Whether the next write must hold all sources.
+    pub fn wants_all(&self, now: Timestamp) -> bool {
+        let Some(open) = self.open else { return true };
+        open.length - open.base > GROWS.max(open.base)
+            || now.since(open.begun) >= LASTS
+            || !self.medium.is_in_place(CURRENT, open.length)
+    }
+
+    /// Whether this run has a file to go on with.
+    pub fn has_begun(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Append records to the current generation. Blocks until they are on the disk.
+    pub fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        // What is left of a failed write is never appended to, unless it is known to be cut off again.
+        let Some(open) = self.open.take() else { return Err(ErrorKind::NotFound.into()) };
+        let result = self.medium.append(open.length, records);
+        self.count(records.len(), 1);
+        let length = open.length + if result.is_ok() { records.len() as u64 } else { 0 };
+        if self.medium.is_in_place(CURRENT, length) {
+            self.open = Some(Open { length, ..open });
+        }
+        result?;
+        self.note()
+    }
+
+    /// Replace the current generation and keep it as the previous one. Blocks until it is on the disk.
+    pub fn begin(&mut self, all: &[u8], now: Timestamp) -> io::Result<()> {
+        self.open = None;
+        match self.medium.create(NEW, all, true) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.medium.make_folder()?;
+                tracing::warn!(folder = %self.medium.path("").display(), "somebody removed the state folder: it is made again");
+                self.noted = false;
+                self.medium.create(NEW, all, true)?;
             }
             other => other?,
         }
+        self.count(all.len(), 1);
         if self.current_is_good {
-            match fs::rename(self.path(CURRENT), self.path(PREVIOUS)) {
+            match self.medium.rename(CURRENT, PREVIOUS) {
                 // Somebody removed it: nothing to keep.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 other => other?,
             }
             self.current_is_good = false;
         }
-        fs::rename(self.path(NEW), self.path(CURRENT))?;
+        self.medium.rename(NEW, CURRENT)?;
         self.current_is_good = true;
-        disk::sync_folder(&self.folder)
+        self.medium.sync_names()?;
+        self.count(0, 1);
+        let length = all.len() as u64;
+        self.open = Some(Open { base: length, length, begun: now });
+        self.note()
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
+    /// The note for programs of the first version. Only once the new file is on the disk: it replaces their positions.
+    fn note(&mut self) -> io::Result<()> {
+        if self.noted {
+            return Ok(());
+        }
+        let note = old::note(CURRENT);
+        self.medium.create(OLD_NEW, note.as_bytes(), false)?;
+        self.medium.rename(OLD_NEW, OLD)?;
+        // No program may take up what is older than the file that was replaced.
+        match self.medium.remove(OLD_PREVIOUS) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        self.medium.sync_names()?;
+        self.count(note.len(), 2);
+        self.noted = true;
+        Ok(())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+    pub fn folder(&self) -> PathBuf {
+        self.medium.path("")
+    }
+
+    fn count(&self, bytes: usize, syncs: u64) {
+        counters::POSITION_BYTES.add(bytes as u64);
+        counters::POSITION_SYNCS.add(syncs);
+    }
+
+    /// `None`: there is no such file. What is no file of ours counts as one that says nothing.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PositionsError> {
+        match self.medium.read(name) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                tracing::warn!(file = %self.medium.path(name).display(), %error, "this is no file with positions");
+                Ok(Some(Vec::new()))
+            }
+            Err(source) => Err(PositionsError::Unreadable { path: self.medium.path(name), source }),
+        }
+    }
+
+    fn replay(&self, name: &str, bytes: &[u8], into: &mut Replay) -> Result<Found, PositionsError> {
+        into.read(bytes).map_err(|Newer(version)| PositionsError::Newer { path: self.medium.path(name), version })
+    }
+
+    fn tell(&self, name: &str, found: Found) {
+        let file = self.medium.path(name);
+        if found.damaged > 0 {
+            let (damaged, records) = (found.damaged, found.records);
+            tracing::warn!(file = %file.display(), damaged, records, "some records of the positions are damaged and passed over: \
+                some events may be sent twice");
+        } else if found.torn {
+            tracing::info!(file = %file.display(), "the last record of the positions was not written to its end, as after a power cut");
+        }
     }
 
     /// Keep an unusable file for people. One of each kind at most, so a broken disk does not fill the folder.
-    fn set_aside(&self, name: &str, aside: &str) {
-        if let Err(error) = fs::rename(self.path(name), self.path(aside)) {
-            tracing::warn!(file = %self.path(name).display(), %error, "the unusable positions could not be set aside");
+    fn set_aside(&mut self, name: &str, aside: &str) {
+        match self.medium.rename(name, aside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(file = %self.medium.path(name).display(), %error, "the unusable positions could not be set aside");
+            }
+            Ok(()) | Err(_) => {}
         }
     }
-}
-
-/// Outer error: stop here. Inner error: this generation is of no use. `None`: there is no such file.
-fn load(path: &Path) -> Result<Result<Option<Vec<Entry>>, Broken>, PositionsError> {
-    match disk::read_regular(path, MOST) {
-        Ok(bytes) => match decode(&bytes) {
-            Ok(entries) => Ok(Ok(Some(entries))),
-            Err(Undecodable::Broken(why)) => Ok(Err(why)),
-            Err(Undecodable::Newer(version)) => Err(PositionsError::Newer { path: path.to_owned(), version }),
-        },
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Ok(None)),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Err(Broken::Foreign(error))),
-        Err(source) => Err(PositionsError::Unreadable { path: path.to_owned(), source }),
-    }
-}
-
-#[derive(Deserialize)]
-struct Header {
-    version: u32,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Whole<'a> {
-    version: u32,
-    crc32: String,
-    #[serde(borrow)]
-    content: &'a RawValue,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    sources: Vec<Entry>,
-}
-
-#[derive(Debug)]
-enum Undecodable {
-    Newer(u32),
-    Broken(Broken),
-}
-
-impl From<serde_json::Error> for Undecodable {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Broken(Broken::Torn(error))
-    }
-}
-
-fn encode(entries: &[Entry]) -> Vec<u8> {
-    let sources: Vec<String> = entries.iter().filter_map(encode_entry).collect();
-    let content = format!("{{\"sources\":[{}]}}", sources.join(",\n"));
-    format!("{{\"version\":{VERSION},\"crc32\":\"{}\",\"content\":{content}}}\n", checksum(VERSION, &content))
-        .into_bytes()
-}
-
-/// A path that is no Unicode has no JSON. It must not keep all others from being saved.
-fn encode_entry(entry: &Entry) -> Option<String> {
-    serde_json::to_string(entry)
-        .inspect_err(|error| tracing::warn!(position = ?entry.position, %error, "this position cannot be saved: rename the file"))
-        .ok()
-}
-
-fn decode(bytes: &[u8]) -> Result<Vec<Entry>, Undecodable> {
-    // The version first: the rest of a newer format may look different.
-    let version = serde_json::from_slice::<Header>(bytes)?.version;
-    if version > VERSION {
-        return Err(Undecodable::Newer(version));
-    }
-    let whole: Whole<'_> = serde_json::from_slice(bytes)?;
-    let found = checksum(version, whole.content.get());
-    if found != whole.crc32 {
-        return Err(Undecodable::Broken(Broken::Checksum { expected: whole.crc32, found }));
-    }
-    Ok(serde_json::from_str::<Content>(whole.content.get())?.sources)
-}
-
-/// Over the version and the bytes of the content.
-fn checksum(version: u32, content: &str) -> String {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&version.to_le_bytes());
-    hasher.update(content.as_bytes());
-    format!("{:08x}", hasher.finalize())
 }

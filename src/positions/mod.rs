@@ -1,23 +1,27 @@
 //! Checkpoints of what can be read again: how far each file and the journal have been delivered, in one small file.
 //!
-//! Owned here: which covers of a source join up ([`progress`]), the file and its two generations ([`mod@file`]), and
-//! when it is written ([`run`]). Left to others: what a position means (`logs`), when a cover is true (`publish`), who
-//! spawns (`daemon`).
+//! Owned here: which covers of a source join up ([`progress`]), what the disk does not know yet ([`known`]), how it is
+//! written down ([`record`]), the file and its two generations ([`mod@file`]), and when it is written ([`run`]). Left to
+//! others: what a position means (`logs`), when a cover is true (`publish`), who spawns (`daemon`).
 //!
 //! Only a contiguous acknowledged prefix is ever saved, and only after the service has the events. So a crash costs
-//! duplicates, never lines: what was acknowledged since the last write (at most about a second of events) and what was
-//! in flight is sent again. A power cut that loses the last write costs one write more: the generation before it is
-//! used.
+//! duplicates, never lines: what was acknowledged since the last write and what was in flight is sent again. A power cut
+//! that tears the last record costs one write more.
 //!
-//! Writes are coalesced for the sake of SD cards: the first change after a quiet time is written at once, later ones at
-//! most once a second, and without any change once a day, so that a source that is open but silent is not taken for one
-//! that is gone. A state folder that somebody removes is made again, said once. Where the disk is full or read-only,
+//! Writes are small and few for the sake of SD cards: only what changed is appended. A source that is opened or
+//! forgotten is written at once, at most once a second; so is what was acknowledged once it is [much](known). Less than
+//! that waits for ten seconds. Once a day all is written anew, so that a source that is open but silent is not taken for
+//! one that is gone. A state folder that somebody removes is made again, said once. Where the disk is full or read-only,
 //! shipping goes on; the last good file stays, the board and one warning say so, a counter counts the attempts, and
 //! they go on.
 //!
 //! To save another kind of source, add a variant to `model::Position`; nothing changes here.
 mod file;
+mod known;
+mod medium;
+mod old;
 mod progress;
+mod record;
 mod saver;
 #[cfg(test)]
 mod tests;
@@ -29,10 +33,11 @@ use crate::{
     model::{Checkpoints, Cover, Position, SourceId, Timestamp},
     telemetry::board::Board,
 };
-use file::{Disk, Entry};
-use progress::Progress;
+use file::Disk;
+use known::Known;
+use medium::{Folder, Medium};
 use std::{
-    collections::BTreeMap,
+    fs, io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -52,46 +57,53 @@ pub struct Store {
     board: Arc<Board>,
 }
 
-type Known = BTreeMap<SourceId, Source>;
-
-/// One source, opened in this run or only remembered.
-struct Source {
-    progress: Progress,
-    opened: bool,
-    /// When it was last open in any run.
-    seen: Timestamp,
+/// Copies the saved positions, for a run that is to move nothing. None at all is no error.
+pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    // In this order: what is current now may be the previous generation a moment later.
+    for name in [file::CURRENT, file::PREVIOUS, file::OLD, file::OLD_PREVIOUS] {
+        match fs::copy(from.join(name), to.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 impl Store {
     /// Take over the positions in `folder` (created when it is missing) for the life of this process.
     ///
-    /// A torn current file is replaced by the previous generation, with a warning. When both are unusable they are kept
-    /// under another name, an error is logged, and every source starts as if seen for the first time.
+    /// A torn last record is passed over. A damaged current file is mended by the previous generation, with a warning.
+    /// When neither is whole they are kept under another name, an error is logged, and every source of which nothing can
+    /// be read starts as if seen for the first time.
     ///
     /// # Errors
     /// The file was written by a newer version, or cannot be read at all.
     pub fn open(folder: &Path, board: Arc<Board>) -> Result<Arc<Self>, PositionsError> {
-        Self::open_at(folder, board, Timestamp::now())
+        Self::open_at(Box::new(Folder::at(folder)), board, Timestamp::now())
     }
 
-    fn open_at(folder: &Path, board: Arc<Board>, now: Timestamp) -> Result<Arc<Self>, PositionsError> {
-        let (disk, entries) = Disk::open(folder)?;
-        let before = entries.len();
-        let sources: BTreeMap<_, _> = entries
-            .into_iter()
-            .filter(|entry| now.since(entry.seen) <= KEPT)
-            .map(|entry| {
-                let source = Source { progress: Progress::at(0, entry.position), opened: false, seen: entry.seen };
-                (SourceId::unique(), source)
-            })
-            .collect();
-        let forgotten = before - sources.len();
-        tracing::info!(positions = sources.len(), forgotten, folder = %folder.display(), "positions loaded");
-        let store = Self { known: Mutex::new(sources), disk: Mutex::new(disk), changed: Notify::new(), board };
-        if forgotten > 0 {
-            store.changed.notify_one();
-        }
+    fn open_at(medium: Box<dyn Medium>, board: Arc<Board>, now: Timestamp) -> Result<Arc<Self>, PositionsError> {
+        let (disk, loaded) = Disk::open(medium)?;
+        let before = loaded.replay.sources.len();
+        let kept = loaded.replay.sources.into_iter().filter(|(_, entry)| now.since(entry.seen) <= KEPT);
+        let mut known = Known::of(kept, loaded.replay.highest);
+        let (positions, forgotten) = (known.len(), before - known.len());
+        tracing::info!(positions, forgotten, folder = %disk.folder().display(), "positions loaded");
+        known.unsaved = loaded.unsaved || forgotten > 0;
+        known.pressing = known.unsaved;
+        let store = Self { known: Mutex::new(known), disk: Mutex::new(disk), changed: Notify::new(), board };
+        store.changed.notify_one();
         Ok(Arc::new(store))
+    }
+
+    /// Remember positions that another program left, as if an earlier run of this one had saved them.
+    pub fn adopt(&self, positions: impl IntoIterator<Item = Position>) {
+        let mut known = self.known();
+        for position in positions {
+            known.put(SourceId::unique(), 0, position, false, Timestamp::now());
+        }
+        drop(known);
+        self.changed.notify_one();
     }
 
     /// These covers are delivered: move each source forward over what is now contiguous. Covers may come in any order,
@@ -100,19 +112,13 @@ impl Store {
         let mut moved = Vec::new();
         let mut known = self.known();
         for cover in covers {
-            let Some(source) = known.get_mut(&cover.source).filter(|source| source.opened) else {
-                tracing::debug!(source = ?cover.source, "acknowledged after its source was forgotten");
-                continue;
-            };
-            if source.progress.acknowledge(cover) {
-                moved.push((cover.source, source.progress.reached()));
-            }
+            moved.extend(known.acknowledge(cover).map(|reached| (cover.source, reached)));
         }
         if moved.is_empty() {
             return;
         }
         for (id, reached) in moved {
-            if known.get(&id).is_some_and(|source| source.progress.finished()) {
+            if known.is_finished(id) {
                 self.forget(&mut known, id);
             } else {
                 // The lines of finished sources are wiped under the same lock, so none comes back.
@@ -123,23 +129,10 @@ impl Store {
         self.changed.notify_one();
     }
 
-    /// What is to be saved now. Sources that are open count as seen at `now`.
-    fn snapshot(&self, now: Timestamp) -> Vec<Entry> {
-        self.known()
-            .values_mut()
-            .map(|source| {
-                if source.opened {
-                    source.seen = now;
-                }
-                Entry { seen: source.seen, position: source.progress.position().clone() }
-            })
-            .collect()
-    }
-
     /// Forget a finished source, and its line on the board: whoever wiped it earlier would see it come back with a late
     /// acknowledgement.
     fn forget(&self, known: &mut Known, id: SourceId) {
-        known.remove(&id);
+        known.forget(id);
         self.board.forget(id);
     }
 
@@ -151,27 +144,21 @@ impl Store {
 
 impl Checkpoints for Store {
     fn saved(&self) -> Vec<(SourceId, Position)> {
-        let known = self.known();
-        let unopened = known.iter().filter(|(_, source)| !source.opened);
-        unopened.map(|(id, source)| (*id, source.progress.position().clone())).collect()
+        self.known().unopened().map(|(id, position)| (id, position.clone())).collect()
     }
 
     fn open(&self, id: SourceId, start: u64, position: Position) {
         let mut known = self.known();
         // Whoever opens a source has named it on the board.
         self.board.known_source(id, |line| line.acknowledged = start);
-        let source = Source { progress: Progress::at(start, position), opened: true, seen: Timestamp::now() };
-        known.insert(id, source);
+        known.put(id, start, position, true, Timestamp::now());
         drop(known);
         self.changed.notify_one();
     }
 
     fn finish(&self, id: SourceId, end: u64) {
         let mut known = self.known();
-        let Some(source) = known.get_mut(&id) else { return };
-        source.progress.finish(end);
-        // Nobody reads what was never opened, so nothing of it will ever be acknowledged: it was given up.
-        if !source.opened || source.progress.finished() {
+        if known.finish(id, end) {
             self.forget(&mut known, id);
             drop(known);
             self.changed.notify_one();
@@ -179,7 +166,13 @@ impl Checkpoints for Store {
     }
 
     fn reached(&self, id: SourceId) -> Option<u64> {
-        self.known().get(&id).filter(|source| source.opened).map(|source| source.progress.reached())
+        self.known().acknowledged(id, false)
+    }
+
+    fn acknowledged(&self, id: SourceId) -> Option<u64> {
+        // While nothing can be written, what is not on the disk counts too: room may have to be made there.
+        let failing = self.known().is_failing;
+        self.known().acknowledged(id, !failing)
     }
 }
 

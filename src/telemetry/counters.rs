@@ -97,6 +97,8 @@ counters! {
     UNIFIED_RESTARTS, "unified_log_restarts", "times the program log of macOS ended and was started again";
     UNIFIED_LINES_UNREADABLE, "unified_log_lines_unreadable", "lines of the unified log given up: longer than 16 MiB, or no entry";
     POSITION_WRITES, "position_writes", "times the positions were written to disk";
+    POSITION_BYTES, "position_bytes", "bytes of positions written to disk";
+    POSITION_SYNCS, "position_syncs", "times the disk was asked to have written positions for good";
     POSITION_WRITE_FAILURES, "position_write_failures", "times the positions could not be written";
     CREDENTIAL_RENEWALS, "credential_renewals", "times fresh credentials were fetched";
     CREDENTIAL_FAILURES, "credential_failures", "times fresh credentials could not be had";

@@ -22,3 +22,4 @@ mod permissions;
 mod poison;
 mod ranks;
 mod signing_in;
+mod state;

@@ -87,6 +87,7 @@ const AGENT: Shape = Shape::Table(&table(
         // Our own.
         key("destination", Word(&["aws", "local"])),
         key("state_folder", PATH),
+        key("import_state", Either(&[Bool, PATH])),
         // An hour: longer than any service manager waits.
         key("shutdown_seconds", Int(1, 3600)),
         key("endpoint_override", ENDPOINT),

@@ -42,6 +42,16 @@ fn the_spool_keeps_nothing_that_is_too_old_to_send() {
 }
 
 #[test]
+fn the_state_of_other_programs_is_looked_up_where_it_is_said_or_usual_or_not_at_all() {
+    let with = |value: &str| settings(&format!(r#"{{ "agent": {{ "import_state": {value} }} }}"#)).agent.import_state;
+    assert_eq!(with("true"), ImportState::Usual);
+    assert_eq!(with("false"), ImportState::Off);
+    assert_eq!(with(r#""/old""#), ImportState::From("/old".into()));
+    assert_eq!(settings("{}").agent.import_state, ImportState::Usual);
+    check_error(r#"{ "agent": { "import_state": 1 } }"#, "agent.import_state", "", None);
+}
+
+#[test]
 fn an_endpoint_that_is_no_url_is_found_before_the_start() {
     for section in ["agent", "metrics", "logs"] {
         for wrong in ["ht!tp://host", "ftp://host", "http://", "a b.example"] {

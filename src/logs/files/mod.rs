@@ -33,8 +33,14 @@ mod tests;
 mod trail;
 mod watching;
 
-use crate::{config::settings::text::TextRules, model::Target};
+use crate::{
+    config::settings::text::TextRules,
+    model::{FileIdentity, FilePosition, Fingerprint, Target},
+    platform::files::Stat,
+};
 use std::{
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -74,11 +80,35 @@ struct Names {
 impl Watch {
     /// What stands for the target in a saved position, which nobody takes apart again. No group's name holds a colon.
     fn target_key(&self) -> String {
-        format!("{}:{}", self.target.group, self.target.stream)
+        target_key(&self.target)
     }
 
     fn names(&self) -> Names {
         let (path, target) = (Arc::from(self.path.as_path()), Arc::from(self.target_key()));
         Names { path, target, home: None, text: self.text.clone() }
     }
+}
+
+/// What stands for a target in a saved position.
+pub fn target_key(target: &Target) -> String {
+    format!("{}:{}", target.group, target.stream)
+}
+
+/// Whether `other` is named as rotation tools name earlier generations of `base`, and holds lines as they were written.
+pub(super) fn is_rotated_name(base: &str, other: &str) -> bool {
+    siblings::is_rotation(base, other) && !siblings::is_compressed(other)
+}
+
+/// The position at `offset` of a file that is configured as `path`, for any target.
+pub(super) fn position_in(file: &File, stat: &Stat, path: &Path, offset: u64) -> io::Result<FilePosition> {
+    let head = Fingerprint::of(&content::bytes(file, 0, content::HEAD)?);
+    Ok(FilePosition {
+        path: path.to_owned(),
+        identity: FileIdentity { device: stat.id.device, inode: stat.id.inode, head },
+        offset,
+        before: Fingerprint::of(&content::before(file, offset)?),
+        target: String::new(),
+        modified: stat.modified.into(),
+        home: siblings::home(path),
+    })
 }

@@ -1,0 +1,217 @@
+//! What is known of each source, and what of that the disk does not know yet.
+use super::{
+    progress::Progress,
+    record::{self, Entry},
+};
+use crate::model::{Cover, Position, SourceId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is acknowledged waits for the lazy pace only up to so many units (bytes of files): a crash sends it twice.
+const MUCH: u64 = 64 * 1024;
+/// A unit of other sources is an entry; few are smaller.
+const ENTRY: u64 = 256;
+
+/// All sources.
+#[derive(Default)]
+pub(super) struct Known {
+    sources: BTreeMap<SourceId, Source>,
+    /// Those that stand elsewhere than the file says.
+    changed: BTreeSet<SourceId>,
+    /// The numbers of those that are forgotten and still in the file.
+    gone: Vec<u64>,
+    /// The highest number that was ever given.
+    highest: u64,
+    /// Acknowledged since the last write, in bytes.
+    weight: u64,
+    /// Something should be written as soon as the pace allows.
+    pub pressing: bool,
+    /// This run has written all sources once.
+    begun: bool,
+    /// The next write should hold all sources, changed or not.
+    pub unsaved: bool,
+    /// Whether the last write failed.
+    pub is_failing: bool,
+}
+
+/// One source, opened in this run or only remembered.
+struct Source {
+    /// Its name in the file, also of later runs.
+    number: u64,
+    progress: Progress,
+    opened: bool,
+    /// When it was last open in any run.
+    seen: Timestamp,
+    /// What [`record::stands`] gave for it. `None`: the current file does not name it.
+    written: Option<u64>,
+    /// The unit up to which it is acknowledged by what is on the disk.
+    saved: Option<u64>,
+}
+
+/// What is to be written, and for what it stands.
+pub(super) struct Batch {
+    pub bytes: Vec<u8>,
+    pub all: bool,
+    taken: Vec<Taken>,
+    gone: Vec<u64>,
+}
+
+struct Taken {
+    id: SourceId,
+    number: u64,
+    /// `None`: it cannot be written.
+    written: Option<u64>,
+    reached: u64,
+}
+
+impl Known {
+    /// What earlier runs left.
+    pub fn of(entries: impl IntoIterator<Item = (u64, Entry)>, highest: u64) -> Self {
+        let source = |(number, Entry { seen, position })| {
+            let progress = Progress::at(0, position);
+            (SourceId::unique(), Source { number, progress, opened: false, seen, written: None, saved: None })
+        };
+        Self { sources: entries.into_iter().map(source).collect(), highest, ..Self::default() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Positions that no source has opened.
+    pub fn unopened(&self) -> impl Iterator<Item = (SourceId, &Position)> {
+        let unopened = self.sources.iter().filter(|(_, source)| !source.opened);
+        unopened.map(|(id, source)| (*id, source.progress.position()))
+    }
+
+    /// A source that is read from here on, or one that is only remembered.
+    pub fn put(&mut self, id: SourceId, start: u64, position: Position, opened: bool, seen: Timestamp) {
+        let before = self.sources.remove(&id);
+        let (number, written) = before.map_or_else(
+            || {
+                self.highest += 1;
+                (self.highest, None)
+            },
+            |before| (before.number, before.written),
+        );
+        let progress = Progress::at(start, position);
+        self.sources.insert(id, Source { number, progress, opened, seen, written, saved: None });
+        self.changed.insert(id);
+        self.pressing = true;
+    }
+
+    /// Takes one cover of an opened source. `Some`: the unit that it has reached now, if it moved.
+    pub fn acknowledge(&mut self, cover: &Cover) -> Option<u64> {
+        let Some(source) = self.sources.get_mut(&cover.source).filter(|source| source.opened) else {
+            tracing::debug!(source = ?cover.source, "acknowledged after its source was forgotten");
+            return None;
+        };
+        let before = source.progress.reached();
+        if !source.progress.acknowledge(cover) {
+            return None;
+        }
+        let reached = source.progress.reached();
+        let of_files = matches!(source.progress.position(), Position::File(_));
+        self.weight = self.weight.saturating_add((reached - before).saturating_mul(if of_files { 1 } else { ENTRY }));
+        self.pressing |= self.weight >= MUCH;
+        self.changed.insert(cover.source);
+        Some(reached)
+    }
+
+    /// Nothing comes after `end`. Whether the source can be forgotten: nobody reads what was never opened, so nothing of
+    /// it will ever be acknowledged.
+    pub fn finish(&mut self, id: SourceId, end: u64) -> bool {
+        let Some(source) = self.sources.get_mut(&id) else { return false };
+        source.progress.finish(end);
+        !source.opened || source.progress.finished()
+    }
+
+    pub fn is_finished(&self, id: SourceId) -> bool {
+        self.sources.get(&id).is_some_and(|source| source.progress.finished())
+    }
+
+    pub fn forget(&mut self, id: SourceId) {
+        self.changed.remove(&id);
+        match self.sources.remove(&id) {
+            Some(Source { written: Some(_), number, .. }) => self.gone.push(number),
+            // It may stand in what an earlier run wrote.
+            Some(_) => self.unsaved |= !self.begun,
+            None => {}
+        }
+        self.pressing = true;
+    }
+
+    /// The unit up to which all of it is acknowledged, and where `saved_only`, up to which the disk knows so.
+    #[allow(dead_code, reason = "for whoever removes log files that are delivered")]
+    pub fn acknowledged(&self, id: SourceId, saved_only: bool) -> Option<u64> {
+        let source = self.sources.get(&id).filter(|source| source.opened)?;
+        if saved_only { source.saved } else { Some(source.progress.reached()) }
+    }
+
+    /// Whether there is anything to write.
+    pub fn has_news(&self) -> bool {
+        self.unsaved || !self.changed.is_empty() || !self.gone.is_empty()
+    }
+
+    /// What is to be written now. It counts as written until [`Known::failed`] gives it back. Sources that are open count
+    /// as seen.
+    pub fn take(&mut self, all: bool, now: Timestamp) -> Batch {
+        let changed = std::mem::take(&mut self.changed);
+        let mut batch = Batch { bytes: Vec::new(), all, taken: Vec::new(), gone: std::mem::take(&mut self.gone) };
+        (self.weight, self.pressing) = (0, false);
+        let ids: Vec<SourceId> =
+            if all { self.sources.keys().copied().collect() } else { changed.into_iter().collect() };
+        batch.taken.reserve_exact(ids.len());
+        for id in ids {
+            let Some(source) = self.sources.get_mut(&id) else { continue };
+            if source.opened {
+                source.seen = now;
+            }
+            let known = source.written.filter(|_| !all);
+            let written =
+                record::stands(&mut batch.bytes, source.number, known, source.seen, source.progress.position());
+            batch.taken.push(Taken { id, number: source.number, written, reached: source.progress.reached() });
+        }
+        if all {
+            self.unsaved = false;
+            let count = batch.taken.iter().filter(|taken| taken.written.is_some()).count();
+            let mut head = Vec::new();
+            record::begin(&mut head, count, now);
+            batch.bytes.splice(0..0, head);
+        } else {
+            batch.gone.iter().for_each(|number| record::gone(&mut batch.bytes, *number, now));
+        }
+        batch
+    }
+
+    /// The batch is on the disk.
+    pub fn written(&mut self, batch: Batch) {
+        self.begun |= batch.all;
+        for Taken { id, number, written, reached } in batch.taken {
+            match self.sources.get_mut(&id) {
+                Some(source) => {
+                    source.written = written.or(source.written.filter(|_| !batch.all));
+                    source.saved = Some(reached);
+                }
+                // Forgotten while it was being written.
+                None if written.is_some() && !self.gone.contains(&number) => self.gone.push(number),
+                None => {}
+            }
+        }
+    }
+
+    /// The batch is not on the disk, or nobody knows.
+    pub fn failed(&mut self, batch: Batch) {
+        self.unsaved |= batch.all;
+        self.gone.extend(batch.gone);
+        let there = |id: &SourceId| self.sources.contains_key(id);
+        self.changed.extend(batch.taken.iter().map(|taken| taken.id).filter(there));
+    }
+}
+
+#[cfg(test)]
+impl Known {
+    /// The positions of all sources.
+    pub fn positions(&self) -> Vec<Position> {
+        self.sources.values().map(|source| source.progress.position().clone()).collect()
+    }
+}
