@@ -1,8 +1,10 @@
 //! What runs: one dialect, validated, defaults filled in. `File` is what the user wrote; this is what we made of it.
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
+mod emf;
 mod logs;
 
+pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
 pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, TargetTemplate};
 
 use crate::model::Dimension;
@@ -24,7 +26,7 @@ pub struct Settings {
 impl Settings {
     /// Whether there is anything to read. Only an agent's file can ask for nothing: its metrics are not run yet.
     pub fn collects_something(&self) -> bool {
-        self.metrics.is_some() || self.logs.journal.is_some() || !self.logs.files.is_empty()
+        self.metrics.is_some() || self.logs.collects_something()
     }
 }
 
@@ -162,6 +164,8 @@ pub struct Spool {
     pub max_age: Duration,
     /// The spool leaves at least this much of its file system free.
     pub min_free_bytes: u64,
+    /// The same bound as `max_bytes`, for log text, which has a ring of its own.
+    pub max_log_bytes: u64,
 }
 
 /// Section `metrics`.

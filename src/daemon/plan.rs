@@ -8,8 +8,9 @@ use crate::{
     aws,
     config::{
         Settings, placeholder,
-        settings::{Journal, TargetTemplate},
+        settings::{Emf, Journal, TargetTemplate},
     },
+    logs::emf::Fallback,
     model::{
         Target,
         limits::{LOG_NAME, fits_group, fits_stream},
@@ -30,6 +31,8 @@ pub struct Plan {
     pub files: Vec<Arc<Target>>,
     /// Where `settings.logs.journal` goes.
     pub journal: Option<Arc<Target>>,
+    /// Where documents of `settings.logs.emf` go that do not say it.
+    pub emf: Option<Fallback>,
 }
 
 impl Plan {
@@ -49,7 +52,8 @@ impl Plan {
         let mut targets = targets.into_iter().map(Arc::new);
         let journal = settings.logs.journal.as_ref().and_then(|_| targets.next());
         let files = targets.collect();
-        Ok(Self { settings, identity, home, files, journal })
+        let emf = settings.logs.emf.as_ref().map(|emf| fallback(emf, &identity)).transpose()?;
+        Ok(Self { settings, identity, home, files, journal, emf })
     }
 }
 
@@ -117,6 +121,15 @@ fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Ta
     fits("group", &group, at, fits_group)?;
     fits("stream", &stream, at, fits_stream)?;
     Ok(Target { group, stream, retention_in_days: template.retention_in_days })
+}
+
+/// Where documents go that name no group or no stream.
+fn fallback(emf: &Emf, identity: &Identity) -> Result<Fallback, DaemonError> {
+    // Without a group there is only a stream to fill in.
+    let (group, stream) = (emf.group.clone().unwrap_or_else(|| "-".to_owned()), emf.stream.clone());
+    let Target { group, stream, .. } =
+        target(&TargetTemplate { group, stream, retention_in_days: None }, &emf.at, identity)?;
+    Ok(Fallback { group: emf.group.is_some().then_some(group), stream })
 }
 
 /// What the service would say at the first call, and again at each.

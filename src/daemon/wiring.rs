@@ -1,6 +1,12 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Options, Override, StateFolder, lanes::Lanes, plan::Plan, scratch::Scratch, status, tasks::Tasks,
+    DaemonError, Options, Override, StateFolder,
+    lanes::Lanes,
+    plan::Plan,
+    received::{self, Received},
+    scratch::Scratch,
+    status,
+    tasks::Tasks,
 };
 use crate::{
     aws, local,
@@ -40,13 +46,13 @@ pub struct Running {
     lanes: TaskTracker,
     positions: Arc<positions::Store>,
     /// Heard by the sources only: from here on they hand on nothing new.
-    stop_sources: CancellationToken,
+    pub stop_sources: CancellationToken,
     /// From here on no log batch is tried again.
     no_retries: CancellationToken,
     /// From here on unsent metric batches go to the spool.
-    spool_now: CancellationToken,
+    pub spool_now: CancellationToken,
     /// Here the lanes end, whatever they are at.
-    end_lanes: CancellationToken,
+    pub end_lanes: CancellationToken,
     wake: std_mpsc::Sender<files::Wake>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
     pub state: StateFolder,
@@ -85,7 +91,8 @@ impl Running {
             state,
             _scratch: scratch,
         };
-        let built = running.build(plan, options, wakes);
+        let pipes = received::pipes_among(&plan.settings.logs.files).await;
+        let built = running.build(plan, options, wakes, &pipes);
         if let Err(error) = built {
             // What has been spawned may hold what the next start needs.
             running.end_lanes.cancel();
@@ -100,11 +107,12 @@ impl Running {
         plan: &Plan,
         options: &Options,
         wakes: std_mpsc::Receiver<files::Wake>,
+        pipes: &[bool],
     ) -> Result<(), DaemonError> {
         let (put, destination) = self.destination(plan, options)?;
         self.open_status(plan, destination);
         self.start_metrics(plan, put.clone())?;
-        self.start_logs(plan, options, put, wakes)?;
+        self.start_logs(plan, options, put, wakes, pipes)?;
         let (config, state) = (plan.settings.file.display(), self.state.path().display());
         let store = plan.home.store.as_ref().map(|store| tracing::field::display(store.display()));
         let (version, instance) = (env!("CARGO_PKG_VERSION"), &plan.identity.instance_id);
@@ -192,12 +200,20 @@ impl Running {
         options: &Options,
         put: Arc<dyn Put>,
         wakes: std_mpsc::Receiver<files::Wake>,
+        pipes: &[bool],
     ) -> Result<(), DaemonError> {
         let logs = &plan.settings.logs;
+        let received = Received::open(self, plan, pipes)?;
+        let keep = received.as_ref().map(Received::acknowledge);
         let (positions, bodies) = (self.positions.clone(), BodyPool::default());
         let publisher = LogPublisher {
             put,
-            acknowledge: Arc::new(move |covers| positions.acknowledge(covers)),
+            acknowledge: Arc::new(move |covers| {
+                positions.acknowledge(covers);
+                if let Some(keep) = &keep {
+                    keep(covers);
+                }
+            }),
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
@@ -206,7 +222,7 @@ impl Running {
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
-        if logs.journal.is_some() || !logs.files.is_empty() {
+        if logs.collects_something() || received.is_some() {
             self.board.destination("logs", |_| {});
         }
         let outlet: Arc<dyn Outlet> =
@@ -218,8 +234,12 @@ impl Running {
             let (outlet, stop, board) = (outlet.clone(), self.stop_sources.clone(), self.board.clone());
             self.tasks.spawn("journal", journald::run(options, checkpoints.clone(), outlet, board, stop));
         }
-        if !logs.files.is_empty() {
-            let watches = logs.files.iter().zip(&plan.files).map(|(item, target)| files::Watch {
+        if let Some(received) = received {
+            received.start(self, plan, pipes, outlet.clone(), options.once.then_some(interval));
+        }
+        if pipes.contains(&false) {
+            let regular = logs.files.iter().zip(&plan.files).zip(pipes).filter(|(_, is_pipe)| !**is_pipe);
+            let watches = regular.map(|((item, target), _)| files::Watch {
                 path: item.path.clone(),
                 target: target.clone(),
                 filter: item.filter.clone(),

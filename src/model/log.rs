@@ -1,7 +1,7 @@
 //! Log text on its way: read into one buffer, escaped from there straight into a request body, once.
 use super::{Anchor, Cover, FilePosition, Fingerprint, Position, SourceId, Timestamp, position::BEFORE};
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     ops::Range,
@@ -18,7 +18,7 @@ pub const REQUEST_END: &[u8] = b"]}";
 pub const EVENT_START: &[u8] = b"{\"timestamp\":";
 
 /// The log group and stream that events go to.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Target {
     pub group: String,
     pub stream: String,
@@ -75,6 +75,7 @@ impl Chunk {
         }
         match &self.anchor {
             Anchor::Journal(positions) => positions.get(index).cloned().map(Position::Journal),
+            Anchor::Unsaved => Some(Position::Unsaved),
             Anchor::File { path, identity, target, modified, home } => {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;

@@ -7,6 +7,7 @@
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
 mod headcount;
+mod intake;
 pub mod limits;
 mod log;
 mod metric;
@@ -14,6 +15,7 @@ mod position;
 mod time;
 
 pub use headcount::{Headcount, Member};
+pub use intake::{Intake, TooManyTargets};
 pub use log::{
     Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };

@@ -96,6 +96,8 @@ pub struct JournalPosition {
 pub enum Position {
     File(FilePosition),
     Journal(JournalPosition),
+    /// The source keeps its own account of what was delivered: nothing is saved for it.
+    Unsaved,
 }
 
 /// What a chunk needs to say where reading resumes after each of its events.
@@ -112,6 +114,8 @@ pub enum Anchor {
     },
     /// One position per event, in the chunk's order.
     Journal(Vec<JournalPosition>),
+    /// Every position is [`Position::Unsaved`].
+    Unsaved,
 }
 
 /// "Everything of `source` from `from` up to `to` needs no reading any more": delivered, filtered out, or set aside.

@@ -6,7 +6,9 @@ pub mod group;
 pub mod host;
 pub mod io;
 pub mod permissions;
+pub mod pipes;
 mod private;
+pub mod sockets;
 pub mod vitals;
 
 pub use private::{passable_folder, private_file, private_folder, private_lock};

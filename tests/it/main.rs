@@ -20,4 +20,5 @@ mod outage;
 mod permissions;
 mod poison;
 mod ranks;
+mod received;
 mod signing_in;

@@ -47,6 +47,7 @@ fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> O
         path: PathBuf::from(path?),
         target: target?,
         filter,
+        pipe: item.child("pipe").flag(),
         from_beginning: item.child("from_beginning").flag().unwrap_or(agents),
     })
 }

@@ -3,6 +3,7 @@
 //! An item that names a group is the agent's: it goes where it says, and starts at the beginning of its file. One that names none is
 //! the publisher's: it goes to the one group of the file, in a stream of its own name, and starts at the end. Where the whole file is
 //! the agent's and shows nothing of the publisher, an item without a group gets the agent's default group.
+mod emf;
 mod files;
 mod journal;
 mod windows_events;
@@ -64,6 +65,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         ),
         files: files.into_iter().map(|(_, file)| file).collect(),
         journal,
+        emf: emf::read(&logs, &defaults),
         role_arn: agent::role(&logs).or_else(|| agent_role.map(str::to_owned)),
     }
 }

@@ -1,4 +1,5 @@
 //! Section `logs`.
+use super::Emf;
 use regex::bytes::Regex;
 use std::{path::PathBuf, time::Duration};
 
@@ -9,8 +10,16 @@ pub struct Logs {
     pub interval: Duration,
     pub files: Vec<FileItem>,
     pub journal: Option<Journal>,
+    pub emf: Option<Emf>,
     /// `logs.credentials.role_arn`, else the agent's.
     pub role_arn: Option<String>,
+}
+
+impl Logs {
+    /// Whether there is anything to read.
+    pub fn collects_something(&self) -> bool {
+        self.journal.is_some() || self.emf.is_some() || !self.files.is_empty()
+    }
 }
 
 /// Group and stream with their placeholders still in them.
@@ -31,6 +40,8 @@ pub struct FileItem {
     pub filter: Filter,
     /// Where a file that is there at the first start begins. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
+    /// It is a FIFO, also when nothing is there at the start. `None`: it is one when one is there then.
+    pub pipe: Option<bool>,
 }
 
 /// `logs.logs_collected.journal`.

@@ -138,7 +138,7 @@ impl Reader {
     ) -> Self {
         let saved = checkpoints.saved().into_iter().find_map(|(id, position)| match position {
             Position::Journal(position) => Some((id, position)),
-            Position::File(_) => None,
+            Position::File(_) | Position::Unsaved => None,
         });
         let (id, last) = match saved {
             Some((id, position)) => (id, Some(position)),

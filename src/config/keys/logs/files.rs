@@ -23,6 +23,7 @@ const FILE: Shape = Shape::Table(&Table {
             key("include_patterns", PATTERNS),
             key("exclude_patterns", PATTERNS),
             key("from_beginning", Bool),
+            key("pipe", Bool),
             later("exclude", Any),
             later("sample", Any),
             later("rate_limit", Any),
