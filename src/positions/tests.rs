@@ -21,7 +21,7 @@ fn at(offset: u64) -> Position {
 fn offset(position: &Position) -> u64 {
     match position {
         Position::File(file) => file.offset,
-        Position::Journal(_) => panic!("these tests save files"),
+        Position::Journal(_) | Position::Unsaved => panic!("these tests save files"),
     }
 }
 

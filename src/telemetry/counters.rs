@@ -79,6 +79,7 @@ counters! {
     DATAGRAMS_DROPPED, "datagrams_dropped", "datagrams that the system dropped because they came faster than they were read";
     DATAGRAMS_CUT, "datagrams_cut", "datagrams longer than what is taken, refused";
     CLIENTS_WAITED, "clients_waited", "times a client had to wait because too many were connected";
+    CLIENTS_HUNG_UP, "clients_hung_up", "silent clients that were hung up on because too many were connected";
     EVENTS_DELIVERED, "events_delivered", "log events that CloudWatch Logs accepted";
     EVENTS_FILTERED, "events_filtered", "log lines that the filters kept back";
     EVENTS_SPLIT, "events_split", "lines over the service's size limit, sent in parts";

@@ -283,26 +283,23 @@ async fn a_hostile_peer_costs_neither_memory_nor_anybody_elses_documents() {
         let mut garbage = TcpStream::connect(("127.0.0.1", port)).expect("connected");
         let noise: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         garbage.write_all(&noise).expect("written");
-        let half: Vec<_> = (0..1_000)
-            .filter_map(|_| {
-                let address = ([127, 0, 0, 1], port).into();
-                let stream = TcpStream::connect_timeout(&address, std::time::Duration::from_millis(500)).ok()?;
-                stream.set_nonblocking(true).expect("a socket");
-                let _ = (&stream).write(&vec![b'{'; 30_000]);
-                Some(stream)
-            })
-            .take(400)
-            .collect();
-        (endless, garbage, half)
+        (endless, garbage)
     });
     let held = tokio::task::spawn_blocking(|| flood.join().expect("no panic")).await.expect("no panic");
+    let half = futures_util::future::join_all((0..1_000).map(|_| async move {
+        let connecting = tokio::net::TcpStream::connect(("127.0.0.1", port));
+        let stream = tokio::time::timeout(std::time::Duration::from_secs(1), connecting).await.ok()?.ok()?;
+        let _ = stream.try_write(&[b'{'; 30_000]);
+        Some(stream)
+    }));
+    let half = half.await;
     writeln!(good, "{}", document(2)).expect("written");
     daemon.until_cloud(&aws, "the good ones", |seen| seen.has(&document(1)) && seen.has(&document(2))).await;
     let grown = resident(process).saturating_sub(before);
     assert!(grown < 40 * 1024, "{grown} KiB more");
     let status = daemon.status().await.expect("it runs");
     assert_eq!(status.counter("emf_refused_too_large"), 1);
-    drop(held);
+    drop((held, half));
     writeln!(good, "{}", document(3)).expect("written");
     daemon.until_cloud(&aws, "the next", |seen| seen.has(&document(3))).await;
     assert!(daemon.terminate().await.success());

@@ -56,9 +56,9 @@ pub(super) fn read<'a>(bytes: &'a [u8], fallback: &'a Fallback) -> Result<Accept
         Some(raw) => Some(parse::<Members<'_>>(raw, AWS)?),
         None => None,
     };
-    let member = |in_aws: &str, at_root: &str| {
-        aws.as_ref().and_then(|aws| aws.text(in_aws)).or_else(|| root.text(at_root)).filter(|name| !name.is_empty())
-    };
+    let named = |members: &Members<'a>, name: &str| members.text(name).filter(|name| !name.is_empty());
+    let member =
+        |in_aws: &str, at_root: &str| aws.as_ref().and_then(|aws| named(aws, in_aws)).or_else(|| named(&root, at_root));
     let group = member("LogGroupName", "log_group_name").or(fallback.group.as_deref().map(Cow::Borrowed));
     let stream = member("LogStreamName", "log_stream_name").unwrap_or(Cow::Borrowed(&fallback.stream));
     let group = group.ok_or(Fault::NoGroup)?;

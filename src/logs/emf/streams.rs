@@ -1,8 +1,8 @@
 //! Connections: one document a line.
 //!
 //! A connection costs memory only while it has sent half a line. A line of over 1 MiB is refused, and the connection goes on behind
-//! it. [`CLIENTS`] may be connected at once, the next one waits to be accepted; while one waits, who has been silent for [`SILENT`]
-//! is hung up on. What stands behind the last line end when a client closes is a line, too.
+//! it. [`CLIENTS`] may be connected at once, the next one waits to be accepted. Then whoever has stopped in the middle of a line for
+//! [`SILENT`] is hung up on, and whoever has sent nothing at all for [`IDLE`]. What stands behind the last line end when a client closes is a line, too.
 use super::Desk;
 use crate::{
     platform::sockets::{Stream, Streams},
@@ -20,7 +20,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, ReadBuf},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -36,8 +36,11 @@ const SMALL: usize = 16 * 1024;
 const LARGE: usize = 8 << 20;
 /// How long a half line waits for its leave before it is refused.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Who is silent for so long makes way, when others wait.
+/// Who is silent for so long in the middle of a line makes way, when others may wait.
 pub(super) const SILENT: Duration = Duration::from_secs(30);
+/// The same between two lines: an honest client may have nothing to say for a while, and what it sends into a connection that is
+/// being closed is lost.
+const IDLE: Duration = Duration::from_mins(5);
 /// Reads after the stop: what had arrived by then.
 const AT_THE_STOP: usize = 64;
 
@@ -115,6 +118,7 @@ impl Client {
     }
 
     async fn serve(mut self, desk: &Desk, crowd: &Crowd, name: &str, stop: &CancellationToken) {
+        let mut heard = Instant::now();
         loop {
             let read = async {
                 self.get_leave(desk, crowd, name).await;
@@ -127,9 +131,10 @@ impl Client {
             };
             match read {
                 Ok(Ok(0) | Err(_)) => return self.lines.end(desk, name),
-                Ok(Ok(_)) => {}
-                Err(_) if crowd.is_dense() => {
-                    tracing::info!(socket = name, "too many clients: one that was silent is hung up on");
+                Ok(Ok(_)) => heard = Instant::now(),
+                Err(_) if crowd.is_dense() && (self.lines.is_begun() || heard.elapsed() >= IDLE) => {
+                    counters::CLIENTS_HUNG_UP.add(1);
+                    tracing::warn!(socket = name, "too many clients: one that was silent is hung up on");
                     return self.lines.end(desk, name);
                 }
                 Err(_) => {}
@@ -216,6 +221,11 @@ impl Lines {
         } else {
             self.held.extend_from_slice(bytes);
         }
+    }
+
+    /// Half a line is there.
+    fn is_begun(&self) -> bool {
+        !self.held.is_empty() || self.skipping
     }
 
     /// Give the line that is being read up.

@@ -97,7 +97,7 @@ async fn a_full_batch_leaves_at_once_and_covers_exactly_its_lines() {
         Position::File(p) => {
             assert_eq!((p.offset, p.before), (900_003, Fingerprint::of(&[&line[..63], b"\n"].concat())))
         }
-        Position::Journal(_) => panic!("a file has a file's position"),
+        Position::Journal(_) | Position::Unsaved => panic!("a file has a file's position"),
     }
     bench.chunks = None;
     let second = bench.next().await;

@@ -278,7 +278,7 @@ impl Store {
         as_left.then_some(number)
     }
 
-    /// The events of an extent. Fewer than were written where some of them cannot be read: the second value says so.
+    /// The events of an extent, and whether these are all that were written.
     pub(super) fn read(&self, extent: Extent) -> Result<(Text, bool), ReadError> {
         if !self.segments.contains_key(&extent.segment) {
             return Err(ReadError::Gone);
@@ -293,7 +293,7 @@ impl Store {
             text.push(record.text, record.at);
             at = record.end;
         }
-        Ok((text, at < bytes.len()))
+        Ok((text, at == bytes.len()))
     }
 
     /// The events of this extent are delivered, or given up. A segment goes when nothing in it waits any more.
