@@ -142,14 +142,11 @@ struct Place {
 
 #[cfg(unix)]
 mod imp {
-    use super::{AsyncRead, Path, Place, SockRef, Stream, UdpSocket, io};
+    use super::{AsyncRead, Domain, Path, Place, SockAddr, SockRef, Socket, Stream, Type, UdpSocket, io};
     use rustix::fd::AsFd;
     use std::{
         fs,
-        os::unix::{
-            fs::{FileTypeExt, MetadataExt, PermissionsExt},
-            net,
-        },
+        os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     };
     use tokio::net::{UnixDatagram, UnixListener};
 
@@ -215,9 +212,12 @@ mod imp {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
         }
         // Refused: there is nobody. Of the other kind, or full: there is somebody.
-        let probe = net::UnixDatagram::unbound()?;
-        probe.set_nonblocking(true)?;
-        let heard = [probe.connect(path), net::UnixStream::connect(path).map(drop)];
+        let heard = [Type::DGRAM, Type::STREAM].map(|kind| {
+            let probe = Socket::new(Domain::UNIX, kind, None)?;
+            // A listener with a full queue would keep us waiting.
+            probe.set_nonblocking(true)?;
+            probe.connect(&SockAddr::unix(path)?)
+        });
         let in_use = heard.iter().any(|answer| match answer {
             Ok(()) => true,
             Err(error) => {
@@ -267,7 +267,7 @@ mod imp {
 
 #[cfg(not(unix))]
 mod imp {
-    use super::{Path, Place, Stream, UdpSocket, io};
+    use super::{Path, Stream, UdpSocket, io};
     use std::convert::Infallible;
 
     /// `WSAEAFNOSUPPORT`.

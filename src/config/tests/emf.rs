@@ -46,7 +46,7 @@ fn what_cannot_be_listened_on_is_an_error_at_its_place() {
     check_error(&with(r#""log_group_name": "a b""#), &at("log_group_name"), "letters, digits", None);
     check_warning(&with(r#""service_address": "udp://:25888""#), &at("service_address"), "every host");
     check_warning(&with(r#""adress": "x""#), &at("adress"), "unknown key");
-    check_warning(&with(r#""socket_mode": "660""#), &at("").trim_end_matches('.'), "beside `socket`");
+    check_warning(&with(r#""socket_mode": "660""#), at("").trim_end_matches('.'), "beside `socket`");
     let both = r#"{ "logs": { "metrics_collected": { "emf": {}, "structuredlog": {} } } }"#;
     check_warning(both, "logs.metrics_collected.structuredlog", "old name");
 }

@@ -77,7 +77,7 @@ pub async fn run(options: Options, intake: Arc<dyn Intake>, board: Arc<Board>, s
                 Some(sockets) => sockets,
                 None => return,
             };
-            let optional = address.host != EmfHost::All && sockets.len() > 1 || matches!(address.host, EmfHost::All);
+            let optional = sockets.len() > 1;
             let all = sockets.into_iter().map(|at| {
                 let place = match address.protocol {
                     EmfProtocol::Udp => Place::Udp(at),

@@ -26,13 +26,15 @@ const IDLE: Duration = Duration::from_mins(5);
 const LOOK: Duration = Duration::from_secs(30);
 /// What an event may take beyond the time for which its batch is filled, before this counts as an outage in the making.
 const SLOW: Duration = Duration::from_secs(3);
+/// Who tells on the board how sending log events goes.
+const DESTINATION: &str = "logs";
 /// The name of each queue on the board.
 const NAME: &str = "received events";
 
 /// Which events are to be on the disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Which {
-    /// Those that wait for too long, and those of a source that wants it.
+    /// Those that wait for too long or while sending fails, and those of a source that wants it.
     Due,
     /// Everything in memory.
     All,
@@ -52,6 +54,8 @@ pub struct Keeper {
     failing: bool,
     /// It was said that events are given up.
     dropping: bool,
+    /// Tests pause the clock: then the disk must not take any time either.
+    inline: bool,
 }
 
 impl Keeper {
@@ -59,7 +63,7 @@ impl Keeper {
         let changed = depot.changed.clone();
         let waker = LaneWaker::new(move || changed.notify_one());
         let store = Arc::new(Mutex::new(store));
-        Self { depot, store, doors, patience: SLOW, waker, failing: false, dropping: false }
+        Self { depot, store, doors, patience: SLOW, waker, failing: false, dropping: false, inline: cfg!(test) }
     }
 
     /// Work until the last door is closed and everything is delivered or on the disk. `interval` is how long a batch may be
@@ -281,10 +285,12 @@ impl Keeper {
     fn to_write(&self, which: Which) -> Writing {
         let state = self.depot.state();
         let much = state.memory > MUCH;
+        // Of whatever log stream: what is true for one may be true for this one at its next call.
+        let failing = self.depot.board.is_failing(DESTINATION);
         let late = |queue: &Queue| queue.waits_since().is_some_and(|since| since.elapsed() > self.patience);
         let select = |only_unsent: bool| {
             let queues = state.queues.values().filter_map(|queue| {
-                let all = which == Which::All || queue.durable || late(queue) || (much && !only_unsent);
+                let all = which == Which::All || queue.durable || failing || late(queue) || (much && !only_unsent);
                 let wanted = queue.in_memory().filter(|(_, _, sent)| all || (much && !sent));
                 let (starts, texts): (Vec<_>, Vec<_>) = wanted.map(|(from, text, _)| (from, text.clone())).unzip();
                 (!texts.is_empty()).then(|| (queue.target.clone(), starts, texts))
@@ -439,6 +445,9 @@ impl Keeper {
     }
 
     async fn on_disk<T: Send + 'static>(&self, act: impl FnOnce(&mut Store) -> T + Send + 'static) -> T {
+        if self.inline {
+            return act(&mut self.store());
+        }
         let store = self.store.clone();
         let done = tokio::task::spawn_blocking(move || act(&mut store.lock().unwrap_or_else(PoisonError::into_inner)));
         done.await.expect("it does not panic, and the runtime outlives its tasks")

@@ -7,8 +7,9 @@
 //! Sources bring events through a [`Door`]; the keeper hands them to their lanes at once when these have room, and keeps a copy
 //! until they are acknowledged. So nothing touches the disk while sending works. Copies go to the disk
 //!
+//! - while sending log events fails (the board says so), at each tick ([`TICK`]);
 //! - when a target's oldest event waits for longer than a batch takes to fill and arrive: an outage in the making. From then on
-//!   what comes for it is written at each tick ([`TICK`]), until everything older is delivered;
+//!   what comes for it is written at each tick, until everything older is delivered;
 //! - when more than a few MiB wait in memory, those first that no lane took;
 //! - at the stop, what is not delivered by then;
 //! - at each tick, before they are sent, where the source asks for it ([`Door::durable`]).

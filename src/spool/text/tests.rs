@@ -83,14 +83,13 @@ impl Host {
         self.door.depot.acknowledge(&[cover]);
     }
 
-    /// Let time pass, and what runs on other threads be done.
+    /// Let time pass, and the keeper work.
     async fn pass(&self, time: Duration) {
         let end = Instant::now() + time;
         while Instant::now() < end {
             advance(TICK.min(end - Instant::now())).await;
             for _ in 0..20 {
                 tokio::task::yield_now().await;
-                tokio::task::spawn_blocking(|| {}).await.expect("no panic");
             }
         }
     }
@@ -175,6 +174,18 @@ async fn what_waits_for_longer_than_a_batch_takes_survives_a_crash_and_goes_when
     assert_eq!(texts(&new), ["four"]);
     host.acknowledge(&new);
     host.until("a clean folder", |host| host.segments() == 0).await;
+    host.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_sending_fails_what_comes_is_written_at_once() {
+    let folder = folder();
+    let host = Host::start(folder.path());
+    host.door.depot.board.failed("logs", "out of reach".into());
+    let begun = Instant::now();
+    host.take("s", "one");
+    host.until("the spool", |host| host.door.depot.state().memory == 0 && host.segments() == 1).await;
+    assert!(begun.elapsed() < INTERVAL, "{:?}", begun.elapsed());
     host.stop().await;
 }
 
