@@ -380,3 +380,17 @@ fn write_behind(path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut file = disk::append_private(path)?;
     file.write_all(bytes).inspect_err(|_| _ = file.set_len(offset))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_gives_its_events_back() {
+        let mut text = Text::default();
+        let at = Timestamp::from_millis(5);
+        text.push(b"one", at);
+        text.push("zwö".as_bytes(), at);
+        assert_eq!(text.iter().collect::<Vec<_>>(), [(&b"one"[..], at), ("zwö".as_bytes(), at)]);
+    }
+}

@@ -1,4 +1,4 @@
-use super::{store::Text, *};
+use super::*;
 use crate::{
     model::{Chunk, LaneWaker, Outlet},
     telemetry::counters,
@@ -363,7 +363,6 @@ async fn a_segment_that_somebody_removes_stops_nothing() {
     let first = host.chunk("s").await;
     host.take("s", "two");
     let _in_the_lane = host.chunk("s").await;
-    host.take("s", "filler");
     host.take("s", "three");
     host.until("the spool", |host| host.door.depot.state().memory == 0).await;
     fs::remove_dir_all(folder.path()).expect("removed");
@@ -404,13 +403,4 @@ async fn the_number_of_targets_is_bounded() {
     assert_eq!(one_more, Err(TooManyTargets(TARGETS)));
     host.take("0", "a known one");
     host.crash().await;
-}
-
-#[test]
-fn a_text_gives_its_events_back() {
-    let mut text = Text::default();
-    let at = Timestamp::from_millis(5);
-    text.push(b"one", at);
-    text.push("zwö".as_bytes(), at);
-    assert_eq!(text.iter().collect::<Vec<_>>(), [(&b"one"[..], at), ("zwö".as_bytes(), at)]);
 }
