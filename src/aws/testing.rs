@@ -286,7 +286,7 @@ pub(super) fn settings(url: &str, authentication: Authentication) -> Settings {
         import_state: ImportState::Off,
         shutdown: Duration::from_secs(10),
         endpoints: Endpoints { all: Some(url.to_owned()), ..Endpoints::default() },
-        spool: Spool { max_bytes: 1, max_age: Duration::from_secs(1), min_free_bytes: 1 },
+        spool: Spool { max_bytes: 1, max_age: Duration::from_secs(1), min_free_bytes: 1, max_log_bytes: 0 },
     };
     Settings {
         file: "test.json".into(),

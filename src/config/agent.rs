@@ -17,6 +17,8 @@ const SHUTDOWN: u64 = 10;
 
 /// Two weeks of the thirteen metrics each five minutes take about a tenth of it.
 const SPOOL_BYTES: u64 = 64 * 1024 * 1024;
+/// An hour of outage at some 18 KiB a second, or two weeks at 55 bytes.
+const SPOOL_LOG_BYTES: u64 = 64 * 1024 * 1024;
 /// What the spool leaves free for everybody else.
 const SPOOL_FREE: u64 = 64 * 1024 * 1024;
 
@@ -125,5 +127,6 @@ fn spool(section: &Section<'_>) -> Spool {
         max_bytes: number("max_bytes", SPOOL_BYTES),
         max_age: Duration::from_secs(number("max_age_seconds", limits::OLDEST.as_secs())),
         min_free_bytes: number("min_free_bytes", SPOOL_FREE),
+        max_log_bytes: number("max_log_bytes", SPOOL_LOG_BYTES),
     }
 }

@@ -5,7 +5,10 @@ use super::{
     section::Section,
     settings::Settings,
 };
-use crate::platform::files::{self, FileKind};
+use crate::platform::{
+    files::{self, FileKind},
+    pipes,
+};
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
@@ -31,8 +34,9 @@ fn look(section: &Section<'_>, path: &Path, named: &HashSet<&Path>) {
         Ok(FileKind::Directory) => {
             section.warning("is a folder, and nothing is read from it: name the files in it, each by itself")
         }
+        Ok(FileKind::Special) if pipes::is_pipe(path) => {}
         Ok(FileKind::Special) => {
-            section.warning("is a pipe, a socket or a device, and is not read: only regular files are followed")
+            section.warning("is a socket or a device, and is not read: only regular files and FIFOs are")
         }
         Ok(FileKind::Regular) => {
             // It may have become a pipe since, and this does not wait for one.
@@ -120,13 +124,15 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_pipe_is_told_at_once_and_not_waited_for() {
+    fn a_pipe_is_read_and_not_waited_for_and_a_socket_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pipe = folder.path().join("pipe");
+        let (pipe, socket) = (folder.path().join("pipe"), folder.path().join("socket"));
         let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("POSIX systems have it");
         assert!(made.success());
-        let said = said(&[pipe]);
-        assert!(said.len() == 1 && said[0].contains("is a pipe"), "{said:?}");
+        assert_eq!(said(&[pipe]), Vec::<String>::new());
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        let said = said(&[socket]);
+        assert!(said.len() == 1 && said[0].contains("is a socket"), "{said:?}");
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What runs: one dialect, validated, defaults filled in. `File` is what the user wrote; this is what we made of it.
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
+mod emf;
 mod logs;
 pub mod text;
 
+pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
 pub use logs::{
     EventFormat, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat, JournaldItem, Logs, Selection,
     TargetTemplate, UnifiedItem, UnifiedLevel, WindowsItem,
@@ -178,6 +180,8 @@ pub struct Spool {
     pub max_age: Duration,
     /// The spool leaves at least this much of its file system free.
     pub min_free_bytes: u64,
+    /// The same bound as `max_bytes`, for log text, which has a ring of its own.
+    pub max_log_bytes: u64,
 }
 
 /// Section `metrics`.

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use std::path::PathBuf;
 
 mod agent_dialect;
+mod emf;
 mod mistakes;
 mod our_own_keys;
 mod publisher_dialect;

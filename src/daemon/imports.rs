@@ -72,7 +72,7 @@ fn missing(plan: &Plan, store: &positions::Store, notes: &Notes) -> BTreeMap<Pat
         .into_iter()
         .filter_map(|(_, position)| match position {
             Position::File(file) => Some(file.path),
-            Position::Journal(_) | Position::Windows(_) | Position::Unified(_) => None,
+            Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
         })
         .collect();
     let done: BTreeSet<(&str, &str)> = notes.files.iter().map(|n| (n.path.as_str(), n.target.as_str())).collect();

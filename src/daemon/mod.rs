@@ -3,7 +3,8 @@
 //! ```text
 //!  scheduler ─ Points ─> batch_metrics ─ MetricBatch ─> MetricPublisher ─> Put     (failed: spool)
 //!  tail thread ┐
-//!  journald    ┴ Chunk ─> batch_logs ─ LogBatch ─> LogPublisher ─> Put ─> positions   (one such lane a target)
+//!  journald    ┼ Chunk ─> batch_logs ─ LogBatch ─> LogPublisher ─> Put ─> positions   (one such lane a target)
+//!  EMF, FIFOs ─ spool of log text ┘
 //! ```
 //!
 //! Start needs no network. A new configuration is planned while the old one runs; only one that can be started stops it. Stop: only the sources hear it; each stage ends when its input ends; one deadline for all. What
@@ -14,8 +15,10 @@ mod lanes;
 mod names;
 mod once;
 mod plan;
+mod received;
 mod scratch;
 mod signals;
+mod sources;
 mod state;
 mod status;
 mod tasks;

@@ -53,6 +53,8 @@ pub struct Targets {
     pub windows_events: Vec<Option<Arc<Target>>>,
     pub unified_log: Vec<Option<Arc<Target>>>,
     pub files: Vec<Option<Arc<Target>>>,
+    /// Of documents of `settings.logs.emf` that do not say it.
+    pub emf: Option<Arc<Target>>,
 }
 
 /// A source that waits for its names.
@@ -159,6 +161,7 @@ impl Plan {
             journald: all.by_ref().take(logs.journald.len()).collect(),
             windows_events: all.by_ref().take(logs.windows_events.len()).collect(),
             unified_log: all.by_ref().take(logs.unified_log.len()).collect(),
+            emf: logs.emf.as_ref().and_then(|_| all.next()).flatten(),
             files: all.collect(),
         }
     }
@@ -237,7 +240,8 @@ fn templates(settings: &Settings) -> impl Iterator<Item = (&TargetTemplate, &str
     let journald = logs.journald.iter().map(|item| (&item.target, item.at.as_str()));
     let windows_events = logs.windows_events.iter().map(|item| (&item.target, item.at.as_str()));
     let unified_log = logs.unified_log.iter().map(|item| (&item.target, item.at.as_str()));
-    let systems = journal.chain(journald).chain(windows_events).chain(unified_log);
+    let emf = logs.emf.iter().map(|emf| (&emf.target, emf.at.as_str()));
+    let systems = journal.chain(journald).chain(windows_events).chain(unified_log).chain(emf);
     systems.chain(logs.files.iter().map(|item| (&item.target, item.at.as_str())))
 }
 

@@ -3,24 +3,21 @@ use super::{
     DaemonError, Options, Override, StateFolder, imports,
     lanes::Lanes,
     names::{Asks, Names},
-    plan::{Plan, Targets},
+    plan::Plan,
+    received::{Received, pipes_among},
     scratch::Scratch,
     status,
     tasks::Tasks,
 };
 use crate::{
     aws, local,
-    logs::{files, journald, supervised, unified_log, windows_events},
+    logs::files,
     metrics,
-    model::{Checkpoints, LaneWaker, Outlet, SourceId, Timestamp},
+    model::{Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
-    platform::{
-        self,
-        logs::{has_journal, has_unified_log, has_windows_events},
-    },
-    positions,
+    platform, positions,
     publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
-    spool::Spool,
+    spool::{Spool, text::Door},
     telemetry::board::Board,
 };
 use std::{
@@ -28,7 +25,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -48,25 +45,29 @@ pub struct Running {
     pub tasks: Tasks,
     pub board: Arc<Board>,
     lanes: TaskTracker,
-    positions: Arc<positions::Store>,
+    pub positions: Arc<positions::Store>,
     /// Heard by the sources only: from here on they hand on nothing new.
-    stop_sources: CancellationToken,
+    pub stop_sources: CancellationToken,
     /// From here on no log batch is tried again.
     no_retries: CancellationToken,
     /// From here on unsent metric batches go to the spool.
-    spool_now: CancellationToken,
+    pub spool_now: CancellationToken,
     /// Here the lanes end, whatever they are at.
-    end_lanes: CancellationToken,
+    pub end_lanes: CancellationToken,
     /// What the names of log groups still lack.
     pub names: Names,
     /// Opens lanes. `None` before the logs are started.
-    outlet: Option<Arc<dyn Outlet>>,
+    pub outlet: Option<Arc<dyn Outlet>>,
     /// The lines of the board for sources that wait for their names.
-    waiting: Vec<SourceId>,
+    pub waiting: Vec<SourceId>,
     /// One round, in which nobody waits for more.
-    once: bool,
+    pub once: bool,
     /// One for each tail thread.
-    wakes: Vec<std_mpsc::Sender<files::Wake>>,
+    pub wakes: Vec<std_mpsc::Sender<files::Wake>>,
+    /// Which of the configured files are FIFOs, in their order.
+    pub pipes: Vec<bool>,
+    /// Takes what cannot be read again.
+    pub door: Option<Door>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
     pub state: Arc<StateFolder>,
     /// A throw-away copy of the state, in a dry run.
@@ -107,9 +108,12 @@ impl Running {
             waiting: vec![],
             once: options.once,
             wakes: vec![],
+            pipes: vec![],
+            door: None,
             state,
             _scratch: scratch,
         };
+        running.pipes = pipes_among(&plan.settings.logs.files).await;
         let built = running.build(plan, options);
         if let Err(error) = built {
             // What has been spawned may hold what the next start needs.
@@ -124,7 +128,7 @@ impl Running {
         let (put, destination) = self.destination(plan, options)?;
         self.open_status(plan, destination);
         self.start_metrics(plan, put.clone())?;
-        self.start_lanes(plan, options, put);
+        self.start_lanes(plan, options, put)?;
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);
         let (config, state) = (plan.settings.file.display(), self.state.path().display());
@@ -211,12 +215,19 @@ impl Running {
     }
 
     /// Everything behind the sources of logs.
-    fn start_lanes(&mut self, plan: &Plan, options: &Options, put: Arc<dyn Put>) {
+    fn start_lanes(&mut self, plan: &Plan, options: &Options, put: Arc<dyn Put>) -> Result<(), DaemonError> {
         let logs = &plan.settings.logs;
+        let received = Received::open(self, plan)?;
+        let keep = received.as_ref().map(Received::acknowledge);
         let (positions, bodies) = (self.positions.clone(), BodyPool::default());
         let publisher = LogPublisher {
             put,
-            acknowledge: Arc::new(move |covers| positions.acknowledge(covers)),
+            acknowledge: Arc::new(move |covers| {
+                positions.acknowledge(covers);
+                if let Some(keep) = &keep {
+                    keep(covers);
+                }
+            }),
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
             retention: Arc::new(Retention::in_folder(self.state.path())),
@@ -227,129 +238,15 @@ impl Running {
         };
         // One round has nothing to wait for.
         let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
-        if logs.collects_something() {
+        if logs.collects_something() || received.is_some() {
             self.board.destination("logs", |_| {});
         }
         let lanes = Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone());
         self.outlet = Some(Arc::new(lanes));
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
-    }
-
-    /// Start the sources whose targets these are.
-    fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
-        let (logs, Some(outlet)) = (&plan.settings.logs, self.outlet.clone()) else { return Ok(()) };
-        let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
-        self.start_system_logs(plan, targets, &outlet, &checkpoints);
-        let watches = logs.files.iter().zip(&targets.files).filter_map(|(item, target)| {
-            Some(files::Watch {
-                path: item.path.clone(),
-                target: target.clone()?,
-                text: if self.once { files::in_one_round(&item.text) } else { item.text.clone() },
-                from_beginning: item.from_beginning,
-            })
-        });
-        let watches: Vec<_> = watches.collect();
-        if !watches.is_empty() {
-            let (wake, wakes) = std_mpsc::channel();
-            self.wakes.push(wake.clone());
-            let space = wake.clone();
-            let waker = LaneWaker::new(move || {
-                // A tail thread that has ended needs no room.
-                let _ = space.send(files::Wake::Space);
-            });
-            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), waker, self.board.clone());
-            self.start_tail_thread(tailer, wake, wakes)?;
+        if let Some(received) = received {
+            received.start(self, interval);
         }
-        Ok(())
-    }
-
-    /// More of the names is known: start whoever waited only for that.
-    ///
-    /// # Errors
-    /// When a thread for it cannot be started.
-    pub fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
-        let targets = plan.learn(&self.names.identity);
-        self.show_waiting(plan);
-        self.start_logs(plan, &targets)
-    }
-
-    /// A line of the board for each source that waits for its names.
-    fn show_waiting(&mut self, plan: &Plan) {
-        self.waiting.drain(..).for_each(|line| self.board.forget(line));
-        for waiting in plan.waiting() {
-            let line = SourceId::unique();
-            self.board.source(line, |source| {
-                source.name = waiting.at.to_owned();
-                (source.group, source.stream) = (waiting.template.group.clone(), waiting.template.stream.clone());
-                source.catching_up = true;
-                source.last_error = Some(waiting.why.clone());
-            });
-            if self.waiting.is_empty() {
-                tracing::warn!(
-                    first = waiting.at,
-                    logs = plan.waiting().count(),
-                    "a log {}; it stays in its source",
-                    waiting.why
-                );
-            }
-            self.waiting.push(line);
-        }
-    }
-
-    /// What the system keeps of its own. What this system does not have was said by the checks of the configuration.
-    fn start_system_logs(
-        &mut self,
-        plan: &Plan,
-        targets: &Targets,
-        outlet: &Arc<dyn Outlet>,
-        checkpoints: &Arc<dyn Checkpoints>,
-    ) {
-        let logs = &plan.settings.logs;
-        let stop = self.stop_sources.clone();
-        let site =
-            supervised::Site { checkpoints: checkpoints.clone(), outlet: outlet.clone(), board: self.board.clone() };
-        if has_journal() {
-            let whole = logs.journal.iter().zip(&targets.journal);
-            let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));
-            let items = logs.journald.iter().zip(&targets.journald);
-            let items = items.filter_map(|(item, target)| Some(journald::Options::item(item, target.clone()?)));
-            for options in whole.chain(items) {
-                self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
-            }
-        }
-        if has_windows_events() {
-            for (item, target) in logs.windows_events.iter().zip(&targets.windows_events) {
-                let Some(target) = target else { continue };
-                let log = platform::windows_events::open();
-                let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
-                self.tasks.spawn("Windows events", reader);
-            }
-        }
-        if has_unified_log() {
-            for (item, target) in logs.unified_log.iter().zip(&targets.unified_log) {
-                let Some(target) = target else { continue };
-                let reader = unified_log::run(item.clone(), target.clone(), site.clone(), stop.clone());
-                self.tasks.spawn("unified log", reader);
-            }
-        }
-    }
-
-    /// Reading files blocks, on a dead mount for ever: that has a thread of its own.
-    fn start_tail_thread(
-        &mut self,
-        tailer: files::Tailer,
-        wake: std_mpsc::Sender<files::Wake>,
-        wakes: std_mpsc::Receiver<files::Wake>,
-    ) -> Result<(), DaemonError> {
-        let (ended, end) = oneshot::channel::<()>();
-        std::thread::Builder::new()
-            .name("tail".into())
-            .spawn(move || {
-                files::run(tailer, wake, &wakes);
-                drop(ended);
-            })
-            .map_err(|source| DaemonError::Thread { what: "thread that follows the log files", source })?;
-        self.tasks.spawn("tail", async move { drop(end.await) });
         Ok(())
     }
 
@@ -359,6 +256,7 @@ impl Running {
         let deadline = begun + limit;
         self.no_retries.cancel();
         self.stop_sources.cancel();
+        self.door = None;
         for wake in &self.wakes {
             // The tail thread may have ended already.
             let _ = wake.send(files::Wake::Stop);

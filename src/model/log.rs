@@ -3,7 +3,7 @@ use super::{
     Anchor, Cover, Entity, FilePosition, Fingerprint, LogGroupClass, Position, SourceId, Timestamp, position::BEFORE,
 };
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     ops::Range,
@@ -20,7 +20,7 @@ pub const REQUEST_END: &[u8] = b"]}";
 pub const EVENT_START: &[u8] = b"{\"timestamp\":";
 
 /// The log group and stream that events go to.
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub struct Target {
     pub group: String,
     pub stream: String,
@@ -86,6 +86,8 @@ impl Chunk {
                 usize::try_from(self.to - self.from).map_or(self.text.len(), |n| n.min(self.text.len()))
             }
             Anchor::Journal(_) | Anchor::Windows(_) | Anchor::Unified(_) => 0,
+            // Bytes as they were received.
+            Anchor::Unsaved => self.text.len(),
         }
     }
 
@@ -99,6 +101,7 @@ impl Chunk {
             Anchor::Journal(positions) => positions.get(index).cloned().map(Position::Journal),
             Anchor::Windows(positions) => positions.get(index).cloned().map(Position::Windows),
             Anchor::Unified(positions) => positions.get(index).cloned().map(Position::Unified),
+            Anchor::Unsaved => Some(Position::Unsaved),
             Anchor::File { path, identity, target, modified, home } => {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;

@@ -7,6 +7,7 @@
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
 mod headcount;
+mod intake;
 pub mod limits;
 mod log;
 mod metric;
@@ -15,6 +16,7 @@ mod target;
 mod time;
 
 pub use headcount::{Headcount, Member};
+pub use intake::{Intake, TooManyTargets};
 pub use log::{
     Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };

@@ -129,6 +129,8 @@ pub enum Position {
     Journal(JournalPosition),
     Windows(WindowsPosition),
     Unified(UnifiedPosition),
+    /// The source keeps its own account of what was delivered: nothing is saved for it.
+    Unsaved,
 }
 
 /// What a chunk needs to say where reading resumes after each of its events.
@@ -149,6 +151,8 @@ pub enum Anchor {
     Windows(Vec<WindowsPosition>),
     /// The same.
     Unified(Vec<UnifiedPosition>),
+    /// Every position is [`Position::Unsaved`].
+    Unsaved,
 }
 
 /// "Everything of `source` from `from` up to `to` needs no reading any more": delivered, filtered out, or set aside.

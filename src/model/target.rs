@@ -1,8 +1,9 @@
 //! What a log target has beside its two names.
+use serde::{Deserialize, Serialize};
 
 /// The class of a log group: fixed when the group is made.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, Deserialize, Serialize)]
 pub enum LogGroupClass {
     Standard,
     InfrequentAccess,
@@ -25,7 +26,7 @@ impl LogGroupClass {
 
 /// The service that the events of a target belong to: CloudWatch shows them beside that service's other telemetry.
 /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_Entity.html>
-#[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
 pub struct Entity {
     pub service: String,
     pub environment: Option<String>,

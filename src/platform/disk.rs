@@ -5,7 +5,7 @@
 pub use super::private::private_folder;
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     path::Path,
 };
 
@@ -42,6 +42,45 @@ pub fn create_synced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     written
 }
 
+/// Opens a regular file that is there, to append to it.
+///
+/// # Errors
+/// `InvalidData` when a link, a FIFO or a device stands there.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true);
+    open_regular(path, &mut options)
+}
+
+/// Exactly these bytes of a regular file.
+///
+/// # Errors
+/// `InvalidData` when a link, a FIFO or a device stands there, `UnexpectedEof` when the file is shorter.
+pub fn read_range(path: &Path, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    let mut file = open_regular(path, &mut options)?;
+    if file.metadata()?.len() < offset.saturating_add(length) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    file.seek(io::SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn open_regular(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let foreign = || io::Error::new(io::ErrorKind::InvalidData, "it is not a regular file");
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(foreign());
+    }
+    // What stands there may have changed since: still neither follow a link nor wait for the other end of a FIFO.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let file = options.open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(foreign()) }
+}
+
 /// Wait until the names in `folder` are on the disk.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows cannot open a folder as a file; NTFS keeps its names in a journal of its own.
@@ -54,19 +93,10 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// `InvalidData` when a link, a FIFO or a device stands there, or when the file is larger: it is none of ours.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let foreign = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
-    if !fs::symlink_metadata(path)?.is_file() {
-        return Err(foreign("it is not a regular file".to_owned()));
-    }
     let mut options = OpenOptions::new();
     options.read(true);
-    // What stands there may have changed since: still neither follow a link nor wait for the writer of a FIFO.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
-    let file = options.open(path)?;
+    let file = open_regular(path, &mut options)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(foreign("it is not a regular file".to_owned()));
-    }
     let mut bytes = Vec::new();
     if metadata.len() <= most {
         // It may still grow: one byte more than allowed tells.

@@ -12,10 +12,11 @@
 //!
 //! All calls block on the disk: from async code, call them on the blocking pool.
 //!
-//! To spool another kind of batch, give it a folder and a payload of its own; [`mod@file`] carries any bytes.
+//! Log text has a ring of its own kind, [`text`]. To spool another kind of batch, give it a folder and a payload of its own; [`mod@file`] carries any bytes.
 mod file;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 use crate::{
     config::settings,

@@ -8,8 +8,12 @@ use std::{
     time::Duration,
 };
 
-const BOUNDS: settings::Spool =
-    settings::Spool { max_bytes: 100_000, max_age: Duration::from_secs(24 * 60 * 60), min_free_bytes: 1_000 };
+const BOUNDS: settings::Spool = settings::Spool {
+    max_bytes: 100_000,
+    max_age: Duration::from_secs(24 * 60 * 60),
+    min_free_bytes: 1_000,
+    max_log_bytes: 0,
+};
 
 fn point(value: f64, at: Timestamp) -> Point {
     let dimensions = Arc::from([Dimension::new("Hostname", "h")]);

@@ -160,6 +160,11 @@ impl Board {
         });
     }
 
+    /// Whether any part of the destination suffers from something now.
+    pub fn is_failing(&self, name: &'static str) -> bool {
+        self.page().destinations.get(name).is_some_and(|d| d.failures_in_a_row > 0)
+    }
+
     /// This part waits for an answer; what it suffers from already says more.
     pub fn part_waits(&self, name: &'static str, part: Part, why: String) {
         self.destination(name, |d| {
@@ -193,6 +198,7 @@ mod tests {
         board.part_failed("logs", denied, "denied".into());
         board.part_failed("logs", denied, "denied".into());
         board.part_failed("logs", busy, "busy".into());
+        assert!(board.is_failing("logs") && !board.is_failing("metrics"));
         assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (2, Some("denied")));
         board.part_succeeded("logs", busy);
         assert_eq!((line().failures_in_a_row, line().last_success.is_some()), (2, true));

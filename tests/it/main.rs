@@ -21,5 +21,6 @@ mod outage;
 mod permissions;
 mod poison;
 mod ranks;
+mod received;
 mod signing_in;
 mod state;

@@ -10,7 +10,8 @@ const OBJECT: Shape = Shape::Table(&table(&[], Others::Accept));
 /// `logs.metrics_collected`.
 pub const LOG_METRICS: Shape = Shape::Table(&table(
     &[
-        later("emf", OBJECT),
+        key("emf", logs::EMF),
+        key("structuredlog", logs::EMF),
         later("app_signals", SIGNALS),
         later("application_signals", SIGNALS),
         later(

@@ -126,6 +126,7 @@ const SPOOL: Shape = Shape::Table(&table(
         key("max_bytes", POSITIVE),
         key("max_age_seconds", Int(1, limits::OLDEST.as_secs().cast_signed())),
         key("min_free_bytes", Int(0, i64::MAX)),
+        key("max_log_bytes", POSITIVE),
     ],
     Others::Error,
 ));

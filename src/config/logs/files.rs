@@ -49,6 +49,7 @@ fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> O
         path: PathBuf::from(path?),
         target: target?,
         text,
+        pipe: item.child("pipe").flag(),
         from_beginning: item.child("from_beginning").flag().unwrap_or(agents),
     })
 }

@@ -3,6 +3,7 @@
 //! An item that names a group is the agent's: it goes where it says, and starts at the beginning of its file. One that names none is
 //! the publisher's: it goes to the one group of the file, in a stream of its own name, and starts at the end. Where the whole file is
 //! the agent's and shows nothing of the publisher, an item without a group gets the agent's default group.
+mod emf;
 mod files;
 mod journal;
 pub mod text;
@@ -107,6 +108,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, region: Option<&str>, agent_r
         journald: journald.into_iter().map(|(_, item)| item).collect(),
         windows_events: windows_events.into_iter().map(|(_, item)| item).collect(),
         unified_log: unified_log.into_iter().map(|(_, item)| item).collect(),
+        emf: emf::read(&logs, &defaults),
         role_arn: agent::role(&logs).or_else(|| agent_role.map(str::to_owned)),
         concurrency: logs.child("concurrency").unsigned().and_then(|calls| usize::try_from(calls).ok()),
         keep_rejected: logs.child("keep_rejected").flag().unwrap_or(false),

@@ -1,5 +1,5 @@
 //! Section `logs`.
-use super::text::TextRules;
+use super::{Emf, text::TextRules};
 use crate::model::{Entity, LogGroupClass};
 use regex::bytes::Regex;
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -14,6 +14,7 @@ pub struct Logs {
     pub journald: Vec<JournaldItem>,
     pub windows_events: Vec<WindowsItem>,
     pub unified_log: Vec<UnifiedItem>,
+    pub emf: Option<Emf>,
     /// `logs.credentials.role_arn`, else the agent's.
     pub role_arn: Option<String>,
     /// Calls of CloudWatch Logs on their way at once, in the whole process (`logs.concurrency`).
@@ -25,10 +26,10 @@ pub struct Logs {
 impl Logs {
     /// Whether there is any log to read.
     pub fn collects_something(&self) -> bool {
-        let Self { files, journal, journald, windows_events, unified_log, .. } = self;
+        let Self { files, journal, journald, windows_events, unified_log, emf, .. } = self;
         let lists_are_empty =
             files.is_empty() && journald.is_empty() && windows_events.is_empty() && unified_log.is_empty();
-        journal.is_some() || !lists_are_empty
+        journal.is_some() || emf.is_some() || !lists_are_empty
     }
 }
 
@@ -53,6 +54,8 @@ pub struct FileItem {
     pub text: Arc<TextRules>,
     /// Where a file that is there at the first start begins. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
+    /// It is a FIFO, also when nothing is there at the start. `None`: it is one when one is there then.
+    pub pipe: Option<bool>,
 }
 
 /// `logs.logs_collected.journal`.

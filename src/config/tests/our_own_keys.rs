@@ -6,7 +6,7 @@ fn all_that_run_are_read() {
         r#"{ "agent": { "destination": "local", "state_folder": "/s", "shutdown_seconds": 3,
                "endpoint_override": "localhost:4566", "ca_bundle": "/ca", "use_fips_endpoint": true,
                "use_dualstack_endpoint": false, "quiet": true,
-               "spool": { "max_bytes": 1, "max_age_seconds": 2, "min_free_bytes": 0 } },
+               "spool": { "max_bytes": 1, "max_age_seconds": 2, "min_free_bytes": 0, "max_log_bytes": 3 } },
              "metrics": { "endpoint_override": "https://m.example" }, "logs": { "endpoint_override": "http://l" },
              "local": { "folder": "/f", "retention_hours": 2 } }"#,
     );
@@ -22,7 +22,8 @@ fn all_that_run_are_read() {
         fips: Some(true),
     };
     assert_eq!(s.agent.endpoints, endpoints);
-    assert_eq!(s.agent.spool, Spool { max_bytes: 1, max_age: Duration::from_secs(2), min_free_bytes: 0 });
+    let spool = Spool { max_bytes: 1, max_age: Duration::from_secs(2), min_free_bytes: 0, max_log_bytes: 3 };
+    assert_eq!(s.agent.spool, spool);
     assert_eq!(s.local, Local { folder: Some("/f".into()), retention: Duration::from_secs(7200) });
 }
 

@@ -277,7 +277,7 @@ impl Tailer {
 fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)> {
     let file = |(id, position)| match position {
         Position::File(position) => Some((id, position)),
-        Position::Journal(_) | Position::Windows(_) | Position::Unified(_) => None,
+        Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
     };
     checkpoints.saved().into_iter().filter_map(file).collect()
 }

@@ -31,7 +31,11 @@ macro_rules! place {
                 match position {
                     Position::$variant(place) => Some(place),
                     #[allow(unreachable_patterns, reason = "the kind itself stands above")]
-                    Position::File(_) | Position::Journal(_) | Position::Windows(_) | Position::Unified(_) => None,
+                    Position::File(_)
+                    | Position::Journal(_)
+                    | Position::Windows(_)
+                    | Position::Unified(_)
+                    | Position::Unsaved => None,
                 }
             }
 

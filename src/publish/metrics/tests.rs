@@ -21,7 +21,12 @@ impl Bench {
     }
 
     fn spool(&self) -> Arc<Spool> {
-        let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: 0 };
+        let bounds = settings::Spool {
+            max_bytes: 1 << 20,
+            max_age: Duration::from_hours(24),
+            min_free_bytes: 0,
+            max_log_bytes: 0,
+        };
         Arc::new(Spool::open(self.folder.path(), bounds).expect("opened"))
     }
 
@@ -171,7 +176,12 @@ fn start_without_a_disk(bench: &Bench) -> mpsc::Sender<MetricBatch> {
 }
 
 fn run_without_a_disk(bench: &Bench) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
-    let bounds = settings::Spool { max_bytes: 1 << 20, max_age: Duration::from_hours(24), min_free_bytes: u64::MAX };
+    let bounds = settings::Spool {
+        max_bytes: 1 << 20,
+        max_age: Duration::from_hours(24),
+        min_free_bytes: u64::MAX,
+        max_log_bytes: 0,
+    };
     let spool = Arc::new(Spool::open(bench.folder.path(), bounds).expect("opened"));
     let report = Arc::new(Report::new(bench.board.clone(), "metrics"));
     let publisher = MetricPublisher { put: bench.put.clone(), report, spool, spool_now: bench.spool_now.clone() };

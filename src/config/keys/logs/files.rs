@@ -24,6 +24,7 @@ const FILE: Shape = Shape::Table(&Table {
             key("include_patterns", PATTERNS),
             key("exclude_patterns", PATTERNS),
             key("from_beginning", Bool),
+            key("pipe", Bool),
             later("exclude", Any),
             // The agent's.
             key("log_group_class", Text(1, 512)),

@@ -1,10 +1,12 @@
 //! Section `logs`: files, the journal, and what we do not run yet.
+mod emf;
 mod files;
 mod journald;
 mod text;
 mod unified_log;
 mod windows_events;
 
+pub(super) use emf::EMF;
 pub(super) use windows_events::{EVENT_IDS, EVENT_LEVELS};
 
 use super::{

@@ -99,7 +99,7 @@ impl Keeper {
     pub fn positions(&self) -> Vec<FilePosition> {
         let file = |source: &Source| match &source.position {
             Position::File(position) => position.clone(),
-            Position::Journal(_) | Position::Windows(_) | Position::Unified(_) => unreachable!("only files here"),
+            _ => unreachable!("only files here"),
         };
         self.sources().values().map(file).collect()
     }

@@ -1,0 +1,159 @@
+//! Starts the sources of logs: at the start those whose names are known, later those that waited for theirs.
+use super::{
+    DaemonError,
+    plan::{Plan, Targets},
+    received,
+    wiring::Running,
+};
+use crate::{
+    logs::{emf, fifo, files, journald, supervised, unified_log, windows_events},
+    model::{Checkpoints, Intake, LaneWaker, Outlet, SourceId},
+    platform::{
+        self,
+        logs::{has_journal, has_unified_log, has_windows_events},
+    },
+};
+use std::sync::{Arc, mpsc as std_mpsc};
+use tokio::sync::oneshot;
+
+impl Running {
+    /// Start the sources whose targets these are.
+    pub fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
+        let (logs, Some(outlet)) = (&plan.settings.logs, self.outlet.clone()) else { return Ok(()) };
+        let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
+        self.start_system_logs(plan, targets, &outlet, &checkpoints);
+        self.start_received(plan, targets);
+        let regular = logs.files.iter().zip(&targets.files).zip(&self.pipes).filter(|(_, is_pipe)| !**is_pipe);
+        let watches = regular.filter_map(|((item, target), _)| {
+            Some(files::Watch {
+                path: item.path.clone(),
+                target: target.clone()?,
+                text: if self.once { files::in_one_round(&item.text) } else { item.text.clone() },
+                from_beginning: item.from_beginning,
+            })
+        });
+        let watches: Vec<_> = watches.collect();
+        if !watches.is_empty() {
+            let (wake, wakes) = std_mpsc::channel();
+            self.wakes.push(wake.clone());
+            let space = wake.clone();
+            let waker = LaneWaker::new(move || {
+                // A tail thread that has ended needs no room.
+                let _ = space.send(files::Wake::Space);
+            });
+            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), waker, self.board.clone());
+            self.start_tail_thread(tailer, wake, wakes)?;
+        }
+        Ok(())
+    }
+
+    /// More of the names is known: start whoever waited only for that.
+    ///
+    /// # Errors
+    /// When a thread for it cannot be started.
+    pub fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
+        let targets = plan.learn(&self.names.identity);
+        self.show_waiting(plan);
+        self.start_logs(plan, &targets)
+    }
+
+    /// A line of the board for each source that waits for its names.
+    pub fn show_waiting(&mut self, plan: &Plan) {
+        self.waiting.drain(..).for_each(|line| self.board.forget(line));
+        for waiting in plan.waiting() {
+            let line = SourceId::unique();
+            self.board.source(line, |source| {
+                source.name = waiting.at.to_owned();
+                (source.group, source.stream) = (waiting.template.group.clone(), waiting.template.stream.clone());
+                source.catching_up = true;
+                source.last_error = Some(waiting.why.clone());
+            });
+            if self.waiting.is_empty() {
+                tracing::warn!(
+                    first = waiting.at,
+                    logs = plan.waiting().count(),
+                    "a log {}; it stays in its source",
+                    waiting.why
+                );
+            }
+            self.waiting.push(line);
+        }
+    }
+
+    /// What the system keeps of its own. What this system does not have was said by the checks of the configuration.
+    fn start_system_logs(
+        &mut self,
+        plan: &Plan,
+        targets: &Targets,
+        outlet: &Arc<dyn Outlet>,
+        checkpoints: &Arc<dyn Checkpoints>,
+    ) {
+        let logs = &plan.settings.logs;
+        let stop = self.stop_sources.clone();
+        let site =
+            supervised::Site { checkpoints: checkpoints.clone(), outlet: outlet.clone(), board: self.board.clone() };
+        if has_journal() {
+            let whole = logs.journal.iter().zip(&targets.journal);
+            let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));
+            let items = logs.journald.iter().zip(&targets.journald);
+            let items = items.filter_map(|(item, target)| Some(journald::Options::item(item, target.clone()?)));
+            for options in whole.chain(items) {
+                self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
+            }
+        }
+        if has_windows_events() {
+            for (item, target) in logs.windows_events.iter().zip(&targets.windows_events) {
+                let Some(target) = target else { continue };
+                let log = platform::windows_events::open();
+                let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
+                self.tasks.spawn("Windows events", reader);
+            }
+        }
+        if has_unified_log() {
+            for (item, target) in logs.unified_log.iter().zip(&targets.unified_log) {
+                let Some(target) = target else { continue };
+                let reader = unified_log::run(item.clone(), target.clone(), site.clone(), stop.clone());
+                self.tasks.spawn("unified log", reader);
+            }
+        }
+    }
+
+    /// Reading files blocks, on a dead mount for ever: that has a thread of its own.
+    fn start_tail_thread(
+        &mut self,
+        tailer: files::Tailer,
+        wake: std_mpsc::Sender<files::Wake>,
+        wakes: std_mpsc::Receiver<files::Wake>,
+    ) -> Result<(), DaemonError> {
+        let (ended, end) = oneshot::channel::<()>();
+        std::thread::Builder::new()
+            .name("tail".into())
+            .spawn(move || {
+                files::run(tailer, wake, &wakes);
+                drop(ended);
+            })
+            .map_err(|source| DaemonError::Thread { what: "thread that follows the log files", source })?;
+        self.tasks.spawn("tail", async move { drop(end.await) });
+        Ok(())
+    }
+
+    /// What comes from others and cannot be read again. One round only sends what earlier runs left: it waits for nobody.
+    fn start_received(&mut self, plan: &Plan, targets: &Targets) {
+        let (logs, Some(door)) = (&plan.settings.logs, self.door.clone().filter(|_| !self.once)) else { return };
+        if let (Some(settings), Some(target)) = (&logs.emf, &targets.emf) {
+            let options = received::emf_options(settings, target);
+            let intake: Arc<dyn Intake> = Arc::new(door.clone().durable(settings.durable));
+            let listeners = emf::run(options, intake, self.board.clone(), self.stop_sources.clone());
+            self.tasks.spawn("EMF listeners", listeners);
+        }
+        let pipes = logs.files.iter().zip(&targets.files).zip(&self.pipes).filter(|(_, is_pipe)| **is_pipe);
+        let watches = pipes.filter_map(|((item, target), _)| {
+            Some(fifo::Watch { path: item.path.clone(), target: target.clone()?, filter: item.text.filter.clone() })
+        });
+        let watches: Vec<_> = watches.collect();
+        if !watches.is_empty() {
+            let reader = fifo::run(watches, Arc::new(door), self.board.clone(), self.stop_sources.clone());
+            self.tasks.spawn("FIFOs", reader);
+        }
+    }
+}

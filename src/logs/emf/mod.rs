@@ -1,0 +1,306 @@
+//! Listeners for documents of the embedded metric format: UDP, TCP, UNIX sockets.
+//!
+//! Owned here: the sockets, what is one document ([`datagrams`], [`streams`]), and whether it holds ([`document`], [`split`],
+//! [`fault`]). Left to others: what becomes of it until it is delivered (whoever implements [`Intake`]), and who spawns [`run`].
+//!
+//! Nobody can read again what came over a socket. So before each read a listener waits until there is room: then senders of
+//! streams wait as well, and datagrams fill the system's buffer and are dropped by the system, counted where it says how many.
+//! A socket that cannot be opened is tried again, at first after a second, later each 30 seconds.
+//!
+//! Whoever may send may be hostile: lines, connections, half lines, parts of a document and targets are bounded, each where it
+//! is named. The time of an event is that of its arrival, as the agent has it; the time of its metrics stands in the document.
+mod datagrams;
+mod document;
+mod fault;
+mod split;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+pub use document::Fallback;
+
+use crate::{
+    config::settings::{EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind},
+    model::{Intake, SourceId, Target, Timestamp},
+    platform::sockets::{self, Datagrams, Streams},
+    telemetry::{
+        board::{Board, SourceState},
+        counters,
+    },
+};
+use document::Texts;
+use fault::{Complaints, Fault};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use streams::Crowd;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+/// Asked of the system for datagrams that nobody has read yet. Linux gives at most `net.core.rmem_max`.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// Waits before a socket is tried again.
+const WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Targets of documents that are remembered, so that not each document makes them anew.
+const REMEMBERED: usize = 1_000;
+
+/// What is listened on, and where documents go that do not say it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub addresses: Vec<EmfAddress>,
+    pub socket: Option<EmfSocket>,
+    pub fallback: Fallback,
+    /// A datagram may hold several documents, each on a line of its own.
+    pub split_datagrams: bool,
+}
+
+/// Where a document goes that names these two.
+fn target(group: &str, stream: &str) -> Target {
+    Target { group: group.to_owned(), stream: stream.to_owned(), emf: true, ..Target::default() }
+}
+
+/// Listen until told to stop; what has arrived by then is taken.
+pub async fn run(options: Options, intake: Arc<dyn Intake>, board: Arc<Board>, stop: CancellationToken) {
+    let desk = Arc::new(Desk::new(intake, options.fallback, options.split_datagrams));
+    let crowd = Arc::new(Crowd::default());
+    let mut listeners = FuturesUnordered::<BoxFuture<'static, ()>>::new();
+    for address in options.addresses {
+        let (desk, crowd, board, stop) = (desk.clone(), crowd.clone(), board.clone(), stop.clone());
+        listeners.push(Box::pin(async move {
+            let sockets = match stop.run_until_cancelled(resolved(&address, &board)).await {
+                Some(sockets) => sockets,
+                None => return,
+            };
+            let optional = sockets.len() > 1;
+            let all = sockets.into_iter().map(|at| {
+                let place = match address.protocol {
+                    EmfProtocol::Udp => Place::Udp(at),
+                    EmfProtocol::Tcp => Place::Tcp(at),
+                };
+                listen(place, optional && at.is_ipv6(), desk.clone(), crowd.clone(), board.clone(), stop.clone())
+            });
+            all.collect::<FuturesUnordered<_>>().collect::<()>().await;
+        }));
+    }
+    if let Some(socket) = options.socket {
+        listeners.push(Box::pin(listen(Place::Local(socket), false, desk, crowd, board, stop.clone())));
+    }
+    while listeners.next().await.is_some() {}
+    // Without any listener, too, this ends at the stop only.
+    stop.cancelled().await;
+}
+
+/// The addresses of a host, asked for until it has one.
+async fn resolved(address: &EmfAddress, board: &Board) -> Vec<SocketAddr> {
+    let both = |four: Ipv4Addr, six: Ipv6Addr| vec![IpAddr::from(four), IpAddr::from(six)];
+    let addresses = match &address.host {
+        EmfHost::Loopback => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+        EmfHost::All => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+        EmfHost::Named(name) => {
+            let line = Line::new(board, format!("{name}:{}", address.port));
+            let mut wait = WAIT;
+            loop {
+                let found = tokio::net::lookup_host((name.as_str(), address.port)).await;
+                match found.map(Iterator::collect::<Vec<_>>) {
+                    Ok(found) if !found.is_empty() => return found,
+                    Ok(_) => line.failed(&io::Error::other("the name has no address")),
+                    Err(error) => line.failed(&error),
+                }
+                sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+        }
+    };
+    addresses.into_iter().map(|ip| SocketAddr::new(ip, address.port)).collect()
+}
+
+/// Where one socket is.
+enum Place {
+    Udp(SocketAddr),
+    Tcp(SocketAddr),
+    Local(EmfSocket),
+}
+
+impl Place {
+    fn name(&self) -> String {
+        match self {
+            Self::Udp(address) => format!("metrics on udp://{address}"),
+            Self::Tcp(address) => format!("metrics on tcp://{address}"),
+            Self::Local(socket) => format!("metrics on {}", socket.path.display()),
+        }
+    }
+
+    fn open(&self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Udp(address) => Socket::Datagrams(Datagrams::udp(*address, RECEIVE_BUFFER)?),
+            Self::Tcp(address) => Socket::Streams(Streams::tcp(*address)?),
+            Self::Local(EmfSocket { path, kind: SocketKind::Datagram, mode }) => {
+                Socket::Datagrams(Datagrams::local(path, *mode, RECEIVE_BUFFER)?)
+            }
+            Self::Local(EmfSocket { path, kind: SocketKind::Stream, mode }) => {
+                Socket::Streams(Streams::local(path, *mode)?)
+            }
+        })
+    }
+}
+
+enum Socket {
+    Datagrams(Datagrams),
+    Streams(Streams),
+}
+
+/// Open one socket and receive on it until told to stop. `optional`: a host without IPv6 does without it.
+async fn listen(
+    place: Place,
+    optional: bool,
+    desk: Arc<Desk>,
+    crowd: Arc<Crowd>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+) {
+    let line = Line::new(&board, place.name());
+    let mut wait = WAIT;
+    let socket = loop {
+        match place.open() {
+            Ok(socket) => break socket,
+            Err(error) if optional && sockets::is_absent(&error) => {
+                tracing::info!(socket = line.name, %error, "this host does without that address");
+                return;
+            }
+            Err(error) => line.failed(&error),
+        }
+        if stop.run_until_cancelled(sleep(wait)).await.is_none() {
+            return;
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+    };
+    line.works();
+    match socket {
+        Socket::Datagrams(socket) => {
+            let (asked, got) = (RECEIVE_BUFFER, socket.buffer());
+            tracing::info!(
+                socket = line.name,
+                buffer_asked = asked,
+                buffer = got,
+                "listening for documents of metrics"
+            );
+            datagrams::receive(&socket, &desk, &line.name, &stop).await;
+        }
+        Socket::Streams(socket) => {
+            tracing::info!(socket = line.name, "listening for documents of metrics");
+            streams::receive(&socket, &desk, &crowd, &line.name, &stop).await;
+        }
+    }
+}
+
+/// A listener's line on the board, for as long as it lives.
+struct Line<'a> {
+    board: &'a Board,
+    id: SourceId,
+    name: String,
+}
+
+impl<'a> Line<'a> {
+    fn new(board: &'a Board, name: String) -> Self {
+        let id = SourceId::unique();
+        board.source(id, |line| *line = SourceState { name: name.clone(), size: Some(0), ..SourceState::default() });
+        Self { board, id, name }
+    }
+
+    fn failed(&self, error: &io::Error) {
+        let mut news = false;
+        self.board.source(self.id, |line| news = line.last_error.replace(error.to_string()) != line.last_error);
+        if news {
+            tracing::error!(socket = self.name, %error, "documents of metrics cannot be received here; trying again");
+        }
+    }
+
+    fn works(&self) {
+        self.board.source(self.id, |line| line.last_error = None);
+    }
+}
+
+impl Drop for Line<'_> {
+    fn drop(&mut self) {
+        self.board.forget(self.id);
+    }
+}
+
+/// Where every listener brings its documents.
+struct Desk {
+    intake: Arc<dyn Intake>,
+    fallback: Fallback,
+    split_datagrams: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    complaints: Complaints,
+    targets: HashMap<String, HashMap<String, Arc<Target>>>,
+    remembered: usize,
+}
+
+impl Desk {
+    fn new(intake: Arc<dyn Intake>, fallback: Fallback, split_datagrams: bool) -> Self {
+        Self { intake, fallback, split_datagrams, state: Mutex::default() }
+    }
+
+    /// One document that came in `from` there, perhaps with a line end or zeros behind it.
+    fn take(&self, document: &[u8], from: &str) {
+        let length = document.iter().rposition(|byte| *byte >= b' ').map_or(0, |last| last + 1);
+        let document = &document[..length];
+        if document.is_empty() {
+            return;
+        }
+        counters::EMF_RECEIVED.add(1);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let accepted = match document::read(document, &self.fallback) {
+            Ok(accepted) => accepted,
+            Err(fault) => return state.complaints.refused(&fault, document, from),
+        };
+        for fault in &accepted.faults {
+            state.complaints.left_out(fault, document, from);
+        }
+        let (target, now) = (state.target(&accepted.group, &accepted.stream), Timestamp::now());
+        let taken = match &accepted.texts {
+            Texts::Whole(text) => self.intake.take(&target, text.as_bytes(), now),
+            Texts::Parts(parts) => {
+                counters::EMF_SPLIT.add(u64::from(parts.len() > 1));
+                parts.iter().try_for_each(|part| self.intake.take(&target, part.as_bytes(), now))
+            }
+        };
+        if let Err(full) = taken {
+            state.complaints.refused(&Fault::TooManyTargets(full.to_string()), document, from);
+        }
+    }
+
+    /// What came in is too long to be looked at.
+    fn too_large(&self, beginning: &[u8], from: &str) {
+        counters::EMF_RECEIVED.add(1);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.complaints.refused(&Fault::TooLarge, beginning, from);
+    }
+}
+
+impl State {
+    fn target(&mut self, group: &str, stream: &str) -> Arc<Target> {
+        if let Some(known) = self.targets.get(group).and_then(|streams| streams.get(stream)) {
+            return known.clone();
+        }
+        if self.remembered >= REMEMBERED {
+            self.targets.clear();
+            self.remembered = 0;
+        }
+        let new = Arc::new(target(group, stream));
+        self.remembered += 1;
+        self.targets.entry(group.to_owned()).or_default().insert(stream.to_owned(), new.clone());
+        new
+    }
+}

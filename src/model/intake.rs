@@ -1,0 +1,22 @@
+//! Where a source brings events that nobody can read again: what came over a socket or out of a FIFO.
+use super::{Target, Timestamp};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+
+/// Takes events and keeps them until they are delivered. Its keeper is in the spool, its users are sources.
+pub trait Intake: Send + Sync {
+    /// Ends when there is room. A source waits for it before it reads, and reads a bounded piece then: so whoever sends waits
+    /// as well, where its way of sending lets it.
+    fn room(&self) -> BoxFuture<'_, ()>;
+
+    /// Take one event that goes to `target` and happened `at`. Never waits.
+    ///
+    /// # Errors
+    /// When events wait for too many other targets already.
+    fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp) -> Result<(), TooManyTargets>;
+}
+
+/// There is no place for another target.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("events go to {0} log streams already, and no more are taken from outside at once")]
+pub struct TooManyTargets(pub usize);

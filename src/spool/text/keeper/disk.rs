@@ -1,0 +1,189 @@
+//! The keeper's dealings with the disk: what earlier runs left, what is written when, what is deleted.
+use super::{Keeper, Which};
+use crate::{
+    model::{Target, Timestamp},
+    spool::text::{
+        MUCH, State,
+        queue::{Queue, cost},
+        store::{Extent, Inventory, Store, Text},
+    },
+    telemetry::counters,
+};
+use std::{
+    io,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+use tokio::time::Instant;
+
+/// Who tells on the board how sending log events goes.
+const DESTINATION: &str = "logs";
+
+/// Events to be written: for each target where the blocks begin, and their texts.
+type Writing = Vec<(Arc<Target>, Vec<u64>, Vec<Arc<Text>>)>;
+
+impl Keeper {
+    /// What earlier runs left comes before everything that is new.
+    pub(super) async fn take_inventory(&mut self) {
+        let found = self.on_disk(|store| store.take_inventory(Timestamp::now())).await;
+        let Inventory { found, corrupt, dropped } = found.unwrap_or_else(|error| {
+            tracing::error!(%error, "what earlier runs left in the spool of log text cannot be read; it stays there");
+            Inventory::default()
+        });
+        counters::LOG_SPOOL_CORRUPT.add(corrupt);
+        counters::LOG_SPOOL_DROPPED.add(dropped);
+        let mut state = self.depot.state();
+        let now = Instant::now();
+        let (targets, mut events) = (found.len(), 0);
+        for found in found {
+            let queue = state.queue(&Arc::new(found.target), now);
+            for (extent, count) in found.extents {
+                queue.restore(extent, count, now);
+                events += count;
+            }
+        }
+        state.ready = true;
+        self.depot.tell(&state);
+        drop(state);
+        if events + corrupt + dropped > 0 {
+            tracing::info!(
+                events,
+                targets,
+                corrupt,
+                dropped,
+                "log text of an earlier run is in the spool and will be sent"
+            );
+        }
+        self.show();
+    }
+
+    pub(super) fn lost(&self, target: &Target, extent: Extent, events: u64) {
+        counters::LOG_SPOOL_CORRUPT.add(1);
+        counters::LOG_SPOOL_DROPPED.add(events);
+        let (group, stream) = (&target.group, &target.stream);
+        tracing::warn!(
+            group,
+            stream,
+            segment = extent.segment,
+            events,
+            "a part of the spool of log text is gone or corrupt"
+        );
+    }
+
+    /// Write what is to be on the disk.
+    pub(super) async fn secure(&mut self, which: Which) {
+        let writing = self.to_write(which);
+        if writing.is_empty() {
+            return;
+        }
+        let texts: Vec<_> = writing.iter().map(|(target, _, texts)| (target.clone(), texts.clone())).collect();
+        let size = texts.iter().flat_map(|(_, texts)| texts).map(|text| cost(text) as u64).sum();
+        let (gone, written) = self
+            .on_disk(move |store| {
+                let (gone, room) = store.trim(size, Timestamp::now());
+                let written = room.and_then(|()| {
+                    texts.iter().map(|(target, texts)| store.append(target, texts)).collect::<io::Result<Vec<_>>>()
+                });
+                (gone, written)
+            })
+            .await;
+        self.give_up(&gone);
+        match written {
+            Ok(extents) => {
+                self.moved(writing, extents);
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("log text is spooled again");
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    let folder = self.store().folder().display().to_string();
+                    tracing::warn!(folder, %error, "log text cannot be spooled: it waits in memory, and so does who sends more than that takes");
+                }
+            }
+        }
+    }
+
+    fn to_write(&self, which: Which) -> Writing {
+        let state = self.depot.state();
+        let much = state.memory > MUCH;
+        // Of whatever log stream: what is true for one may be true for this one at its next call.
+        let failing = self.depot.board.is_failing(DESTINATION);
+        let late = |queue: &Queue| queue.waits_since().is_some_and(|since| since.elapsed() > self.patience);
+        let select = |only_unsent: bool| {
+            let queues = state.queues.values().filter_map(|queue| {
+                let all = which == Which::All || queue.durable || failing || late(queue) || (much && !only_unsent);
+                let wanted = queue.in_memory().filter(|(_, _, sent)| all || (much && !sent));
+                let (starts, texts): (Vec<_>, Vec<_>) = wanted.map(|(from, text, _)| (from, text.clone())).unzip();
+                (!texts.is_empty()).then(|| (queue.target.clone(), starts, texts))
+            });
+            queues.collect::<Writing>()
+        };
+        let first = select(true);
+        let size: usize = first.iter().flat_map(|(_, _, texts)| texts).map(|text| cost(text)).sum();
+        if much && state.memory - size > MUCH { select(false) } else { first }
+    }
+
+    fn moved(&self, writing: Writing, extents: Vec<Vec<Extent>>) {
+        let mut state = self.depot.state();
+        let mut spooled = 0;
+        for ((target, starts, texts), extents) in writing.into_iter().zip(extents) {
+            for ((from, text), extent) in starts.into_iter().zip(texts).zip(extents) {
+                let State { queues, memory, freed, .. } = &mut *state;
+                match queues.get_mut(&target).and_then(|queue| queue.moved(from, extent)) {
+                    Some(free) => {
+                        *memory -= free;
+                        spooled += text.events.len() as u64;
+                    }
+                    None => freed.push(extent),
+                }
+            }
+        }
+        counters::LOG_EVENTS_SPOOLED.add(spooled);
+        self.depot.tell(&state);
+    }
+
+    /// Segments went at a bound of the spool.
+    fn give_up(&mut self, segments: &[u64]) {
+        let mut state = self.depot.state();
+        let now = Instant::now();
+        let lost = segments
+            .iter()
+            .map(|segment| state.queues.values_mut().map(|queue| queue.lose(*segment, now)).sum::<u64>());
+        let events = lost.sum::<u64>();
+        counters::LOG_SPOOL_DROPPED.add(events);
+        if events > 0 && !std::mem::replace(&mut self.dropping, true) {
+            tracing::warn!(
+                events,
+                "the spool of log text is full (agent.spool): events are given up, the oldest first; status counts them"
+            );
+        }
+    }
+
+    /// Delete what is delivered.
+    pub(super) async fn clean(&mut self) {
+        let freed = std::mem::take(&mut self.depot.state().freed);
+        if !freed.is_empty() {
+            let left = self
+                .on_disk(move |store| {
+                    freed.into_iter().for_each(|extent| store.release(extent));
+                    store.bytes()
+                })
+                .await;
+            self.dropping &= left > 0;
+        }
+        self.show();
+    }
+
+    pub(super) async fn on_disk<T: Send + 'static>(&self, act: impl FnOnce(&mut Store) -> T + Send + 'static) -> T {
+        if self.inline {
+            return act(&mut self.store());
+        }
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || act(&mut store.lock().unwrap_or_else(PoisonError::into_inner)));
+        done.await.expect("it does not panic, and the runtime outlives its tasks")
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
