@@ -182,7 +182,7 @@ impl Trail {
         // Copies of this file that were delivered may be called as younger ones are.
         self.last.clear();
         // And what held nothing but what this one said was a copy of it.
-        self.again.judged.retain(|_, of| of.is_some());
+        self.forget_likeness();
         let since = self.newest;
         let (older, more) = match attached {
             true => {
