@@ -193,7 +193,11 @@ impl Trail {
         {
             match search::is_still_changing(&error) {
                 true => self.wait_for_calm(cx.now),
-                false => self.complain(cx, what, &error),
+                false => {
+                    // Nothing is searched while it lasts: that is no sign of a folder that never comes to rest.
+                    self.changing = None;
+                    self.complain(cx, what, &error);
+                }
             }
         }
         self.forget_judged();
