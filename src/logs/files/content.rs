@@ -51,6 +51,11 @@ pub(super) fn begins(file: &File, head: Fingerprint) -> io::Result<bool> {
     ends(file, head.length.into(), head)
 }
 
+/// Whether these first bytes of a file are as `head` remembers them.
+pub(super) fn starts(text: &[u8], head: Fingerprint) -> bool {
+    text.get(..head.length as usize).is_some_and(|text| Fingerprint::of(text) == head || head.length == 0)
+}
+
 /// Whether reading can go on in this file where `position` says. Without a head there is no proof: the caller must know
 /// the file by something else.
 pub(super) fn goes_on(file: &File, stat: &Stat, position: &FilePosition) -> io::Result<bool> {

@@ -201,9 +201,10 @@ impl Generation {
     }
 
     /// When it was last looked at there was nothing in it: then nothing proves that what it says next is the first that
-    /// it ever said. It may have been filled, copied and cut short in between.
+    /// it ever said. It may have been filled, copied and cut short in between; also between asking for its size and
+    /// reading its head.
     pub fn was_empty(&self) -> bool {
-        self.seen.size == 0
+        self.seen.size == 0 || self.identity.head.length == 0
     }
 
     /// Nothing was seen to happen to it for so long.
@@ -230,11 +231,10 @@ impl Generation {
         let stat = known.map_or_else(|| files::stat_open(&self.file), |stat| Ok(*stat))?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
-        if changed {
+        if changed || self.was_empty() && stat.size > 0 {
             if !self.is_same(stat.size, Check::Head, now)? {
                 return Ok(Found::Truncated);
             }
-            self.refresh_head()?;
             self.seen = stat;
             self.changed = now;
             self.unread = true;
@@ -282,8 +282,8 @@ impl Generation {
     }
 
     /// Whether the file still is what it was: not shorter than what was read, and saying the same before `offset`.
-    /// Lines of one length may well say the same there: the head tells, which is always asked when hardly anything was
-    /// read yet.
+    /// Lines of one length may well say the same there: the head tells. What is learned of it comes from the very bytes
+    /// that bear out what was known: in another reading they may be those of the next generation.
     fn is_same(&mut self, size: u64, check: Check, now: Instant) -> io::Result<bool> {
         if size < self.offset {
             return Ok(false);
@@ -295,22 +295,22 @@ impl Generation {
         if check == Check::Before && length == content::BEFORE {
             return Ok(true);
         }
-        let same = content::begins(&self.file, self.identity.head)?;
+        let head = content::bytes(&self.file, 0, HEAD)?;
+        let same = content::starts(&head, self.identity.head);
         if same {
+            self.learn_head(&head);
             (self.head_checked, self.head_unchecked) = (now, false);
         }
         Ok(same)
     }
 
-    /// The head grows with a young file. It has been found to be the same file.
-    fn refresh_head(&mut self) -> io::Result<()> {
-        if u64::from(self.identity.head.length) < HEAD {
-            let head = Fingerprint::of(&content::bytes(&self.file, 0, HEAD)?);
-            if head != self.identity.head {
-                self.identity = Arc::new(FileIdentity { head, ..self.identity.as_ref().clone() });
-            }
+    /// The head grows with a young file, whose first bytes these are, if they begin as those that are known.
+    fn learn_head(&mut self, text: &[u8]) {
+        let (known, text) = (self.identity.head, &text[..text.len().min(HEAD as usize)]);
+        if text.len() > known.length as usize && content::starts(text, known) {
+            let head = Fingerprint::of(text);
+            self.identity = Arc::new(FileIdentity { head, ..self.identity.as_ref().clone() });
         }
-        Ok(())
     }
 }
 

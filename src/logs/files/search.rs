@@ -102,6 +102,9 @@ struct Pass {
     siblings: Vec<Sibling>,
     /// Which file each name stood for.
     names: BTreeSet<(PathBuf, FileId)>,
+    /// A rotated file was gone from its name before it could be asked what it is. Two passes may miss it both, under two
+    /// names one after the other, and agree.
+    missed: bool,
 }
 
 impl Search<'_> {
@@ -182,7 +185,7 @@ impl Search<'_> {
         let mut before: Option<Pass> = None;
         for _ in 0..PASSES {
             let pass = self.pass(wanted)?;
-            if before.is_some_and(|before| before.names == pass.names) {
+            if !pass.missed && before.is_some_and(|before| before.names == pass.names) {
                 return Ok(pass.siblings);
             }
             seen.extend(pass.siblings.iter().map(|s| ((s.stat.id.device, s.stat.id.inode), s.clone())));
@@ -205,8 +208,16 @@ impl Search<'_> {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
+            // First all names, so that they are of one moment as far as can be.
+            let mut names = BTreeSet::new();
             for entry in entries {
-                if let Some(sibling) = self.sibling(folder, &entry?.file_name())
+                let file_name = entry?.file_name();
+                if self.any_name || self.base(folder, &file_name.to_string_lossy()).is_some() {
+                    names.insert(file_name);
+                }
+            }
+            for file_name in names {
+                if let Some(sibling) = self.sibling(folder, &file_name, &mut pass.missed)
                     && (sibling.named || self.any_name && wanted(&sibling))
                 {
                     pass.names.insert((sibling.path.clone(), sibling.stat.id));
@@ -217,23 +228,32 @@ impl Search<'_> {
         Ok(pass)
     }
 
-    /// A file of this name in one of our folders, if lines are to be looked for in it.
-    fn sibling(&self, folder_of: &Path, file_name: &OsStr) -> Option<Sibling> {
+    /// Whose rotated generation a file of this name is: which of our places, and what that is called.
+    fn base(&self, folder_of: &Path, text: &str) -> Option<(usize, String)> {
+        let bases = self.places.iter().enumerate().filter(|(_, place)| folder(place) == folder_of);
+        bases.map(|(index, place)| (index, name(place))).find(|(index, base)| {
+            // A link is moved on from one dated file to the next; a log that is none is renamed.
+            is_rotation(base, text) || *index > 0 && is_sister(base, text)
+        })
+    }
+
+    /// A file of this name in one of our folders, if lines are to be looked for in it. `missed` is set when such a name
+    /// was listed and leads to nothing.
+    fn sibling(&self, folder_of: &Path, file_name: &OsStr, missed: &mut bool) -> Option<Sibling> {
         let text = file_name.to_string_lossy();
         let path = folder_of.join(file_name);
         if is_compressed(&text) || Some(&path) == self.places.first() {
             return None;
         }
-        let bases = self.places.iter().enumerate().filter(|(_, place)| folder(place) == folder_of);
-        let base = bases.map(|(index, place)| (index, name(place))).find(|(index, base)| {
-            // A link is moved on from one dated file to the next; a log that is none is renamed.
-            is_rotation(base, &text) || *index > 0 && is_sister(base, &text)
-        });
+        let base = self.base(folder_of, &text);
         if base.is_none() && !self.any_name {
             return None;
         }
-        // What vanished meanwhile, or leads nowhere, holds no lines for us.
-        let stat = files::stat(&path).ok().filter(|stat| stat.kind == FileKind::Regular)?;
+        // A link that leads nowhere holds no lines for us, nor does what may not be asked.
+        let stat = files::stat(&path);
+        let gone = stat.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        *missed |= gone && base.is_some() && !path.is_symlink();
+        let stat = stat.ok().filter(|stat| stat.kind == FileKind::Regular)?;
         let order = base.as_ref().and_then(|(_, base)| Order::of(base, &text));
         Some(Sibling { path, stat, named: base.is_some(), order, younger: false })
     }

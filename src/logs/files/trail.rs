@@ -193,7 +193,11 @@ impl Trail {
         {
             match search::is_still_changing(&error) {
                 true => self.wait_for_calm(cx.now),
-                false => self.complain(cx, what, &error),
+                false => {
+                    // Nothing is searched while it lasts: that is no sign of a folder that never comes to rest.
+                    self.changing = None;
+                    self.complain(cx, what, &error);
+                }
             }
         }
         self.forget_judged();
@@ -230,7 +234,9 @@ impl Trail {
         let searching = |e| ("cannot search the folder for rotated files", e);
         match stat {
             Some(stat) if self.is_following() && self.queue.back().is_some_and(|g| g.file_id() == stat.id) => {
-                if empty.is_some_and(|modified| modified != stat.modified) {
+                let speaks = self.queue.back().is_some_and(|g| !g.was_empty());
+                if empty.is_some_and(|modified| modified != stat.modified || speaks) {
+                    self.forget_likeness();
                     let ask = Ask { since: self.newest, at_most: cx.ledger.room() };
                     if let Err(error) = self.take_up_before_last(cx, ask) {
                         self.owe_all(cx); // It will not be seen empty again.

@@ -44,15 +44,16 @@ impl Generation {
         if changed {
             self.changed = now;
         }
-        if self.was_empty() && self.detached.is_none() && stat.modified != self.seen.modified {
+        let touched = stat.size > 0 || stat.modified != self.seen.modified;
+        if self.was_empty() && touched && self.detached.is_none() {
             self.unread = false; // A look must see the first write: see `was_empty`.
             return Ok(Found::Nothing);
         }
         let trusted = self.offset >= SLICE && now.saturating_duration_since(self.head_checked) < TRUSTED;
-        let check = if changed && !trusted { Check::Head } else { Check::Before };
+        let check = if trusted { Check::Before } else { Check::Head };
         let (last, ripe) = (self.rest_is_last(now), self.is_ripe(now));
         if !last && !ripe && self.goes_on(&stat, check, now)? {
-            self.head_unchecked |= changed && trusted;
+            self.head_unchecked |= trusted;
             (self.seen, self.unread, self.unfinished) = (stat, false, true);
             return Ok(Found::Nothing);
         }
@@ -76,7 +77,7 @@ impl Generation {
             }
             length = (4 * length).min(ENOUGH as u64);
         };
-        self.head_unchecked |= changed && trusted;
+        self.head_unchecked |= trusted;
         let all = text.len() as u64 == there;
         self.seen = stat;
         self.unread = !all && cut.used > 0;
@@ -88,9 +89,6 @@ impl Generation {
                 self.lines = None; // It may yet become a byte order mark.
             }
             return Ok(Found::Nothing);
-        }
-        if self.offset < content::HEAD {
-            self.refresh_head()?;
         }
         Ok(Found::Chunk(self.advance(text, cut)))
     }
@@ -130,6 +128,9 @@ impl Generation {
         now: Instant,
     ) -> io::Result<Option<Vec<u8>>> {
         let text = content::bytes(&self.file, from, length)?;
+        if from == 0 {
+            self.learn_head(&text); // Of what is handed on, whatever the file says a moment later.
+        }
         Ok(self.is_same(stat.size, check, now)?.then_some(text))
     }
 

@@ -137,3 +137,50 @@ fn only_what_is_mostly_air_is_cut_off() {
     content::shrink(&mut slice);
     assert!(slice.capacity() < 2000);
 }
+
+#[test]
+fn what_is_learned_of_a_head_comes_from_the_bytes_that_bear_out_what_was_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, "one\n").expect("written");
+    let mut generation = open(&path, Start::At(0));
+    let head = generation.position().identity.head;
+    // Cut short and filled between a check and this.
+    generation.learn_head(b"two\nthree\n");
+    assert_eq!(generation.position().identity.head, head);
+    generation.learn_head(b"one\nthree\n");
+    assert_eq!(generation.position().identity.head, Fingerprint::of(b"one\nthree\n"));
+}
+
+#[test]
+fn a_file_that_was_cut_short_between_its_size_and_its_head_was_empty() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    fs::write(&path, "one\n").expect("written");
+    let (file, stat) = open_regular(&path).expect("readable");
+    fs::write(&path, "").expect("cut");
+    let now = Instant::now();
+    let id = SourceId::unique();
+    let mut generation = Generation::new(id, &names(&path), Arc::new(file), stat, Start::At(0), now).expect("readable");
+    assert!(generation.was_empty());
+    fs::write(&path, "two\n").expect("written");
+    OpenOptions::new().append(true).open(&path).expect("writable").set_modified(stat.modified).expect("dated");
+    let read = |generation: &mut Generation| generation.read(SLICE, now, Timestamp::default());
+    assert!(matches!(read(&mut generation), Ok(Found::Nothing)), "a look comes first, and a search");
+    assert!(matches!(generation.look(None, now), Ok(Found::Nothing)));
+    assert!(!generation.was_empty());
+    assert!(matches!(read(&mut generation), Ok(Found::Chunk(_))));
+}
+
+#[test]
+fn a_file_that_is_cut_short_and_filled_alike_within_one_tick_is_noticed_by_the_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.log");
+    let text = |n: u32| format!("line {n} {}\n", "x".repeat(100)).repeat(2);
+    fs::write(&path, text(1)).expect("written");
+    let mut generation = open(&path, Start::At(text(1).len() as u64 / 2));
+    fs::write(&path, text(2)).expect("written");
+    OpenOptions::new().append(true).open(&path).expect("there").set_modified(generation.seen.modified).expect("dated");
+    let found = generation.read(SLICE, Instant::now(), Timestamp::default());
+    assert!(matches!(found, Ok(Found::Truncated)), "size, time and the bytes before are the same; the head is not");
+}

@@ -80,3 +80,42 @@ fn a_folder_without_a_calm_moment_gives_no_answer_until_somebody_wants_one_anywa
     let found = Search { anyway: true, ..search }.open(10, &wanted).expect("what there is");
     assert!(names(&found).contains(&"app.log.1".into()), "{:?}", names(&found));
 }
+
+#[test]
+fn a_file_that_moves_within_each_of_two_passes_is_not_missed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let rename = |from: &str, to: &str| std::fs::rename(path(from), path(to)).expect("renamed");
+    // In the middle of a rotation. Names are asked in their order, and asking for the hook moves the rotation on.
+    for (name, time) in [("app.log.10", 1), ("app.log.10 hook", 9), ("app.log.8", 2)] {
+        touch(&path(name), time);
+    }
+    let steps = Cell::new(0);
+    let wanted = |sibling: &Sibling| {
+        if !sibling.named {
+            match steps.replace(steps.get() + 1) {
+                0 => rename("app.log.8", "app.log.9"),
+                1 => {
+                    rename("app.log.10", "app.log.11");
+                    rename("app.log.9", "app.log.10");
+                }
+                _ => {}
+            }
+        }
+        true
+    };
+    let places = [path("app.log")];
+    let listed = Search { any_name: true, ..search(&places) }.list(&wanted).expect("calm in the end");
+    let rotated: Vec<_> = listed.iter().filter(|sibling| sibling.named).map(|sibling| name(&sibling.path)).collect();
+    assert_eq!(rotated, ["app.log.11", "app.log.10"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_rotated_name_that_leads_nowhere_for_good_keeps_no_folder_from_being_calm() {
+    let folder = tempfile::tempdir().expect("a folder");
+    touch(&folder.path().join("app.log.1"), 5);
+    std::os::unix::fs::symlink(folder.path().join("nothing"), folder.path().join("app.log.2")).expect("linked");
+    let places = [folder.path().join("app.log")];
+    assert_eq!(names(&search(&places).open(10, &|_| true).expect("calm")), ["app.log.1"]);
+}

@@ -203,6 +203,12 @@ impl Trail {
         }
     }
 
+    /// What says the same as a file in hand did a moment ago is asked once more: the file may say something else now, and
+    /// none of that was read.
+    pub(super) fn forget_likeness(&mut self) {
+        self.again.judged.retain(|_, of| of.is_some());
+    }
+
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let at_most = self.room(cx);
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {

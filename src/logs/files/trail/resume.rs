@@ -65,7 +65,7 @@ impl Trail {
         }
         let first = self.first_look.get_or_insert_default();
         let (id, size) = *first.seen.get_or_insert((seen.id, seen.size));
-        let (file, stat) = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
+        let (file, stat) = self.open_at_path(cx.now).map_err(|e| ("cannot open the log file", e))?;
         let start = if self.watch.from_beginning || stat.id != id { Start::At(0) } else { Start::LineOf(size) };
         let generation = Generation::new(SourceId::unique(), &self.names, Arc::new(file), stat, start, cx.now);
         self.take_up(cx, generation.map_err(|e| ("cannot read the log file", e))?);

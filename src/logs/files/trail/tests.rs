@@ -41,6 +41,14 @@ impl Scene {
     /// Looks and reads after so long; what arrived.
     fn after(&mut self, wait: Duration) -> Vec<String> {
         self.now += wait;
+        self.with(|trail, cx| {
+            trail.look(cx);
+            while trail.step(cx) == Step::Progressed {}
+        });
+        std::iter::from_fn(|| self.lane.try_recv().ok()).flat_map(|chunk| messages(&chunk)).collect()
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&mut Trail, &mut Context<'_>) -> T) -> T {
         let watched = HashSet::new();
         let mut cx = Context {
             checkpoints: &self.keeper,
@@ -52,9 +60,7 @@ impl Scene {
             now: self.now,
             wall: Timestamp::now(),
         };
-        self.trail.look(&mut cx);
-        while self.trail.step(&mut cx) == Step::Progressed {}
-        std::iter::from_fn(|| self.lane.try_recv().ok()).flat_map(|chunk| messages(&chunk)).collect()
+        act(&mut self.trail, &mut cx)
     }
 
     fn break_handle(&mut self, path: &Path) {
@@ -130,4 +136,38 @@ fn what_was_judged_is_remembered_only_while_a_search_for_it_is_due() {
         assert!(scene.after(Duration::from_secs(2)).is_empty());
         assert_eq!(scene.trail.again.judged.len(), 0, "the log is absent, and no search is due");
     }
+}
+
+#[test]
+fn a_log_that_is_renamed_between_seeing_and_opening_it_is_looked_for_again_at_once() {
+    let mut scene = scene();
+    let (path, rotated) = (scene.folder.path().join("app.log"), scene.folder.path().join("app.log.1"));
+    scene.write("app.log", "one\n");
+    assert_eq!(scene.after(Duration::ZERO), ["one"]);
+    fs::rename(&path, scene.folder.path().join("app.log.2")).expect("renamed");
+    scene.write("app.log", "two\n");
+    let seen = files::stat(&path).expect("there");
+    fs::rename(&path, &rotated).expect("renamed");
+    let (_, error) = scene.with(|trail, cx| trail.arrive(cx, seen)).expect_err("it is gone");
+    assert!(search::is_still_changing(&error), "{error}");
+    assert_eq!(scene.after(Duration::ZERO), ["two"]);
+    // For ever it cannot be said to be renamed.
+    scene.trail.wait_for_calm(scene.now);
+    let late = scene.now + Duration::from_secs(10);
+    assert_eq!(scene.trail.open_at_path(late).expect_err("it is gone").kind(), ErrorKind::NotFound);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_nobody_searched_meanwhile_is_not_called_restless() {
+    let mut scene = scene();
+    let path = scene.folder.path().join("app.log");
+    scene.write("app.log", "one\n");
+    assert_eq!(scene.after(Duration::ZERO), ["one"]);
+    scene.trail.wait_for_calm(scene.now);
+    fs::rename(&path, scene.folder.path().join("app.log.1")).expect("renamed");
+    std::os::unix::fs::symlink(&path, &path).expect("linked");
+    assert!(scene.after(Duration::ZERO).is_empty());
+    assert!(scene.trail.complaint.is_some(), "a link to itself cannot be looked at");
+    assert!(!scene.trail.is_impatient(scene.now + Duration::from_secs(60)), "its rotated files are waited for");
 }

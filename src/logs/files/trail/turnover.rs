@@ -10,12 +10,18 @@ use crate::{
     logs::files::{
         content,
         generation::{Generation, Start, open_regular},
+        search,
     },
     model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
     platform::files::{self, FileId, Stat},
     telemetry::counters,
 };
-use std::{io, sync::Arc, time::Instant};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    sync::Arc,
+    time::Instant,
+};
 
 /// A generation that was cut short, whose copy was not found yet: its rotation goes on, or the copy is among those that
 /// wait until more files may be opened. Its position is kept until then, for whoever comes after a crash.
@@ -53,8 +59,7 @@ impl Trail {
             return Ok(());
         }
         // First the handle, then the search: whatever was rotated away before this moment is found by it.
-        let opened = open_regular(&self.watch.path).map_err(|e| ("cannot open the log file", e))?;
-        let (file, stat) = opened;
+        let (file, stat) = self.open_at_path(cx.now).map_err(|e| ("cannot open the log file", e))?;
         if cx.ledger.holder(&self.names.target, stat.id).is_some() {
             return Ok(()); // It was replaced between the two looks; the next one sees to it.
         }
@@ -96,6 +101,14 @@ impl Trail {
         self.forget_awaited(cx);
         self.recovered(cx);
         Ok(())
+    }
+
+    /// Opens what was seen at the path. What is gone again is being renamed: that is no trouble, and nobody rests for it.
+    pub(super) fn open_at_path(&self, now: Instant) -> io::Result<(File, Stat)> {
+        open_regular(&self.watch.path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if !self.is_impatient(now) => search::still_changing(),
+            _ => error,
+        })
     }
 
     /// The file at the path is one of ours that had been moved away.
@@ -182,7 +195,7 @@ impl Trail {
         // Copies of this file that were delivered may be called as younger ones are.
         self.last.clear();
         // And what held nothing but what this one said was a copy of it.
-        self.again.judged.retain(|_, of| of.is_some());
+        self.forget_likeness();
         let since = self.newest;
         let (older, more) = match attached {
             true => {
