@@ -14,6 +14,7 @@ mod checks;
 mod dialect;
 pub mod file;
 mod finding;
+pub mod glob;
 mod keys;
 mod log_files;
 pub mod login_files;

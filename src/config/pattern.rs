@@ -29,7 +29,8 @@ fn rule(section: &Section<'_>) -> Option<FilterRule> {
     Some(FilterRule { kind, expression: expression? })
 }
 
-fn pattern(section: &Section<'_>) -> Option<Regex> {
+/// The regular expression of a section; reported and `None` where it does not compile.
+pub fn pattern(section: &Section<'_>) -> Option<Regex> {
     let text = section.verbatim()?;
     let compiled = RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build();
     compiled.map_err(|error| section.error(in_words(text, &error))).ok()

@@ -3,7 +3,7 @@
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 mod logs;
 
-pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, TargetTemplate};
+pub use logs::{FileItem, Filter, FilterKind, FilterRule, Journal, Logs, Matching, Pick, Selection, TargetTemplate};
 
 use crate::model::Dimension;
 use secrecy::SecretString;

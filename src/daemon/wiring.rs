@@ -28,6 +28,9 @@ const READINGS: usize = 4;
 /// Metric batches that wait for their publisher.
 const METRIC_BATCHES: usize = 16;
 
+/// Bytes of stack for a thread that looks for log files.
+const SCANNER_STACK: usize = 256 * 1024;
+
 /// Parts of the time for a stop: when metrics go to the spool, and when log batches are given up for this run, so that there is
 /// time left to save what was acknowledged.
 const SPOOL_AT: f64 = 0.7;
@@ -219,21 +222,41 @@ impl Running {
             self.tasks.spawn("journal", journald::run(options, checkpoints.clone(), outlet, board, stop));
         }
         if !logs.files.is_empty() {
+            let own_log = &plan.settings.agent.own_log;
+            let own_log = own_log.file.clone().filter(|_| own_log.debug && !own_log.quiet);
+            let avoid = files::Avoid { state: Some(self.state.path().to_path_buf()), own_log };
             let watches = logs.files.iter().zip(&plan.files).map(|(item, target)| files::Watch {
                 path: item.path.clone(),
+                selection: item.selection.clone(),
                 target: target.clone(),
+                known_as: None,
                 filter: item.filter.clone(),
                 from_beginning: item.from_beginning,
             });
-            let watches = watches.collect();
+            let watches = watches.filter(|watch| avoid.allows(watch)).collect();
             let wake = self.wake.clone();
             let waker = LaneWaker::new(move || {
                 // A tail thread that has ended needs no room.
                 let _ = wake.send(files::Wake::Space);
             });
-            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), waker, self.board.clone());
+            let mut tailer = files::Tailer::new(watches, checkpoints, outlet, waker, self.board.clone());
+            for scanner in tailer.scanners(&avoid) {
+                self.start_scanner(scanner)?;
+            }
             self.start_tail_thread(tailer, wakes)?;
         }
+        Ok(())
+    }
+
+    /// Looking through folders may take long, on a dead mount for ever. It ends with the tail thread, but nobody waits for
+    /// that.
+    fn start_scanner(&self, scanner: files::Scanner) -> Result<(), DaemonError> {
+        let wake = self.wake.clone();
+        std::thread::Builder::new()
+            .name("find".into())
+            .stack_size(SCANNER_STACK)
+            .spawn(move || files::find(scanner, &wake))
+            .map_err(|source| DaemonError::Thread { what: "thread that looks for log files", source })?;
         Ok(())
     }
 

@@ -166,6 +166,12 @@ impl Checkpoints for Store {
         self.changed.notify_one();
     }
 
+    fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
+        let known = self.known();
+        let source = known.get(&id).filter(|source| source.opened)?;
+        Some((source.progress.reached(), source.progress.position().clone()))
+    }
+
     fn finish(&self, id: SourceId, end: u64) {
         let mut known = self.known();
         let Some(source) = known.get_mut(&id) else { return };

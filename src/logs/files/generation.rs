@@ -32,6 +32,8 @@ const LEAST_SLICE: u64 = 16 * 1024;
 const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
+/// One that another file took the place of, but that is still at its path, may be written to for so long.
+const LATE: Duration = Duration::from_secs(60);
 /// The first and the longest wait after a read error.
 const READ_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// Where files are being renamed that is over after so long, or worth another look.
@@ -103,6 +105,8 @@ pub(super) struct Generation {
     head_unchecked: bool,
     /// Since when it is gone from its path.
     pub detached: Option<Instant>,
+    /// Its writer has gone over to another file, although this one still is at its path.
+    pub superseded: bool,
     failures: u32,
     /// After a read error: not before this.
     pub retry: Option<Instant>,
@@ -155,6 +159,7 @@ impl Generation {
             head_checked: now,
             head_unchecked: false,
             detached: None,
+            superseded: false,
             failures: 0,
             retry: None,
         })
@@ -391,7 +396,7 @@ impl Generation {
     }
 
     fn rest_is_last(&self, now: Instant) -> bool {
-        self.detached.is_some() && self.quiet_for(QUIET, now)
+        self.detached.is_some() && self.quiet_for(QUIET, now) || self.superseded && self.quiet_for(LATE, now)
     }
 }
 
