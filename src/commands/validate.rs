@@ -51,7 +51,7 @@ fn examined(file: &Path) -> (Option<Dialect>, Vec<Finding>) {
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
-    let refused = if strict { !findings.is_empty() } else { findings.iter().any(Finding::is_error) };
+    let refused = if strict { !findings.iter().all(Finding::is_note) } else { findings.iter().any(Finding::is_error) };
     if refused { EXIT_CONFIG } else { 0 }
 }
 
@@ -67,7 +67,8 @@ fn as_text(out: &mut impl Write, dialects: &[Option<Dialect>], findings: &[Findi
         writeln!(out, "{finding:#}")?;
     }
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    let verdict = match (errors, findings.len() - errors) {
+    let notes = findings.iter().filter(|finding| finding.is_note()).count();
+    let verdict = match (errors, findings.len() - errors - notes) {
         (0, 0) => "no findings".to_owned(),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };

@@ -77,6 +77,20 @@ pub enum Pick {
     EachToItsGroup,
 }
 
+/// Endings of files whose bytes are no lines: no pattern matches them.
+const NO_LINES: &[&str] = &[".tar", ".zst", ".gz", ".zip", ".bz2", ".rar", ".xz", ".lz4"];
+
+impl Matching {
+    /// Whether a file is passed over although the pattern matches it.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        let lower = name.to_string_lossy().to_ascii_lowercase();
+        NO_LINES.iter().any(|end| lower.ends_with(end))
+            || self.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
+            || self.exclude.iter().any(|glob| glob.matches(path))
+    }
+}
+
 impl Pick {
     /// Group and stream of the file at `path`, where the item's own are `group` and `stream`. A path that is too long for a
     /// name is cut, and told from others by a hash.

@@ -7,6 +7,7 @@ use super::{
     Names, begun,
     content::{self, HEAD, Marks},
     lines::{self, Begun, ENOUGH, Tail},
+    trail::LATE,
 };
 use crate::{
     config::settings::Filter,
@@ -32,8 +33,6 @@ const LEAST_SLICE: u64 = 16 * 1024;
 const TRUSTED: Duration = Duration::from_millis(100);
 /// An unfinished line of a file that is gone from its path is sent after so long a silence.
 pub(super) const QUIET: Duration = Duration::from_secs(5);
-/// One that another file took the place of, but that is still at its path, may be written to for so long.
-const LATE: Duration = Duration::from_secs(60);
 /// The first and the longest wait after a read error.
 const READ_RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// Where files are being renamed that is over after so long, or worth another look.

@@ -4,6 +4,7 @@
 //! scanner   a thread for each root: when it looks, what it tells, whether it hangs
 //! tree      one pattern below one root: the folders that can hold a match, and what was seen in them
 //! family    one item with a pattern: each match with what is known of it; which ones are to be read
+//!   newest      which file is read where only the newest is
 //!   positions   where earlier runs stopped        settling    renamed files and copies under names that match
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! file that has something to say. A file at rest has none: it costs an entry here, and its saved position. To wake it
 //! is to start its trail as after a restart.
 pub(super) mod family;
+mod newest;
 mod positions;
 mod scanner;
 mod settling;

@@ -8,6 +8,7 @@
 use super::{Avoid, News, Seen};
 use crate::{
     config::{glob::Below, settings::Matching},
+    logs::files::siblings,
     platform::files::{self, FileId, FileKind},
 };
 use std::{
@@ -22,8 +23,6 @@ use std::{
 
 /// The coarsest clock by which a file system dates a folder (FAT: two seconds).
 const TICK: Duration = Duration::from_secs(2);
-/// Endings of files whose bytes are no lines.
-const SKIPPED: &[&str] = &[".tar", ".zst", ".gz", ".zip", ".bz2", ".rar", ".xz", ".lz4"];
 
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -168,7 +167,7 @@ impl Tree {
                 if self.is_way(below, &name, linked) {
                     now.folders.push(name);
                 }
-            } else if self.is_match(below, &name) && !self.is_left_out(&path.join(&name), &name, avoid) {
+            } else if self.is_match(below, &name) && !self.is_left_out(&path.join(&name), avoid) {
                 let seen = was.remove(&name).flatten();
                 let found = regular(&path.join(&name));
                 if let Some(found) = found.filter(|found| seen != Some(*found)) {
@@ -197,17 +196,13 @@ impl Tree {
         self.ways.iter().any(|way| self.rule.glob.ways()[*way].matches(&rest))
     }
 
-    fn is_left_out(&self, path: &Path, name: &OsStr, avoid: &Avoid) -> bool {
-        let lower = name.to_string_lossy().to_ascii_lowercase();
+    fn is_left_out(&self, path: &Path, avoid: &Avoid) -> bool {
+        let folder = |path: &Path| std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
         let own = |log: &PathBuf| {
-            log.file_name().is_some_and(|own| name.as_encoded_bytes().starts_with(own.as_encoded_bytes()))
-                && std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned))
-                    == std::path::absolute(log).ok().and_then(|log| log.parent().map(Path::to_owned))
+            // Its rotated generations, too.
+            siblings::name(path).starts_with(&siblings::name(log)) && folder(path) == folder(log)
         };
-        SKIPPED.iter().any(|end| lower.ends_with(end))
-            || self.rule.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
-            || self.rule.exclude.iter().any(|glob| glob.matches(path))
-            || avoid.own_log.as_ref().is_some_and(own)
+        self.rule.leaves_out(path) || avoid.own_log.as_ref().is_some_and(own)
     }
 
     /// Whether a folder below can hold matches. A link to one is followed where the pattern names it, not by `**`.
