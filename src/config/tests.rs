@@ -9,6 +9,7 @@ use std::path::PathBuf;
 mod agent_dialect;
 mod mistakes;
 mod our_own_keys;
+mod patterns;
 mod publisher_dialect;
 mod signing_in;
 

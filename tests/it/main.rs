@@ -17,6 +17,7 @@ mod launcher;
 mod lifecycle;
 mod moto;
 mod outage;
+mod patterns;
 mod permissions;
 mod poison;
 mod ranks;

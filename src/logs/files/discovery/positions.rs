@@ -37,8 +37,9 @@ impl Family {
     }
 
     fn take(&mut self, saved: &mut Vec<Saved>, of: impl Fn(&FilePosition) -> bool) -> bool {
-        let glob = &self.rule.glob;
-        let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| glob.matches(&p.path) && of(p));
+        let glob = self.rule.glob.clone();
+        let is_mine = |p: &FilePosition| glob.matches(&p.path) || p.path == Path::new(glob.text());
+        let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| is_mine(p) && of(p));
         *saved = others;
         let found = !Vec::is_empty(&mine);
         for (id, position) in mine {

@@ -205,11 +205,16 @@ fn a_file_that_was_there_is_followed_from_its_end_where_that_is_wanted_and_later
 
 #[test]
 fn a_first_look_that_finds_nothing_is_remembered() {
-    let mut bench = each("*.log", |bench| bench.watches[0].from_beginning = false);
-    bench.settle();
-    bench.append("a.log", "one\n");
-    bench.restart();
-    assert_eq!(streams(&mut bench), said(&[("a.log", &["one"])]), "it came since");
+    for pattern in ["x/*.log", "{x,y}/*.log"] {
+        let mut bench = each(pattern, |bench| {
+            bench.watches[0].from_beginning = false;
+            fs::create_dir(bench.path("x")).expect("made");
+        });
+        bench.settle();
+        bench.append("x/a.log", "one\n");
+        bench.restart();
+        assert_eq!(streams(&mut bench), said(&[("x_a.log", &["one"])]), "it came since");
+    }
 }
 
 #[test]
