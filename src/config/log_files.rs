@@ -61,9 +61,8 @@ fn matches(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut 
             let (rest, reach) = (below.join(entry.file_name()), way.below(&below.join(entry.file_name())));
             let Ok(kind) = entry.file_type() else { continue };
             let leads_to = || files::stat(&entry.path()).map(|stat| stat.kind);
-            if kind.is_dir() && reach != Below::Nothing {
-                folders.push(rest);
-            } else if kind.is_symlink() && reach == Below::Any && matches!(leads_to(), Ok(FileKind::Directory)) {
+            let linked = || kind.is_symlink() && reach == Below::Any && matches!(leads_to(), Ok(FileKind::Directory));
+            if kind.is_dir() && reach != Below::Nothing || linked() {
                 folders.push(rest);
             } else if way.matches(&rest)
                 && !rule.leaves_out(&path.join(entry.file_name()))

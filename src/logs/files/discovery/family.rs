@@ -281,11 +281,10 @@ impl Family {
         let end = name.rfind('.').map_or("", |dot| &name[dot..]);
         let cuts = name.char_indices().filter(|(at, c)| *at > 0 && matches!(c, '.' | '-' | '_')).map(|(at, _)| at);
         let bases = cuts.flat_map(|at| [name[..at].to_owned(), format!("{}{end}", &name[..at])]);
-        let base = bases.filter(|base| siblings::is_rotation(base, &name)).find_map(|base| {
+        bases.filter(|base| siblings::is_rotation(base, &name)).find_map(|base| {
             let (found, entry) = self.entries.get_key_value(path.with_file_name(base).as_path())?;
             (!matches!(entry.state, State::Settling { .. } | State::Link)).then(|| found.clone())
-        });
-        base
+        })
     }
 
     /// Whether others wait for their turn.
