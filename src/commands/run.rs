@@ -103,6 +103,7 @@ fn log_finding(finding: &Finding) {
     match finding.severity {
         Severity::Error => tracing::error!("{finding}"),
         Severity::Warning => tracing::warn!("{finding}"),
+        Severity::Note => tracing::info!("{finding}"),
     }
 }
 

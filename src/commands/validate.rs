@@ -60,7 +60,7 @@ fn examined(file: &Path) -> Examined {
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
-    let refused = if strict { !findings.is_empty() } else { findings.iter().any(Finding::is_error) };
+    let refused = if strict { !findings.iter().all(Finding::is_note) } else { findings.iter().any(Finding::is_error) };
     if refused { EXIT_CONFIG } else { 0 }
 }
 
@@ -86,7 +86,8 @@ fn as_text(out: &mut impl Write, files: &[Examined]) -> io::Result<()> {
         }
     }
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
-    let verdict = match (errors, findings.len() - errors) {
+    let notes = findings.iter().filter(|finding| finding.is_note()).count();
+    let verdict = match (errors, findings.len() - errors - notes) {
         (0, 0) => "no findings".to_owned(),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };

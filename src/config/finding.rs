@@ -32,6 +32,8 @@ pub enum Severity {
     Error,
     /// It can, but not with everything that it asks for.
     Warning,
+    /// Nothing is wrong: how this is understood, or what it comes to now.
+    Note,
 }
 
 impl Severity {
@@ -40,6 +42,7 @@ impl Severity {
         match self {
             Self::Error => "error",
             Self::Warning => "warning",
+            Self::Note => "note",
         }
     }
 }
@@ -57,6 +60,11 @@ impl Finding {
             suggestion: None,
             excerpt: None,
         }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn is_note(&self) -> bool {
+        self.severity == Severity::Note
     }
 
     /// Whether it keeps the file from running.

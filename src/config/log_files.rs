@@ -2,8 +2,9 @@
 //! may wait: a look at a dead network mount may never end.
 use super::{
     finding::{Severity, nearest},
+    glob::{Below, Way},
     section::Section,
-    settings::Settings,
+    settings::{Matching, Selection, Settings},
 };
 use crate::platform::{
     files::{self, FileKind},
@@ -15,16 +16,63 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// Names that are looked at for a pattern, so that a huge tree does not keep `validate` from ending.
+const MOST_LOOKED_AT: usize = 100_000;
 /// Names of a folder that are compared with one that is not there.
 const MOST_NAMES: usize = 10_000;
 
 /// Everything that keeps a named file from being read. One that is not there is no fault: it may come later.
 pub fn check(settings: &Settings, root: &Section<'_>) {
-    let run: HashMap<&str, &Path> = settings.logs.files.iter().map(|f| (f.at.as_str(), f.path.as_path())).collect();
-    let named: HashSet<&Path> = run.values().copied().collect();
+    let run: HashMap<&str, _> = settings.logs.files.iter().map(|file| (file.at.as_str(), file)).collect();
+    let named: HashSet<&Path> = run.values().map(|file| file.path.as_path()).collect();
     for item in root.path(&["logs", "logs_collected", "files", "collect_list"]).items() {
-        if let Some(path) = run.get(item.at.as_str()) {
-            look(&item.child("file_path"), path, &named);
+        let section = item.child("file_path");
+        match run.get(item.at.as_str()).map(|file| (&file.selection, &file.path)) {
+            Some((Selection::This, path)) => look(&section, path, &named),
+            Some((Selection::Matching(rule), _)) => count(&section, rule),
+            None => {}
+        }
+    }
+}
+
+/// What a pattern comes to now. One that nothing matches yet is no fault: files may come.
+fn count(section: &Section<'_>, rule: &Matching) {
+    let (mut found, mut left) = (HashSet::new(), MOST_LOOKED_AT);
+    for way in rule.glob.ways() {
+        matches(rule, way, &mut found, &mut left);
+    }
+    let more = if left == 0 { "at least " } else { "" };
+    section.note(match found.len() {
+        0 => "no file matches now; those that do later are followed".to_owned(),
+        1 => format!("{more}1 file matches now"),
+        files => format!("{more}{files} files match now"),
+    });
+}
+
+fn matches(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut usize) {
+    let here = |below: &Path| if below.as_os_str().is_empty() { way.root().to_owned() } else { way.root().join(below) };
+    let mut folders = vec![PathBuf::new()];
+    while let Some(below) = folders.pop() {
+        let path = here(&below);
+        let place = if path.as_os_str().is_empty() { Path::new(".") } else { &path };
+        let Ok(entries) = fs::read_dir(place) else { continue };
+        for entry in entries.flatten() {
+            if *left == 0 {
+                return;
+            }
+            *left -= 1;
+            let (rest, reach) = (below.join(entry.file_name()), way.below(&below.join(entry.file_name())));
+            let Ok(kind) = entry.file_type() else { continue };
+            let leads_to = || files::stat(&entry.path()).map(|stat| stat.kind);
+            let linked = || kind.is_symlink() && reach == Below::Any && matches!(leads_to(), Ok(FileKind::Directory));
+            if kind.is_dir() && reach != Below::Nothing || linked() {
+                folders.push(rest);
+            } else if way.matches(&rest)
+                && !rule.leaves_out(&path.join(entry.file_name()))
+                && matches!(leads_to(), Ok(FileKind::Regular))
+            {
+                found.insert(path.join(entry.file_name()));
+            }
         }
     }
 }
@@ -69,10 +117,6 @@ fn unreadable(section: &Section<'_>, error: &io::Error, what: &str) {
 /// A file of the same folder with nearly the same name, which nothing else of the configuration names.
 fn similar(path: &Path, named: &HashSet<&Path>) -> Option<PathBuf> {
     let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
-    // What has characters of a pattern was reported as one.
-    if name.contains(['*', '?', '[', '{']) {
-        return None;
-    }
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let names: Vec<String> = fs::read_dir(folder)
         .ok()?
@@ -112,6 +156,20 @@ mod tests {
         let findings = Findings::default();
         check(&settings, &Section::root(&file, &findings));
         findings.into_sorted().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn how_many_files_a_pattern_matches_is_a_note_and_none_is_no_fault() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("x")).expect("made");
+        for there in ["a.log", "x/b.log", "x/b.log.gz", "c.txt"] {
+            fs::write(path(there), "").expect("our folder");
+        }
+        let said = said(&[path("**.log"), path("*/b.log*"), path("none*")]);
+        assert!(said[0].contains(": note: ") && said[0].ends_with("file_path: 2 files match now"), "{said:?}");
+        assert!(said[1].ends_with("file_path: 1 file matches now"), "{said:?}");
+        assert!(said[2].ends_with("no file matches now; those that do later are followed"), "{said:?}");
     }
 
     #[test]

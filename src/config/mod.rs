@@ -16,6 +16,7 @@ mod dialect;
 mod encoding;
 pub mod file;
 mod finding;
+pub mod glob;
 mod keys;
 mod log_files;
 pub mod login_files;

@@ -29,7 +29,7 @@ fn rule(section: &Section<'_>) -> Option<FilterRule> {
     Some(FilterRule { kind, expression: expression? })
 }
 
-/// One pattern. `None`: absent, or reported.
+/// The regular expression of a section; reported and `None` where it does not compile.
 pub fn pattern(section: &Section<'_>) -> Option<Regex> {
     let text = section.verbatim()?;
     let compile = |text: &str| RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build();

@@ -160,6 +160,11 @@ impl<'a> Section<'a> {
         self.report(Severity::Warning, why.into(), None);
     }
 
+    /// What this comes to, where nothing is wrong.
+    pub fn note(&self, why: impl Into<String>) {
+        self.report(Severity::Note, why.into(), None);
+    }
+
     /// One finding about this part.
     pub fn report(&self, severity: Severity, why: String, suggestion: Option<String>) {
         let (line, column) = self.file.place(self.start);

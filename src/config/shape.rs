@@ -246,7 +246,7 @@ impl Walk<'_> {
         };
         let why = match severity {
             Severity::Error => "unknown key",
-            Severity::Warning => "unknown key; ignored",
+            Severity::Warning | Severity::Note => "unknown key; ignored",
         };
         key.report(severity, why.into(), known());
     }

@@ -10,6 +10,7 @@ mod agent_dialect;
 mod emf;
 mod mistakes;
 mod our_own_keys;
+mod patterns;
 mod publisher_dialect;
 mod signing_in;
 mod system_logs;

@@ -16,6 +16,9 @@ use crate::{
 use std::sync::{Arc, mpsc as std_mpsc};
 use tokio::sync::oneshot;
 
+/// Bytes of stack for a thread that looks for log files.
+const SCANNER_STACK: usize = 256 * 1024;
+
 impl Running {
     /// Start the sources whose targets these are.
     pub fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
@@ -27,12 +30,15 @@ impl Running {
         let watches = regular.filter_map(|((item, target), _)| {
             Some(files::Watch {
                 path: item.path.clone(),
+                selection: item.selection.clone(),
                 target: target.clone()?,
+                known_as: None,
                 text: if self.once { files::in_one_round(&item.text) } else { item.text.clone() },
                 from_beginning: item.from_beginning,
             })
         });
-        let watches: Vec<_> = watches.collect();
+        let avoid = self.avoid(plan);
+        let watches: Vec<_> = watches.filter(|watch| avoid.allows(watch)).collect();
         if !watches.is_empty() {
             let (wake, wakes) = std_mpsc::channel();
             self.wakes.push(wake.clone());
@@ -41,10 +47,20 @@ impl Running {
                 // A tail thread that has ended needs no room.
                 let _ = space.send(files::Wake::Space);
             });
-            let tailer = files::Tailer::new(watches, checkpoints, outlet.as_ref(), waker, self.board.clone());
+            let mut tailer = files::Tailer::new(watches, checkpoints, outlet, waker, self.board.clone());
+            for scanner in tailer.scanners(&avoid) {
+                start_scanner(scanner, wake.clone())?;
+            }
             self.start_tail_thread(tailer, wake, wakes)?;
         }
         Ok(())
+    }
+
+    /// What no pattern may match: following it would never end.
+    fn avoid(&self, plan: &Plan) -> files::Avoid {
+        let own_log = &plan.settings.agent.own_log;
+        let own_log = own_log.file.clone().filter(|_| own_log.debug && !own_log.quiet);
+        files::Avoid { state: Some(self.state.path().to_path_buf()), own_log }
     }
 
     /// More of the names is known: start whoever waited only for that.
@@ -156,4 +172,14 @@ impl Running {
             self.tasks.spawn("FIFOs", reader);
         }
     }
+}
+
+/// Looking through folders may take long, on a dead mount for ever. It ends with the tail thread, but nobody waits for that.
+fn start_scanner(scanner: files::Scanner, wake: std_mpsc::Sender<files::Wake>) -> Result<(), DaemonError> {
+    std::thread::Builder::new()
+        .name("find".into())
+        .stack_size(SCANNER_STACK)
+        .spawn(move || files::find(scanner, &wake))
+        .map_err(|source| DaemonError::Thread { what: "thread that looks for log files", source })?;
+    Ok(())
 }

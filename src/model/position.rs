@@ -174,6 +174,13 @@ pub trait Checkpoints: Send + Sync {
     /// from its end keeps that promise through a crash before its first line.
     fn open(&self, id: SourceId, start: u64, position: Position);
 
+    /// Up to which unit `id`, which is open, is delivered without a gap, and where that is; `None` once it is forgotten, and
+    /// where nobody keeps count.
+    fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
+        _ = id;
+        None
+    }
+
     /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten. At once, where
     /// nobody opened it: then its file is nowhere, or another position stands for it.
     fn finish(&self, id: SourceId, end: u64);

@@ -147,6 +147,12 @@ impl Known {
         if saved_only { source.saved } else { Some(source.progress.reached()) }
     }
 
+    /// Up to which unit all of an open source is acknowledged, and where that is.
+    pub fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
+        let source = self.sources.get(&id).filter(|source| source.opened)?;
+        Some((source.progress.reached(), source.progress.position().clone()))
+    }
+
     /// Whether there is anything to write.
     pub fn has_news(&self) -> bool {
         self.unsaved || !self.changed.is_empty() || !self.gone.is_empty()

@@ -156,6 +156,10 @@ impl Checkpoints for Store {
         self.changed.notify_one();
     }
 
+    fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
+        self.known().delivered(id)
+    }
+
     fn finish(&self, id: SourceId, end: u64) {
         let mut known = self.known();
         if known.finish(id, end) {

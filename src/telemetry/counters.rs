@@ -106,6 +106,7 @@ counters! {
     RETRIES, "retries", "calls that were tried again";
     FILES_ROTATED, "files_rotated", "rotations seen (the old file was read to its end)";
     FILES_TRUNCATED, "files_truncated", "files found cut short and read again from their beginning";
+    FILES_REMOVED, "files_removed", "delivered log files that auto_removal removed";
     BYTES_MISSED, "log_bytes_missed", "bytes of log files that were gone before they could be read";
     JOURNAL_GAPS, "journal_gaps", "times the saved journal cursor had been vacuumed away";
     JOURNAL_RESTARTS, "journal_restarts", "times journalctl ended and was started again";

@@ -18,6 +18,7 @@ mod lifecycle;
 mod moto;
 mod names;
 mod outage;
+mod patterns;
 mod permissions;
 mod poison;
 mod ranks;

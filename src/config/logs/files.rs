@@ -5,14 +5,17 @@ use super::{
 };
 use crate::config::{
     dialect::Dialect,
+    glob::{self, Glob},
     naming::{self, Name, Streams},
+    pattern,
     retention::Retention,
     section::Section,
-    settings::{FileItem, TargetTemplate},
+    settings::{FileItem, Matching, Pick, Selection, TargetTemplate},
 };
 use std::{
     collections::{HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Reads the list. Each item with its section, for what is found later.
@@ -42,11 +45,14 @@ pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<
 fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> Option<FileItem> {
     let agents = is_agents(item, defaults.dialect);
     let text = text::read(item, if agents { TextDefaults::AgentFile } else { TextDefaults::PublisherFile });
-    let path = path(&item.child("file_path"));
-    let target = target(item, path, defaults, streams);
+    let path = item.child("file_path").text().filter(|path| !path.is_empty());
+    let pick = pick(item, defaults.dialect);
+    let selection = selection(item, path, pick);
+    let target = target(item, path, pick, defaults, streams);
     Some(FileItem {
         at: item.at.clone(),
         path: PathBuf::from(path?),
+        selection: selection?,
         target: target?,
         text,
         pipe: item.child("pipe").flag(),
@@ -54,25 +60,63 @@ fn file(item: &Section<'_>, defaults: &Defaults<'_>, streams: &mut Streams) -> O
     })
 }
 
+/// Which of several files, and how each is named. Only an agent's item without a group names groups by paths.
+fn pick(item: &Section<'_>, dialect: &Dialect) -> Pick {
+    match item.child("publish_multi_logs").flag() {
+        Some(true) if is_agents(item, dialect) && !item.has("log_group_name") => Pick::EachToItsGroup,
+        Some(true) => Pick::EachToItsStream,
+        Some(false) | None => Pick::Newest,
+    }
+}
+
+/// Which files are meant. `None`: reported, and not run.
+fn selection(item: &Section<'_>, path: Option<&str>, pick: Pick) -> Option<Selection> {
+    let removal = item.child("auto_removal");
+    let auto_removal = removal.flag().unwrap_or(false);
+    let blacklist = pattern::pattern(&item.child("blacklist"));
+    let exclude: Vec<Glob> = item.child("exclude").items().iter().filter_map(excluded).collect();
+    let path = path?;
+    if !glob::is_pattern(path) {
+        if auto_removal {
+            removal
+                .warning("does nothing here: a log is removed when a newer one matches, and this names only one file");
+        }
+        let name = Path::new(path).file_name().unwrap_or_default();
+        let refused = blacklist.is_some_and(|regex| regex.is_match(name.as_encoded_bytes()));
+        if refused || exclude.iter().any(|glob| glob.matches(Path::new(path))) {
+            item.child("file_path")
+                .error("is left out by `blacklist` or `exclude` of the same item: remove one of them");
+            return None;
+        }
+        return Some(Selection::This);
+    }
+    if auto_removal && pick != Pick::Newest {
+        removal.warning(
+            "does nothing together with `publish_multi_logs`: there is no newest file among logs that are all followed",
+        );
+    }
+    let glob = Glob::parse(path)
+        .map_err(|why| item.child("file_path").error(format!("can never match a file: it {why}")))
+        .ok()?;
+    let auto_removal = auto_removal && pick == Pick::Newest;
+    Some(Selection::Matching(Arc::new(Matching { glob, pick, blacklist, exclude, auto_removal })))
+}
+
+fn excluded(section: &Section<'_>) -> Option<Glob> {
+    let text = section.verbatim()?;
+    Glob::parse(text).map_err(|why| section.error(format!("can never match a file: it {why}"))).ok()
+}
+
 /// Whether an item is read as the agent reads it.
 fn is_agents(item: &Section<'_>, dialect: &Dialect) -> bool {
     item.has("log_group_name") || (dialect.agent && !dialect.publisher_marks)
-}
-
-fn path<'a>(section: &Section<'a>) -> Option<&'a str> {
-    let path = section.text().filter(|path| !path.is_empty())?;
-    if path.contains(['*', '?', '[', '{']) {
-        section.warning(
-            "not yet: patterns of file names are not run by this version; only a file of exactly this name is followed",
-        );
-    }
-    Some(path)
 }
 
 /// Where an item goes. Names are checked, and their faults reported, even for an item whose path cannot be used.
 fn target(
     item: &Section<'_>,
     path: Option<&str>,
+    pick: Pick,
     defaults: &Defaults<'_>,
     streams: &mut Streams,
 ) -> Option<TargetTemplate> {
@@ -85,10 +129,17 @@ fn target(
     let stream = named("log_stream_name", Name::Stream);
     let group = match group {
         Some(named) => named?,
+        // Of a pattern it stands for groups that are known only by their files.
+        None if pick == Pick::EachToItsGroup => pick.names("", "", Path::new(path?)).0,
         None if agents => naming::group_of(path?),
         None => defaults.group.clone()?,
     };
     let stream = match stream {
+        // The agent's default is not used, and between the two stands one `_` more than the path has.
+        named if pick == Pick::EachToItsStream => {
+            let before = format!("{}_", named.unwrap_or_else(|| Some(String::new()))?);
+            if glob::is_pattern(path?) { before } else { pick.names("", &before, Path::new(path?)).1 }
+        }
         Some(named) => named?,
         // What is wrong with the file's own stream was said there; the agent's default serves.
         None if agents => defaults.stream.clone().unwrap_or_else(|| STREAM.into()),

@@ -4,7 +4,7 @@ use crate::config::{
     naming::Name,
     pattern,
     section::Section,
-    settings::{Journal, JournalFormat, JournaldItem, Selection, TargetTemplate},
+    settings::{EntrySelection, Journal, JournalFormat, JournaldItem, TargetTemplate},
 };
 
 /// The stream of the journal.
@@ -52,7 +52,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> 
         item: item_name(&target, names),
         target,
         filter,
-        selection: Selection { units, priority: Some(priority(&item.child("priority"))), matches },
+        selection: EntrySelection { units, priority: Some(priority(&item.child("priority"))), matches },
         format: match item.child("format").text() {
             Some("message") => JournalFormat::Message,
             Some(_) | None => JournalFormat::Json,

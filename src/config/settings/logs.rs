@@ -1,8 +1,15 @@
 //! Section `logs`.
 use super::{Emf, text::TextRules};
-use crate::model::{Entity, LogGroupClass};
+use crate::{
+    config::{glob::Glob, placeholder},
+    model::{Entity, Fingerprint, LogGroupClass, limits::LOG_NAME},
+};
 use regex::bytes::Regex;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Section `logs`.
 #[derive(Clone, Debug, Default)]
@@ -49,13 +56,89 @@ pub struct TargetTemplate {
 pub struct FileItem {
     /// Its JSON path, for messages: `logs.logs_collected.files.collect_list[0]`.
     pub at: String,
+    /// As it is written, also where it is a pattern.
     pub path: PathBuf,
+    pub selection: Selection,
     pub target: TargetTemplate,
     pub text: Arc<TextRules>,
     /// Where a file that is there at the first start begins. Files that appear later always begin at their beginning.
     pub from_beginning: bool,
     /// It is a FIFO, also when nothing is there at the start. `None`: it is one when one is there then.
     pub pipe: Option<bool>,
+}
+
+/// Which files an item means.
+#[derive(Clone, Debug, Default)]
+pub enum Selection {
+    /// The one at its path.
+    #[default]
+    This,
+    /// Those that match its path, now and later.
+    Matching(Arc<Matching>),
+}
+
+/// A pattern and what goes with it.
+#[derive(Clone, Debug)]
+pub struct Matching {
+    pub glob: Glob,
+    pub pick: Pick,
+    /// Files whose base name it finds something in are passed over.
+    pub blacklist: Option<Regex>,
+    /// Files whose path one of these matches are passed over.
+    pub exclude: Vec<Glob>,
+    /// A file is removed when all of it is delivered and a newer one is followed.
+    pub auto_removal: bool,
+}
+
+/// Which of the files that match are followed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pick {
+    /// The one that was written to last; one before it to its end.
+    Newest,
+    /// Each, to a stream of the item's group whose name ends with its path (`publish_multi_logs`).
+    EachToItsStream,
+    /// Each, to a group that is named by its path.
+    EachToItsGroup,
+}
+
+/// Endings of files whose bytes are no lines: no pattern matches them.
+const NO_LINES: &[&str] = &[".tar", ".zst", ".gz", ".zip", ".bz2", ".rar", ".xz", ".lz4"];
+
+impl Matching {
+    /// Whether a file is passed over although the pattern matches it.
+    pub fn leaves_out(&self, path: &Path) -> bool {
+        let name = path.file_name().unwrap_or_default();
+        let lower = name.to_string_lossy().to_ascii_lowercase();
+        NO_LINES.iter().any(|end| lower.ends_with(end))
+            || self.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
+            || self.exclude.iter().any(|glob| glob.matches(path))
+    }
+}
+
+impl Pick {
+    /// Group and stream of the file at `path`, where the item's own are `group` and `stream`. A path that is too long for a
+    /// name is cut, and told from others by a hash.
+    pub fn names(self, group: &str, stream: &str, path: &Path) -> (String, String) {
+        let path = path.to_string_lossy();
+        match self {
+            Self::Newest => (group.to_owned(), stream.to_owned()),
+            Self::EachToItsStream => {
+                let path = placeholder::stream_value(&path.replace(['/', '\\'], "_")).into_owned();
+                (group.to_owned(), fitting(format!("{stream}{path}")))
+            }
+            Self::EachToItsGroup => {
+                (fitting(placeholder::group_value(&path.replace('\\', "/")).into_owned()), stream.to_owned())
+            }
+        }
+    }
+}
+
+fn fitting(name: String) -> String {
+    if name.chars().count() <= LOG_NAME {
+        return name;
+    }
+    let hash = format!("_{:016x}", Fingerprint::of(name.as_bytes()).hash);
+    name.chars().take(LOG_NAME - hash.len()).chain(hash.chars()).collect()
 }
 
 /// `logs.logs_collected.journal`.
@@ -75,13 +158,13 @@ pub struct JournaldItem {
     /// The stream may have `{unit}` in it: one stream a unit.
     pub target: TargetTemplate,
     pub filter: Filter,
-    pub selection: Selection,
+    pub selection: EntrySelection,
     pub format: JournalFormat,
 }
 
 /// Which entries of the journal are read: any of the units, this priority or a graver one, and any of the matches.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Selection {
+pub struct EntrySelection {
     /// As `journalctl --unit` takes them. Empty: all.
     pub units: Vec<String>,
     /// 0 (`emerg`) to 7 (`debug`); `None` also takes entries without one.

@@ -174,13 +174,6 @@ fn what_is_known_but_not_run_is_a_warning_at_its_path() {
 }
 
 #[test]
-fn a_pattern_of_file_names_is_taken_as_a_name_with_a_warning() {
-    let text = items(r#"{ "file_path": "/var/log/*.log" }, { "file_path": "/a" }"#);
-    check_warning(&text, &format!("{ITEM}[0].file_path"), "not yet");
-    assert_eq!(settings(&text).logs.files[0].path, PathBuf::from("/var/log/*.log"));
-}
-
-#[test]
 fn dimensions_are_taken_literally() {
     let text = r#"{ "metrics": { "append_dimensions": { "Site": "north", "ImageId": "${aws:ImageId}" } } }"#;
     check_warning(text, "metrics.append_dimensions.ImageId", "not yet");

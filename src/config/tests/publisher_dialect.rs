@@ -1,13 +1,6 @@
 use super::*;
 
 #[test]
-fn a_path_with_the_characters_of_a_pattern_is_followed_as_it_is_with_a_warning() {
-    let text = publisher(r#"{ "file_path": "/var/log/app[1].log" }"#);
-    assert_eq!(settings(&text).logs.files[0].path, PathBuf::from("/var/log/app[1].log"));
-    check_warning(&text, "logs.logs_collected.files.collect_list[0].file_path", "not yet");
-}
-
-#[test]
 fn an_empty_object_is_the_publishers_with_all_its_defaults() {
     let s = settings("{}");
     assert_eq!(s.agent.instance, Instance { prefix: "sys".into(), serial: Serial::Zeros });

@@ -23,7 +23,7 @@ fn windows(item: &str) -> String {
 fn a_journald_item_has_the_agents_defaults() {
     let item = only_journald("");
     assert_eq!((item.target.group.as_str(), item.target.stream.as_str()), ("g", "{instance_id}"));
-    assert_eq!(item.selection, Selection { priority: Some(6), ..Selection::default() });
+    assert_eq!(item.selection, EntrySelection { priority: Some(6), ..EntrySelection::default() });
     assert_eq!((item.format, item.target.retention_in_days), (JournalFormat::Json, None));
     assert!(settings(&journald("")).collects_something());
     let named = r#"{ "logs": { "log_stream_name": "all", "logs_collected": { "journald": { "collect_list": [ { "log_group_name": "g" } ] } } } }"#;
@@ -43,7 +43,7 @@ fn units_priority_and_matches_narrow_a_journald_item() {
     let pair = |field: &str, value: &str| (field.to_owned(), value.to_owned());
     let matches = vec![vec![pair("_UID", "0"), pair("OBJECT_PID2", "a b")], vec![pair("_TRANSPORT", "kernel")]];
     let units = vec!["sshd".to_owned(), "nginx.service".to_owned()];
-    assert_eq!(item.selection, Selection { units, priority: Some(3), matches });
+    assert_eq!(item.selection, EntrySelection { units, priority: Some(3), matches });
     assert_eq!(item.format, JournalFormat::Message);
     assert_eq!(only_journald(r#", "priority": "7""#).selection.priority, Some(7));
 }

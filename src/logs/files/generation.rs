@@ -106,6 +106,8 @@ pub(super) struct Generation {
     head_unchecked: bool,
     /// Since when it is gone from its path.
     pub detached: Option<Instant>,
+    /// Its writer has gone over to another file, although this one still is at its path.
+    pub superseded: bool,
     failures: u32,
     /// After a read error: not before this.
     pub retry: Option<Instant>,
@@ -161,6 +163,7 @@ impl Generation {
             head_checked: now,
             head_unchecked: false,
             detached: None,
+            superseded: false,
             failures: 0,
             retry: None,
         })

@@ -12,12 +12,15 @@ use crate::{
     platform::files::{FileId, Stat},
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     fs::File,
     io,
     path::Path,
     sync::Arc,
 };
+
+/// Who holds a file that is at rest: no path's number.
+pub(super) const RESTING: usize = usize::MAX;
 
 /// How many finished generations are remembered.
 const REMEMBERED: usize = 1024;
@@ -32,6 +35,8 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Ledger {
     held: HashMap<(Arc<str>, FileId), usize>,
+    /// Delivered, not open, and not to be taken for a file that nobody knows.
+    resting: HashSet<(Arc<str>, FileId)>,
     done: VecDeque<Finished>,
     /// How many files may be held open.
     pub most: usize,
@@ -50,7 +55,7 @@ struct Finished {
 impl Ledger {
     /// Nobody reads anything yet; `most` files may be held open.
     pub fn new(most: usize) -> Self {
-        Self { held: HashMap::new(), done: VecDeque::new(), most, told: false }
+        Self { held: HashMap::new(), resting: HashSet::new(), done: VecDeque::new(), most, told: false }
     }
 
     /// How many more files may be held open.
@@ -74,7 +79,18 @@ impl Ledger {
 
     /// Which path's number reads this file for this target.
     pub fn holder(&self, target: &Arc<str>, file: FileId) -> Option<usize> {
-        self.held.get(&(target.clone(), file)).copied()
+        let key = (target.clone(), file);
+        self.held.get(&key).copied().or_else(|| self.resting.contains(&key).then_some(RESTING))
+    }
+
+    /// This file is at rest.
+    pub fn rest(&mut self, target: &Arc<str>, file: FileId) {
+        self.resting.insert((target.clone(), file));
+    }
+
+    /// This file is not at rest any more.
+    pub fn unrest(&mut self, target: &Arc<str>, file: FileId) {
+        self.resting.remove(&(target.clone(), file));
     }
 
     /// Nobody reads this file for this target any more.

@@ -4,6 +4,8 @@
 //! run         the tail thread: sleeps, is woken, stops; gathers hints
 //! watching    which folders the watcher hints at
 //! tailer      all paths: whose turn it is, whose lane is full
+//!   waking      files that patterns match: when they get a trail, and when they lose it
+//! discovery   which files a pattern means, now and later
 //! trail       one path: its generations, oldest first; the states of both
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
@@ -18,9 +20,12 @@
 //! kept, also when the file is rotated away or deleted, until all of it was read. What fails is tried again at the same
 //! offset.
 //!
+//! A file that is named exactly has its trail for ever. One that a pattern matches has it while there is something to do.
+//!
 //! All work is in [`Tailer::turn`], which takes the time as an argument; [`run()`] is the loop around it.
 mod begun;
 mod content;
+mod discovery;
 mod generation;
 mod ledger;
 mod lines;
@@ -34,7 +39,7 @@ mod trail;
 mod watching;
 
 use crate::{
-    config::settings::text::TextRules,
+    config::settings::{Pick, Selection, text::TextRules},
     model::{FileIdentity, FilePosition, Fingerprint, Target},
     platform::files::Stat,
 };
@@ -46,14 +51,21 @@ use std::{
     time::Duration,
 };
 
+pub use discovery::{Avoid, Scanner, find};
 pub use run::{Wake, run};
 pub use tailer::Tailer;
 
-/// One file to follow.
+/// One file to follow, or the files that match a pattern.
 #[derive(Clone, Debug)]
 pub struct Watch {
+    /// Of the file; or the pattern, as it is written.
     pub path: PathBuf,
+    /// Which files are meant.
+    pub selection: Selection,
+    /// Where they go; of files that go to a target each, what their names begin with.
     pub target: Arc<Target>,
+    /// By what saved positions know the target of one of many files; `None`: by its group and stream.
+    pub known_as: Option<Arc<str>>,
     /// What becomes of its text.
     pub text: Arc<TextRules>,
     /// Where a file begins that the very first look finds. Files that appear later always begin at their beginning.
@@ -80,7 +92,17 @@ struct Names {
 impl Watch {
     /// What stands for the target in a saved position, which nobody takes apart again. No group's name holds a colon.
     fn target_key(&self) -> String {
-        target_key(&self.target)
+        let Target { group, stream, .. } = self.target.as_ref();
+        match (&self.known_as, &self.selection) {
+            (Some(known_as), _) => known_as.to_string(),
+            (None, Selection::This) => target_key(&self.target),
+            // The path tells the rest. No stream's name holds a star.
+            (None, Selection::Matching(rule)) => match rule.pick {
+                Pick::Newest => target_key(&self.target),
+                Pick::EachToItsStream => format!("{group}:{stream}*"),
+                Pick::EachToItsGroup => format!("*:{stream}"),
+            },
+        }
     }
 
     fn names(&self) -> Names {

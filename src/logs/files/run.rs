@@ -34,6 +34,8 @@ const MANY: usize = 1024;
 pub enum Wake {
     /// There are hints to gather.
     Changed,
+    /// A scanner has news.
+    Found,
     /// A full lane has room again.
     Space,
     /// The daemon stops, or wants this tailer to.
@@ -99,7 +101,8 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
             Ok(Wake::Changed) => changed = true,
             Ok(Wake::Space) => tailer.has_space(),
             Ok(Wake::Stop) | Err(true) => return,
-            Err(false) => {}
+            // Each turn asks for news.
+            Ok(Wake::Found) | Err(false) => {}
         }
     }
 }

@@ -3,14 +3,21 @@
 //!
 //! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices,
 //! one per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
+//!
+//! Of the files that patterns match only those have a path here that have something to say; see [`waking`].
+mod waking;
+
 use super::{
-    Watch, generation,
+    Avoid, Scanner, Watch,
+    discovery::{Ask, Scanners, family::Family},
+    generation,
     ledger::Ledger,
     trail::{Context, Step, Trail},
 };
 use crate::{
+    config::settings::Selection,
     model::{Checkpoints, FilePosition, LaneWaker, Outlet, Position, SourceId, Timestamp},
-    platform,
+    platform::{self, files::FileId},
     telemetry::board::Board,
 };
 use std::{
@@ -20,6 +27,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use waking::Woken;
 
 /// How often every path is looked at, hints or not.
 const POLL: Duration = Duration::from_secs(3);
@@ -41,9 +49,20 @@ pub struct Turn {
     pub next_look: Duration,
 }
 
-/// Follows a list of files.
+/// Follows a list of files, and what patterns match.
 pub struct Tailer {
-    trails: Vec<Trail>,
+    /// By number. A number is used again when its trail is gone.
+    trails: Vec<Option<Followed>>,
+    families: Vec<Family>,
+    scanners: Scanners,
+    /// Not running yet.
+    idle: Vec<Scanner>,
+    /// Folders of patterns, as they were found.
+    found: HashMap<PathBuf, FileId>,
+    /// Names of files that the scanners are to look at.
+    asked: HashSet<OsString>,
+    /// Files of patterns are looked after.
+    tended: Option<Instant>,
     /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
     by_name: HashMap<OsString, Vec<usize>>,
     /// `by_name` is out of date.
@@ -59,6 +78,7 @@ pub struct Tailer {
     hinted: Vec<usize>,
     ledger: Ledger,
     checkpoints: Arc<dyn Checkpoints>,
+    outlet: Arc<dyn Outlet>,
     waker: Arc<LaneWaker>,
     board: Arc<Board>,
     poll: Duration,
@@ -66,42 +86,66 @@ pub struct Tailer {
     polled: bool,
 }
 
+/// A trail, and whose it is.
+#[derive(Debug)]
+struct Followed {
+    trail: Trail,
+    /// Of a pattern's file.
+    woken: Option<Woken>,
+}
+
 impl Tailer {
-    /// Opens a lane for each watch. Files are touched in the first turn.
+    /// Opens a lane for each watch of one file. Files are touched in the first turn.
     pub fn new(
         watches: Vec<Watch>,
         checkpoints: Arc<dyn Checkpoints>,
-        outlet: &dyn Outlet,
+        outlet: Arc<dyn Outlet>,
         waker: Arc<LaneWaker>,
         board: Arc<Board>,
     ) -> Self {
+        let (idle, scanners) = Scanner::all(watches.iter());
         let watched = watches.iter().map(|w| w.path.clone()).collect();
         let mut saved = file_positions(checkpoints.as_ref());
         let mut seen = HashSet::new();
-        let mut trails = Vec::new();
+        let (mut files, mut families) = (Vec::new(), Vec::new());
         for watch in watches {
+            if let Selection::Matching(rule) = &watch.selection {
+                let rule = rule.clone();
+                families.push(Family::new(watch, rule, scanners.unlisted[families.len()]));
+                continue;
+            }
             if !seen.insert((watch.path.clone(), watch.target_key())) {
                 tracing::warn!(path = %watch.path.display(), group = watch.target.group, stream = watch.target.stream,
                     "this file is listed twice for the same target: read once only");
                 continue;
             }
-            let lane = outlet.lane(&watch.target, &waker);
             let mine = claim(&mut saved, &watch);
-            trails.push((watch, lane, mine));
+            files.push((watch, mine));
         }
-        for (watch, _, mine) in trails.iter_mut().filter(|(_, _, mine)| mine.is_empty()) {
+        families.iter_mut().for_each(|family| family.claim(&mut saved));
+        for (watch, mine) in files.iter_mut().filter(|(_, mine)| mine.is_empty()) {
             *mine = inherit(&mut saved, watch);
         }
+        families.iter_mut().for_each(|family| family.inherit(&mut saved));
         // Where two paths are one file, the one that was read before goes on with it.
-        trails.sort_by_key(|(_, _, saved)| saved.is_empty());
-        let numbered = trails.into_iter().enumerate();
-        let trails: Vec<_> = numbered.map(|(n, (watch, lane, saved))| Trail::new(n, watch, lane, saved)).collect();
+        files.sort_by_key(|(_, saved)| saved.is_empty());
+        let follow = |(number, (watch, saved)): (usize, (Watch, Vec<_>))| {
+            let lane = outlet.lane(&watch.target, &waker);
+            Some(Followed { trail: Trail::new(number, watch, lane, saved), woken: None })
+        };
+        let trails: Vec<_> = files.into_iter().enumerate().map(follow).collect();
         // The other half is for everybody else in the process.
         let most = platform::files::most_open().map_or(MOST_OPEN, |most| (most / 2).min(MOST_OPEN));
         let mut tailer = Self {
             queued: vec![false; trails.len()],
             queue: VecDeque::with_capacity(trails.len()),
             trails,
+            families,
+            scanners,
+            idle,
+            found: HashMap::new(),
+            asked: HashSet::new(),
+            tended: None,
             by_name: HashMap::new(),
             misnamed: false,
             moved: false,
@@ -110,6 +154,7 @@ impl Tailer {
             hinted: Vec::new(),
             ledger: Ledger::new(usize::try_from(most).unwrap_or(usize::MAX)),
             checkpoints,
+            outlet,
             waker,
             board,
             poll: POLL,
@@ -117,12 +162,25 @@ impl Tailer {
             polled: false,
         };
         tailer.name_all();
+        tailer.note_families(Instant::now());
         tailer
     }
 
-    /// The folders in which something may happen that concerns us, each once.
+    /// Those who look for what patterns match; each is to run in a thread of its own. They end when the tailer is gone.
+    pub fn scanners(&mut self, avoid: &Avoid) -> Vec<Scanner> {
+        let idle = std::mem::take(&mut self.idle);
+        idle.into_iter().map(|scanner| scanner.avoiding(avoid.clone())).collect()
+    }
+
+    /// The folders in which something may happen that concerns us, each once; those of patterns apart.
     pub fn folders(&self) -> HashSet<PathBuf> {
-        self.trails.iter().flat_map(Trail::places).map(|place| super::siblings::folder(&place).to_owned()).collect()
+        let named = self.trails.iter().flatten().filter(|followed| followed.woken.is_none());
+        named.flat_map(|f| f.trail.places()).map(|place| super::siblings::folder(&place).to_owned()).collect()
+    }
+
+    /// The folders that can hold what patterns match, and which ones they were when they were found.
+    pub fn found_folders(&self) -> &HashMap<PathBuf, FileId> {
+        &self.found
     }
 
     /// Whether [`Self::folders`] are others than when this was last asked: a link leads elsewhere.
@@ -135,11 +193,15 @@ impl Tailer {
         if let Some(numbers) = self.by_name.get(name) {
             self.hinted.extend(numbers);
         }
+        if !self.families.is_empty() {
+            self.asked.insert(name.to_owned());
+        }
     }
 
     /// Anything may have happened: look at everything.
     pub fn changed_somewhere(&mut self) {
         self.next_poll = None;
+        self.ask(|| Ask::Everything);
     }
 
     /// Whether every path was looked at since this was last asked.
@@ -150,6 +212,7 @@ impl Tailer {
     /// Whether somebody tells us what happens, in every folder. Where not, everything is looked at more often.
     pub fn hints_come(&mut self, come: bool) {
         self.poll = if come { POLL } else { POLL_UNHINTED };
+        self.ask(|| Ask::Hints(come));
     }
 
     /// A full lane has room again.
@@ -161,24 +224,23 @@ impl Tailer {
 
     /// Looks and reads, and says when it wants to be asked again. `now` drives all timers; `wall` dates the events.
     pub fn turn(&mut self, now: Instant, wall: Timestamp) -> Turn {
-        if self.next_poll.is_none_or(|due| now >= due) {
+        let tend = self.tend(now, wall);
+        let polls = self.next_poll.is_none_or(|due| now >= due);
+        if polls {
             (self.next_poll, self.polled) = (Some(now + self.poll), true);
-            self.hinted.clear();
+            self.hinted = (0..self.trails.len()).collect();
             // Also where a lane was full: should a wake ever get lost, this ends the wait.
             self.blocked.clear();
-            for number in 0..self.trails.len() {
-                self.look(number, now, wall);
-            }
-        } else {
-            let mut hinted = std::mem::take(&mut self.hinted);
-            hinted.sort_unstable();
-            hinted.dedup();
-            for number in hinted {
-                self.look(number, now, wall);
-            }
+        }
+        let mut hinted = std::mem::take(&mut self.hinted);
+        hinted.sort_unstable();
+        hinted.dedup();
+        for number in hinted {
+            self.look(number, now, wall);
         }
         for number in 0..self.trails.len() {
-            if self.trails[number].rouse(now) && self.trails[number].ready(now) && !self.blocked.contains(&number) {
+            let roused = self.trails[number].as_mut().is_some_and(|followed| followed.trail.rouse(now));
+            if roused && self.is_ready(number, now) && !self.blocked.contains(&number) {
                 self.enqueue(number);
             }
         }
@@ -190,24 +252,29 @@ impl Tailer {
         for _ in 0..SLICES {
             let Some(number) = self.queue.pop_front() else { break };
             self.queued[number] = false;
+            if self.is_left_alone(number, now) {
+                continue;
+            }
             match self.with(number, now, wall, Trail::step) {
-                Step::Progressed => {
+                Some(Step::Progressed) => {
                     progressed = true;
-                    if self.trails[number].ready(now) {
+                    if self.is_ready(number, now) {
                         self.enqueue(number);
                     }
                 }
-                Step::Blocked => self.blocked.push(number),
-                Step::Idle => {}
+                Some(Step::Blocked) => self.blocked.push(number),
+                Some(Step::Idle) | None => {}
             }
         }
-        let mut next_look = self.next_poll.map_or(Duration::ZERO, |due| due.saturating_duration_since(now));
-        for (number, trail) in self.trails.iter_mut().enumerate() {
+        let mut next_look = self.next_poll.map_or(Duration::ZERO, |due| due.saturating_duration_since(now)).min(tend);
+        for number in 0..self.trails.len() {
+            let left_alone = self.is_left_alone(number, now);
+            let Some(Followed { trail, .. }) = &mut self.trails[number] else { continue };
             if std::mem::take(&mut trail.soon) {
                 self.hinted.push(number);
                 next_look = next_look.min(SOON);
             }
-            if let Some(due) = trail.due() {
+            if let Some(due) = trail.due().filter(|_| !left_alone) {
                 next_look = next_look.min(due.saturating_duration_since(now));
             }
         }
@@ -215,24 +282,49 @@ impl Tailer {
     }
 
     fn look(&mut self, number: usize, now: Instant, wall: Timestamp) {
+        if self.is_left_alone(number, now) {
+            return;
+        }
         self.with(number, now, wall, Trail::look);
-        if std::mem::take(&mut self.trails[number].moved) {
+        let moved = |followed: &mut Followed| std::mem::take(&mut followed.trail.moved);
+        if self.trails[number].as_mut().is_some_and(moved) {
             (self.moved, self.misnamed) = (true, true);
         }
-        if self.trails[number].ready(now) && !self.blocked.contains(&number) {
+        if self.is_ready(number, now) && !self.blocked.contains(&number) {
             self.enqueue(number);
         }
+    }
+
+    fn is_ready(&self, number: usize, now: Instant) -> bool {
+        self.trails[number].as_ref().is_some_and(|followed| followed.trail.ready(now))
     }
 
     /// Notes under which names each trail's file may be hinted at.
     fn name_all(&mut self) {
         self.by_name.clear();
-        for (number, trail) in self.trails.iter().enumerate() {
-            for place in trail.places() {
-                let name = place.file_name().unwrap_or_default();
-                self.by_name.entry(name.to_owned()).or_default().push(number);
-            }
+        for number in 0..self.trails.len() {
+            self.name(number);
         }
+    }
+
+    fn name(&mut self, number: usize) {
+        for place in self.trails[number].iter().flat_map(|followed| followed.trail.places()) {
+            let name = place.file_name().unwrap_or_default();
+            self.by_name.entry(name.to_owned()).or_default().push(number);
+        }
+    }
+
+    /// How many files of patterns have a trail.
+    #[cfg(test)]
+    pub(super) fn awake(&self) -> usize {
+        self.trails.iter().flatten().filter(|followed| followed.woken.is_some()).count()
+    }
+
+    /// As where the scanner of this root has not come back since then.
+    #[cfg(test)]
+    pub(super) fn hang(&self, root: &std::path::Path, since: Option<Instant>) {
+        let pulses = self.scanners.pulses.iter().flatten();
+        pulses.filter(|(of, _)| of == root).for_each(|(_, pulse)| pulse.set(since));
     }
 
     /// As where no more than so many files may be held open.
@@ -259,18 +351,20 @@ impl Tailer {
         now: Instant,
         wall: Timestamp,
         act: impl FnOnce(&mut Trail, &mut Context<'_>) -> T,
-    ) -> T {
+    ) -> Option<T> {
+        let slice = generation::slice(self.trails.len());
+        let followed = self.trails[number].as_mut()?;
         let mut cx = Context {
             checkpoints: self.checkpoints.as_ref(),
             board: &self.board,
             waker: &self.waker,
-            slice: generation::slice(self.trails.len()),
+            slice,
             ledger: &mut self.ledger,
             watched: &self.watched,
             now,
             wall,
         };
-        act(&mut self.trails[number], &mut cx)
+        Some(act(&mut followed.trail, &mut cx))
     }
 }
 

@@ -35,6 +35,7 @@ mod between;
 mod claims;
 mod complaint;
 mod reading;
+mod resting;
 mod resume;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ use crate::{
 };
 use between::{Again, Ask, Seen};
 use complaint::Complaint;
+pub(super) use resting::Rest;
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},

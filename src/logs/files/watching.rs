@@ -49,8 +49,11 @@ impl<W: Watcher> Watching<W> {
     pub fn renew(&mut self, tailer: &mut Tailer) {
         let Some(watcher) = &mut self.watcher else { return };
         // Asked before it is watched: what takes its place in between shows itself at the next poll.
-        let there = self.wanted.iter().filter_map(|path| Some((path, at(path)?)));
-        let there: HashMap<&PathBuf, Folder> = there.collect();
+        let named = self.wanted.iter().filter_map(|path| Some((path.clone(), at(path)?)));
+        // Who looks for what patterns match has asked already.
+        let found = tailer.found_folders().iter().filter(|(path, _)| !self.wanted.contains(*path));
+        let there: HashMap<PathBuf, Folder> =
+            named.chain(found.map(|(path, id)| (path.clone(), (*id, None)))).collect();
         self.watched.retain(|path, folder| {
             let stays = there.get(path) == Some(&*folder);
             if !stays {
@@ -61,17 +64,30 @@ impl<W: Watcher> Watching<W> {
         });
         let (mut unwatched, mut last) = (0, None);
         for (path, folder) in there {
-            if self.watched.contains_key(path) {
+            if self.watched.contains_key(&path) {
                 continue;
             }
-            match watcher.watch(path, RecursiveMode::NonRecursive) {
-                Ok(()) => _ = self.watched.insert(path.clone(), folder),
+            match watcher.watch(&path, RecursiveMode::NonRecursive) {
+                Ok(()) => _ = self.watched.insert(path, folder),
                 Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) || !path.exists() => {}
-                Err(error) => (unwatched, last) = (unwatched + 1, Some(error)),
+                Err(error) => {
+                    (unwatched, last) = (unwatched + 1, Some(error));
+                    if last.as_ref().is_some_and(|error| matches!(error.kind, notify::ErrorKind::MaxFilesWatch)) {
+                        break; // Nor will the others be.
+                    }
+                }
             }
         }
         let told = std::mem::replace(&mut self.told, last.is_some());
         match last {
+            Some(error) if !told && matches!(error.kind, notify::ErrorKind::MaxFilesWatch) => {
+                tracing::warn!(
+                    watched = self.watched.len(),
+                    "the system lets this user watch no more folders: looking for changes of log files instead; \
+                    raise fs.inotify.max_user_watches (sysctl), or name fewer folders"
+                );
+                tailer.hints_come(false);
+            }
             Some(error) if !told => {
                 tracing::warn!(folders = unwatched, %error,
                     "some folders of log files cannot be watched: looking each second instead");

@@ -33,7 +33,7 @@ use super::supervised::{
     child::{self, ChildError, Output, Program, Start},
 };
 use crate::{
-    config::settings::{Filter, Journal, JournalFormat, JournaldItem, Selection},
+    config::settings::{EntrySelection, Filter, Journal, JournalFormat, JournaldItem},
     model::{JournalPosition, Target, Timestamp},
     platform,
     telemetry::counters,
@@ -62,7 +62,7 @@ pub struct Options {
     pub item: Arc<str>,
     pub target: Arc<Target>,
     pub filter: Filter,
-    pub selection: Selection,
+    pub selection: EntrySelection,
     pub format: JournalFormat,
 }
 
@@ -76,7 +76,7 @@ impl Options {
             item: Arc::default(),
             target,
             filter: journal.filter.clone(),
-            selection: Selection::default(),
+            selection: EntrySelection::default(),
             format: JournalFormat::Message,
         }
     }
@@ -119,7 +119,7 @@ pub async fn run(options: Options, site: Site, stop: CancellationToken) {
 struct Reader {
     program: Program,
     boot: Option<String>,
-    selection: Selection,
+    selection: EntrySelection,
     format: JournalFormat,
     start: Start,
     source: Source<JournalPosition>,
@@ -232,7 +232,7 @@ impl Reader {
         if selection::is_everything(&self.selection) {
             return Ok(false);
         }
-        let arguments = selection::arguments(&Seek::Cursor(seekable(last)), false, &Selection::default());
+        let arguments = selection::arguments(&Seek::Cursor(seekable(last)), false, &EntrySelection::default());
         let mut output = self.begin(&arguments)?;
         while output.wait().await? {
             if let Some(line) = output.lines.next() {

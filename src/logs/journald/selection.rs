@@ -1,5 +1,5 @@
 //! What journalctl is asked for: where to begin, and which entries.
-use crate::config::settings::Selection;
+use crate::config::settings::EntrySelection;
 
 /// Where one run of journalctl begins.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,7 +14,7 @@ pub(super) enum Seek {
 ///
 /// `--all`: without it journalctl leaves out every field over 4096 bytes (`journalctl(1)`). `--no-tail`: following
 /// shows only the last ten entries otherwise.
-pub(super) fn arguments(seek: &Seek, follow: bool, selection: &Selection) -> Vec<String> {
+pub(super) fn arguments(seek: &Seek, follow: bool, selection: &EntrySelection) -> Vec<String> {
     let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
     arguments.push(match seek {
         Seek::Cursor(cursor) => format!("--cursor={cursor}"),
@@ -29,8 +29,8 @@ pub(super) fn arguments(seek: &Seek, follow: bool, selection: &Selection) -> Vec
 
 /// The arguments that leave entries out. journalctl joins its three kinds by "and": any of the units, the priority, and any of
 /// the matches (`+` between them).
-fn narrowed(selection: &Selection) -> Vec<String> {
-    let Selection { units, priority, matches } = selection;
+fn narrowed(selection: &EntrySelection) -> Vec<String> {
+    let EntrySelection { units, priority, matches } = selection;
     let units = units.iter().map(|unit| format!("--unit={unit}"));
     let mut arguments: Vec<_> = units.chain(priority.map(|priority| format!("--priority={priority}"))).collect();
     for (index, all) in matches.iter().enumerate() {
@@ -43,7 +43,7 @@ fn narrowed(selection: &Selection) -> Vec<String> {
 }
 
 /// Whether every entry is wanted.
-pub(super) fn is_everything(selection: &Selection) -> bool {
+pub(super) fn is_everything(selection: &EntrySelection) -> bool {
     narrowed(selection).is_empty()
 }
 
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn units_priority_and_matches_are_what_journalctl_joins() {
-        let selection = Selection {
+        let selection = EntrySelection {
             units: vec!["sshd".into(), "nginx.service".into()],
             priority: Some(4),
             matches: vec![vec![pair("_UID", "0"), pair("_COMM", "a b")], vec![pair("_TRANSPORT", "kernel")]],
@@ -78,6 +78,6 @@ mod tests {
                 "_TRANSPORT=kernel"
             ]
         );
-        assert!(!is_everything(&selection) && is_everything(&Selection::default()));
+        assert!(!is_everything(&selection) && is_everything(&EntrySelection::default()));
     }
 }

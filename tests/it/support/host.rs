@@ -288,6 +288,12 @@ impl Daemon<'_> {
         assert!(told.success(), "the daemon had ended before it was told to");
     }
 
+    /// How many files it holds open; `None` where the system does not show it.
+    pub fn open_files(&self) -> Option<usize> {
+        let folder = format!("/proc/{}/fd", self.child.id()?);
+        Some(fs::read_dir(folder).ok()?.count())
+    }
+
     /// End it at once, as a power cut does.
     pub async fn kill(mut self) {
         self.assert_runs("its end by force");

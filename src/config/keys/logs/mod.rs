@@ -10,7 +10,7 @@ pub(super) use emf::EMF;
 pub(super) use windows_events::{EVENT_IDS, EVENT_LEVELS};
 
 use super::{
-    ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, Retention,
+    ANYTHING, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, Retention,
     SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
 use crate::config::multi_line::PRESETS;

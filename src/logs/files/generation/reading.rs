@@ -7,7 +7,10 @@
 use super::{Check, Found, Generation, QUIET, SLICE, TRUSTED, begun, content};
 use crate::{
     logs::{
-        files::lines::{Assembler, Cut, ENOUGH, Follow, Tail},
+        files::{
+            lines::{Assembler, Cut, ENOUGH, Follow, Tail},
+            trail::LATE,
+        },
         text::encoding::{Decoder, HEAD},
     },
     model::{Anchor, Chunk, Fingerprint, Position, Timestamp},
@@ -115,7 +118,7 @@ impl Generation {
     }
 
     pub(super) fn rest_is_last(&self, now: Instant) -> bool {
-        self.detached.is_some() && self.quiet_for(QUIET, now)
+        self.detached.is_some() && self.quiet_for(QUIET, now) || self.superseded && self.quiet_for(LATE, now)
     }
 
     /// Bytes of the file that is still the same after they were read. `None`: it is not.

@@ -1,13 +1,16 @@
 //! What the tests stand on: a folder, a clock, and a lane of a few places.
 use super::keeper::Keeper;
 use crate::{
-    config::settings::text::{MultiLine, TextRules},
-    logs::files::{Tailer, Watch, tailer::Turn},
+    config::settings::{
+        Selection,
+        text::{MultiLine, TextRules},
+    },
+    logs::files::{Avoid, Scanner, Tailer, Watch, tailer::Turn},
     model::{Chunk, LaneWaker, Outlet, SourceId, Target},
     telemetry::board::Board,
 };
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::{self, File, OpenOptions},
     io::Write,
     path::PathBuf,
@@ -26,13 +29,34 @@ struct Lanes {
     open: Mutex<HashMap<Target, Lane>>,
 }
 
-type Lane = (mpsc::Sender<Chunk>, mpsc::Receiver<Chunk>);
+type Lane = (mpsc::WeakSender<Chunk>, mpsc::Receiver<Chunk>);
 
 impl Outlet for Lanes {
     fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
         let mut open = self.open.lock().expect("no panic");
-        let lane = open.entry(target.as_ref().clone()).or_insert_with(|| mpsc::channel(self.places));
-        lane.0.clone()
+        if let Some(sender) = open.get(target.as_ref()).and_then(|lane| lane.0.upgrade()) {
+            return sender;
+        }
+        let (sender, receiver) = mpsc::channel(self.places);
+        let before = open.insert(target.as_ref().clone(), (sender.downgrade(), receiver));
+        assert!(before.is_none_or(|mut lane| lane.1.try_recv().is_err()), "a lane ends when it is empty");
+        sender
+    }
+}
+
+impl Lanes {
+    /// The next chunk of a lane to such a target.
+    fn take(&self, which: impl Fn(&Target) -> bool) -> Option<(Target, Chunk)> {
+        let mut open = self.open.lock().expect("no panic");
+        let mut lanes = open.iter_mut().filter(|(target, _)| which(target));
+        lanes.find_map(|(target, lane)| Some((target.clone(), lane.1.try_recv().ok()?)))
+    }
+
+    /// The targets to which a lane is open.
+    fn open(&self) -> Vec<Target> {
+        let open = self.open.lock().expect("no panic");
+        let open = open.iter().filter(|(_, lane)| lane.0.strong_count() > 0);
+        open.map(|(target, _)| target.clone()).collect()
     }
 }
 
@@ -45,12 +69,27 @@ pub struct Bench {
     /// How often the tailer was told that there is room.
     pub wakes: Arc<AtomicUsize>,
     pub watches: Vec<Watch>,
-    lanes: HashMap<Target, mpsc::Receiver<Chunk>>,
+    lanes: Arc<Lanes>,
+    /// Of patterns; they look in each turn.
+    scanners: Vec<Scanner>,
+    pub avoid: Avoid,
     places: usize,
     started: Instant,
     pub clock: Duration,
     /// Where each source's next chunk must begin.
     next: HashMap<SourceId, u64>,
+}
+
+/// A file to follow from its beginning.
+pub fn watch(path: PathBuf) -> Watch {
+    Watch {
+        path,
+        selection: Selection::This,
+        target: target("g"),
+        known_as: None,
+        text: Arc::default(),
+        from_beginning: true,
+    }
 }
 
 pub fn target(name: &str) -> Arc<Target> {
@@ -67,7 +106,7 @@ impl Bench {
     pub fn with(places: usize, prepare: impl FnOnce(&mut Self)) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("app.log");
-        let watch = Watch { path, target: target("g"), text: Arc::default(), from_beginning: true };
+        let watch = watch(path);
         let (keeper, board) = (Arc::new(Keeper::default()), Arc::<Board>::default());
         let (tailer, lanes, waker, wakes) = tailer(&[], places, &keeper, &board);
         let mut bench = Self {
@@ -79,6 +118,8 @@ impl Bench {
             wakes,
             watches: vec![watch],
             lanes,
+            scanners: Vec::new(),
+            avoid: Avoid::default(),
             places,
             started: Instant::now(),
             clock: Duration::from_secs(1000),
@@ -106,6 +147,7 @@ impl Bench {
         self.next.clear();
         (self.tailer, self.lanes, self.waker, self.wakes) =
             tailer(&self.watches, self.places, &self.keeper, &self.board);
+        self.scanners = self.tailer.scanners(&self.avoid);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -191,6 +233,8 @@ impl Bench {
     pub fn turn(&mut self) -> Turn {
         self.pass(Duration::from_millis(5));
         self.tailer.changed_somewhere();
+        let (now, wall) = (self.now(), self.wall());
+        self.scanners.iter_mut().for_each(|scanner| scanner.look_at_all(now, wall));
         self.tailer.turn(self.now(), self.wall().into())
     }
 
@@ -209,7 +253,7 @@ impl Bench {
     }
 
     pub fn chunk(&mut self, group: &str) -> Option<Chunk> {
-        let chunk = self.lanes.get_mut(target(group).as_ref())?.try_recv().ok()?;
+        let (_, chunk) = self.lanes.take(|target| target.group == group)?;
         self.waker.wake();
         self.check(&chunk);
         Some(chunk)
@@ -226,6 +270,43 @@ impl Bench {
         assert!(ends.is_sorted() && ends.last().is_none_or(|last| *last == chunk.to), "{ends:?} up to {}", chunk.to);
         for index in 0..chunk.events.len() {
             assert!(chunk.position_after(index).is_some());
+        }
+    }
+
+    /// Looks at what is below this folder do not come back any more, or do again.
+    pub fn hang(&mut self, name: &str, hangs: bool) {
+        self.tailer.hang(&self.path(name), hangs.then_some(self.started));
+    }
+
+    /// Time passes, and nothing happens but looks: what is to fall asleep does.
+    pub fn doze(&mut self, time: Duration) {
+        let until = self.clock + time;
+        while self.clock < until {
+            self.pass(Duration::from_secs(3));
+            self.settle();
+        }
+    }
+
+    /// The targets to which a lane is open.
+    pub fn open_lanes(&self) -> Vec<Target> {
+        self.lanes.open()
+    }
+
+    /// Reads, takes and acknowledges everything; the messages of each stream, in the order of their arrival.
+    pub fn streams(&mut self) -> BTreeMap<String, Vec<String>> {
+        let mut streams: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        loop {
+            self.tailer.has_space();
+            let progressed = self.turn().progressed;
+            let mut took = false;
+            while let Some((target, chunk)) = self.lanes.take(|_| true) {
+                (took, _) = (true, self.check(&chunk));
+                streams.entry(target.stream).or_default().extend(messages(&chunk));
+                self.keeper.ack(chunk.source, chunk.from, chunk.to, Some(chunk.end));
+            }
+            if !progressed && !took {
+                return streams;
+            }
         }
     }
 
@@ -257,17 +338,15 @@ pub fn messages(chunk: &Chunk) -> Vec<String> {
     chunk.events.iter().map(text).collect()
 }
 
-type Parts = (Tailer, HashMap<Target, mpsc::Receiver<Chunk>>, Arc<LaneWaker>, Arc<AtomicUsize>);
+type Parts = (Tailer, Arc<Lanes>, Arc<LaneWaker>, Arc<AtomicUsize>);
 
 fn tailer(watches: &[Watch], places: usize, keeper: &Arc<Keeper>, board: &Arc<Board>) -> Parts {
-    let lanes = Lanes { places, open: Mutex::default() };
+    let lanes = Arc::new(Lanes { places, open: Mutex::default() });
     let wakes = Arc::<AtomicUsize>::default();
     let counted = wakes.clone();
     let waker = LaneWaker::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let tailer = Tailer::new(watches.to_vec(), keeper.clone(), &lanes, waker.clone(), board.clone());
-    let open = lanes.open.into_inner().expect("no panic");
-    let receivers = open.into_iter().map(|(target, (_, rx))| (target, rx)).collect();
-    (tailer, receivers, waker, wakes)
+    let tailer = Tailer::new(watches.to_vec(), keeper.clone(), lanes.clone(), waker.clone(), board.clone());
+    (tailer, lanes, waker, wakes)
 }

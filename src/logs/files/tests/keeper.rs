@@ -63,6 +63,11 @@ impl Checkpoints for Keeper {
         self.sources().insert(id, Source::new(true, start, position));
     }
 
+    fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
+        let sources = self.sources();
+        sources.get(&id).filter(|source| source.opened).map(|source| (source.reached, source.position.clone()))
+    }
+
     fn finish(&self, id: SourceId, end: u64) {
         self.finished.lock().expect("no panic").push((id, end));
         if let Some(source) = self.sources().get_mut(&id) {
@@ -105,6 +110,12 @@ impl Keeper {
     }
 
     /// How far a source that is open has been delivered.
+    /// How many files have a position; what is only awaited is none.
+    pub fn files(&self) -> usize {
+        let is_file = |position: &Position| matches!(position, Position::File(p) if p.identity.inode != 0);
+        self.sources().values().filter(|source| is_file(&source.position)).count()
+    }
+
     pub fn reached(&self, id: SourceId) -> Option<u64> {
         self.sources().get(&id).filter(|source| source.opened).map(|source| source.reached)
     }

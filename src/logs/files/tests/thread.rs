@@ -1,7 +1,7 @@
 //! The loop around the tailer, on a real thread with real events.
-use super::bench::{messages, target};
+use super::bench::{messages, watch};
 use crate::{
-    logs::files::{Tailer, Wake, Watch, run},
+    logs::files::{Tailer, Wake, run},
     model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId, Target},
 };
 use std::{
@@ -44,8 +44,8 @@ fn running(places: usize, text: &str) -> Running {
     let (wakes, wake) = std_mpsc::channel();
     let sender = wakes.clone();
     let waker = LaneWaker::new(move || _ = sender.send(Wake::Space));
-    let watch = Watch { path, target: target("g"), text: Arc::default(), from_beginning: true };
-    let tailer = Tailer::new(vec![watch], Arc::new(Nothing), &One(tx), waker.clone(), Arc::default());
+    let watch = watch(path);
+    let tailer = Tailer::new(vec![watch], Arc::new(Nothing), Arc::new(One(tx)), waker.clone(), Arc::default());
     let sender = wakes.clone();
     let thread = std::thread::spawn(move || run(tailer, sender, &wake));
     Running { folder, lane, waker, wakes, thread }

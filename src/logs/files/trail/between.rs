@@ -209,6 +209,11 @@ impl Trail {
         self.again.judged.retain(|_, of| of.is_some());
     }
 
+    /// Whether one more search is to come.
+    pub(super) fn is_searching(&self) -> bool {
+        self.again.due.is_some()
+    }
+
     pub(super) fn look_again(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         let at_most = self.room(cx);
         if self.again.due.is_none_or(|due| cx.now < due) || at_most == 0 {

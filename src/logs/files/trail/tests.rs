@@ -1,7 +1,7 @@
 //! What a failing handle does to a trail. Failures of a disk cannot be ordered; a handle without the right to read can.
 use super::*;
 use crate::logs::files::tests::{
-    bench::{messages, target},
+    bench::{messages, watch},
     keeper::Keeper,
 };
 use std::{fs, path::Path};
@@ -18,8 +18,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let folder = tempfile::tempdir().expect("a folder");
-    let watch =
-        Watch { path: folder.path().join("app.log"), target: target("g"), text: Arc::default(), from_beginning: true };
+    let watch = watch(folder.path().join("app.log"));
     let (tx, lane) = mpsc::channel(64);
     let trail = Trail::new(0, watch, tx, Vec::new());
     Scene {

@@ -3,7 +3,8 @@ use super::*;
 
 /// An item of the agent's list with this format and these units.
 fn item_of(format: JournalFormat, units: &[&str]) -> impl FnOnce(Options) -> Options {
-    let selection = Selection { units: units.iter().map(|unit| (*unit).to_owned()).collect(), ..Selection::default() };
+    let selection =
+        EntrySelection { units: units.iter().map(|unit| (*unit).to_owned()).collect(), ..EntrySelection::default() };
     move |options| Options { item: "g:s".into(), format, selection, ..options }
 }
 
