@@ -76,7 +76,7 @@ fn only_streams_of_the_journal_may_have_the_unit_in_them() {
     let group = collected("journald", r#"{ "collect_list": [ { "log_group_name": "g-{unit}" } ] }"#);
     check_error(&group, &format!("{JOURNALD}[0].log_group_name"), "unknown placeholder `{unit}`", None);
     let file = items(r#"{ "file_path": "/a", "log_group_name": "g", "log_stream_name": "{unit}" }"#);
-    check_error(&file, &format!("{ITEM}[0].log_stream_name"), "unknown placeholder `{unit}`", None);
+    check_warning(&file, &format!("{ITEM}[0].log_stream_name"), "`{unit}` is no placeholder");
 }
 
 #[test]

@@ -248,6 +248,8 @@ proptest! {
         text in "[ab\\n\\n\\r \\x00é€]{0,60}", steps in prop::collection::vec((1..20usize, any::<bool>()), 0..20),
         encoded in 0..4u8,
     ) {
+        // The mark of UTF-16 with a NUL behind it is the mark of UTF-32.
+        prop_assume!(encoded != 1 || !text.starts_with('\0'));
         let bytes = match encoded {
             0 => text.clone().into_bytes(),
             1 => wide(&text, false),
