@@ -21,6 +21,7 @@ mod outage;
 mod patterns;
 mod permissions;
 mod poison;
+mod promises;
 mod ranks;
 mod received;
 mod signing_in;
