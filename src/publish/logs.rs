@@ -78,6 +78,8 @@ struct History {
     recovered: Option<Next>,
     /// Whether the last attempt was with the present time.
     restamped: bool,
+    /// What kept the last call from being taken is mended: the next one need not stand in line again.
+    mended: bool,
 }
 
 /// Why a batch was given up for this run.
@@ -248,7 +250,7 @@ impl Sender {
             if !self.leave_out_untimely(batch).await? {
                 return Ok(None);
             }
-            let begun = self.publisher.pace.turn().await;
+            let begun = self.publisher.pace.turn(std::mem::take(&mut history.mended)).await;
             let made = *self.made.lock().await;
             match self.report.watch(self.publisher.put.logs(batch)).await {
                 Ok(rejected) => {
@@ -287,11 +289,14 @@ impl Sender {
 
     /// Do what the error asks for before the next attempt.
     async fn recover(&self, error: PutError, made: u64, history: &mut History) -> Recovery {
-        let History { backoff, recovered: last, .. } = history;
+        let History { backoff, recovered: last, mended, .. } = history;
         let next = error.next();
         let recovered = match next {
             Next::RenewThenRetry => self.publisher.put.renew().await,
-            Next::CreateThenRetry => self.make_target(made).await,
+            Next::CreateThenRetry => {
+                self.publisher.pace.succeeded(); // The service took the call.
+                self.make_target(made).await
+            }
             Next::Retry(_) | Next::RetrySeldom | Next::SetAside => {
                 *last = None;
                 return Recovery::Waits(error, backoff.after(next));
@@ -302,6 +307,7 @@ impl Sender {
             // the outage before it was, its waits are over.
             Ok(()) if last.replace(next) != Some(next) => {
                 backoff.reset();
+                *mended = true;
                 Recovery::Done
             }
             Ok(()) => Recovery::Waits(error, backoff.after(Next::Retry(None))),

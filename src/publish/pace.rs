@@ -1,7 +1,9 @@
 //! How many PutLogEvents a second are begun: the quota is of the account and region, so all lanes share one pace.
 //!
 //! It starts without a bound. When the service throttles, the pace falls to nine tenths of what was achieved, but at most to 45 of a
-//! hundred of what it was, and then grows again a little with each second in which calls succeed. After [`FORGET`] without a refusal there is no
+//! hundred of what it was; where only some calls are refused, to nine tenths of what it was. Then it grows again a little with each
+//! second in which calls are taken. Where nothing was achieved before the fall, nobody knows where the bound is: it grows with each
+//! call that is taken, until one is refused. After [`FORGET`] without a refusal there is no
 //! bound any more. Calls are begun in the order in which they were asked for, so no lane keeps the others out. A call that was
 //! begun before the pace fell says nothing about the new pace.
 use std::{
@@ -14,6 +16,14 @@ use tokio::time::{Instant, sleep_until};
 const WINDOW: Duration = Duration::from_secs(1);
 /// Calls a second below which the pace never falls: one each ten seconds tells soon enough that the service takes calls again.
 const LEAST: f64 = 0.1;
+/// Calls a second to begin with where nothing was achieved yet.
+const FIRST: f64 = 5.0;
+/// By so much the pace grows with each call that is taken while the bound is not known: twofold in a second and a half.
+const SEEK: f64 = 0.5;
+/// So many calls in a window say what part of them is refused.
+const TELLING: u32 = 8;
+/// Up to this part of calls that are refused in a window, only some are.
+const SOME: f64 = 0.25;
 /// Of what was achieved: a little less, so that what has piled up at the service flows off.
 const BELOW: f64 = 0.9;
 /// By this part of what it fell to the pace grows in a second: two seconds after a fall it is where it was refused.
@@ -42,10 +52,17 @@ struct State {
     bound: Option<Bound>,
     /// Nothing is begun before.
     rest_until: Option<Instant>,
-    /// The window that counts now: when it began and what succeeded in it.
-    window: Option<(Instant, u32)>,
-    /// What succeeded in a second of the window before.
+    /// The window that counts now.
+    window: Option<Window>,
+    /// What was taken in a second of the window before.
     achieved: f64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    begun: Instant,
+    taken: u32,
+    refused: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +76,16 @@ struct Bound {
     grown: Instant,
     /// When the next call may begin.
     next: Instant,
+    /// Nothing was achieved before it fell: where the bound is, is still to be found out.
+    sought: bool,
 }
 
 impl Pace {
-    /// Wait until a call may begin.
-    pub async fn turn(&self) -> Begun {
+    /// Wait until a call may begin; not where it comes right behind one that had its turn.
+    pub async fn turn(&self, behind: bool) -> Begun {
+        if behind {
+            return Begun(Instant::now());
+        }
         let _next = self.line.lock().await;
         loop {
             let wait = self.state().wait(Instant::now());
@@ -74,7 +96,7 @@ impl Pace {
         }
     }
 
-    /// The service took a call.
+    /// The service took a call, whatever it answered.
     pub fn succeeded(&self) {
         self.state().succeeded(Instant::now());
     }
@@ -113,10 +135,13 @@ impl State {
 
     fn succeeded(&mut self, now: Instant) {
         self.roll(now);
-        if let Some((_, count)) = &mut self.window {
-            *count += 1;
+        if let Some(window) = &mut self.window {
+            window.taken += 1;
         }
-        if let Some(bound) = &mut self.bound {
+        if let Some(bound) = self.bound.as_mut().filter(|bound| bound.sought) {
+            bound.rate += SEEK;
+            (bound.grown, bound.next) = (now, bound.next.min(now + Duration::from_secs_f64(1.0 / bound.rate)));
+        } else if let Some(bound) = &mut self.bound {
             // Time without calls is no proof that more are taken.
             let time = now.duration_since(bound.grown).min(WINDOW.max(Duration::from_secs_f64(1.0 / bound.rate)));
             bound.rate += time.as_secs_f64() * (bound.fell_to * GROWTH).max(LEAST_GROWTH);
@@ -130,15 +155,22 @@ impl State {
             self.rest_until = Some(self.rest_until.map_or(rest, |until| until.max(rest)));
         }
         self.roll(now);
+        if let Some(window) = &mut self.window {
+            window.refused += 1;
+        }
         if self.bound.is_some_and(|bound| call.0 < bound.fell) {
             return;
         }
-        let counted = self.window.map_or(0, |(_, count)| count);
-        let achieved = self.achieved.max(f64::from(counted));
+        let Window { taken, refused, .. } = self.window.unwrap_or(Window { begun: now, taken: 0, refused: 1 });
+        let achieved = self.achieved.max(f64::from(taken));
+        let few = taken + refused >= TELLING && f64::from(refused) <= SOME * f64::from(taken + refused);
         let rate = match self.bound {
+            Some(bound) if few => bound.rate * BELOW,
             Some(bound) => achieved.min(bound.rate).max(bound.rate / 2.0) * BELOW,
-            None => achieved * BELOW,
+            None if achieved > 0.0 => achieved * BELOW,
+            None => FIRST,
         };
+        let sought = achieved == 0.0;
         let rate = rate.max(LEAST);
         if self.bound.is_none() {
             tracing::warn!(
@@ -147,16 +179,17 @@ impl State {
             );
         }
         let next = now + Duration::from_secs_f64(1.0 / rate);
-        self.bound = Some(Bound { rate, fell_to: rate, fell: now, grown: now, next });
+        self.bound = Some(Bound { rate, fell_to: rate, fell: now, grown: now, next, sought });
     }
 
     /// Begin a new window when the one that counts is over.
     fn roll(&mut self, now: Instant) {
-        let (begun, count) = *self.window.get_or_insert((now, 0));
+        let fresh = Window { begun: now, taken: 0, refused: 0 };
+        let Window { begun, taken, .. } = *self.window.get_or_insert(fresh);
         let time = now.duration_since(begun);
         if time >= WINDOW {
-            self.achieved = f64::from(count) / time.as_secs_f64();
-            self.window = Some((now, 0));
+            self.achieved = f64::from(taken) / time.as_secs_f64();
+            self.window = Some(fresh);
         }
     }
 }
@@ -204,7 +237,7 @@ mod tests {
             let mut sent = 0;
             let end = Instant::now() + Duration::from_mins(2);
             while Instant::now() < end {
-                let begun = pace.turn().await;
+                let begun = pace.turn(false).await;
                 tokio::time::sleep(Duration::from_millis(40)).await;
                 if server.takes() {
                     pace.succeeded();
@@ -242,6 +275,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn after_a_start_under_throttling_the_pace_is_found_within_seconds() {
+        let pace = Pace::default();
+        for _ in 0..5 {
+            let begun = pace.turn(false).await;
+            pace.throttled(begun, None);
+        }
+        // Nothing was ever achieved; from here on the service takes everything.
+        let start = Instant::now();
+        for _ in 0..200 {
+            pace.turn(false).await;
+            pace.succeeded();
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_that_refuses_each_tenth_call_is_still_sent_to() {
+        let (pace, mut taken, start) = (Pace::default(), 0, Instant::now());
+        for n in 0.. {
+            let begun = pace.turn(false).await;
+            if start.elapsed() > Duration::from_mins(1) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            match n % 10 {
+                9 => pace.throttled(begun, None),
+                _ => (taken, _) = (taken + 1, pace.succeeded()),
+            }
+        }
+        assert!(taken > 180, "{taken}");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn lanes_share_evenly() {
         let (_, _, sent) = settled(16, 10.0).await;
         let (least, most) = (sent.iter().min().expect("some"), sent.iter().max().expect("some"));
@@ -257,10 +323,10 @@ mod tests {
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(server.counts().1 <= 7, "all lanes together");
         drop(lanes);
-        let begun = pace.turn().await;
+        let begun = pace.turn(false).await;
         assert!(begun.0.elapsed() <= Duration::from_secs(10));
         for _ in 0..100 {
-            pace.turn().await;
+            pace.turn(false).await;
             pace.succeeded();
         }
         assert!(pace.state().bound.expect("not forgotten").rate > 1.0);
@@ -270,16 +336,16 @@ mod tests {
     async fn without_a_refusal_nothing_waits_and_after_a_while_none_is_remembered() {
         let (pace, start) = (Pace::default(), Instant::now());
         for _ in 0..1000 {
-            pace.turn().await;
+            pace.turn(false).await;
             pace.succeeded();
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        let begun = pace.turn().await;
+        let begun = pace.turn(false).await;
         pace.throttled(begun, None);
         tokio::time::sleep(FORGET).await;
         let start = Instant::now();
         for _ in 0..1000 {
-            pace.turn().await;
+            pace.turn(false).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
@@ -287,15 +353,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rest_that_the_service_asks_for_is_everybodys() {
         let pace = Pace::default();
-        let begun = pace.turn().await;
+        let begun = pace.turn(false).await;
         pace.throttled(begun, Some(Duration::from_secs(20)));
         let start = Instant::now();
-        pace.turn().await;
+        pace.turn(false).await;
         assert!(start.elapsed() >= Duration::from_secs(20));
-        let begun = pace.turn().await;
+        let begun = pace.turn(false).await;
         pace.throttled(begun, Some(Duration::MAX));
         let start = Instant::now();
-        pace.turn().await;
+        pace.turn(false).await;
         assert!(start.elapsed() <= LONGEST_REST + Duration::from_secs(10));
     }
 }
