@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     logs::{emf, fifo, files, journald, supervised, unified_log, windows_events},
-    model::{Checkpoints, Intake, LaneWaker, Outlet, SourceId},
+    model::{Checkpoints, Intake, LaneWaker, Outlet, SourceId, Timestamp},
     platform::{
         self,
         logs::{has_journal, has_unified_log, has_windows_events},
@@ -106,8 +106,12 @@ impl Running {
     ) {
         let logs = &plan.settings.logs;
         let stop = self.stop_sources.clone();
-        let site =
-            supervised::Site { checkpoints: checkpoints.clone(), outlet: outlet.clone(), board: self.board.clone() };
+        let site = supervised::Site {
+            checkpoints: checkpoints.clone(),
+            outlet: outlet.clone(),
+            board: self.board.clone(),
+            clock: Timestamp::now,
+        };
         if has_journal() {
             let whole = logs.journal.iter().zip(&targets.journal);
             let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));

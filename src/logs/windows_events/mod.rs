@@ -79,10 +79,10 @@ impl From<Closed> for End {
 
 impl Reader {
     fn new(item: WindowsItem, target: Arc<Target>, log: Box<dyn EventLog>, site: Site) -> Self {
-        let WindowsItem { item, filter, channel, levels, ids, format, .. } = item;
+        let WindowsItem { item, text, channel, levels, ids, format, .. } = item;
         let name = format!("Windows events: {channel}");
         let what = "a channel of the event log";
-        let about = About { name, what, item: item.into(), target, filter, restarts: &counters::WINDOWS_RESTARTS };
+        let about = About { name, what, item: item.into(), target, text, restarts: &counters::WINDOWS_RESTARTS };
         let mut source = Source::new(about, site);
         let channel: Arc<str> = channel.into();
         if !source.is_open() {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    config::settings::{Filter, FilterKind, FilterRule, TargetTemplate},
+    config::settings::{Filter, FilterKind, FilterRule, TargetTemplate, text::TextRules},
     logs::supervised::{SELDOM, WAIT},
     model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId},
     telemetry::board::Board,
@@ -225,7 +225,7 @@ impl Story {
             at: "here".into(),
             item: "g:s:System".into(),
             target: template,
-            filter,
+            text: Arc::new(TextRules { filter, ..TextRules::default() }),
             channel: "System".into(),
             levels: vec![4, 0],
             ids,
@@ -233,7 +233,7 @@ impl Story {
         };
         let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
         let (rooms, board) = (Arc::new(log.clone()), Arc::new(Board::default()));
-        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: board.clone() };
+        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: board.clone(), clock: Timestamp::default };
         tokio::spawn(Reader::new(item, target, Box::new(log.clone()), site).read());
         Self { log, chunks, board }
     }
