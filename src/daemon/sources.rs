@@ -168,7 +168,7 @@ impl Running {
         }
         let pipes = logs.files.iter().zip(&targets.files).zip(&self.pipes).filter(|(_, is_pipe)| **is_pipe);
         let watches = pipes.filter_map(|((item, target), _)| {
-            Some(fifo::Watch { path: item.path.clone(), target: target.clone()?, filter: item.text.filter.clone() })
+            Some(fifo::Watch { path: item.path.clone(), target: target.clone()?, text: item.text.clone() })
         });
         let watches: Vec<_> = watches.collect();
         if !watches.is_empty() {

@@ -9,7 +9,7 @@
 //! trail       one path: its generations, oldest first; the states of both
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
-//! generation  one file: an open handle and an offset    lines           bytes to events: lines, groups of lines
+//! generation  one file: an open handle and an offset    logs::lines     bytes to events: lines, groups of lines
 //! ledger      who reads which file, what was read       search          rotated files beside a log, amid a rotation
 //! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
@@ -28,7 +28,6 @@ mod content;
 mod discovery;
 mod generation;
 mod ledger;
-mod lines;
 mod run;
 mod search;
 mod siblings;
@@ -38,6 +37,7 @@ mod tests;
 mod trail;
 mod watching;
 
+use super::lines;
 use crate::{
     config::settings::{Pick, Selection, text::TextRules},
     model::{FileIdentity, FilePosition, Fingerprint, Target},
