@@ -43,11 +43,12 @@ fn mask(rule: &Redaction, value: &mut Value) -> bool {
         return masked.anything;
     }
     // No short cut: each of them may have a match.
-    match value {
-        Value::Array(items) => items.iter_mut().fold(false, |any, item| mask(rule, item) || any),
-        Value::Object(fields) => fields.values_mut().fold(false, |any, item| mask(rule, item) || any),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
+    let masked = match value {
+        Value::Array(items) => items.iter_mut().filter_map(|item| mask(rule, item).then_some(())).count(),
+        Value::Object(fields) => fields.values_mut().filter_map(|item| mask(rule, item).then_some(())).count(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    };
+    masked > 0
 }
 
 /// A list of byte numbers.
