@@ -1,6 +1,6 @@
 //! Starts the sources of logs: at the start those whose names are known, later those that waited for theirs.
 use super::{
-    DaemonError,
+    DaemonError, imports,
     plan::{Plan, Targets},
     received,
     wiring::Running,
@@ -67,8 +67,9 @@ impl Running {
     ///
     /// # Errors
     /// When a thread for it cannot be started.
-    pub fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
+    pub async fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
         let targets = plan.learn(&self.names.identity);
+        imports::run(plan, &targets, &self.positions, self.state.path()).await;
         self.show_waiting(plan);
         self.start_logs(plan, &targets)
     }
@@ -122,10 +123,12 @@ impl Running {
             }
         }
         if has_windows_events() {
+            let agent = imports::agent_folder(plan);
             for (item, target) in logs.windows_events.iter().zip(&targets.windows_events) {
                 let Some(target) = target else { continue };
                 let log = platform::windows_events::open();
-                let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
+                let reader =
+                    windows_events::run(item.clone(), target.clone(), log, site.clone(), agent.clone(), stop.clone());
                 self.tasks.spawn("Windows events", reader);
             }
         }

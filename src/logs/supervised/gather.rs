@@ -41,6 +41,11 @@ impl<P: Place> Gatherer<P> {
         self.last.as_ref()
     }
 
+    /// Nothing was read yet, and what comes follows this.
+    pub(super) fn go_on_at(&mut self, place: P) {
+        self.last = Some(place);
+    }
+
     /// Entries read by this run.
     pub(super) fn read(&self) -> u64 {
         self.read

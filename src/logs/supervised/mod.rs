@@ -194,6 +194,12 @@ impl<P: Place> Source<P> {
         self.open = true;
     }
 
+    /// Another program has delivered everything up to here: go on behind it.
+    pub fn go_on_at(&mut self, place: P) {
+        self.gatherer.go_on_at(place.clone());
+        self.open_at(place);
+    }
+
     /// Take the next entry; what is full is sent.
     pub async fn take(&mut self, entry: Entry<P>) -> Result<(), Closed> {
         let said = entry.text.as_ref().and_then(|text| {
