@@ -25,3 +25,4 @@ mod ranks;
 mod received;
 mod signing_in;
 mod state;
+mod text;
