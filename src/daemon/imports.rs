@@ -2,10 +2,11 @@
 //!
 //! Only a file of which we have no position at all is looked for, only where the lines go to AWS as those of the other
 //! program did, and each file once: `imported.json` in the state folder remembers it, so that whoever removes our
-//! positions later does not get the old ones of the other program.
-use super::plan::Plan;
+//! positions later does not get the old ones of the other program. Files of a pattern take part until a run has looked for the pattern,
+//! and what waits for its names takes part when they become known.
+use super::plan::{Plan, Targets};
 use crate::{
-    config::settings::ImportState,
+    config::settings::{ImportState, Matching, Selection},
     logs::{
         files::target_key,
         imported::{Imported, Wanted, agent, awslogs},
@@ -21,12 +22,16 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 /// What was imported, for ever.
 pub const IMPORTED: &str = "imported.json";
 /// A hundred bytes for each file.
 const MOST: u64 = 64 << 20;
+
+/// The longest wait for what others left: log files are opened, and a dead mount may take for ever.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// All of it.
 #[derive(Default, Deserialize, Serialize)]
@@ -65,41 +70,99 @@ impl Notes {
     }
 }
 
-/// The files that this configuration follows, each with the targets that have no position yet.
-fn missing(plan: &Plan, store: &positions::Store, notes: &Notes) -> BTreeMap<PathBuf, BTreeSet<String>> {
-    let ours: BTreeSet<PathBuf> = store
-        .saved()
-        .into_iter()
-        .filter_map(|(_, position)| match position {
-            Position::File(file) => Some(file.path),
-            Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
-        })
-        .collect();
-    let done: BTreeSet<(&str, &str)> = notes.files.iter().map(|n| (n.path.as_str(), n.target.as_str())).collect();
-    let mut missing: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-    for (item, target) in plan.settings.logs.files.iter().zip(plan.targets().files) {
-        let Some(target) = target else { continue };
-        let key = target_key(&target);
-        if !ours.contains(&item.path) && !done.contains(&(&*item.path.to_string_lossy(), &key)) {
-            missing.entry(item.path.clone()).or_default().insert(key);
-        }
-    }
-    missing
+/// What may have a position of another program: the files that this configuration follows and of which there is none of ours.
+struct Sought {
+    /// Each with its targets.
+    named: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// Patterns, each with its target.
+    patterns: Vec<(Arc<Matching>, String)>,
+    /// Files that have a position of ours.
+    ours: BTreeSet<PathBuf>,
+    /// Paths and targets that were imported already.
+    done: BTreeSet<(String, String)>,
 }
 
-/// Takes over what other programs left for the files of this plan. What cannot be used is logged; the daemon starts all the same.
-pub async fn run(plan: &Plan, store: &Arc<positions::Store>, state: &Path) {
-    let setting = plan.settings.agent.import_state.clone();
-    if plan.home.store.is_some() || setting == ImportState::Off {
-        return;
+impl Sought {
+    fn of(plan: &Plan, targets: &Targets, store: &positions::Store, notes: &Notes) -> Self {
+        let file = |(_, position)| match position {
+            Position::File(file) => Some(file.path),
+            Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
+        };
+        let mut sought = Self {
+            named: BTreeMap::new(),
+            patterns: vec![],
+            ours: store.saved().into_iter().filter_map(file).collect(),
+            done: notes.files.iter().map(|note| (note.path.clone(), note.target.clone())).collect(),
+        };
+        for (item, target) in plan.settings.logs.files.iter().zip(&targets.files) {
+            let Some(target) = target else { continue };
+            // A pattern that an earlier run looked for has left its mark under its own name.
+            if sought.ours.contains(&item.path) {
+                continue;
+            }
+            let key = target_key(target, &item.selection);
+            match &item.selection {
+                Selection::Matching(rule) => sought.patterns.push((rule.clone(), key)),
+                Selection::This if sought.is_done(&item.path, &key) => {}
+                Selection::This => _ = sought.named.entry(item.path.clone()).or_default().insert(key),
+            }
+        }
+        sought
     }
+
+    fn is_done(&self, path: &Path, key: &str) -> bool {
+        self.done.contains(&(path.to_string_lossy().into_owned(), key.to_owned()))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.patterns.is_empty()
+    }
+
+    /// The targets of a file, as its saved positions name them.
+    fn targets(&self, path: &Path) -> Vec<String> {
+        let means = |rule: &Matching| rule.glob.matches(path) && !rule.leaves_out(path);
+        let matching = self.patterns.iter().filter(|(rule, key)| means(rule) && !self.is_done(path, key));
+        let named = self.named.get(path).into_iter().flatten();
+        let all: BTreeSet<&String> = named.chain(matching.map(|(_, key)| key)).collect();
+        if self.ours.contains(path) { Vec::new() } else { all.into_iter().cloned().collect() }
+    }
+}
+
+/// Where the CloudWatch Agent may have left its state; `None` where nothing is to be imported.
+pub fn agent_folder(plan: &Plan) -> Option<PathBuf> {
+    if plan.home.store.is_some() {
+        return None;
+    }
+    match &plan.settings.agent.import_state {
+        ImportState::Off => None,
+        ImportState::From(folder) => Some(folder.clone()),
+        ImportState::Usual => Some(host::agent_state_folder()),
+    }
+}
+
+/// Takes over what other programs left for those files of this plan that have these targets and are not opened yet. What cannot be used is
+/// logged; the daemon starts all the same.
+pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, state: &Path) {
+    let Some(agents) = agent_folder(plan) else { return };
+    let old = match &plan.settings.agent.import_state {
+        ImportState::From(folder) => awslogs::Places::in_folder(folder),
+        ImportState::Usual | ImportState::Off => awslogs::Places::usual(),
+    };
     let mut notes = Notes::read(state);
-    let missing = missing(plan, store, &notes);
-    if missing.is_empty() {
+    let sought = Sought::of(plan, targets, store, &notes);
+    if sought.is_empty() {
         return;
     }
-    // Log files are opened, and a dead mount may make that wait.
-    let found = tokio::task::spawn_blocking(move || find(&setting, missing)).await.unwrap_or_default();
+    let finding = tokio::task::spawn_blocking(move || find(&agents, &old, &sought));
+    let Ok(found) = tokio::time::timeout(LONGEST, finding).await else {
+        tracing::warn!(
+            "where the program before stopped reading could not be found out in {} seconds, as a file system does not answer: \
+            log files without a position of ours count as seen for the first time",
+            LONGEST.as_secs()
+        );
+        return;
+    };
+    let found = found.unwrap_or_default();
     if found.is_empty() {
         return;
     }
@@ -122,21 +185,17 @@ pub async fn run(plan: &Plan, store: &Arc<positions::Store>, state: &Path) {
 }
 
 /// Blocks. The agent's state first: who has both came from awslogs to the agent.
-fn find(setting: &ImportState, missing: BTreeMap<PathBuf, BTreeSet<String>>) -> Vec<Imported> {
-    let (agents, old) = match setting {
-        ImportState::From(folder) => (folder.clone(), awslogs::Places::in_folder(folder)),
-        ImportState::Usual | ImportState::Off => (host::agent_state_folder(), awslogs::Places::usual()),
-    };
-    let named: Vec<PathBuf> = missing.keys().cloned().collect();
-    let all = |path: &Path| missing.get(path).into_iter().flatten().cloned().collect();
-    let mut found = agent::positions(&agents, Wanted { targets: &all, named: &named }).unwrap_or_else(|error| {
+fn find(agents: &Path, old: &awslogs::Places, sought: &Sought) -> Vec<Imported> {
+    let named: Vec<PathBuf> = sought.named.keys().cloned().collect();
+    let all = |path: &Path| sought.targets(path);
+    let mut found = agent::positions(agents, Wanted { targets: &all, named: &named }).unwrap_or_else(|error| {
         tracing::warn!(folder = %agents.display(), %error, "the state of the CloudWatch Agent cannot be read: its log files count as seen \
             for the first time");
         Vec::new()
     });
     let done: BTreeSet<PathBuf> = found.iter().map(|imported| imported.position.path.clone()).collect();
     let rest = |path: &Path| if done.contains(path) { Vec::new() } else { all(path) };
-    match awslogs::positions(&old, Wanted { targets: &rest, named: &named }) {
+    match awslogs::positions(old, Wanted { targets: &rest, named: &named }) {
         Ok(more) => found.extend(more),
         Err(error) => tracing::warn!(
             error = chain(&error),

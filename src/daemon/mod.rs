@@ -221,7 +221,7 @@ async fn attend(
                     Err(error) => old_goes_on(&error),
                 }
             }
-            () = running.names.next() => running.open_more(plan)?,
+            () = running.names.next() => running.open_more(plan).await?,
             name = running.tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
             by = &mut taken => return Err(by.into()),
             error = unprintable(&options.destination) => return match error {

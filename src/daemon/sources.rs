@@ -1,13 +1,13 @@
 //! Starts the sources of logs: at the start those whose names are known, later those that waited for theirs.
 use super::{
-    DaemonError,
+    DaemonError, imports,
     plan::{Plan, Targets},
     received,
     wiring::Running,
 };
 use crate::{
     logs::{emf, fifo, files, journald, supervised, unified_log, windows_events},
-    model::{Checkpoints, Intake, LaneWaker, Outlet, SourceId},
+    model::{Checkpoints, Intake, LaneWaker, Outlet, SourceId, Timestamp},
     platform::{
         self,
         logs::{has_journal, has_unified_log, has_windows_events},
@@ -67,8 +67,9 @@ impl Running {
     ///
     /// # Errors
     /// When a thread for it cannot be started.
-    pub fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
+    pub async fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
         let targets = plan.learn(&self.names.identity);
+        imports::run(plan, &targets, &self.positions, self.state.path()).await;
         self.show_waiting(plan);
         self.start_logs(plan, &targets)
     }
@@ -106,8 +107,12 @@ impl Running {
     ) {
         let logs = &plan.settings.logs;
         let stop = self.stop_sources.clone();
-        let site =
-            supervised::Site { checkpoints: checkpoints.clone(), outlet: outlet.clone(), board: self.board.clone() };
+        let site = supervised::Site {
+            checkpoints: checkpoints.clone(),
+            outlet: outlet.clone(),
+            board: self.board.clone(),
+            clock: Timestamp::now,
+        };
         if has_journal() {
             let whole = logs.journal.iter().zip(&targets.journal);
             let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));
@@ -118,10 +123,12 @@ impl Running {
             }
         }
         if has_windows_events() {
+            let agent = imports::agent_folder(plan);
             for (item, target) in logs.windows_events.iter().zip(&targets.windows_events) {
                 let Some(target) = target else { continue };
                 let log = platform::windows_events::open();
-                let reader = windows_events::run(item.clone(), target.clone(), log, site.clone(), stop.clone());
+                let reader =
+                    windows_events::run(item.clone(), target.clone(), log, site.clone(), agent.clone(), stop.clone());
                 self.tasks.spawn("Windows events", reader);
             }
         }
@@ -164,7 +171,7 @@ impl Running {
         }
         let pipes = logs.files.iter().zip(&targets.files).zip(&self.pipes).filter(|(_, is_pipe)| **is_pipe);
         let watches = pipes.filter_map(|((item, target), _)| {
-            Some(fifo::Watch { path: item.path.clone(), target: target.clone()?, filter: item.text.filter.clone() })
+            Some(fifo::Watch { path: item.path.clone(), target: target.clone()?, text: item.text.clone() })
         });
         let watches: Vec<_> = watches.collect();
         if !watches.is_empty() {

@@ -93,7 +93,7 @@ impl Running {
         let names = Names::new(plan.identity.clone(), plan.missing(), None, state.path());
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
-        imports::run(plan, &positions, state.path()).await;
+        imports::run(plan, &plan.targets(), &positions, state.path()).await;
         let mut running = Self {
             tasks: Tasks::default(),
             lanes: TaskTracker::new(),

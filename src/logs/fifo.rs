@@ -1,22 +1,25 @@
 //! FIFOs: lines that a program writes into a named pipe, and that nobody can read again.
 //!
-//! Owned here: opening, reading, lines. Left to others: what becomes of a line until it is delivered (whoever implements
-//! [`Intake`]), and who spawns [`run`].
+//! Owned here: opening, reading, and what was read of an event that may go on ([`held`]). Left to others: what an event is and what becomes
+//! of its text (`lines`, `text`: as with files), what becomes of it until it is delivered (whoever implements [`Intake`]), and who
+//! spawns [`run`].
 //!
 //! A FIFO is opened without waiting for a writer, and held open from both sides, so writers come and go. Before each read it waits
 //! until there is room: then the pipe fills, and the writer waits, as with any other reader. One that is missing, or that is no FIFO,
 //! is looked for again, at first after a second, later each 30 seconds; one that another takes the place of is changed for that.
 //!
-//! A line ends with LF; one CR before it goes too; empty lines are no events. A line over the service's limit goes out in parts.
-//! What stands behind the last line end is sent after [`QUIET`] without more. The time of a line is that of reading.
-use super::filter;
+//! What may go on is sent after `multi_line_timeout` without more, with or without a line end. What comes then is an event of its own: it may
+//! be another writer's.
+mod held;
+
 use crate::{
-    config::settings::Filter,
-    model::{Intake, SourceId, Target, Timestamp, limits::MESSAGE_BYTES},
+    config::settings::text::TextRules,
+    model::{Intake, SourceId, Target, Timestamp},
     platform::pipes::Pipe,
     telemetry::{board::Board, counters},
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use held::Held;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt,
@@ -26,8 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 /// One read takes at most this: what a pipe of Linux holds, see `pipe(7)`.
 const READ: usize = 64 * 1024;
-/// A line that is begun is taken to be all when nothing came for so long.
-const QUIET: Duration = Duration::from_secs(5);
 /// How often to look whether the path still leads to the FIFO that is open.
 const LOOK: Duration = Duration::from_secs(5);
 const WAIT: Duration = Duration::from_secs(1);
@@ -38,7 +39,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct Watch {
     pub path: PathBuf,
     pub target: Arc<Target>,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
 }
 
 /// Read all of them until told to stop; what is in the pipes by then is taken.
@@ -52,7 +53,7 @@ struct Reader {
     intake: Arc<dyn Intake>,
     board: Arc<Board>,
     id: SourceId,
-    lines: Lines,
+    held: Held,
     read: u64,
 }
 
@@ -72,7 +73,8 @@ impl Reader {
             line.stream.clone_from(&watch.target.stream);
             line.size = Some(0);
         });
-        Self { watch, intake, board, id, lines: Lines::default(), read: 0 }
+        let held = Held::new(watch.text.clone());
+        Self { watch, intake, board, id, held, read: 0 }
     }
 
     async fn run(mut self, stop: &CancellationToken) {
@@ -84,7 +86,10 @@ impl Reader {
                     self.board.source(self.id, |line| (line.state, line.last_error) = (None, None));
                     match self.follow(pipe, stop).await {
                         End::Stop => break,
-                        End::Again => {}
+                        End::Again => {
+                            self.flush();
+                            self.held = Held::new(self.watch.text.clone());
+                        }
                     }
                 }
                 Err(error) => self.tell(&error),
@@ -100,14 +105,14 @@ impl Reader {
 
     async fn follow(&mut self, mut pipe: Pipe, stop: &CancellationToken) -> End {
         let mut buffer = vec![0; READ];
-        let (mut look, mut quiet) = (Instant::now() + LOOK, None);
+        let mut look = Instant::now() + LOOK;
         loop {
             let next = async {
                 self.intake.room().await;
                 pipe.reader.read(&mut buffer).await
             };
             let silence = async {
-                match quiet {
+                match self.held.due() {
                     Some(at) => sleep_until(at).await,
                     None => std::future::pending().await,
                 }
@@ -119,8 +124,8 @@ impl Reader {
                 }
                 read = next => read,
                 () = silence => {
-                    self.flush();
-                    quiet = None;
+                    let Self { held, watch, intake, .. } = self;
+                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
                     continue;
                 }
                 () = sleep_until(look) => {
@@ -128,7 +133,6 @@ impl Reader {
                     if pipe.is_at(&self.watch.path) == Some(false) {
                         tracing::info!(path = %self.watch.path.display(), "another FIFO is there now");
                         self.drain(&mut pipe, &mut buffer).await;
-                        self.flush();
                         return End::Again;
                     }
                     continue;
@@ -141,7 +145,6 @@ impl Reader {
                     return End::Again;
                 }
             }
-            quiet = self.lines.is_begun().then(|| Instant::now() + QUIET);
         }
     }
 
@@ -158,15 +161,15 @@ impl Reader {
 
     fn take(&mut self, bytes: &[u8]) {
         self.read += bytes.len() as u64;
-        let Self { lines, watch, intake, .. } = self;
-        lines.feed(bytes, &mut |line| take(watch, &**intake, line));
+        let Self { held, watch, intake, .. } = self;
+        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
         let read = self.read;
         self.board.source(self.id, |line| (line.read, line.acknowledged, line.size) = (read, read, Some(read)));
     }
 
     fn flush(&mut self) {
-        let Self { lines, watch, intake, .. } = self;
-        lines.end(&mut |line| take(watch, &**intake, line));
+        let Self { held, watch, intake, .. } = self;
+        held.flush(Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
     }
 
     fn tell(&self, error: &io::Error) {
@@ -185,65 +188,9 @@ impl Reader {
     }
 }
 
-fn take(watch: &Watch, intake: &dyn Intake, line: &[u8]) {
-    if !filter::passes(&watch.filter, line) {
-        counters::EVENTS_FILTERED.add(1);
-        return;
-    }
-    if let Err(error) = intake.take(&watch.target, line, Timestamp::now()) {
+fn take(watch: &Watch, intake: &dyn Intake, text: &[u8], at: Timestamp) {
+    if let Err(error) = intake.take(&watch.target, text, at) {
         counters::LOG_SPOOL_DROPPED.add(1);
         tracing::warn!(path = %watch.path.display(), %error, "a line of a FIFO is not taken");
     }
 }
-
-/// From bytes to lines.
-#[derive(Default)]
-struct Lines {
-    held: Vec<u8>,
-    /// A part of the line went out already.
-    split: bool,
-}
-
-impl Lines {
-    fn feed(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(&[u8])) {
-        while let Some(end) = memchr::memchr(b'\n', bytes) {
-            self.held.extend_from_slice(&bytes[..end]);
-            bytes = &bytes[end + 1..];
-            self.end(take);
-        }
-        self.held.extend_from_slice(bytes);
-        while self.held.len() > MESSAGE_BYTES + 1 {
-            self.part(take);
-        }
-    }
-
-    /// The line is complete.
-    fn end(&mut self, take: &mut dyn FnMut(&[u8])) {
-        if self.held.last() == Some(&b'\r') {
-            self.held.pop();
-        }
-        while self.held.len() > MESSAGE_BYTES {
-            self.part(take);
-        }
-        if !self.held.is_empty() {
-            take(&self.held);
-        }
-        (self.held, self.split) = (vec![], false);
-    }
-
-    fn part(&mut self, take: &mut dyn FnMut(&[u8])) {
-        counters::EVENTS_SPLIT.add(u64::from(!std::mem::replace(&mut self.split, true)));
-        let continues = |at: usize| self.held[at] & 0b1100_0000 == 0b1000_0000;
-        let end = (MESSAGE_BYTES - 3..=MESSAGE_BYTES).rev().find(|at| !continues(*at)).unwrap_or(MESSAGE_BYTES);
-        let rest = self.held.split_off(end);
-        take(&self.held);
-        self.held = rest;
-    }
-
-    fn is_begun(&self) -> bool {
-        !self.held.is_empty()
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -5,6 +5,7 @@ pub mod files;
 pub mod filter;
 pub mod imported;
 pub mod journald;
+mod lines;
 pub mod supervised;
 pub mod text;
 pub mod unified_log;

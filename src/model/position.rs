@@ -194,7 +194,6 @@ pub trait Checkpoints: Send + Sync {
     /// The unit up to which everything of the open source `id` is acknowledged without a gap, and saved: a restart would not
     /// read it again. While nothing can be saved, only acknowledged. `None` for a source that is not open, or was finished
     /// and forgotten: ask before [`Checkpoints::finish`].
-    #[allow(dead_code, reason = "for whoever removes log files that are delivered")]
     fn acknowledged(&self, id: SourceId) -> Option<u64> {
         let _ = id;
         None

@@ -141,7 +141,6 @@ impl Known {
     }
 
     /// The unit up to which all of it is acknowledged, and where `saved_only`, up to which the disk knows so.
-    #[allow(dead_code, reason = "for whoever removes log files that are delivered")]
     pub fn acknowledged(&self, id: SourceId, saved_only: bool) -> Option<u64> {
         let source = self.sources.get(&id).filter(|source| source.opened)?;
         if saved_only { source.saved } else { Some(source.progress.reached()) }

@@ -26,3 +26,4 @@ mod ranks;
 mod received;
 mod signing_in;
 mod state;
+mod text;

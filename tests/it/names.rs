@@ -102,6 +102,26 @@ async fn what_the_instance_metadata_says_is_in_the_names_and_serves_the_next_sta
 }
 
 #[tokio::test]
+async fn a_log_whose_names_become_known_later_goes_on_where_the_agent_stopped() {
+    let (aws, metadata) = (FakeAws::start(), Metadata::start(false));
+    let host = metadata.host(&aws);
+    let (path, folder) = (host.path("app.log"), host.path("agent-state"));
+    host.append("app.log", "sent by the agent\n");
+    let length = "sent by the agent\n".len();
+    std::fs::create_dir_all(&folder).expect("ours");
+    let name = path.to_str().expect("Unicode").replace(['/', ' ', ':'], "_");
+    std::fs::write(folder.join(name), format!("{length}\n{}\n0-{length}", path.display())).expect("ours");
+    host.append("app.log", "one\n");
+    let host = host.with("agent.import_state", json!(folder));
+    let mut daemon = host.start();
+    daemon.until_it_runs().await;
+    metadata.answers.store(true, Ordering::Relaxed);
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages(STREAM), ["one"]);
+}
+
+#[tokio::test]
 async fn a_log_whose_names_are_not_known_waits_in_its_file_and_the_others_do_not() {
     let (aws, metadata) = (FakeAws::start(), Metadata::start(false));
     let host = metadata.host(&aws);

@@ -141,6 +141,43 @@ async fn the_first_start_goes_on_where_the_agent_stopped_and_only_the_first() {
 }
 
 #[tokio::test]
+async fn the_files_of_a_pattern_go_on_where_the_agent_stopped_and_what_it_never_saw_is_sent() {
+    let aws = FakeAws::start();
+    for keys in [json!({}), json!({ "publish_multi_logs": true })] {
+        let host = TestHost::tailing(&aws, &[]);
+        let mut item =
+            json!({ "file_path": host.path("app-*.log"), "log_group_name": "/story/logs", "log_stream_name": "all" });
+        item.as_object_mut().expect("an item").extend(keys.as_object().expect("keys").clone());
+        let host = host.with("logs.logs_collected.files.collect_list", json!([item]));
+        let before = aws.look(|seen| seen.events.len());
+        for log in ["app-1.log", "app-2.log"] {
+            host.append(log, "sent by the agent\n");
+            agent_state(&host, log, "sent by the agent\n".len());
+        }
+        host.append("app-1.log", "one\n");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        host.append("app-2.log", "two\n");
+        let host = {
+            let folder = host.path("agent-state");
+            host.with("agent.import_state", json!(folder))
+        };
+        let mut daemon = host.start();
+        daemon
+            .until_cloud(&aws, "what is new", |seen| seen.events[before..].iter().any(|event| event.message == "two"))
+            .await;
+        host.append("app-3.log", "three\n");
+        daemon
+            .until_cloud(&aws, "a new file", |seen| seen.events[before..].iter().any(|event| event.message == "three"))
+            .await;
+        assert!(daemon.terminate().await.success());
+        let mut messages: Vec<String> =
+            aws.look(|seen| seen.events[before..].iter().map(|event| event.message.clone()).collect());
+        messages.sort_unstable();
+        assert_eq!(messages, ["one", "three", "two"], "{keys}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_imported_where_that_is_switched_off_or_the_lines_stay_here() {
     let aws = FakeAws::start();
     let host = TestHost::tailing(&aws, &["app.log"]);

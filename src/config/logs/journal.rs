@@ -1,8 +1,10 @@
 //! The publisher's `journal`, and the agent's `journald.collect_list`.
-use super::{Defaults, STREAM as AGENT_STREAM, any_include, item_name, target};
+use super::{
+    Defaults, STREAM as AGENT_STREAM, item_name, target,
+    text::{self, TextDefaults},
+};
 use crate::config::{
     naming::Name,
-    pattern,
     section::Section,
     settings::{EntrySelection, Journal, JournalFormat, JournaldItem, TargetTemplate},
 };
@@ -19,7 +21,7 @@ const LONGEST_FIELD: usize = 64;
 /// Reads the section. `None`: not wanted, or its group cannot be used.
 pub fn read(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
     let wanted = section.flag().or_else(|| section.child("collect").flag()).unwrap_or(section.exists());
-    let filter = pattern::filter(section);
+    let text = text::read(section, TextDefaults::Entries);
     if !wanted {
         return None;
     }
@@ -30,7 +32,7 @@ pub fn read(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
         entity: defaults.entity(section),
         ..TargetTemplate::default()
     };
-    Some(Journal { at: section.at.clone(), target, filter })
+    Some(Journal { at: section.at.clone(), target, text })
 }
 
 /// Reads the agent's list.
@@ -42,7 +44,7 @@ pub fn read_list<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Sec
 
 /// `None`: reported, and not run.
 fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<JournaldItem> {
-    let filter = any_include(pattern::filter(item));
+    let text = text::read(item, TextDefaults::AgentJournal);
     let matches = item.child("matches").items().iter().map(conditions).collect();
     let units = item.child("units").items().iter().filter_map(Section::text).map(str::to_owned).collect();
     // The agent's own default, which `logs.log_stream_name` does not change; and the group has none.
@@ -51,7 +53,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> 
         at: item.at.clone(),
         item: item_name(&target, names),
         target,
-        filter,
+        text,
         selection: EntrySelection { units, priority: Some(priority(&item.child("priority"))), matches },
         format: match item.child("format").text() {
             Some("message") => JournalFormat::Message,

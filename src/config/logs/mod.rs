@@ -19,7 +19,7 @@ use super::{
     retention::Retention,
     section::Section,
     service::Service,
-    settings::{Filter, FilterKind, Logs, TargetTemplate},
+    settings::{Logs, TargetTemplate},
 };
 use crate::model::{Entity, LogGroupClass};
 use std::{sync::Arc, time::Duration};
@@ -161,15 +161,4 @@ fn item_name(target: &TargetTemplate, names: &mut Vec<String>) -> String {
         1 => name,
         number => format!("{name}#{number}"),
     }
-}
-
-/// The agent's filters as it reads them for the journal: any include is enough, any exclude drops.
-fn any_include(mut filter: Filter) -> Filter {
-    for rule in std::mem::take(&mut filter.rules) {
-        match rule.kind {
-            FilterKind::Include => filter.include_patterns.push(rule.expression),
-            FilterKind::Exclude => filter.exclude_patterns.push(rule.expression),
-        }
-    }
-    filter
 }

@@ -23,7 +23,6 @@ pub enum TextDefaults {
     /// The agent's journal: whole entries; one include rule of `filters` is enough.
     AgentJournal,
     /// Other sources of whole events.
-    #[allow(dead_code)] // Until such sources are read by it.
     Entries,
 }
 

@@ -1,8 +1,10 @@
 //! Our own `unified_log`: one object, or several in its `collect_list`.
-use super::{Defaults, item_name, target};
+use super::{
+    Defaults, item_name, target,
+    text::{self, TextDefaults},
+};
 use crate::config::{
     naming::Name,
-    pattern,
     section::Section,
     settings::{UnifiedItem, UnifiedLevel},
 };
@@ -23,13 +25,13 @@ pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<
 
 /// `None`: reported, and not run.
 fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<UnifiedItem> {
-    let filter = pattern::filter(item);
+    let text = text::read(item, TextDefaults::Entries);
     let target = target(item, defaults, defaults.group.clone(), Some(STREAM.to_owned()), Name::Stream)?;
     Some(UnifiedItem {
         at: item.at.clone(),
         item: item_name(&target, names),
         target,
-        filter,
+        text,
         predicate: predicate(item.child("predicate").verbatim(), item.child("subsystem").text()),
         level: match item.child("level").text() {
             Some("info") => UnifiedLevel::Info,

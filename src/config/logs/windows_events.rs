@@ -1,9 +1,11 @@
 //! `windows_events.collect_list`.
-use super::{Defaults, STREAM, item_name, target};
+use super::{
+    Defaults, STREAM, item_name, target,
+    text::{self, TextDefaults},
+};
 use crate::config::{
     Severity,
     naming::Name,
-    pattern,
     section::Section,
     settings::{EventFormat, WindowsItem},
 };
@@ -23,7 +25,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> 
         let why = "is the title of this channel, not its name";
         name.report(Severity::Error, why.into(), Some("ForwardedEvents".into()));
     }
-    let filter = pattern::filter(item);
+    let text = text::read(item, TextDefaults::Entries);
     let stream = defaults.stream.clone().unwrap_or_else(|| STREAM.into());
     let target = target(item, defaults, defaults.group.clone(), Some(stream), Name::Stream);
     let levels =
@@ -35,7 +37,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> 
         // One position has one channel.
         item: format!("{}:{channel}", item_name(&target, names)),
         target,
-        filter,
+        text,
         channel,
         levels,
         ids,

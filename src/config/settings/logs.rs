@@ -146,7 +146,7 @@ fn fitting(name: String) -> String {
 pub struct Journal {
     pub at: String,
     pub target: TargetTemplate,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
 }
 
 /// One entry of `logs.logs_collected.journald.collect_list`.
@@ -157,7 +157,7 @@ pub struct JournaldItem {
     pub item: String,
     /// The stream may have `{unit}` in it: one stream a unit.
     pub target: TargetTemplate,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
     pub selection: EntrySelection,
     pub format: JournalFormat,
 }
@@ -189,7 +189,7 @@ pub struct WindowsItem {
     pub at: String,
     pub item: String,
     pub target: TargetTemplate,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
     /// The channel: `System`, `Microsoft-Windows-PowerShell/Operational`.
     pub channel: String,
     /// As events have them, 0 to 5. Empty: all.
@@ -214,7 +214,7 @@ pub struct UnifiedItem {
     pub at: String,
     pub item: String,
     pub target: TargetTemplate,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
     /// As `log show --predicate` takes it; one for the subsystem is part of it.
     pub predicate: Option<String>,
     pub level: UnifiedLevel,

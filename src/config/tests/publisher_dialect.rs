@@ -49,7 +49,7 @@ fn every_key_of_the_publisher_is_read() {
     assert!(!file.from_beginning, "the publisher starts at the end");
     let journal = s.logs.journal.expect("asked for");
     assert_eq!(journal.target, target("system-journal"));
-    assert_eq!((journal.filter.include_patterns.len(), journal.filter.exclude_patterns.len()), (1, 2));
+    assert_eq!((journal.text.filter.include_patterns.len(), journal.text.filter.exclude_patterns.len()), (1, 2));
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::settings::text::{OutOfRange, Oversize};
 
 const JOURNALD: &str = "logs.logs_collected.journald.collect_list";
 const WINDOWS: &str = "logs.logs_collected.windows_events.collect_list";
@@ -35,6 +36,38 @@ fn a_journald_item_has_the_agents_defaults() {
 }
 
 #[test]
+fn every_source_of_entries_takes_the_keys_of_the_text_the_class_and_the_service() {
+    let keys = r#""sample": 3, "rate_limit": 5, "redact": [ { "expression": "x+" } ], "out_of_range": "restamp", "max_event_size": 300,
+        "oversize": "truncate""#;
+    let named = format!(
+        r#"{keys}, "log_group_class": "infrequent_access", "service.name": "shop", "deployment.environment": "live""#
+    );
+    let unified = |value: &str| settings(&collected("unified_log", value)).logs.unified_log.remove(0);
+    let windows = settings(&windows(&format!(r#", "event_ids": [1], {named}"#))).logs.windows_events.remove(0);
+    let journald = only_journald(&format!(", {named}"));
+    let (one, listed) =
+        (unified(&format!("{{ {named} }}")), unified(&format!(r#"{{ "collect_list": [ {{ {named} }} ] }}"#)));
+    for target in [&windows.target, &journald.target, &one.target, &listed.target] {
+        assert_eq!(target.class, Some(crate::model::LogGroupClass::InfrequentAccess));
+        let entity = target.entity.as_ref().expect("a service");
+        assert_eq!((entity.service.as_str(), entity.environment.as_deref()), ("shop", Some("live")));
+    }
+    let journal = settings(&collected("journal", &format!("{{ {keys} }}"))).logs.journal.expect("wanted");
+    for text in [windows.text, journald.text, one.text, listed.text, journal.text] {
+        assert_eq!((text.sample, text.redact.len(), text.max_event_bytes), (3, 1, 300));
+        assert_eq!((text.rate_limit.expect("read").burst, text.oversize), (5, Oversize::Truncate));
+        assert_eq!((text.too_old, text.too_new), (OutOfRange::Restamp, OutOfRange::Restamp));
+    }
+    let lines = windows_with_lines();
+    check_error(&lines, &format!("{WINDOWS}[0].timestamp_format"), "unknown key", None);
+}
+
+/// Entries know their times.
+fn windows_with_lines() -> String {
+    windows(r#", "event_ids": [1], "timestamp_format": "%Y""#)
+}
+
+#[test]
 fn units_priority_and_matches_narrow_a_journald_item() {
     let item = only_journald(
         r#", "units": ["sshd", "nginx.service"], "priority": "err", "format": "message",
@@ -54,8 +87,8 @@ fn several_includes_of_the_journal_are_joined_by_or() {
         r#", "filters": [ { "type": "include", "expression": "a" }, { "type": "include", "expression": "b" },
                           { "type": "exclude", "expression": "c" } ]"#,
     );
-    let Filter { include_patterns, exclude_patterns, rules } = item.filter;
-    assert_eq!((include_patterns.len(), exclude_patterns.len(), rules.len()), (2, 1, 0));
+    let Filter { include_patterns, exclude_patterns, rules } = item.text.filter.clone();
+    assert_eq!((include_patterns.len(), exclude_patterns.len(), rules.len()), (2, 0, 1));
 }
 
 #[test]
@@ -135,7 +168,7 @@ fn the_unified_log_is_one_object_or_a_list_of_them() {
     assert_eq!(list[0].predicate.as_deref(), Some(r#"process == "sshd""#));
     assert_eq!((list[0].level, list[0].target.group.as_str()), (UnifiedLevel::Debug, "m"));
     assert_eq!(list[1].predicate.as_deref(), Some(r#"subsystem == "com.apple.TimeMachine""#));
-    assert_eq!(list[1].filter.exclude_patterns.len(), 1);
+    assert_eq!(list[1].text.filter.exclude_patterns.len(), 1);
     let unknown = collected("unified_log", r#"{ "predicat": "x" }"#);
     check_error(&unknown, "logs.logs_collected.unified_log.predicat", "unknown key", Some("predicate"));
 }

@@ -26,7 +26,7 @@ pub(super) fn near_line_start(file: &File, at: u64, decoder: &Decoder) -> io::Re
 
 /// What became of the line of which a piece ends at `offset`; `None` where a line begins there.
 pub(super) fn at(file: &File, offset: u64, lines: &mut Assembler, now: Timestamp) -> io::Result<Begun> {
-    let decoder = lines.decoder().clone();
+    let decoder = *lines.decoder();
     let unit = decoder.unit() as u64;
     if offset <= decoder.bom_len() as u64 {
         return Ok(None);

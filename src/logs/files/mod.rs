@@ -9,7 +9,7 @@
 //! trail       one path: its generations, oldest first; the states of both
 //!   reading   whose turn it is                          complaint       what keeps a path from being read
 //!   turnover  when another file stands at the path      resume, claims  where earlier runs stopped
-//! generation  one file: an open handle and an offset    lines           bytes to events: lines, groups of lines
+//! generation  one file: an open handle and an offset    logs::lines     bytes to events: lines, groups of lines
 //! ledger      who reads which file, what was read       search          rotated files beside a log, amid a rotation
 //! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
@@ -28,7 +28,6 @@ mod content;
 mod discovery;
 mod generation;
 mod ledger;
-mod lines;
 mod run;
 mod search;
 mod siblings;
@@ -38,6 +37,7 @@ mod tests;
 mod trail;
 mod watching;
 
+use super::lines;
 use crate::{
     config::settings::{Pick, Selection, text::TextRules},
     model::{FileIdentity, FilePosition, Fingerprint, Target},
@@ -92,17 +92,8 @@ struct Names {
 impl Watch {
     /// What stands for the target in a saved position, which nobody takes apart again. No group's name holds a colon.
     fn target_key(&self) -> String {
-        let Target { group, stream, .. } = self.target.as_ref();
-        match (&self.known_as, &self.selection) {
-            (Some(known_as), _) => known_as.to_string(),
-            (None, Selection::This) => target_key(&self.target),
-            // The path tells the rest. No stream's name holds a star.
-            (None, Selection::Matching(rule)) => match rule.pick {
-                Pick::Newest => target_key(&self.target),
-                Pick::EachToItsStream => format!("{group}:{stream}*"),
-                Pick::EachToItsGroup => format!("*:{stream}"),
-            },
-        }
+        let known_as = self.known_as.as_ref().map(ToString::to_string);
+        known_as.unwrap_or_else(|| target_key(&self.target, &self.selection))
     }
 
     fn names(&self) -> Names {
@@ -111,9 +102,18 @@ impl Watch {
     }
 }
 
-/// What stands for a target in a saved position.
-pub fn target_key(target: &Target) -> String {
-    format!("{}:{}", target.group, target.stream)
+/// What stands in a saved position for the target of an item with this selection.
+pub fn target_key(target: &Target, selection: &Selection) -> String {
+    let Target { group, stream, .. } = target;
+    match selection {
+        Selection::This => format!("{group}:{stream}"),
+        // The path tells the rest. No stream's name holds a star.
+        Selection::Matching(rule) => match rule.pick {
+            Pick::Newest => format!("{group}:{stream}"),
+            Pick::EachToItsStream => format!("{group}:{stream}*"),
+            Pick::EachToItsGroup => format!("*:{stream}"),
+        },
+    }
 }
 
 /// Whether `other` is named as rotation tools name earlier generations of `base`, and holds lines as they were written.

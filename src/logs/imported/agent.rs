@@ -114,7 +114,6 @@ fn file_positions(state: &Path, name: &OsStr, wanted: Wanted<'_>) -> io::Result<
 ///
 /// # Errors
 /// When the state is there and cannot be read.
-#[allow(dead_code, reason = "for the reader of Windows event logs")]
 pub fn windows_event(folder: &Path, group: &str, stream: &str, channel: &str) -> io::Result<Option<u64>> {
     let name = format!("{EVENT_LOG}{}", escaped(&format!("{group}_{stream}_{channel}")));
     match read(&folder.join(name), false) {

@@ -92,6 +92,14 @@ impl Section {
             .is_some_and(|path| self.file == path || matches(&self.file, &[("*", "[^/]*"), ("?", "[^/]")], path))
     }
 
+    /// The wanted files that it means, where it names a pattern: of one folder, as awslogs reads the newest of them.
+    fn matching(&self, wanted: Wanted<'_>) -> Vec<PathBuf> {
+        let folder = Path::new(&self.file).parent().filter(|_| self.file.contains(['*', '?']));
+        let entries = folder.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+        let paths = entries.map(|entry| entry.path());
+        paths.filter(|path| self.collects(path) && !(wanted.targets)(path).is_empty()).collect()
+    }
+
     /// Whether it sends to this target.
     fn sends_to(&self, target: &str) -> bool {
         let any = [("{instance_id}", ".+"), ("{hostname}", ".+"), ("{ip_address}", ".+")];
@@ -174,6 +182,8 @@ pub fn positions(places: &Places, wanted: Wanted<'_>) -> Result<Vec<Imported>, A
         if !paths.contains(&literal.as_path()) {
             paths.push(&literal);
         }
+        let matching = section.matching(wanted);
+        paths.extend(matching.iter().map(PathBuf::as_path).filter(|path| !wanted.named.iter().any(|p| p == path)));
         for path in paths {
             let targets: Vec<_> = (wanted.targets)(path).into_iter().filter(|t| section.sends_to(t)).collect();
             if targets.is_empty() {

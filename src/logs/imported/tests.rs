@@ -213,6 +213,18 @@ fn a_fingerprint_of_other_lines_and_a_pattern_of_files_are_understood() {
 }
 
 #[test]
+fn files_that_both_patterns_mean_are_found_without_being_named() {
+    let batch = r#"{"start_position": 4, "end_position": 8}"#;
+    let (host, _) = old_host(&[("push_state", &md5("datedtwo\nthree\n"), batch)]);
+    let path = host.log("dated-1.log", "one\ntwo\nthree\nfour\n");
+    host.log("other.log", "one\ntwo\nthree\n");
+    let targets = |found: &Path| if found == path { vec!["/g:dated".to_owned()] } else { Vec::new() };
+    let places = awslogs::Places::in_folder(host.state.path());
+    let found = awslogs::positions(&places, Wanted { targets: &targets, named: &[] }).expect("readable");
+    assert_eq!(found.iter().map(|one| one.position.path.as_path()).collect::<Vec<_>>(), [path.as_path()]);
+}
+
+#[test]
 fn a_file_that_was_rotated_since_awslogs_stopped_is_read_on() {
     let batch = r#"{"start_position": 4, "end_position": 8}"#;
     let (host, path) = old_host(&[("push_state", &md5("appone\n"), batch)]);

@@ -33,7 +33,7 @@ use super::supervised::{
     child::{self, ChildError, Output, Program, Start},
 };
 use crate::{
-    config::settings::{EntrySelection, Filter, Journal, JournalFormat, JournaldItem},
+    config::settings::{EntrySelection, Journal, JournalFormat, JournaldItem, text::TextRules},
     model::{JournalPosition, Target, Timestamp},
     platform,
     telemetry::counters,
@@ -61,7 +61,7 @@ pub struct Options {
     /// What saved positions call it.
     pub item: Arc<str>,
     pub target: Arc<Target>,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
     pub selection: EntrySelection,
     pub format: JournalFormat,
 }
@@ -75,7 +75,7 @@ impl Options {
             name: NAME.to_owned(),
             item: Arc::default(),
             target,
-            filter: journal.filter.clone(),
+            text: journal.text.clone(),
             selection: EntrySelection::default(),
             format: JournalFormat::Message,
         }
@@ -91,7 +91,7 @@ impl Options {
             name,
             item: item.item.as_str().into(),
             target,
-            filter: item.filter.clone(),
+            text: item.text.clone(),
             selection: item.selection.clone(),
             format: item.format,
         }
@@ -149,8 +149,8 @@ impl From<Closed> for End {
 
 impl Reader {
     fn new(options: Options, start: Start, site: Site) -> Self {
-        let Options { program, boot, name, item, target, filter, selection, format } = options;
-        let about = About { name, what: "the journal", item, target, filter, restarts: &counters::JOURNAL_RESTARTS };
+        let Options { program, boot, name, item, target, text, selection, format } = options;
+        let about = About { name, what: "the journal", item, target, text, restarts: &counters::JOURNAL_RESTARTS };
         let source = Source::new(about, site);
         let source = match format {
             JournalFormat::Message => source,

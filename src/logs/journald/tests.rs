@@ -133,7 +133,7 @@ impl Outlet for Shared {
 fn whole(target: Arc<Target>) -> Options {
     let at = "logs.logs_collected.journal".to_owned();
     let template = TargetTemplate { group: "g".into(), stream: "s".into(), ..TargetTemplate::default() };
-    Options::whole(&Journal { at, target: template, filter: Filter::default() }, target)
+    Options::whole(&Journal { at, target: template, text: Arc::default() }, target)
 }
 
 struct Story {
@@ -169,7 +169,8 @@ impl Story {
         let host = shared.clone();
         let start = Box::new(move |arguments: &[String]| host.start(arguments));
         let rooms = Arc::new(shared.clone());
-        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: Arc::clone(&board) };
+        let site =
+            Site { checkpoints: rooms.clone(), outlet: rooms, board: Arc::clone(&board), clock: Timestamp::default };
         let reader = Reader::new(options, start, site);
         Self { shared, chunks, board, _running: tokio::spawn(reader.read()) }
     }
@@ -393,6 +394,7 @@ async fn a_program_that_is_not_there_is_told_apart_and_the_stop_is_heard() {
     let stop = CancellationToken::new();
     stop.cancel();
     let rooms = Arc::new(shared);
-    run(options, Site { checkpoints: rooms.clone(), outlet: rooms, board: Arc::default() }, stop).await;
+    let clock = Timestamp::default;
+    run(options, Site { checkpoints: rooms.clone(), outlet: rooms, board: Arc::default(), clock }, stop).await;
     assert!(chunks.recv().await.is_none(), "the lane ends with the reader");
 }

@@ -1,7 +1,9 @@
 //! From entries to chunks: units, positions, and messages too long for one event.
-use super::{Entry, Place};
+use super::{Place, Said};
 use crate::{
-    model::{Chunk, Event, SourceId, TimedBy, limits::MESSAGE_BYTES},
+    config::settings::text::{Oversize, TextRules},
+    logs::text::parts,
+    model::{Chunk, Event, SourceId},
     telemetry::counters,
 };
 
@@ -13,6 +15,9 @@ const FULL_EVENTS: usize = 2_000;
 /// Gathers entries of one source. A unit is one entry that was read in this process, sent or not.
 pub(super) struct Gatherer<P> {
     source: SourceId,
+    /// The longest message, in bytes.
+    max: usize,
+    oversize: Oversize,
     read: u64,
     /// Where the chunk being gathered begins.
     from: u64,
@@ -26,13 +31,19 @@ pub(super) struct Gatherer<P> {
 
 impl<P: Place> Gatherer<P> {
     /// Continues after `last`.
-    pub(super) fn new(source: SourceId, last: Option<P>) -> Self {
-        Self { source, read: 0, from: 0, text: Vec::new(), events: Vec::new(), places: Vec::new(), last }
+    pub(super) fn new(source: SourceId, last: Option<P>, rules: &TextRules) -> Self {
+        let (max, oversize) = (rules.max_event_bytes, rules.oversize);
+        Self { source, max, oversize, read: 0, from: 0, text: vec![], events: vec![], places: vec![], last }
     }
 
     /// Of the last entry that was read, by this run or an earlier one.
     pub(super) fn last(&self) -> Option<&P> {
         self.last.as_ref()
+    }
+
+    /// Nothing was read yet, and what comes follows this.
+    pub(super) fn go_on_at(&mut self, place: P) {
+        self.last = Some(place);
     }
 
     /// Entries read by this run.
@@ -45,13 +56,12 @@ impl<P: Place> Gatherer<P> {
         !self.events.is_empty()
     }
 
-    /// Take the next entry. One without a text is not sent.
-    pub(super) fn take(&mut self, entry: Entry<P>) {
-        let Entry { place, at, text, mended, .. } = entry;
+    /// Take the next entry, and what is sent of it.
+    pub(super) fn take(&mut self, place: P, said: Option<Said<'_>>) {
         let before = self.last.replace(place.clone());
         let (unit, next) = (self.read, self.read + 1);
         self.read = next;
-        let Some(text) = text else {
+        let Some(Said { text, at, timed_by, mended }) = said else {
             // Not sent, but covered: with the event before it, or with the chunk when there is none.
             if let (Some(event), Some(last)) = (self.events.last_mut(), self.places.last_mut()) {
                 event.next = next;
@@ -60,22 +70,21 @@ impl<P: Place> Gatherer<P> {
             return;
         };
         counters::EVENTS_MENDED.add(u64::from(mended));
-        counters::EVENTS_SPLIT.add(u64::from(text.len() > MESSAGE_BYTES));
-        let mut rest = text.as_str();
-        while !rest.is_empty() {
-            let (part, more) = rest.split_at(rest.floor_char_boundary(MESSAGE_BYTES));
-            rest = more;
+        counters::EVENTS_SPLIT.add(u64::from(!parts::fits(&text, self.max)));
+        let mut parts = parts::parts(&text, self.max, self.oversize).peekable();
+        while let Some(part) = parts.next() {
             // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is
             // empty and moves nothing.
-            let (next, place) = if rest.is_empty() {
+            let (next, place) = if parts.peek().is_none() {
                 (next, place.clone())
             } else {
                 (unit, before.clone().unwrap_or_else(|| place.clone()))
             };
             let start = offset(self.text.len());
-            self.text.extend_from_slice(part.as_bytes());
+            self.text.extend_from_slice(part.text);
+            self.text.extend_from_slice(part.mark.as_bytes());
             let end = offset(self.text.len());
-            self.events.push(Event { start, end, at, timed_by: TimedBy::Source, next });
+            self.events.push(Event { start, end, at, timed_by, next });
             self.places.push(place);
         }
     }
@@ -109,12 +118,21 @@ fn offset(at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{JournalPosition, Position, Timestamp};
+    use crate::model::{JournalPosition, Position, TimedBy, Timestamp, limits::MESSAGE_BYTES};
+    use parts::CONTINUED;
 
-    fn entry(number: u64, text: Option<&str>) -> Entry<JournalPosition> {
-        let place = position(number);
-        let at = place.at;
-        Entry { place, at, text: text.map(str::to_owned), mended: false, unit: String::new() }
+    impl Gatherer<JournalPosition> {
+        fn note(&mut self, number: u64, text: Option<&str>) {
+            let place = position(number);
+            let at = place.at;
+            let said = |text: &str| Said {
+                text: text.as_bytes().to_vec().into(),
+                at,
+                timed_by: TimedBy::Source,
+                mended: false,
+            };
+            self.take(place, text.map(said));
+        }
     }
 
     fn position(number: u64) -> JournalPosition {
@@ -126,7 +144,7 @@ mod tests {
     }
 
     fn gatherer() -> Gatherer<JournalPosition> {
-        Gatherer::new(SourceId::unique(), None)
+        Gatherer::new(SourceId::unique(), None, &TextRules::default())
     }
 
     fn texts(chunk: &Chunk) -> Vec<&str> {
@@ -138,8 +156,8 @@ mod tests {
     fn each_event_knows_the_unit_and_the_position_after_it() {
         let mut gatherer = gatherer();
         assert!(gatherer.chunk().is_none());
-        gatherer.take(entry(1, Some("one")));
-        gatherer.take(entry(2, Some("two")));
+        gatherer.note(1, Some("one"));
+        gatherer.note(2, Some("two"));
         let chunk = gatherer.chunk().expect("gathered");
         assert_eq!(texts(&chunk), ["one", "two"]);
         assert_eq!((chunk.from, chunk.to, chunk.events[0].next, chunk.events[1].next), (0, 2, 1, 2));
@@ -147,7 +165,7 @@ mod tests {
         assert_eq!(chunk.position_after(1), Some(Position::Journal(position(2))));
         assert_eq!(chunk.events[0].at.as_millis(), 1);
         assert!(gatherer.chunk().is_none());
-        gatherer.take(entry(3, Some("three")));
+        gatherer.note(3, Some("three"));
         assert_eq!(gatherer.chunk().map(|chunk| (chunk.from, chunk.to)), Some((2, 3)));
     }
 
@@ -155,7 +173,7 @@ mod tests {
     fn what_is_not_sent_is_covered_by_the_event_before_it() {
         let mut gatherer = gatherer();
         for (number, text) in [(1, None), (2, Some("one")), (3, None), (4, None), (5, Some("two"))] {
-            gatherer.take(entry(number, text));
+            gatherer.note(number, text);
         }
         let chunk = gatherer.chunk().expect("gathered");
         assert_eq!(texts(&chunk), ["one", "two"]);
@@ -166,7 +184,7 @@ mod tests {
     #[test]
     fn a_chunk_of_which_nothing_is_sent_still_moves_the_position() {
         let mut gatherer = gatherer();
-        gatherer.take(entry(1, None));
+        gatherer.note(1, None);
         let chunk = gatherer.chunk().expect("gathered");
         assert!(chunk.events.is_empty());
         assert_eq!((chunk.from, chunk.to, chunk.end), (0, 1, Position::Journal(position(1))));
@@ -175,14 +193,15 @@ mod tests {
     #[test]
     fn a_message_over_the_limit_is_cut_between_characters_and_only_its_last_part_delivers_it() {
         let mut gatherer = gatherer();
-        gatherer.take(entry(1, Some("before")));
+        gatherer.note(1, Some("before"));
         let long = format!("x{}", "\u{20ac}".repeat(MESSAGE_BYTES / 3 + 10));
-        gatherer.take(entry(2, Some(&long)));
+        gatherer.note(2, Some(&long));
         assert!(gatherer.is_full());
         let chunk = gatherer.chunk().expect("gathered");
         let found = texts(&chunk);
         assert_eq!(found.len(), 3);
-        assert_eq!(found[1..].concat(), long);
+        assert_eq!(found[1..].concat().replace(CONTINUED, ""), long);
+        assert!(found[1].ends_with(CONTINUED) && !found[2].ends_with(CONTINUED));
         assert!(found.iter().all(|text| text.len() <= MESSAGE_BYTES));
         assert_eq!(chunk.events.iter().map(|event| event.next).collect::<Vec<_>>(), [1, 1, 2]);
         assert_eq!(chunk.position_after(1), Some(Position::Journal(position(1))));
@@ -194,7 +213,7 @@ mod tests {
         let mut gatherer = gatherer();
         for number in 0..FULL_EVENTS as u64 {
             assert!(!gatherer.is_full());
-            gatherer.take(entry(number, Some("x")));
+            gatherer.note(number, Some("x"));
         }
         assert!(gatherer.is_full());
     }

@@ -19,17 +19,13 @@ mod tests;
 pub use place::Place;
 
 use crate::{
-    config::settings::Filter,
-    logs::filter,
-    model::{Checkpoints, Outlet, SourceId, Target, Timestamp},
-    telemetry::{
-        board::Board,
-        chain,
-        counters::{self, Counter},
-    },
+    config::settings::text::TextRules,
+    logs::text::{Treated, Treatment},
+    model::{Checkpoints, Outlet, SourceId, Target, TimedBy, Timestamp},
+    telemetry::{board::Board, chain, counters::Counter},
 };
 use gather::Gatherer;
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 use streams::Streams;
 
 /// The first wait before the log is tried again; it doubles up to [`LONGEST_WAIT`].
@@ -49,6 +45,8 @@ pub struct Site {
     pub checkpoints: Arc<dyn Checkpoints>,
     pub outlet: Arc<dyn Outlet>,
     pub board: Arc<Board>,
+    /// The wall clock.
+    pub clock: fn() -> Timestamp,
 }
 
 /// What a source is called, and where its events go.
@@ -60,7 +58,7 @@ pub struct About {
     /// The item of the configuration, as positions have it.
     pub item: Arc<str>,
     pub target: Arc<Target>,
-    pub filter: Filter,
+    pub text: Arc<TextRules>,
     /// Counts how often the log had to be begun anew.
     pub restarts: &'static Counter,
 }
@@ -79,6 +77,21 @@ pub struct Entry<P> {
     pub unit: String,
 }
 
+/// What is sent of an entry, in parts where it is too long.
+struct Said<'a> {
+    text: Cow<'a, [u8]>,
+    at: Timestamp,
+    timed_by: TimedBy,
+    mended: bool,
+}
+
+fn within<'a>(around: Option<(&str, &str)>, text: Cow<'a, [u8]>) -> Cow<'a, [u8]> {
+    match around {
+        None => text,
+        Some((before, behind)) => Cow::Owned([before.as_bytes(), &text, behind.as_bytes()].concat()),
+    }
+}
+
 /// Nobody takes chunks any more.
 #[derive(Debug)]
 pub struct Closed;
@@ -91,12 +104,14 @@ pub struct Source<P> {
     /// Of the chunk that is being gathered.
     unit: String,
     streams: Streams,
-    /// Put around each text, behind the filter.
+    treatment: Treatment,
+    /// Put around each text when it is treated.
     around: Option<(&'static str, &'static str)>,
     /// Whether the keeper of positions knows of this source.
     open: bool,
     checkpoints: Arc<dyn Checkpoints>,
     board: Arc<Board>,
+    clock: fn() -> Timestamp,
     told: Told,
     wait: Duration,
     /// Entries read when it failed for the last time.
@@ -115,7 +130,7 @@ struct Told {
 impl<P: Place> Source<P> {
     /// Continues where this item of the configuration was left, if it ever was.
     pub fn new(about: About, site: Site) -> Self {
-        let Site { checkpoints, outlet, board } = site;
+        let Site { checkpoints, outlet, board, clock } = site;
         let saved = checkpoints.saved().into_iter().find_map(|(id, position)| {
             P::of(position).filter(|place| place.item() == about.item.as_ref()).map(|place| (id, place))
         });
@@ -131,13 +146,15 @@ impl<P: Place> Source<P> {
         });
         let mut source = Self {
             id,
-            gatherer: Gatherer::new(id, last.clone()),
+            gatherer: Gatherer::new(id, last.clone(), &about.text),
             unit: String::new(),
             streams: Streams::new(&about.target, outlet),
+            treatment: Treatment::new(about.text.clone()),
             around: None,
             open: false,
             checkpoints,
             board,
+            clock,
             told: Told::default(),
             wait: WAIT,
             failed_at: 0,
@@ -149,9 +166,10 @@ impl<P: Place> Source<P> {
         source
     }
 
-    /// Put this before and behind each text, once it has passed the filter.
+    /// Each text is a JSON object. Put this before and behind it when it is treated: only its size counts that, too.
     pub fn wrapped(mut self, before: &'static str, behind: &'static str) -> Self {
         self.around = Some((before, behind));
+        self.treatment = self.treatment.of_json();
         self
     }
 
@@ -176,25 +194,27 @@ impl<P: Place> Source<P> {
         self.open = true;
     }
 
+    /// Another program has delivered everything up to here: go on behind it.
+    pub fn go_on_at(&mut self, place: P) {
+        self.gatherer.go_on_at(place.clone());
+        self.open_at(place);
+    }
+
     /// Take the next entry; what is full is sent.
-    pub async fn take(&mut self, mut entry: Entry<P>) -> Result<(), Closed> {
-        entry.text = entry.text.filter(|text| {
-            let passes = filter::passes(&self.about.filter, text.as_bytes());
-            counters::EVENTS_FILTERED.add(u64::from(!passes));
-            passes
+    pub async fn take(&mut self, entry: Entry<P>) -> Result<(), Closed> {
+        let said = entry.text.as_ref().and_then(|text| {
+            let treated = self.treatment.treat_timed(text.as_bytes(), entry.at, (self.clock)());
+            let Treated::Send { text, at, timed_by } = treated else { return None };
+            Some(Said { text: within(self.around, text), at, timed_by, mended: entry.mended })
         });
-        if let (Some(text), Some((before, behind))) = (&mut entry.text, self.around) {
-            text.insert_str(0, before);
-            text.push_str(behind);
-        }
-        if self.streams.differ() && entry.text.is_some() && entry.unit != self.unit {
+        if self.streams.differ() && said.is_some() && entry.unit != self.unit {
             // A chunk goes to one lane. What is not sent may be covered by any.
             if self.gatherer.has_events() {
                 self.send().await?;
             }
             self.unit.clone_from(&entry.unit);
         }
-        self.gatherer.take(entry);
+        self.gatherer.take(entry.place, said);
         if self.gatherer.is_full() { self.send().await } else { Ok(()) }
     }
 

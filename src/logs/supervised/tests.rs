@@ -1,5 +1,12 @@
 use super::*;
-use crate::model::{Chunk, JournalPosition, LaneWaker, Position};
+use crate::{
+    config::settings::{
+        Filter,
+        text::{OutOfRange, Oversize, Redaction},
+    },
+    model::{Chunk, JournalPosition, LaneWaker, Position},
+    telemetry::counters,
+};
 use regex::bytes::Regex;
 use std::{
     collections::HashMap,
@@ -67,16 +74,21 @@ fn entry(number: u64, unit: &str, text: &str) -> Entry<JournalPosition> {
 }
 
 fn source(rooms: &Arc<Rooms>, stream: &str, filter: Filter) -> Source<JournalPosition> {
+    treated(rooms, stream, TextRules { filter, ..TextRules::default() })
+}
+
+fn treated(rooms: &Arc<Rooms>, stream: &str, rules: TextRules) -> Source<JournalPosition> {
     let target = Arc::new(Target { group: "g".into(), stream: stream.into(), ..Target::default() });
     let about = About {
         name: "log".into(),
         what: "the log",
         item: "item".into(),
         target,
-        filter,
+        text: Arc::new(rules),
         restarts: &counters::JOURNAL_RESTARTS,
     };
-    Source::new(about, Site { checkpoints: rooms.clone(), outlet: rooms.clone(), board: Arc::default() })
+    let clock = Timestamp::default;
+    Source::new(about, Site { checkpoints: rooms.clone(), outlet: rooms.clone(), board: Arc::default(), clock })
 }
 
 fn filter(include: &[&str], exclude: &[&str]) -> Filter {
@@ -123,6 +135,48 @@ async fn what_is_put_around_a_text_is_not_seen_by_the_filter() {
     }
     source.send().await.expect("open");
     assert_eq!(rooms.chunks("s")[0].0, ["{\"body\":x1}", "{\"body\":x2}"]);
+}
+
+fn redact(expression: &str) -> Vec<Redaction> {
+    vec![Redaction { expression: Regex::new(expression).expect("a good pattern"), replacement: "***".into() }]
+}
+
+#[tokio::test]
+async fn a_secret_in_a_json_object_is_masked_and_the_size_is_that_of_the_whole() {
+    let rooms = Arc::new(Rooms::default());
+    let rules = TextRules { redact: redact(r"key=\S+"), max_event_bytes: 256, ..TextRules::default() };
+    let mut source = treated(&rooms, "s", rules).wrapped("{\"body\":", "}");
+    source.take(entry(0, "", r#"{"A":"key=\"x y","B":"c"}"#)).await.expect("open");
+    source.take(entry(1, "", &format!("{{{}}}", "x".repeat(246)))).await.expect("open");
+    source.take(entry(2, "", &format!("{{{}}}", "x".repeat(247)))).await.expect("open");
+    source.send().await.expect("open");
+    let texts = &rooms.chunks("s")[0].0;
+    assert_eq!((texts[0].as_str(), texts.len()), (r#"{"body":{"A":"*** y","B":"c"}}"#, 5));
+    assert!(texts[3].ends_with("[Continued...]") && texts[1..].iter().all(|text| text.len() <= 256));
+}
+
+#[tokio::test]
+async fn ages_sample_rate_and_size_are_those_of_the_item_and_what_is_not_sent_is_covered() {
+    let rooms = Arc::new(Rooms::default());
+    let day = Timestamp::default().plus(Duration::from_secs(24 * 3600));
+    let rules = TextRules {
+        too_new: OutOfRange::Drop,
+        sample: 2,
+        max_event_bytes: 256,
+        oversize: Oversize::Truncate,
+        ..TextRules::default()
+    };
+    let mut source = treated(&rooms, "s", rules);
+    for (number, (text, at)) in
+        [("early", day), ("one", Timestamp::default()), ("two", Timestamp::default())].into_iter().enumerate()
+    {
+        source.take(Entry { at, ..entry(number as u64, "", text) }).await.expect("open");
+    }
+    source.take(entry(3, "", &"x".repeat(300))).await.expect("open");
+    source.take(Entry { at: day, ..entry(4, "", "late") }).await.expect("open");
+    source.send().await.expect("open");
+    let long = format!("{}[Truncated...]", "x".repeat(242));
+    assert_eq!(rooms.chunks("s"), [(vec!["one".to_owned(), long], 0, 5)]);
 }
 
 #[tokio::test]

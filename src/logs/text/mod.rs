@@ -19,6 +19,7 @@ pub mod encoding;
 pub mod parts;
 
 mod edge;
+mod json;
 
 use super::filter;
 use crate::{
@@ -47,6 +48,8 @@ pub enum Treated<'a> {
 pub struct Treatment {
     rules: Arc<TextRules>,
     open: bool,
+    /// Each event is a JSON object.
+    json: bool,
     sample: Sample,
     bucket: Option<Bucket>,
     /// The time of the last event whose text told one.
@@ -67,10 +70,16 @@ impl Treatment {
         Self {
             open: filter::is_open(&rules.filter),
             sample: Sample::new(rules.sample),
+            json: false,
             bucket: rules.rate_limit.map(Bucket::new),
             last: None,
             rules,
         }
+    }
+
+    /// The same for events that are JSON objects: what is hidden in their values leaves them objects.
+    pub fn of_json(self) -> Self {
+        Self { json: true, ..self }
     }
 
     /// `text`: one whole event, decoded, without line end. `now`: the wall clock.
@@ -151,7 +160,8 @@ impl Treatment {
             counters::EVENTS_RATE_LIMITED.add(1);
             return Treated::NotSent;
         }
-        let (text, masked) = edge::redact(&self.rules.redact, text);
+        let redact = if self.json { json::redact } else { edge::redact };
+        let (text, masked) = redact(&self.rules.redact, text);
         counters::EVENTS_REDACTED.add(masked.anything.into());
         counters::EVENTS_MENDED.add(masked.mended.into());
         if text.is_empty() {

@@ -86,10 +86,10 @@ impl From<Closed> for End {
 
 impl Reader {
     fn new(item: UnifiedItem, target: Arc<Target>, program: Program, start: Start, site: Site, now: Timestamp) -> Self {
-        let UnifiedItem { item, filter, predicate, level, .. } = item;
+        let UnifiedItem { item, text, predicate, level, .. } = item;
         let name = predicate.as_ref().map_or("unified log".to_owned(), |predicate| format!("unified log: {predicate}"));
         let what = "the unified log";
-        let about = About { name, what, item: item.into(), target, filter, restarts: &counters::UNIFIED_RESTARTS };
+        let about = About { name, what, item: item.into(), target, text, restarts: &counters::UNIFIED_RESTARTS };
         let mut source = Source::new(about, site);
         let beginning = source.last().cloned().unwrap_or_else(|| {
             let micros = now.as_millis().saturating_mul(1_000);

@@ -1,7 +1,7 @@
 //! A shell script plays `log`: it notes what it is asked, and prints a file of the test's choice.
 use super::*;
 use crate::{
-    config::settings::{Filter, TargetTemplate},
+    config::settings::{Filter, TargetTemplate, text::TextRules},
     model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId},
     telemetry::board::Board,
 };
@@ -106,7 +106,7 @@ impl Story {
             at: "logs.logs_collected.unified_log".into(),
             item: "g:s".into(),
             target: template,
-            filter: Filter::default(),
+            text: Arc::default(),
             predicate: None,
             level: UnifiedLevel::Default,
         });
@@ -118,7 +118,7 @@ impl Story {
             child::start(&shell, &[&before[..], arguments].concat())
         });
         let (rooms, board) = (Arc::new(shared.clone()), Arc::new(Board::default()));
-        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: board.clone() };
+        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: board.clone(), clock: Timestamp::default };
         let reader = Reader::new(item, target, program, start, site, Timestamp::from_millis(50_000));
         tokio::spawn(reader.read());
         Self { folder, shared, chunks, board, last: None }
@@ -213,7 +213,10 @@ async fn level_predicate_and_filters_choose_what_is_read() {
     let change = |item| UnifiedItem {
         level: UnifiedLevel::Debug,
         predicate: Some("process == \"sshd\"".into()),
-        filter: Filter { exclude_patterns: exclude, ..Filter::default() },
+        text: Arc::new(TextRules {
+            filter: Filter { exclude_patterns: exclude, ..Filter::default() },
+            ..TextRules::default()
+        }),
         ..item
     };
     let files = [("show.1", line(100, 0, 1) + &line(100, 0, 2)), ("stream.1", line(101, 0, 3))];

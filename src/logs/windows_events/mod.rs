@@ -8,6 +8,7 @@
 //! |---|---|
 //! | nothing is saved | the events of the last two weeks; CloudWatch Logs takes no older ones |
 //! | a position is saved, and its event is there | what comes after it, whatever its age |
+//! | nothing is saved, and the CloudWatch Agent sent this channel to this stream | what comes after its last event |
 //! | its event was overwritten | what is left after it; `WINDOWS_GAPS` where more than it is missing |
 //! | the channel was cleared: ids are lower, or that event is another one | everything that is there; `WINDOWS_GAPS` |
 //!
@@ -21,7 +22,10 @@ mod render;
 #[cfg(test)]
 mod tests;
 
-use super::supervised::{About, Closed, Entry, Site, Source};
+use super::{
+    imported::agent,
+    supervised::{About, Closed, Entry, Site, Source},
+};
 use crate::{
     config::settings::{EventFormat, WindowsItem},
     model::{Target, Timestamp, WindowsPosition},
@@ -30,7 +34,12 @@ use crate::{
 };
 use event::{Event, EventError};
 use query::Wanted;
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Events of one call: the agent's number.
@@ -38,9 +47,17 @@ const MOST: usize = 170;
 /// How long to wait when a channel has nothing new.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Reads the channel of one item until told to stop. What was not sent then is read again.
-pub async fn run(item: WindowsItem, target: Arc<Target>, log: Box<dyn EventLog>, site: Site, stop: CancellationToken) {
-    let reader = Reader::new(item, target, log, site);
+/// Reads the channel of one item until told to stop. What was not sent then is read again. `agent`: where the CloudWatch Agent may have left
+/// its state.
+pub async fn run(
+    item: WindowsItem,
+    target: Arc<Target>,
+    log: Box<dyn EventLog>,
+    site: Site,
+    agent: Option<PathBuf>,
+    stop: CancellationToken,
+) {
+    let reader = Reader::new(item, target, log, site, agent.as_deref());
     stop.run_until_cancelled(reader.read()).await;
 }
 
@@ -54,6 +71,8 @@ struct Reader {
     source: Source<WindowsPosition>,
     /// How many events to ask for.
     most: usize,
+    /// The last record that the CloudWatch Agent delivered, until its place is known.
+    imported: Option<u64>,
     /// The record behind which a gap was said.
     gap: Option<u64>,
 }
@@ -77,20 +96,33 @@ impl From<Closed> for End {
     }
 }
 
+/// The last record of a channel that the CloudWatch Agent sent to this target.
+fn left_by_agent(folder: &Path, target: &Target, channel: &str) -> Option<u64> {
+    agent::windows_event(folder, &target.group, &target.stream, channel).unwrap_or_else(|error| {
+        tracing::warn!(folder = %folder.display(), channel, %error,
+            "the state of the CloudWatch Agent cannot be read: this channel counts as seen for the first time");
+        None
+    })
+}
+
 impl Reader {
-    fn new(item: WindowsItem, target: Arc<Target>, log: Box<dyn EventLog>, site: Site) -> Self {
-        let WindowsItem { item, filter, channel, levels, ids, format, .. } = item;
+    fn new(item: WindowsItem, target: Arc<Target>, log: Box<dyn EventLog>, site: Site, agent: Option<&Path>) -> Self {
+        let WindowsItem { item, text, channel, levels, ids, format, .. } = item;
         let name = format!("Windows events: {channel}");
         let what = "a channel of the event log";
-        let about = About { name, what, item: item.into(), target, filter, restarts: &counters::WINDOWS_RESTARTS };
+        let goes_to = target.clone();
+        let about = About { name, what, item: item.into(), target, text, restarts: &counters::WINDOWS_RESTARTS };
         let mut source = Source::new(about, site);
         let channel: Arc<str> = channel.into();
-        if !source.is_open() {
+        let agent = agent.filter(|_| !source.is_open());
+        let imported = agent.and_then(|folder| left_by_agent(folder, &goes_to, &channel)).filter(|record| *record > 0);
+        if !source.is_open() && imported.is_none() {
             // The two weeks are counted anew at each start until something is delivered.
             let (channel, item) = (channel.clone(), source.item());
             source.open_at(WindowsPosition { channel, record: 0, at: Timestamp::default(), item });
         }
-        Self { log: Some(log), channel, wanted: Wanted { levels, ids }, format, source, most: MOST, gap: None }
+        let wanted = Wanted { levels, ids };
+        Self { log: Some(log), channel, wanted, format, source, most: MOST, imported, gap: None }
     }
 
     async fn read(mut self) {
@@ -111,6 +143,7 @@ impl Reader {
 
     /// Subscribe, and read until the subscription fails.
     async fn read_once(&mut self) -> Result<Infallible, End> {
+        self.import().await?;
         let after = self.beginning().await?;
         self.subscribe(after).await?;
         loop {
@@ -136,6 +169,21 @@ impl Reader {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Begin behind the last event that the CloudWatch Agent delivered. It notes no time, by which the event would be known again.
+    async fn import(&mut self) -> Result<(), EventLogError> {
+        let Some(record) = self.imported else { return Ok(()) };
+        let at = match self.find(Which::Record(record)).await? {
+            Some(Ok(event)) => event.at,
+            // Nothing is there to be compared with.
+            Some(Err(_)) | None => Timestamp::default(),
+        };
+        let (channel, item) = (self.channel.clone(), self.source.item());
+        tracing::info!(%channel, record, "continues where the CloudWatch Agent stopped");
+        self.source.go_on_at(WindowsPosition { channel, record, at, item });
+        self.imported = None;
+        Ok(())
     }
 
     async fn subscribe(&mut self, after: u64) -> Result<(), EventLogError> {

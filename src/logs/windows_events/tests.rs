@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    config::settings::{Filter, FilterKind, FilterRule, TargetTemplate},
+    config::settings::{Filter, FilterKind, FilterRule, TargetTemplate, text::TextRules},
     logs::supervised::{SELDOM, WAIT},
     model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId},
     telemetry::board::Board,
@@ -206,6 +206,18 @@ impl Story {
         ids: Vec<u16>,
         filter: Filter,
     ) -> Self {
+        let rules = TextRules { filter, ..TextRules::default() };
+        Self::build(records, saved, failures, ids, rules, None)
+    }
+
+    fn build(
+        records: impl IntoIterator<Item = u64>,
+        saved: Option<(u64, i64)>,
+        failures: Vec<EventLogError>,
+        ids: Vec<u16>,
+        rules: TextRules,
+        agent: Option<&Path>,
+    ) -> Self {
         let (lane, chunks) = mpsc::channel(10);
         let log = Pretended::default();
         records.into_iter().for_each(|record| log.log(record));
@@ -225,7 +237,7 @@ impl Story {
             at: "here".into(),
             item: "g:s:System".into(),
             target: template,
-            filter,
+            text: Arc::new(rules),
             channel: "System".into(),
             levels: vec![4, 0],
             ids,
@@ -233,8 +245,8 @@ impl Story {
         };
         let target = Arc::new(Target { group: "g".into(), stream: "s".into(), ..Target::default() });
         let (rooms, board) = (Arc::new(log.clone()), Arc::new(Board::default()));
-        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: board.clone() };
-        tokio::spawn(Reader::new(item, target, Box::new(log.clone()), site).read());
+        let site = Site { checkpoints: rooms.clone(), outlet: rooms, board: board.clone(), clock: Timestamp::default };
+        tokio::spawn(Reader::new(item, target, Box::new(log.clone()), site, agent).read());
         Self { log, chunks, board }
     }
 
@@ -270,6 +282,31 @@ async fn a_saved_position_is_continued_without_a_limit_of_age() {
     assert_eq!(story.chunk().await, (5, 2));
     assert_eq!(story.log.state().subscribed, [("*[System[(Level=4 or Level=0)]]".to_owned(), 3)]);
     assert_eq!(counters::WINDOWS_GAPS.here(), 0);
+}
+
+/// The state of the agent for this channel, as far as this record.
+fn agent_state(record: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = format!("{record}\nSystem\n1-{record}");
+    std::fs::write(folder.path().join("Amazon_CloudWatch_WindowsEventLog_g_s_System"), state).expect("written");
+    folder
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_start_goes_on_behind_the_last_event_of_the_agent_and_later_ones_where_we_stopped() {
+    let folder = agent_state(3);
+    let start = |records: std::ops::RangeInclusive<u64>, saved, failures| {
+        Story::build(records, saved, failures, Vec::new(), TextRules::default(), Some(folder.path()))
+    };
+    let mut story = start(1..=5, None, Vec::new());
+    assert_eq!(story.chunk().await, (5, 2));
+    let Position::Windows(opened) = story.log.state().opened[0].clone() else { panic!("a position in a channel") };
+    assert_eq!((opened.record, opened.at), (3, Timestamp::from_millis(3_000)), "saved at once, with its time");
+    assert_eq!(counters::WINDOWS_GAPS.here(), 0);
+    let mut story = start(1..=5, Some((4, 4)), Vec::new());
+    assert_eq!(story.chunk().await, (5, 1));
+    let mut story = start(10..=12, None, Vec::new());
+    assert_eq!((story.chunk().await, counters::WINDOWS_GAPS.here()), ((12, 3), 1), "its event was overwritten");
 }
 
 #[tokio::test(start_paused = true)]

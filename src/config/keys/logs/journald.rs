@@ -2,10 +2,13 @@
 use super::*;
 
 /// The publisher's journal.
-pub const JOURNAL: Shape = Shape::Table(&table(
-    &[key("collect", Bool), key("include_patterns", PATTERNS), key("exclude_patterns", PATTERNS)],
-    Others::Error,
-));
+pub const JOURNAL: Shape = Shape::Table(&Table {
+    shared: text::ENTRIES,
+    ..table(
+        &[key("collect", Bool), key("include_patterns", PATTERNS), key("exclude_patterns", PATTERNS)],
+        Others::Error,
+    )
+});
 
 pub const JOURNALD: Shape = Shape::Table(&Table {
     needs: &["collect_list"],
@@ -17,12 +20,15 @@ pub const JOURNALD: Shape = Shape::Table(&Table {
 
 const JOURNALD_ITEM: Shape = Shape::Table(&Table {
     needs: &["log_group_name"],
+    shared: text::ENTRIES,
     ..table(
         &[
             key("log_group_name", GROUP),
             key("log_stream_name", STREAM),
-            later("log_group_class", Text(1, 512)),
+            key("log_group_class", Text(1, 512)),
             key("retention_in_days", Retention),
+            key("service.name", SERVICE),
+            key("deployment.environment", ENVIRONMENT),
             key("filters", FILTERS),
             key("units", Shape::List(&List { min: 1, unique: true, ..list(Text(1, 256)) })),
             key("priority", Word(PRIORITIES)),

@@ -1,7 +1,6 @@
 //! What becomes of the text of an item's events.
 use super::*;
 
-#[allow(dead_code)] // Until such sources are read by it.
 /// For sources of whole events, which know their own times.
 pub const ENTRIES: &[Key] = &[SAMPLE, RATE, REDACT, OUT_OF_RANGE, MAX_SIZE, OVERSIZE];
 

@@ -12,6 +12,7 @@ pub const WINDOWS_EVENTS: Shape = Shape::Table(&Table {
 const WINDOWS_CHANNEL: Shape = Shape::Table(&Table {
     needs: &["event_name"],
     needs_any: &["event_levels", "event_ids", "filters"],
+    shared: text::ENTRIES,
     ..table(
         &[
             // The decoder refuses `Forwarded Events`, which is no channel.
@@ -21,7 +22,9 @@ const WINDOWS_CHANNEL: Shape = Shape::Table(&Table {
             key("filters", FILTERS),
             key("log_group_name", GROUP),
             key("log_stream_name", STREAM),
-            later("log_group_class", Text(1, 512)),
+            key("log_group_class", Text(1, 512)),
+            key("service.name", SERVICE),
+            key("deployment.environment", ENVIRONMENT),
             key("retention_in_days", Retention),
             key("event_format", Word(&["text", "xml"])),
         ],

@@ -99,7 +99,8 @@ impl Family {
         })
     }
 
-    /// Removes the files that are done with, where that is wanted: all of them is delivered, and a newer one is followed.
+    /// Removes the files that are done with, where that is wanted: all of them is delivered, the disk knows that, and a newer one
+    /// is followed. A crash in between would otherwise leave a position in a file that is gone, and seek it among others.
     pub fn remove_past(&mut self, cx: &mut Context<'_>) {
         if !self.rule.auto_removal || self.rule.pick != Pick::Newest {
             return;
@@ -117,6 +118,8 @@ impl Family {
                 // A last line without an end: its writer has gone over to another file, so it is sent as it is.
                 cx.ledger.unrest(&self.key, seen.id);
                 self.wait(&path, vec![(id, position)], false);
+            } else if cx.checkpoints.acknowledged(id).is_none_or(|saved| saved < seen.size) {
+                // Its position is not saved yet: soon it is.
             } else if self.remove(&path, seen) {
                 counters::FILES_REMOVED.add(1);
                 tracing::info!(path = %path.display(), size = seen.size, "all of this log is delivered and a newer one is followed: removed");

@@ -15,7 +15,10 @@
 use crate::model::{Checkpoints, FilePosition, Position, SourceId};
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard},
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// How far one source got.
@@ -51,6 +54,8 @@ pub struct Keeper {
     sources: Mutex<BTreeMap<SourceId, Source>>,
     /// Every `finish`, in order.
     finished: Mutex<Vec<(SourceId, u64)>>,
+    /// Nothing is on the disk yet.
+    pub unsaved: AtomicBool,
 }
 
 impl Checkpoints for Keeper {
@@ -66,6 +71,10 @@ impl Checkpoints for Keeper {
     fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
         let sources = self.sources();
         sources.get(&id).filter(|source| source.opened).map(|source| (source.reached, source.position.clone()))
+    }
+
+    fn acknowledged(&self, id: SourceId) -> Option<u64> {
+        self.reached(id).filter(|_| !self.unsaved.load(Ordering::Relaxed))
     }
 
     fn finish(&self, id: SourceId, end: u64) {

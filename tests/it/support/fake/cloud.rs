@@ -31,6 +31,8 @@ pub struct Event {
     /// Milliseconds since 1970.
     pub at: i64,
     pub message: String,
+    /// The header `x-amzn-logs-format` of its call; empty without one.
+    pub format: String,
 }
 
 /// One datum that was accepted.

@@ -108,7 +108,7 @@ fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut St
             let compressed = !wire::header(&head.headers, "content-encoding").is_empty();
             put_metric_data(state, protocol, &request, size, compressed)
         }
-        Op::PutLogEvents => put_log_events(state, request),
+        Op::PutLogEvents => put_log_events(state, request, wire::header(&head.headers, "x-amzn-logs-format")),
         Op::CreateLogGroup => create_log_group(state, &request),
         Op::CreateLogStream => create_log_stream(state, &request),
         Op::PutRetentionPolicy => put_retention_policy(state, &request),
@@ -175,7 +175,7 @@ fn put_metric_data(state: &mut State, protocol: Protocol, request: &Value, size:
     success(protocol, &json!({}))
 }
 
-fn put_log_events(state: &mut State, request: Value) -> Answer {
+fn put_log_events(state: &mut State, request: Value, format: &str) -> Answer {
     let request: PutLogEvents = match serde_json::from_value(request) {
         Ok(request) => request,
         Err(why) => {
@@ -211,8 +211,8 @@ fn put_log_events(state: &mut State, request: Value) -> Answer {
         rejected.insert("tooNewLogEventStartIndex".into(), json!(timely.end));
     }
     for event in request.log_events.into_iter().take(timely.end).skip(timely.start) {
-        let (group, stream) = (group.clone(), stream.clone());
-        state.seen.events.push(Event { group, stream, at: event.timestamp, message: event.message });
+        let (group, stream, format) = (group.clone(), stream.clone(), format.to_owned());
+        state.seen.events.push(Event { group, stream, at: event.timestamp, message: event.message, format });
     }
     let mut answer = json!({ "nextSequenceToken": "1" });
     if !rejected.is_empty() {

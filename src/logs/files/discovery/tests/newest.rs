@@ -1,5 +1,6 @@
 //! Where only the newest file is followed, and what is removed of the others.
 use super::*;
+use std::sync::atomic::Ordering;
 
 fn newest(pattern: &str, prepare: impl FnOnce(&mut Bench)) -> Bench {
     bench(pattern, Pick::Newest, prepare)
@@ -121,6 +122,20 @@ fn what_is_not_acknowledged_or_was_written_to_is_not_removed() {
     assert!(bench.path("app-1.log").exists(), "it was written to");
     assert_eq!(bench.lines().len(), 2);
     bench.doze(4 * MINUTE);
+    assert!(!bench.path("app-1.log").exists());
+}
+
+#[test]
+fn a_file_whose_position_is_not_saved_is_not_removed() {
+    let mut bench = removing(|bench| bench.append("app-1.log", "one\n"));
+    assert_eq!(bench.lines(), ["one"]);
+    bench.keeper.unsaved.store(true, Ordering::Relaxed);
+    bench.append("app-2.log", "two\n");
+    assert_eq!(bench.lines(), ["two"]);
+    bench.doze(4 * MINUTE);
+    assert!(bench.path("app-1.log").exists(), "a crash now would send it again");
+    bench.keeper.unsaved.store(false, Ordering::Relaxed);
+    bench.doze(MINUTE);
     assert!(!bench.path("app-1.log").exists());
 }
 

@@ -1,4 +1,4 @@
-//! From the bytes of a file to events: the assembler of one generation. It reads nothing itself and keeps no bytes.
+//! From the bytes of a file or a FIFO to events: the assembler of one generation, or pipe. It reads nothing itself and keeps no bytes.
 //!
 //! A line ends with LF, in the encoding of the file; one CR before it goes too. Without a start pattern each line is an
 //! event, and empty lines make none. With one, an event is a line that matches and all lines up to the next one that does

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 /// Where an event ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::logs::files) enum Follow {
+pub(in crate::logs) enum Follow {
     /// Before this byte: the next line begins another one.
     Ends(usize),
     /// Before this byte: with the next line it would be too long.

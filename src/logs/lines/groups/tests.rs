@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     config::settings::text::{MultiLine, TextRules},
     logs::{
-        files::lines::{Cut, ENOUGH},
+        lines::{Cut, ENOUGH},
         text::encoding::Decoder,
     },
     model::{Event, Timestamp, limits::MESSAGE_BYTES},
