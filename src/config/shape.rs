@@ -133,7 +133,7 @@ impl Walk<'_> {
                 } else if let Shape::Text(min, max) = shape {
                     length(section, text, *min, *max);
                 } else {
-                    role(section, text);
+                    self.role(section, text);
                 }
             }
             (Shape::Verbatim(min, max), Value::Text(text)) => length(section, text, *min, *max),
@@ -170,6 +170,18 @@ impl Walk<'_> {
                 | Shape::Table(_),
                 _,
             ) => wrong_type(shape, section),
+        }
+    }
+
+    /// The agent takes any text and fails when it signs in; so its files run here, and say so.
+    fn role(&self, section: &Section<'_>, text: &str) {
+        let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
+        if !fits || text.contains('\0') {
+            let why = "is no ARN of a role, like arn:aws:iam::123456789012:role/NAME";
+            match self.dialect.agent {
+                true => section.warning(format!("{why}: signing in with it will fail")),
+                false => section.error(why),
+            }
         }
     }
 
@@ -329,13 +341,6 @@ fn length(section: &Section<'_>, text: &str, min: usize, max: usize) {
 }
 
 /// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
-fn role(section: &Section<'_>, text: &str) {
-    let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
-    if !fits || text.contains('\0') {
-        section.error("is no ARN of a role, like arn:aws:iam::123456789012:role/NAME");
-    }
-}
-
 fn word(section: &Section<'_>, text: &str, words: &[&str]) {
     if !words.contains(&text) {
         let one = if words.len() == 1 { "must be" } else { "must be one of" };

@@ -74,6 +74,7 @@ pub(super) struct Cut {
 }
 
 /// Makes the events of one generation, in the order of its bytes.
+#[derive(Debug)]
 pub(super) struct Assembler {
     rules: Arc<TextRules>,
     decoder: Decoder,
@@ -140,9 +141,9 @@ impl Assembler {
         self.idle && self.rules.oversize == Oversize::Split
     }
 
-    /// The longest event of several lines, as it stands in the file.
+    /// The longest event of several lines, as it stands in the file. Where something is to be masked, it is split after that.
     pub fn limit(&self) -> usize {
-        self.rules.max_event_bytes.min(MESSAGE_BYTES)
+        if self.rules.redact.is_empty() { self.rules.max_event_bytes.min(MESSAGE_BYTES) } else { MESSAGE_BYTES }
     }
 
     /// What a line says: decoded, without its CR and without a hole before it.
@@ -166,18 +167,12 @@ impl Assembler {
     /// How much of a line without an end goes at once.
     fn piece(&self, line: &[u8]) -> usize {
         if self.decoder.is_plain() {
-            return between_characters(line, PIECE);
+            return self.treatment.before_secrets(line, between_characters(line, PIECE));
         }
         let unit = self.decoder.unit();
         let longest = PIECE - PIECE % unit;
         let whole = |end: &usize| !self.decoder.decode(&line[..*end]).ends_with("\u{fffd}".as_bytes());
         (0..4).map(|back| longest - back * unit).find(whole).unwrap_or(longest)
-    }
-}
-
-impl std::fmt::Debug for Assembler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Assembler").field("begun", &self.begun).field("idle", &self.idle).finish_non_exhaustive()
     }
 }
 

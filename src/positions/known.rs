@@ -45,6 +45,8 @@ struct Source {
     written: Option<u64>,
     /// The unit up to which it is acknowledged by what is on the disk.
     saved: Option<u64>,
+    /// Something of it was acknowledged in this run.
+    moved: bool,
 }
 
 /// What is to be written, and for what it stands.
@@ -68,7 +70,10 @@ impl Known {
     pub fn of(entries: impl IntoIterator<Item = (u64, Entry)>, highest: u64) -> Self {
         let source = |(number, Entry { seen, position })| {
             let progress = Progress::at(0, position);
-            (SourceId::unique(), Source { number, progress, opened: false, seen, written: None, saved: None })
+            (
+                SourceId::unique(),
+                Source { number, progress, opened: false, seen, written: None, saved: None, moved: false },
+            )
         };
         Self { sources: entries.into_iter().map(source).collect(), highest, ..Self::default() }
     }
@@ -94,7 +99,7 @@ impl Known {
             |before| (before.number, before.written),
         );
         let progress = Progress::at(start, position);
-        self.sources.insert(id, Source { number, progress, opened, seen, written, saved: None });
+        self.sources.insert(id, Source { number, progress, opened, seen, written, saved: None, moved: false });
         self.changed.insert(id);
         self.pressing = true;
     }
@@ -112,7 +117,8 @@ impl Known {
         let reached = source.progress.reached();
         let of_files = matches!(source.progress.position(), Position::File(_));
         self.weight = self.weight.saturating_add((reached - before).saturating_mul(if of_files { 1 } else { ENTRY }));
-        self.pressing |= self.weight >= MUCH;
+        // The first of a run does not wait for the lazy pace: whoever is killed again and again gets on all the same.
+        self.pressing |= self.weight >= MUCH || !std::mem::replace(&mut source.moved, true);
         self.changed.insert(cover.source);
         Some(reached)
     }

@@ -5,6 +5,9 @@ use crate::{
 };
 use proptest::prelude::*;
 
+/// More than is looked at behind a cut.
+const AHEAD: usize = 8 * 1024;
+
 fn lines(rules: TextRules, first: &[u8]) -> Assembler {
     let decoder = Decoder::new(rules.encoding, first);
     Assembler::new(&Arc::new(rules), decoder, None)
@@ -38,6 +41,33 @@ fn line_ends_are_stripped_and_empty_lines_are_covered_but_not_sent() {
     assert_eq!(cut.used, text.len());
     assert_eq!(cut.events[0].next, 9, "the empty line behind the first event is covered by it");
     assert_eq!(cut.events[2].next, text.len() as u64);
+}
+
+#[test]
+fn a_secret_is_not_cut_in_two_where_a_line_without_an_end_is() {
+    let redact = |expression: &str| crate::config::settings::text::Redaction {
+        expression: regex::bytes::Regex::new(expression).expect("a good pattern"),
+        replacement: "***".into(),
+    };
+    let rules =
+        TextRules { redact: vec![redact("password=[a-z0-9]+"), redact("KEY.{0,300}YEK")], ..TextRules::default() };
+    let secret = "password=hunter2sekrit";
+    for before in
+        (0..=secret.len() + 2).map(|n| PIECE - n).chain([PIECE - AHEAD - 10, PIECE - AHEAD, PIECE - 2 * AHEAD])
+    {
+        let text = [&"x".repeat(before - 1), " ", secret, " ", &"y".repeat(2 * AHEAD), "\nnext\n"].concat();
+        let (mut lines, mut used, mut sent) = (lines(rules.clone(), b""), 0, String::new());
+        while used < text.len() {
+            let end = (used + ENOUGH).min(text.len());
+            let buffer = &text.as_bytes()[used..end];
+            let cut = lines.cut(buffer, used as u64, Timestamp::default(), Tail::Growing);
+            sent += &messages(buffer, &cut).concat();
+            assert!(cut.used > 0, "{before}");
+            used += cut.used;
+        }
+        assert!(sent.contains("***") && !sent.contains("password") && !sent.contains("sekrit"), "{before}");
+        assert!(!sent.contains("hunter"), "{before}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Less text, and none that nobody may see: decided here, before it costs anything.
+use super::parts::between_characters;
 use crate::{
     config::settings::text::{RateLimit, Redaction},
     model::Timestamp,
@@ -56,6 +57,29 @@ impl Bucket {
             self.tokens -= TOKEN;
         }
         takes
+    }
+}
+
+/// So much text behind a cut is looked at for what lies across it.
+const AHEAD: usize = 4 * 1024;
+
+/// The last place at `end` or up to half of it before where no match lies across; `end` where there is none.
+pub(super) fn before_matches(rules: &[Redaction], text: &[u8], end: usize) -> usize {
+    if rules.is_empty() {
+        return end;
+    }
+    // A match is known for what it is only where its end is seen.
+    let mut cut = between_characters(text, end.min(text.len().saturating_sub(AHEAD)));
+    loop {
+        let across = |rule: &Redaction| {
+            let mut found = rule.expression.find_iter(text).take_while(|found| found.start() < cut);
+            found.find(|found| found.end() > cut).map(|found| found.start())
+        };
+        match rules.iter().filter_map(across).min() {
+            None => return cut,
+            Some(start) if start > end / 2 => cut = start,
+            Some(_) => return end,
+        }
     }
 }
 

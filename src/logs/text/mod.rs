@@ -101,6 +101,12 @@ impl Treatment {
         text
     }
 
+    /// Where to cut a line that has no end yet, at `end` or before it: what is to be masked is not cut in two, unless it is most of
+    /// the line.
+    pub fn before_secrets(&self, line: &[u8], end: usize) -> usize {
+        edge::before_matches(&self.rules.redact, line, end)
+    }
+
     /// Reads the time that the text tells; else that of the event before counts, else now.
     fn time<'a>(&mut self, text: &'a [u8], now: Timestamp) -> Timed<'a> {
         let rules = Arc::clone(&self.rules);
