@@ -67,7 +67,7 @@ impl Notes {
 
 /// The files that this configuration follows, each with the targets that have no position yet.
 fn missing(plan: &Plan, store: &positions::Store, notes: &Notes) -> BTreeMap<PathBuf, BTreeSet<String>> {
-    let ours: BTreeSet<PathBuf> = store
+    let ours: BTreeSet<Arc<Path>> = store
         .saved()
         .into_iter()
         .filter_map(|(_, position)| match position {
@@ -80,7 +80,7 @@ fn missing(plan: &Plan, store: &positions::Store, notes: &Notes) -> BTreeMap<Pat
     for (item, target) in plan.settings.logs.files.iter().zip(plan.targets().files) {
         let Some(target) = target else { continue };
         let key = target_key(&target);
-        if !ours.contains(&item.path) && !done.contains(&(&*item.path.to_string_lossy(), &key)) {
+        if !ours.contains(item.path.as_path()) && !done.contains(&(&*item.path.to_string_lossy(), &key)) {
             missing.entry(item.path.clone()).or_default().insert(key);
         }
     }
@@ -104,10 +104,10 @@ pub async fn run(plan: &Plan, store: &Arc<positions::Store>, state: &Path) {
         return;
     }
     for Imported { position: FilePosition { path, target, offset, .. }, from } in &found {
-        tracing::info!(path = %path.display(), target, offset, "continues where {from} stopped");
+        tracing::info!(path = %path.display(), %target, offset, "continues where {from} stopped");
         notes.files.push(Note {
             path: path.to_string_lossy().into_owned(),
-            target: target.clone(),
+            target: target.to_string(),
             offset: *offset,
             at: Timestamp::now(),
         });
@@ -134,7 +134,7 @@ fn find(setting: &ImportState, missing: BTreeMap<PathBuf, BTreeSet<String>>) -> 
             for the first time");
         Vec::new()
     });
-    let done: BTreeSet<PathBuf> = found.iter().map(|imported| imported.position.path.clone()).collect();
+    let done: BTreeSet<Arc<Path>> = found.iter().map(|imported| imported.position.path.clone()).collect();
     let rest = |path: &Path| if done.contains(path) { Vec::new() } else { all(path) };
     match awslogs::positions(&old, Wanted { targets: &rest, named: &named }) {
         Ok(more) => found.extend(more),

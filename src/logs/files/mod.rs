@@ -125,12 +125,12 @@ pub(super) fn is_rotated_name(base: &str, other: &str) -> bool {
 pub(super) fn position_in(file: &File, stat: &Stat, path: &Path, offset: u64) -> io::Result<FilePosition> {
     let head = Fingerprint::of(&content::bytes(file, 0, content::HEAD)?);
     Ok(FilePosition {
-        path: path.to_owned(),
+        path: path.into(),
         identity: FileIdentity { device: stat.id.device, inode: stat.id.inode, head },
         offset,
         before: Fingerprint::of(&content::before(file, offset)?),
-        target: String::new(),
+        target: Arc::default(),
         modified: stat.modified.into(),
-        home: siblings::home(path),
+        home: siblings::home(path).map(Arc::from),
     })
 }

@@ -379,21 +379,17 @@ fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)
 /// Takes out the positions of this path and target. One without a target is anybody's.
 fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
     let target = watch.target_key();
-    let mine = |p: &FilePosition| p.path == watch.path && (p.target == target || p.target.is_empty());
-    let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| mine(p));
-    *saved = others;
-    mine
+    let mine = |p: &FilePosition| *p.path == *watch.path && (*p.target == target || p.target.is_empty());
+    saved.extract_if(.., |(_, p)| mine(p)).collect()
 }
 
 /// Takes out the positions of this path under the name that its group or stream had before: another date, another host
 /// name, an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
 fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
-    let same_path = saved.iter().filter(|(_, p)| p.path == watch.path);
+    let same_path = saved.iter().filter(|(_, p)| *p.path == *watch.path);
     let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };
     let (path, after) = (watch.path.display(), watch.target_key());
-    tracing::info!(%path, before, after, "the log file goes to another stream than before, from where reading stopped");
-    let inherited = |p: &FilePosition| p.path == watch.path && p.target == before;
-    let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| inherited(p));
-    *saved = others;
-    mine
+    tracing::info!(%path, %before, after, "the log file goes to another stream than before, from where reading stopped");
+    let inherited = |p: &FilePosition| *p.path == *watch.path && p.target == before;
+    saved.extract_if(.., |(_, p)| inherited(p)).collect()
 }
