@@ -89,9 +89,8 @@ impl Store {
         };
         // Piece by piece, so that those who acknowledge never wait for long.
         let all = batch.all;
-        let mut parts = std::iter::from_fn(|| self.known().part(&mut batch));
-        let result = if all { disk.begin(&mut parts, now) } else { disk.append(&mut parts) };
-        drop(parts);
+        let parts = &mut std::iter::from_fn(|| self.known().part(&mut batch));
+        let result = if all { disk.begin(parts, now) } else { disk.append(parts) };
         let mut known = self.known();
         known.is_failing = result.is_err();
         match result {

@@ -2,6 +2,7 @@
 mod broken;
 mod disk;
 mod pace;
+mod parts;
 mod wreck;
 
 use super::{progress::Progress, *};

@@ -106,7 +106,8 @@ impl Watch {
     }
 
     fn names(&self) -> Names {
-        let (path, target) = (Arc::from(self.path.as_path()), Arc::from(self.target_key()));
+        let path = Arc::from(self.path.as_path());
+        let target = self.known_as.clone().unwrap_or_else(|| Arc::from(self.target_key()));
         Names { path, target, home: None, text: self.text.clone() }
     }
 }

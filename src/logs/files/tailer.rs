@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use waking::Woken;
+use waking::{Stir, Woken};
 
 /// How often every path is looked at, hints or not.
 const POLL: Duration = Duration::from_secs(3);
@@ -63,6 +63,7 @@ pub struct Tailer {
     asked: HashSet<OsString>,
     /// Files of patterns are looked after.
     tended: Option<Instant>,
+    stir: Stir,
     /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
     by_name: HashMap<OsString, Vec<usize>>,
     /// `by_name` is out of date.
@@ -146,6 +147,7 @@ impl Tailer {
             found: HashMap::new(),
             asked: HashSet::new(),
             tended: None,
+            stir: Stir::default(),
             by_name: HashMap::new(),
             misnamed: false,
             moved: false,

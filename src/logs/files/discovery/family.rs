@@ -323,8 +323,8 @@ impl Family {
         }
     }
 
-    pub(super) fn names(&self, path: &Path) -> Names {
-        Names { path: path.into(), target: self.key.clone(), home: None, text: self.watch.text.clone() }
+    pub(super) fn names(&self, path: &Arc<Path>) -> Names {
+        Names { path: path.clone(), target: self.key.clone(), home: None, text: self.watch.text.clone() }
     }
 
     /// A trail follows the file.
