@@ -6,7 +6,10 @@ use crate::{
     config::{self, Finding, Sends, Settings, Severity},
     daemon::{self, Options, Override, Reload, Signals},
     local::Printer,
-    platform::descriptors::{self, Raised},
+    platform::{
+        descriptors::{self, Raised},
+        memory,
+    },
     publish,
     telemetry::log::{self, LogError, LogOptions},
 };
@@ -27,6 +30,7 @@ const BLOCKED: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the daemon cannot start or go on.
 pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    memory::share();
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

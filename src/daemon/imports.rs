@@ -77,7 +77,7 @@ struct Sought {
     /// Patterns, each with its target.
     patterns: Vec<(Arc<Matching>, String)>,
     /// Files that have a position of ours.
-    ours: BTreeSet<PathBuf>,
+    ours: BTreeSet<Arc<Path>>,
     /// Paths and targets that were imported already.
     done: BTreeSet<(String, String)>,
 }
@@ -97,7 +97,7 @@ impl Sought {
         for (item, target) in plan.settings.logs.files.iter().zip(&targets.files) {
             let Some(target) = target else { continue };
             // A pattern that an earlier run looked for has left its mark under its own name.
-            if sought.ours.contains(&item.path) {
+            if sought.ours.contains(item.path.as_path()) {
                 continue;
             }
             let key = target_key(target, &item.selection);
@@ -167,10 +167,10 @@ pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, 
         return;
     }
     for Imported { position: FilePosition { path, target, offset, .. }, from } in &found {
-        tracing::info!(path = %path.display(), target, offset, "continues where {from} stopped");
+        tracing::info!(path = %path.display(), %target, offset, "continues where {from} stopped");
         notes.files.push(Note {
             path: path.to_string_lossy().into_owned(),
-            target: target.clone(),
+            target: target.to_string(),
             offset: *offset,
             at: Timestamp::now(),
         });
@@ -193,7 +193,7 @@ fn find(agents: &Path, old: &awslogs::Places, sought: &Sought) -> Vec<Imported> 
             for the first time");
         Vec::new()
     });
-    let done: BTreeSet<PathBuf> = found.iter().map(|imported| imported.position.path.clone()).collect();
+    let done: BTreeSet<Arc<Path>> = found.iter().map(|imported| imported.position.path.clone()).collect();
     let rest = |path: &Path| if done.contains(path) { Vec::new() } else { all(path) };
     match awslogs::positions(old, Wanted { targets: &rest, named: &named }) {
         Ok(more) => found.extend(more),

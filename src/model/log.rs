@@ -106,13 +106,13 @@ impl Chunk {
                 let at = usize::try_from(event.next.checked_sub(self.from)?).ok()?;
                 let before = self.text.get(at.saturating_sub(BEFORE)..at)?;
                 Some(Position::File(FilePosition {
-                    path: path.to_path_buf(),
+                    path: path.clone(),
                     identity: identity.as_ref().clone(),
                     offset: event.next,
                     before: Fingerprint::of(before),
-                    target: target.to_string(),
+                    target: target.clone(),
                     modified: *modified,
-                    home: home.as_deref().map(std::path::Path::to_path_buf),
+                    home: home.clone(),
                 }))
             }
         }

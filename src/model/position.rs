@@ -7,7 +7,7 @@ use super::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -62,8 +62,9 @@ pub struct FileIdentity {
 /// How far one generation of a file has been delivered.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct FilePosition {
-    /// The configured path, by which the file was opened; a rotated generation keeps it.
-    pub path: PathBuf,
+    /// The configured path, by which the file was opened; a rotated generation keeps it. Shared, as all that is long: there
+    /// may be tens of thousands of positions.
+    pub path: Arc<Path>,
     pub identity: FileIdentity,
     /// Bytes delivered.
     pub offset: u64,
@@ -72,13 +73,13 @@ pub struct FilePosition {
     /// `group:stream` that it was delivered to (a colon is in no group's name): one file may go to several targets,
     /// each with its own progress. Empty where it was not noted: then any target of this path takes it up.
     #[serde(default)]
-    pub target: String,
+    pub target: Arc<str>,
     /// When the file had last been written to as this was taken: what is younger may hold lines that nobody read yet.
     #[serde(default)]
     pub modified: Timestamp,
     /// What the path led to, where it was a link: rotated generations lie there, not beside the link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub home: Option<PathBuf>,
+    pub home: Option<Arc<Path>>,
 }
 
 /// How far the journal has been delivered.

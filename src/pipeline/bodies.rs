@@ -15,8 +15,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const LARGE_BODIES: usize = 8;
 /// A body up to this needs no permit.
 pub const SMALL_BODY: usize = 64 * 1024;
-/// Bytes that the small bodies of all lanes have together while there are at most 1,000 lanes.
-const SMALL_BODIES: usize = 16 * 1024 * 1024;
+/// Bytes that the small bodies of all lanes have together while there are at most 512 lanes.
+const SMALL_BODIES: usize = 8 * 1024 * 1024;
 /// Bodies that a lane holds while its target takes nothing: one on its way and one that waits.
 const A_LANE: usize = 2;
 /// A bound below this would cost more in calls than it saves in memory.
@@ -56,7 +56,9 @@ impl BodyPool {
     /// How large a body without a permit may grow by further events.
     pub fn small(&self) -> usize {
         let lanes = self.lanes.now().max(1);
-        (SMALL_BODIES / A_LANE / lanes).clamp(LEAST_BODY, SMALL_BODY)
+        let share = (SMALL_BODIES / A_LANE / lanes).clamp(LEAST_BODY, SMALL_BODY);
+        // A vector grows by doubling: with a bound in between, what is above it would be empty memory.
+        1 << share.ilog2()
     }
 
     /// A permit, if one is free, and a buffer that was used before, if there is one.
@@ -141,10 +143,15 @@ mod tests {
     #[test]
     fn the_more_lanes_there_are_the_smaller_are_their_bodies() {
         let pool = BodyPool::new(1);
-        let mut lanes: Vec<_> = (0..100).map(|_| pool.lanes.join()).collect();
+        let mut lanes: Vec<_> = (0..64).map(|_| pool.lanes.join()).collect();
         assert_eq!(pool.small(), SMALL_BODY);
-        lanes.extend((0..900).map(|_| pool.lanes.join()));
-        assert!(pool.small() * A_LANE * lanes.len() <= SMALL_BODIES && pool.small() >= LEAST_BODY);
+        for more in [36, 412] {
+            lanes.extend((0..more).map(|_| pool.lanes.join()));
+            assert!(pool.small() * A_LANE * lanes.len() <= SMALL_BODIES && pool.small() >= LEAST_BODY);
+            assert!(pool.small().is_power_of_two(), "memory for bodies comes so");
+        }
+        lanes.extend((0..1000).map(|_| pool.lanes.join()));
+        assert_eq!(pool.small(), LEAST_BODY);
         lanes.truncate(1);
         assert_eq!(pool.small(), SMALL_BODY);
     }

@@ -25,15 +25,15 @@ fn create_private(path: &Path) -> io::Result<File> {
 
 /// Write all of `bytes` to `path` and wait until they are on the disk. On failure nothing is left at `path`.
 pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    create_synced(path, bytes).map(drop)
+    create_synced(path, |file| file.write_all(bytes)).map(drop)
 }
 
-/// The same, and gives the file, open for writing on.
-pub fn create_synced(path: &Path, bytes: &[u8]) -> io::Result<File> {
+/// The same with what `write` writes; gives the file, open for writing on, and what `write` gave.
+pub fn create_synced<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<(File, T)> {
     let written = create_private(path).and_then(|mut file| {
-        file.write_all(bytes)?;
+        let wrote = write(&mut file)?;
         file.sync_all()?;
-        Ok(file)
+        Ok((file, wrote))
     });
     if written.is_err() {
         // A half-written file would only hold on to space that is already scarce.
@@ -92,20 +92,25 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// `InvalidData` when a link, a FIFO or a device stands there, or when the file is larger: it is none of ours.
 pub fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let foreign = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    let mut bytes = Vec::new();
+    // It may still grow: one byte more than allowed tells.
+    open_to_read(path, most)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most { Err(too_large(most)) } else { Ok(bytes) }
+}
+
+/// Opens a regular file that holds at most `most` bytes, to read it piece by piece.
+///
+/// # Errors
+/// Those of [`read_regular`].
+pub fn open_to_read(path: &Path, most: u64) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     let file = open_regular(path, &mut options)?;
-    let metadata = file.metadata()?;
-    let mut bytes = Vec::new();
-    if metadata.len() <= most {
-        // It may still grow: one byte more than allowed tells.
-        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
-    }
-    if metadata.len().max(bytes.len() as u64) > most {
-        return Err(foreign(format!("it is larger than {most} bytes")));
-    }
-    Ok(bytes)
+    if file.metadata()?.len() > most { Err(too_large(most)) } else { Ok(file) }
+}
+
+fn too_large(most: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {most} bytes"))
 }
 
 /// Bytes that an ordinary user may still write to the file system of `path`. May block on a dead network mount.

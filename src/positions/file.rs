@@ -13,13 +13,13 @@
 //! | rename new to `positions.jsonl` | the new file |
 //! | sync the folder | the same, or after a power cut one of the two rows above |
 use super::{
-    medium::Medium,
+    medium::{Medium, Parts},
     old::{self, Old},
-    record::{Entry, Found, Newer, Replay, VERSION},
+    record::{Entry, Found, Replay, Unusable, VERSION},
 };
 use crate::{model::Timestamp, telemetry::counters};
 use std::{
-    io::{self, ErrorKind},
+    io::{self, BufRead, ErrorKind, Read},
     path::PathBuf,
     time::Duration,
 };
@@ -95,10 +95,9 @@ impl Disk {
 
     /// The generations of this version.
     fn load(&mut self) -> Result<Loaded, PositionsError> {
-        let current = self.read(CURRENT)?;
         let mut loaded = Loaded::default();
         let mut beginning = Replay::default();
-        let found = current.as_deref().map(|bytes| self.replay(CURRENT, bytes, &mut beginning)).transpose()?;
+        let found = self.replay(CURRENT, &mut beginning)?;
         if let Some(found) = found.filter(|found| found.base) {
             self.current_is_good = true;
             self.tell(CURRENT, found);
@@ -107,10 +106,10 @@ impl Disk {
         }
         // What the current file still says is newer than the generation before it.
         loaded.unsaved = true;
-        let previous = self.read(PREVIOUS)?;
-        let before = previous.as_deref().map(|bytes| self.replay(PREVIOUS, bytes, &mut loaded.replay)).transpose()?;
-        if let Some(bytes) = &current {
-            self.replay(CURRENT, bytes, &mut loaded.replay)?;
+        drop(beginning);
+        let before = self.replay(PREVIOUS, &mut loaded.replay)?;
+        if found.is_some() {
+            self.replay(CURRENT, &mut loaded.replay)?;
         }
         match (found, before) {
             (None, None) => loaded.unsaved = false,
@@ -134,7 +133,12 @@ impl Disk {
 
     /// The file of the first version: taken over where it is there, and younger. An older program may have run meanwhile.
     fn take_over(&mut self, loaded: &mut Loaded) -> Result<(), PositionsError> {
-        let read = |name: &str| Ok(self.read(name)?.map(|bytes| old::read(&bytes)));
+        let read = |name: &str| {
+            let Some(mut file) = self.read(name)? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map_err(|source| self.unreadable(name, source))?;
+            Ok(Some(old::read(&bytes)))
+        };
         let (entries, why) = match read(OLD)? {
             None if !loaded.replay.sources.is_empty() || self.current_is_good => return Ok(()),
             Some(Old::Note) => {
@@ -187,12 +191,13 @@ impl Disk {
     }
 
     /// Append records to the current generation. Blocks until they are on the disk.
-    pub fn append(&mut self, records: &[u8]) -> io::Result<()> {
+    pub fn append(&mut self, records: Parts<'_>) -> io::Result<()> {
         // What is left of a failed write is never appended to, unless it is known to be cut off again.
         let Some(open) = self.open.take() else { return Err(ErrorKind::NotFound.into()) };
         let result = self.medium.append(open.length, records);
-        self.count(records.len(), 1);
-        let length = open.length + if result.is_ok() { records.len() as u64 } else { 0 };
+        let added = result.as_ref().map_or(0, |added| *added);
+        self.count(added, 1);
+        let length = open.length + added;
         if self.medium.is_in_place(CURRENT, length) {
             self.open = Some(Open { length, ..open });
         }
@@ -201,18 +206,18 @@ impl Disk {
     }
 
     /// Replace the current generation and keep it as the previous one. Blocks until it is on the disk.
-    pub fn begin(&mut self, all: &[u8], now: Timestamp) -> io::Result<()> {
+    pub fn begin(&mut self, all: Parts<'_>, now: Timestamp) -> io::Result<()> {
         self.open = None;
-        match self.medium.create(NEW, all, true) {
+        let length = match self.medium.create(NEW, all, true) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.medium.make_folder()?;
                 tracing::warn!(folder = %self.medium.path("").display(), "somebody removed the state folder: it is made again");
                 self.noted = false;
-                self.medium.create(NEW, all, true)?;
+                self.medium.create(NEW, all, true)?
             }
             other => other?,
-        }
-        self.count(all.len(), 1);
+        };
+        self.count(length, 1);
         if self.current_is_good {
             match self.medium.rename(CURRENT, PREVIOUS) {
                 // Somebody removed it: nothing to keep.
@@ -225,7 +230,6 @@ impl Disk {
         self.current_is_good = true;
         self.medium.sync_names()?;
         self.count(0, 1);
-        let length = all.len() as u64;
         self.open = Some(Open { base: length, length, begun: now });
         self.note()
     }
@@ -236,7 +240,7 @@ impl Disk {
             return Ok(());
         }
         let note = old::note(CURRENT);
-        self.medium.create(OLD_NEW, note.as_bytes(), false)?;
+        let length = self.medium.create(OLD_NEW, &mut std::iter::once(note.into_bytes()), false)?;
         self.medium.rename(OLD_NEW, OLD)?;
         // No program may take up what is older than the file that was replaced.
         match self.medium.remove(OLD_PREVIOUS) {
@@ -244,7 +248,7 @@ impl Disk {
             Ok(()) | Err(_) => {}
         }
         self.medium.sync_names()?;
-        self.count(note.len(), 2);
+        self.count(length, 2);
         self.noted = true;
         Ok(())
     }
@@ -253,26 +257,36 @@ impl Disk {
         self.medium.path("")
     }
 
-    fn count(&self, bytes: usize, syncs: u64) {
-        counters::POSITION_BYTES.add(bytes as u64);
+    fn count(&self, bytes: u64, syncs: u64) {
+        counters::POSITION_BYTES.add(bytes);
         counters::POSITION_SYNCS.add(syncs);
     }
 
     /// `None`: there is no such file. What is no file of ours counts as one that says nothing.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PositionsError> {
+    fn read(&self, name: &str) -> Result<Option<Box<dyn BufRead>>, PositionsError> {
         match self.medium.read(name) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 tracing::warn!(file = %self.medium.path(name).display(), %error, "this is no file with positions");
-                Ok(Some(Vec::new()))
+                Ok(Some(Box::new(io::empty())))
             }
-            Err(source) => Err(PositionsError::Unreadable { path: self.medium.path(name), source }),
+            Err(source) => Err(self.unreadable(name, source)),
         }
     }
 
-    fn replay(&self, name: &str, bytes: &[u8], into: &mut Replay) -> Result<Found, PositionsError> {
-        into.read(bytes).map_err(|Newer(version)| PositionsError::Newer { path: self.medium.path(name), version })
+    fn unreadable(&self, name: &str, source: io::Error) -> PositionsError {
+        PositionsError::Unreadable { path: self.medium.path(name), source }
+    }
+
+    /// `None`: there is no such file.
+    fn replay(&self, name: &str, into: &mut Replay) -> Result<Option<Found>, PositionsError> {
+        let Some(mut lines) = self.read(name)? else { return Ok(None) };
+        match into.read(&mut *lines) {
+            Ok(found) => Ok(Some(found)),
+            Err(Unusable::Newer(version)) => Err(PositionsError::Newer { path: self.medium.path(name), version }),
+            Err(Unusable::Unread(source)) => Err(self.unreadable(name, source)),
+        }
     }
 
     fn tell(&self, name: &str, found: Found) {

@@ -4,17 +4,25 @@ use super::{
     record::{self, Entry},
 };
 use crate::model::{Cover, Position, SourceId, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    vec,
+};
 
 /// What is acknowledged waits for the lazy pace only up to so many units (bytes of files): a crash sends it twice.
 const MUCH: u64 = 64 * 1024;
 /// A unit of other sources is an entry; few are smaller.
 const ENTRY: u64 = 256;
+/// So many bytes of a batch are made at once.
+const PART: usize = 64 * 1024;
+/// Few records are longer.
+const ROOM: usize = 512;
 
 /// All sources.
 #[derive(Default)]
 pub(super) struct Known {
-    sources: BTreeMap<SourceId, Source>,
+    /// Each in a place of its own: a tree leaves half of its places empty.
+    sources: BTreeMap<SourceId, Box<Source>>,
     /// Those that stand elsewhere than the file says.
     changed: BTreeSet<SourceId>,
     /// The numbers of those that are forgotten and still in the file.
@@ -51,10 +59,13 @@ struct Source {
 
 /// What is to be written, and for what it stands.
 pub(super) struct Batch {
-    pub bytes: Vec<u8>,
     pub all: bool,
+    now: Timestamp,
+    /// What is still to be put into words: the sources, and their names in the file.
+    left: vec::IntoIter<(SourceId, u64)>,
     taken: Vec<Taken>,
     gone: Vec<u64>,
+    begun: bool,
 }
 
 struct Taken {
@@ -70,10 +81,8 @@ impl Known {
     pub fn of(entries: impl IntoIterator<Item = (u64, Entry)>, highest: u64) -> Self {
         let source = |(number, Entry { seen, position })| {
             let progress = Progress::at(0, position);
-            (
-                SourceId::unique(),
-                Source { number, progress, opened: false, seen, written: None, saved: None, moved: false },
-            )
+            let source = Source { number, progress, opened: false, seen, written: None, saved: None, moved: false };
+            (SourceId::unique(), Box::new(source))
         };
         Self { sources: entries.into_iter().map(source).collect(), highest, ..Self::default() }
     }
@@ -99,7 +108,8 @@ impl Known {
             |before| (before.number, before.written),
         );
         let progress = Progress::at(start, position);
-        self.sources.insert(id, Source { number, progress, opened, seen, written, saved: None, moved: false });
+        self.sources
+            .insert(id, Box::new(Source { number, progress, opened, seen, written, saved: None, moved: false }));
         self.changed.insert(id);
         self.pressing = true;
     }
@@ -138,7 +148,7 @@ impl Known {
     pub fn forget(&mut self, id: SourceId) {
         self.changed.remove(&id);
         match self.sources.remove(&id) {
-            Some(Source { written: Some(_), number, .. }) => self.gone.push(number),
+            Some(source) if source.written.is_some() => self.gone.push(source.number),
             // It may stand in what an earlier run wrote.
             Some(_) => self.unsaved |= !self.begun,
             None => {}
@@ -163,35 +173,46 @@ impl Known {
         self.unsaved || !self.changed.is_empty() || !self.gone.is_empty()
     }
 
-    /// What is to be written now. It counts as written until [`Known::failed`] gives it back. Sources that are open count
-    /// as seen.
+    /// What is to be written now, by [`Known::part`]. It counts as written until [`Known::failed`] gives it back.
     pub fn take(&mut self, all: bool, now: Timestamp) -> Batch {
         let changed = std::mem::take(&mut self.changed);
-        let mut batch = Batch { bytes: Vec::new(), all, taken: Vec::new(), gone: std::mem::take(&mut self.gone) };
         (self.weight, self.pressing) = (0, false);
-        let ids: Vec<SourceId> =
-            if all { self.sources.keys().copied().collect() } else { changed.into_iter().collect() };
-        batch.taken.reserve_exact(ids.len());
-        for id in ids {
-            let Some(source) = self.sources.get_mut(&id) else { continue };
-            if source.opened {
-                source.seen = now;
+        self.unsaved &= !all;
+        let left: Vec<_> = match all {
+            true => self.sources.iter().map(|(id, source)| (*id, source.number)).collect(),
+            false => changed.iter().filter_map(|id| Some((*id, self.sources.get(id)?.number))).collect(),
+        };
+        let (taken, gone) = (Vec::with_capacity(left.len()), std::mem::take(&mut self.gone));
+        Batch { all, now, left: left.into_iter(), taken, gone, begun: false }
+    }
+
+    /// The next part of a batch, as the sources stand now. Sources that are open count as seen.
+    pub fn part(&mut self, batch: &mut Batch) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity((PART + ROOM).min((batch.left.len() + 1) * ROOM));
+        if !std::mem::replace(&mut batch.begun, true) {
+            match batch.all {
+                true => record::begin(&mut bytes, batch.left.len(), batch.now),
+                false => batch.gone.iter().for_each(|number| record::gone(&mut bytes, *number, batch.now)),
             }
-            let known = source.written.filter(|_| !all);
-            let written =
-                record::stands(&mut batch.bytes, source.number, known, source.seen, source.progress.position());
-            batch.taken.push(Taken { id, number: source.number, written, reached: source.progress.reached() });
         }
-        if all {
-            self.unsaved = false;
-            let count = batch.taken.iter().filter(|taken| taken.written.is_some()).count();
-            let mut head = Vec::new();
-            record::begin(&mut head, count, now);
-            batch.bytes.splice(0..0, head);
-        } else {
-            batch.gone.iter().for_each(|number| record::gone(&mut batch.bytes, *number, now));
+        while bytes.len() < PART
+            && let Some((id, number)) = batch.left.next()
+        {
+            let mut written = None;
+            if let Some(source) = self.sources.get_mut(&id) {
+                if source.opened {
+                    source.seen = batch.now;
+                }
+                let known = source.written.filter(|_| !batch.all);
+                written = record::stands(&mut bytes, number, known, source.seen, source.progress.position());
+                batch.taken.push(Taken { id, number, written, reached: source.progress.reached() });
+            }
+            // Forgotten since it was taken, or not to be written: the first line has counted it.
+            if batch.all && written.is_none() {
+                record::gone(&mut bytes, number, batch.now);
+            }
         }
-        batch
+        (!bytes.is_empty()).then_some(bytes)
     }
 
     /// The batch is on the disk.
@@ -215,7 +236,8 @@ impl Known {
         self.unsaved |= batch.all;
         self.gone.extend(batch.gone);
         let there = |id: &SourceId| self.sources.contains_key(id);
-        self.changed.extend(batch.taken.iter().map(|taken| taken.id).filter(there));
+        let ids = batch.taken.iter().map(|taken| taken.id).chain(batch.left.map(|(id, _)| id));
+        self.changed.extend(ids.filter(there));
     }
 }
 

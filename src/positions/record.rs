@@ -13,8 +13,10 @@
 use crate::model::{FilePosition, Fingerprint, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
+    io::{self, BufRead},
+    sync::Arc,
 };
 
 /// The version that this program writes.
@@ -133,8 +135,12 @@ pub(super) struct Found {
 }
 
 /// Why a file may not be used.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) struct Newer(pub u32);
+#[derive(Debug)]
+pub(super) enum Unusable {
+    /// Of this version.
+    Newer(u32),
+    Unread(io::Error),
+}
 
 /// The sources as the records, one after the other, leave them.
 #[derive(Default)]
@@ -142,33 +148,36 @@ pub(super) struct Replay {
     pub sources: BTreeMap<u64, Entry>,
     /// The highest number of a source that was met.
     pub highest: u64,
+    /// Each once: most positions have one of a few.
+    targets: HashSet<Arc<str>>,
 }
 
 impl Replay {
     /// Goes through a file. What is damaged is passed over: each record says all by itself where its source stands, and
     /// the later one counts.
-    pub fn read(&mut self, bytes: &[u8]) -> Result<Found, Newer> {
-        let mut lines = bytes.split(|byte| *byte == b'\n');
-        let header = lines.next().and_then(checked).and_then(|json| serde_json::from_slice::<Header>(json).ok());
+    pub fn read(&mut self, lines: &mut dyn BufRead) -> Result<Found, Unusable> {
+        let mut line = Vec::new();
+        let mut is_whole = next_line(lines, &mut line)?;
+        let header = checked(&line).and_then(|json| serde_json::from_slice::<Header>(json).ok());
         if let Some(version) = header.as_ref().map(|header| header.version).filter(|version| *version > VERSION) {
-            return Err(Newer(version));
+            return Err(Unusable::Newer(version));
         }
         let together = header.as_ref().map_or(0, |header| header.sources);
         let mut found = Found { damaged: usize::from(header.is_none()), ..Found::default() };
         let mut of_the_base = 0;
-        let mut lines = lines.enumerate().peekable();
-        while let Some((number, line)) = lines.next() {
-            let last = lines.peek().is_none();
-            let record = checked(line).and_then(|json| serde_json::from_slice::<Record<Position>>(json).ok());
-            match record {
+        let mut number = 0;
+        while is_whole {
+            is_whole = next_line(lines, &mut line)?;
+            match checked(&line).and_then(|json| serde_json::from_slice::<Record<Position>>(json).ok()) {
                 Some(record) => {
                     found.records += 1;
                     of_the_base += usize::from(number < together);
                     self.apply(record);
                 }
-                None if last => found.torn = !line.is_empty(),
-                None => found.damaged += 1,
+                None if is_whole => found.damaged += 1,
+                None => found.torn = !line.is_empty(),
             }
+            number += 1;
         }
         found.base = header.is_some() && of_the_base == together;
         Ok(found)
@@ -179,7 +188,10 @@ impl Replay {
         self.highest = self.highest.max(source);
         if gone {
             self.sources.remove(&source);
-        } else if let Some(position) = position {
+        } else if let Some(mut position) = position {
+            if let Position::File(file) = &mut position {
+                file.target = self.shared(&file.target);
+            }
             self.sources.insert(source, Entry { seen, position });
         } else if let Some(Moved { offset, before, modified }) = moved
             && let Some(Entry { seen: last, position: Position::File(file) }) = self.sources.get_mut(&source)
@@ -188,4 +200,21 @@ impl Replay {
             (file.offset, file.before, file.modified) = (offset, before, modified);
         }
     }
+
+    fn shared(&mut self, target: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.targets.get(target) {
+            return known.clone();
+        }
+        self.targets.insert(target.clone());
+        target.clone()
+    }
+}
+
+/// Reads one line, without its end; says whether it had one. Only the last line, which may be empty, has none.
+fn next_line(from: &mut dyn BufRead, line: &mut Vec<u8>) -> Result<bool, Unusable> {
+    line.clear();
+    from.read_until(b'\n', line).map_err(Unusable::Unread)?;
+    let is_whole = line.last() == Some(&b'\n');
+    line.truncate(line.len() - usize::from(is_whole));
+    Ok(is_whole)
 }

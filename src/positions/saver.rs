@@ -78,7 +78,7 @@ impl Store {
     /// comes after a newer one.
     pub(super) fn save(&self, now: Timestamp) -> Result<(), PositionsError> {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        let batch = {
+        let mut batch = {
             let mut known = self.known();
             let all = known.unsaved || disk.wants_all(now);
             let has_work = known.has_news() || all && disk.has_begun();
@@ -87,7 +87,10 @@ impl Store {
             }
             known.take(all, now)
         };
-        let result = if batch.all { disk.begin(&batch.bytes, now) } else { disk.append(&batch.bytes) };
+        // Piece by piece, so that those who acknowledge never wait for long.
+        let all = batch.all;
+        let parts = &mut std::iter::from_fn(|| self.known().part(&mut batch));
+        let result = if all { disk.begin(parts, now) } else { disk.append(parts) };
         let mut known = self.known();
         known.is_failing = result.is_err();
         match result {

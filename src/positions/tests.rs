@@ -2,6 +2,7 @@
 mod broken;
 mod disk;
 mod pace;
+mod parts;
 mod wreck;
 
 use super::{progress::Progress, *};
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 fn at(offset: u64) -> Position {
     let identity = FileIdentity { device: 1, inode: 2, head: Fingerprint::of(b"head") };
     Position::File(FilePosition {
-        path: "/var/log/app.log".into(),
+        path: Path::new("/var/log/app.log").into(),
         identity,
         offset,
         before: Fingerprint::of(b"x\n"),
@@ -224,7 +225,7 @@ fn a_path_that_is_no_unicode_keeps_no_other_from_being_saved() {
     let folder = folder();
     let kept = store(folder.path());
     let Position::File(mut odd) = at(1) else { unreachable!() };
-    odd.path = PathBuf::from(std::ffi::OsString::from_vec(b"/tmp/\xff".to_vec()));
+    odd.path = PathBuf::from(std::ffi::OsString::from_vec(b"/tmp/\xff".to_vec())).into();
     kept.open(SourceId::unique(), 0, Position::File(odd));
     kept.open(SourceId::unique(), 0, at(2));
     save(&kept);

@@ -219,13 +219,13 @@ impl Generation {
     /// Where reading resumes now.
     pub fn position(&self) -> FilePosition {
         FilePosition {
-            path: self.names.path.to_path_buf(),
+            path: self.names.path.clone(),
             identity: self.identity.as_ref().clone(),
             offset: self.offset,
             before: Fingerprint::of(&self.before),
-            target: self.names.target.to_string(),
+            target: self.names.target.clone(),
             modified: self.modified(),
-            home: self.names.home.as_deref().map(Path::to_path_buf),
+            home: self.names.home.clone(),
         }
     }
 

@@ -97,7 +97,8 @@ impl Watch {
     }
 
     fn names(&self) -> Names {
-        let (path, target) = (Arc::from(self.path.as_path()), Arc::from(self.target_key()));
+        let path = Arc::from(self.path.as_path());
+        let target = self.known_as.clone().unwrap_or_else(|| Arc::from(self.target_key()));
         Names { path, target, home: None, text: self.text.clone() }
     }
 }
@@ -125,12 +126,12 @@ pub(super) fn is_rotated_name(base: &str, other: &str) -> bool {
 pub(super) fn position_in(file: &File, stat: &Stat, path: &Path, offset: u64) -> io::Result<FilePosition> {
     let head = Fingerprint::of(&content::bytes(file, 0, content::HEAD)?);
     Ok(FilePosition {
-        path: path.to_owned(),
+        path: path.into(),
         identity: FileIdentity { device: stat.id.device, inode: stat.id.inode, head },
         offset,
         before: Fingerprint::of(&content::before(file, offset)?),
-        target: String::new(),
+        target: Arc::default(),
         modified: stat.modified.into(),
-        home: siblings::home(path),
+        home: siblings::home(path).map(Arc::from),
     })
 }

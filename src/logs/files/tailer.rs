@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use waking::Woken;
+use waking::{Stir, Woken};
 
 /// How often every path is looked at, hints or not.
 const POLL: Duration = Duration::from_secs(3);
@@ -63,6 +63,7 @@ pub struct Tailer {
     asked: HashSet<OsString>,
     /// Files of patterns are looked after.
     tended: Option<Instant>,
+    stir: Stir,
     /// Which trails follow a file of this name, in whatever folder: hints may spell the folder differently.
     by_name: HashMap<OsString, Vec<usize>>,
     /// `by_name` is out of date.
@@ -146,6 +147,7 @@ impl Tailer {
             found: HashMap::new(),
             asked: HashSet::new(),
             tended: None,
+            stir: Stir::default(),
             by_name: HashMap::new(),
             misnamed: false,
             moved: false,
@@ -379,21 +381,17 @@ fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)
 /// Takes out the positions of this path and target. One without a target is anybody's.
 fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
     let target = watch.target_key();
-    let mine = |p: &FilePosition| p.path == watch.path && (p.target == target || p.target.is_empty());
-    let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| mine(p));
-    *saved = others;
-    mine
+    let mine = |p: &FilePosition| *p.path == *watch.path && (*p.target == target || p.target.is_empty());
+    saved.extract_if(.., |(_, p)| mine(p)).collect()
 }
 
 /// Takes out the positions of this path under the name that its group or stream had before: another date, another host
 /// name, an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
 fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
-    let same_path = saved.iter().filter(|(_, p)| p.path == watch.path);
+    let same_path = saved.iter().filter(|(_, p)| *p.path == *watch.path);
     let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };
     let (path, after) = (watch.path.display(), watch.target_key());
-    tracing::info!(%path, before, after, "the log file goes to another stream than before, from where reading stopped");
-    let inherited = |p: &FilePosition| p.path == watch.path && p.target == before;
-    let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| inherited(p));
-    *saved = others;
-    mine
+    tracing::info!(%path, %before, after, "the log file goes to another stream than before, from where reading stopped");
+    let inherited = |p: &FilePosition| *p.path == *watch.path && p.target == before;
+    saved.extract_if(.., |(_, p)| inherited(p)).collect()
 }

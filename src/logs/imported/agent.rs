@@ -105,7 +105,8 @@ fn file_positions(state: &Path, name: &OsStr, wanted: Wanted<'_>) -> io::Result<
     }
     let Some(position) = resume(&path, Stopped { offset: delivered, at }, FROM)? else { return Ok(Vec::new()) };
     // The agent has one state for all of them.
-    let imported = |target| Imported { position: FilePosition { target, ..position.clone() }, from: FROM };
+    let imported =
+        |target: String| Imported { position: FilePosition { target: target.into(), ..position.clone() }, from: FROM };
     Ok(targets.into_iter().map(imported).collect())
 }
 

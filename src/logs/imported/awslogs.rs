@@ -190,7 +190,7 @@ pub fn positions(places: &Places, wanted: Wanted<'_>) -> Result<Vec<Imported>, A
                 continue;
             }
             if let Some(position) = position(&database, section, path).map_err(failed)? {
-                let position = |target| FilePosition { target, ..position.clone() };
+                let position = |target: String| FilePosition { target: target.into(), ..position.clone() };
                 found.extend(targets.into_iter().map(|target| Imported { position: position(target), from: FROM }));
             }
         }

@@ -48,7 +48,7 @@ fn a_file_goes_on_where_the_agent_stopped_for_each_of_its_targets() {
     // Colons and spaces are escaped too; the second line says what the name cannot.
     host.agent(&path, &format!("8\n{}\n0-8", path.display()), 1);
     let found = host.found(&path, &["g:a", "g:b"]);
-    let targets: Vec<_> = found.iter().map(|position| position.target.as_str()).collect();
+    let targets: Vec<_> = found.iter().map(|position| &*position.target).collect();
     assert_eq!(targets, ["g:a", "g:b"]);
     let expected = FilePosition { target: "g:a".into(), ..found[1].clone() };
     assert_eq!(found[0], expected);
@@ -175,7 +175,7 @@ fn old_found(host: &Host, path: &Path, targets: &[&str]) -> Vec<(String, u64)> {
     let wanted = |asked: &Path| targets.iter().filter(|_| asked == path).map(|&t| t.to_owned()).collect();
     let wanted = Wanted { targets: &wanted, named: &[path.to_owned()] };
     let found = awslogs::positions(&awslogs::Places::in_folder(host.state.path()), wanted).expect("readable");
-    found.into_iter().map(|imported| (imported.position.target, imported.position.offset)).collect()
+    found.into_iter().map(|imported| (imported.position.target.to_string(), imported.position.offset)).collect()
 }
 
 fn md5(text: &str) -> String {
@@ -221,7 +221,7 @@ fn files_that_both_patterns_mean_are_found_without_being_named() {
     let targets = |found: &Path| if found == path { vec!["/g:dated".to_owned()] } else { Vec::new() };
     let places = awslogs::Places::in_folder(host.state.path());
     let found = awslogs::positions(&places, Wanted { targets: &targets, named: &[] }).expect("readable");
-    assert_eq!(found.iter().map(|one| one.position.path.as_path()).collect::<Vec<_>>(), [path.as_path()]);
+    assert_eq!(found.iter().map(|one| &*one.position.path).collect::<Vec<_>>(), [path.as_path()]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Bench {
     fn position(&self, offset: u64) -> Position {
         let identity = FileIdentity { device: 1, inode: 2, head: Fingerprint::default() };
         Position::File(FilePosition {
-            path: "/f".into(),
+            path: std::path::Path::new("/f").into(),
             identity,
             offset,
             before: Fingerprint::default(),

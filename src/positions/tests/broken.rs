@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 fn position(path: &str, offset: u64) -> Position {
     let Position::File(file) = at(offset) else { unreachable!() };
-    Position::File(FilePosition { path: path.into(), ..file })
+    Position::File(FilePosition { path: Path::new(path).into(), ..file })
 }
 
 fn cover_of(id: SourceId, from: u64, to: u64, path: &str) -> Cover {
@@ -18,7 +18,7 @@ type Places = BTreeMap<PathBuf, u64>;
 
 fn places(store: &Store) -> Places {
     let files = store.known().positions().into_iter().map(|position| match position {
-        Position::File(file) => (file.path, file.offset),
+        Position::File(file) => (file.path.to_path_buf(), file.offset),
         _ => panic!("only files here"),
     });
     files.collect()

@@ -1,8 +1,8 @@
 //! A disk in memory whose power fails at a chosen step, in the middle of it if wished; and that counts.
-use super::super::medium::Medium;
+use super::super::medium::{Medium, Parts};
 use std::{
     collections::BTreeMap,
-    io::{self, ErrorKind},
+    io::{self, BufRead, Cursor, ErrorKind},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -74,6 +74,11 @@ impl Wreck {
         Self(Arc::new(Mutex::new(after)))
     }
 
+    pub fn length_of(&self, name: &str) -> usize {
+        let state = self.state();
+        state.files[state.names[name]].len()
+    }
+
     /// So many ways there are for [`Wreck::after`].
     pub fn ways(&self) -> usize {
         1 << self.state().pending.len()
@@ -131,15 +136,16 @@ impl Medium for Wreck {
         Ok(())
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+    fn read(&self, name: &str) -> io::Result<Box<dyn BufRead>> {
         let state = self.state();
         let file = state.names.get(name).ok_or(ErrorKind::NotFound)?;
-        Ok(state.files[*file].clone())
+        Ok(Box::new(Cursor::new(state.files[*file].clone())))
     }
 
-    fn create(&mut self, name: &str, bytes: &[u8], go_on: bool) -> io::Result<()> {
+    fn create(&mut self, name: &str, parts: Parts<'_>, go_on: bool) -> io::Result<u64> {
+        let bytes: Vec<u8> = parts.flatten().collect();
         let mut state = self.state();
-        let (kept, done) = state.write(bytes, 0);
+        let (kept, done) = state.write(&bytes, 0);
         let file = state.files.len();
         state.files.push(kept.to_vec());
         let change = Change::Create(name.into(), file);
@@ -150,20 +156,21 @@ impl Medium for Wreck {
         if go_on && done.is_ok() {
             state.open = Some(file);
         }
-        done
+        done.map(|()| bytes.len() as u64)
     }
 
-    fn append(&mut self, length: u64, bytes: &[u8]) -> io::Result<()> {
+    fn append(&mut self, length: u64, parts: Parts<'_>) -> io::Result<u64> {
+        let bytes: Vec<u8> = parts.flatten().collect();
         let mut state = self.state();
         let open = state.open.ok_or(ErrorKind::NotFound)?;
         let length = usize::try_from(length).expect("small");
-        let (kept, done) = state.write(bytes, length);
+        let (kept, done) = state.write(&bytes, length);
         // A full disk leaves a program that can cut off again; a failing one does not.
         if done.is_ok() || state.power == Some(0) {
             state.files[open].truncate(length);
             state.files[open].extend_from_slice(kept);
         }
-        done
+        done.map(|()| bytes.len() as u64)
     }
 
     fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {

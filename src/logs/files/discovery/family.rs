@@ -38,9 +38,9 @@ pub(in crate::logs::files) struct Family {
     /// Under which path a file is, or was, followed.
     pub(super) owners: HashMap<FileId, Arc<Path>>,
     /// Positions of earlier runs whose path was not seen yet.
-    pub(super) saved: BTreeMap<PathBuf, Vec<Saved>>,
+    pub(super) saved: BTreeMap<Arc<Path>, Vec<Saved>>,
     /// When the files of earlier runs had been written to, by path, until all that was found first is settled.
-    pub(super) before: BTreeMap<PathBuf, Timestamp>,
+    pub(super) before: BTreeMap<Arc<Path>, Timestamp>,
     /// No earlier run knew the pattern.
     pub(super) is_new: bool,
     /// Roots that were not looked through yet.
@@ -323,8 +323,8 @@ impl Family {
         }
     }
 
-    pub(super) fn names(&self, path: &Path) -> Names {
-        Names { path: path.into(), target: self.key.clone(), home: None, text: self.watch.text.clone() }
+    pub(super) fn names(&self, path: &Arc<Path>) -> Names {
+        Names { path: path.clone(), target: self.key.clone(), home: None, text: self.watch.text.clone() }
     }
 
     /// A trail follows the file.

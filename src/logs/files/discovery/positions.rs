@@ -38,19 +38,19 @@ impl Family {
 
     fn take(&mut self, saved: &mut Vec<Saved>, of: impl Fn(&FilePosition) -> bool) -> bool {
         let glob = self.rule.glob.clone();
-        let is_mine = |p: &FilePosition| glob.matches(&p.path) || p.path == Path::new(glob.text());
-        let (mine, others) = std::mem::take(saved).into_iter().partition(|(_, p)| is_mine(p) && of(p));
-        *saved = others;
-        let found = !Vec::is_empty(&mine);
-        for (id, position) in mine {
+        let is_mine = |p: &FilePosition| glob.matches(&p.path) || *p.path == *Path::new(glob.text());
+        let mut found = false;
+        for (id, position) in saved.extract_if(.., |(_, p)| of(p) && is_mine(p)) {
+            found = true;
             let newest = self.before.entry(position.path.clone()).or_default();
             *newest = (*newest).max(position.modified);
             let identity = &position.identity;
             if identity.inode != 0 {
                 let file = FileId { device: identity.device, inode: identity.inode };
-                self.owners.insert(file, Arc::from(position.path.as_path()));
+                self.owners.insert(file, position.path.clone());
             }
-            self.saved.entry(position.path.clone()).or_default().push((id, position));
+            // Of most files there is one.
+            self.saved.entry(position.path.clone()).or_insert_with(|| Vec::with_capacity(1)).push((id, position));
         }
         self.is_new &= !found;
         found
@@ -64,7 +64,12 @@ impl Family {
         };
         match saved.as_slice() {
             [(id, position)] if as_it_was(position) => {
-                let (id, position) = (*id, position.clone());
+                let (id, mut position) = (*id, position.clone());
+                // One copy of what is the same.
+                position.path = path.clone();
+                if position.target == self.key {
+                    position.target = self.key.clone();
+                }
                 cx.checkpoints.open(id, position.offset, Position::File(position));
                 self.fall_asleep(cx, path, id, seen);
             }
@@ -76,11 +81,10 @@ impl Family {
     pub(super) fn meet_absent(&mut self) {
         let text = self.rule.glob.text().to_owned();
         for (path, saved) in std::mem::take(&mut self.saved) {
-            if path == Path::new(&text) && saved.iter().all(|(_, p)| p.identity.inode == 0) {
+            if *path == *Path::new(&text) && saved.iter().all(|(_, p)| p.identity.inode == 0) {
                 self.saved.insert(path, saved); // The mark of the pattern itself.
                 continue;
             }
-            let path: Arc<Path> = path.into();
             self.entries.insert(path.clone(), Entry { seen: None, state: State::New });
             self.wait(&path, saved, false);
         }
@@ -92,11 +96,11 @@ impl Family {
         let saved = self.saved.remove(text);
         let id = saved.and_then(|saved| saved.first().map(|(id, _)| *id)).unwrap_or_else(SourceId::unique);
         let mark = FilePosition {
-            path: text.to_owned(),
+            path: text.into(),
             identity: FileIdentity { device: 0, inode: 0, head: Fingerprint::default() },
             offset: 0,
             before: Fingerprint::default(),
-            target: self.key.to_string(),
+            target: self.key.clone(),
             modified: Timestamp::default(),
             home: None,
         };
@@ -190,7 +194,7 @@ impl Family {
     pub(super) fn adopt_orphan(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, seen: Seen) -> bool {
         let Some((id, old, _)) = self.orphans.remove(&seen.id) else { return false };
         let Some((reached, position)) = self.position_of(cx, id) else { return false };
-        let position = FilePosition { path: path.to_path_buf(), home: None, ..position };
+        let position = FilePosition { path: path.clone(), home: None, ..position };
         cx.checkpoints.open(id, reached, Position::File(position.clone()));
         if old == seen {
             self.fall_asleep(cx, path, id, seen);

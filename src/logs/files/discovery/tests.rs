@@ -68,6 +68,29 @@ fn names_of_streams_and_groups_are_made_of_the_path() {
 }
 
 #[test]
+fn all_who_know_of_a_file_at_rest_share_one_copy_of_its_path_and_target() {
+    // One that was read, and one that was laid to rest at once.
+    let mut bench = each("*.log", |bench| {
+        bench.append("a.log", "one\n");
+        bench.append("b.log", "");
+    });
+    streams(&mut bench);
+    bench.doze(MINUTE + Duration::from_secs(10));
+    for when in ["after the first start", "after another one"] {
+        assert_eq!(bench.tailer.awake(), 0, "{when}");
+        let positions: Vec<_> = bench.keeper.positions().into_iter().filter(|p| p.identity.inode != 0).collect();
+        assert_eq!(positions.len(), 2);
+        for position in &positions {
+            // The scanner's, twice the family's, the keeper's, and the one in hand.
+            assert!(Arc::strong_count(&position.path) >= 5, "{when}: {position:?}");
+            assert!(Arc::ptr_eq(&position.target, &positions[0].target), "{when}");
+        }
+        bench.restart();
+        streams(&mut bench);
+    }
+}
+
+#[test]
 fn a_file_at_rest_holds_no_file_and_no_lane_and_wakes_where_it_stopped() {
     let mut bench = each("*.log", |bench| bench.append("a.log", "one\n"));
     assert_eq!(streams(&mut bench), said(&[("a.log", &["one"])]));

@@ -12,9 +12,11 @@ use crate::{
     platform::files::{self, FileId, FileKind},
 };
 use std::{
+    borrow::Borrow,
     collections::{BTreeMap, HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs::DirEntry,
+    hash::{Hash, Hasher},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::Arc,
@@ -45,10 +47,37 @@ struct Folder {
     modified: SystemTime,
     /// No change can have been missed by the time.
     sure: bool,
-    /// Names that match; `None` where nothing stands that can be followed: a link that leads nowhere, a pipe.
-    files: HashMap<OsString, Option<Seen>>,
+    /// Matches; `None` where nothing stands that can be followed: a link that leads nowhere, a pipe.
+    files: HashMap<Match, Option<Seen>>,
     /// Folders below that can hold matches.
     folders: Vec<OsString>,
+}
+
+/// The path of a match, which is found by its name in its folder. It is the same one that the family knows: of each match
+/// there is one path in memory.
+#[derive(Clone, Debug)]
+struct Match(Arc<Path>);
+
+impl Borrow<OsStr> for Match {
+    fn borrow(&self) -> &OsStr {
+        self.0.file_name().unwrap_or_default()
+    }
+}
+
+impl PartialEq for Match {
+    fn eq(&self, other: &Self) -> bool {
+        let (name, other): (&OsStr, &OsStr) = (self.borrow(), other.borrow());
+        name == other
+    }
+}
+
+impl Eq for Match {}
+
+impl Hash for Match {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let name: &OsStr = self.borrow();
+        name.hash(state);
+    }
 }
 
 impl Tree {
@@ -79,14 +108,13 @@ impl Tree {
 
     /// Something happened to files of this name.
     pub fn hinted(&mut self, name: &OsStr, news: &mut Vec<News>) {
-        for (below, folder) in &mut self.folders {
-            if let Some(seen) = folder.files.get_mut(name) {
-                let path = self.root.join(below).join(name);
+        for folder in self.folders.values_mut() {
+            if let Some((Match(path), before)) = folder.files.get_key_value(name)
                 // One that is gone is told of by its folder, which knows why.
-                if let Some(now) = regular(&path).filter(|now| *seen != Some(*now)) {
-                    *seen = Some(now);
-                    news.push(News::Seen { family: self.family, path: path.into(), seen: now });
-                }
+                && let Some(seen) = regular(path).filter(|seen| *before != Some(*seen))
+            {
+                news.push(News::Seen { family: self.family, path: path.clone(), seen });
+                folder.files.insert(Match(path.clone()), Some(seen));
             }
         }
     }
@@ -128,11 +156,10 @@ impl Tree {
             }
         }
         if files && let Some(folder) = self.folders.get_mut(below) {
-            for (name, seen) in &mut folder.files {
-                let path = path.join(name);
-                if let Some(now) = regular(&path).filter(|now| *seen != Some(*now)) {
+            for (Match(path), seen) in &mut folder.files {
+                if let Some(now) = regular(path).filter(|now| *seen != Some(*now)) {
                     *seen = Some(now);
-                    news.push(News::Seen { family: self.family, path: path.into(), seen: now });
+                    news.push(News::Seen { family: self.family, path: path.clone(), seen: now });
                 }
             }
         }
@@ -168,19 +195,20 @@ impl Tree {
                     now.folders.push(name);
                 }
             } else if self.is_match(below, &name) && !self.is_left_out(&path.join(&name), avoid) {
-                let seen = was.remove(&name).flatten();
-                let found = regular(&path.join(&name));
+                let (Match(path), seen) =
+                    was.remove_entry(&*name).unwrap_or_else(|| (Match(path.join(&name).into()), None));
+                let found = regular(&path);
                 if let Some(found) = found.filter(|found| seen != Some(*found)) {
-                    news.push(News::Seen { family: self.family, path: path.join(&name).into(), seen: found });
+                    news.push(News::Seen { family: self.family, path: path.clone(), seen: found });
                 } else if found.is_none() && seen.is_some() {
-                    news.push(News::Gone { family: self.family, path: path.join(&name).into() });
+                    news.push(News::Gone { family: self.family, path: path.clone() });
                 }
-                now.files.insert(name, found);
+                now.files.insert(Match(path), found);
             }
         }
-        for (name, seen) in was {
+        for (Match(path), seen) in was {
             if seen.is_some() {
-                news.push(News::Gone { family: self.family, path: path.join(&name).into() });
+                news.push(News::Gone { family: self.family, path });
             }
         }
         for name in before.folders.iter().filter(|name| !now.folders.contains(name)) {
@@ -222,8 +250,8 @@ impl Tree {
             let path = self.place(&below);
             self.recovered(&below, news);
             if let Some(folder) = self.folders.remove(&below) {
-                for (name, _) in folder.files.into_iter().filter(|(_, seen)| seen.is_some()) {
-                    news.push(News::Gone { family: self.family, path: path.join(name).into() });
+                for (Match(path), _) in folder.files.into_iter().filter(|(_, seen)| seen.is_some()) {
+                    news.push(News::Gone { family: self.family, path });
                 }
             }
             news.push(News::Folder { path, there: None });

@@ -12,7 +12,7 @@ use crate::{
         trail::{Context, Rest, Trail},
     },
     model::Timestamp,
-    platform::files,
+    platform::{self, files},
 };
 use std::{
     collections::HashMap,
@@ -31,6 +31,29 @@ const SPELL: Duration = Duration::from_secs(30);
 const PRESSED: Duration = Duration::from_millis(250);
 /// Files that are woken or laid to rest in one turn.
 const AT_ONCE: usize = 64;
+
+/// So many files that came, changed or fell asleep leave memory behind that is worth giving back.
+const STIRRED: usize = 256;
+
+/// How much happened to files of patterns since memory was given back last, in files.
+#[derive(Debug, Default)]
+pub(super) struct Stir {
+    all: usize,
+    /// As it was at the last look after them.
+    before: usize,
+}
+
+impl Stir {
+    /// Whether it is over, and was much. What the lanes and the positions made of it is over then, too.
+    fn is_over(&mut self) -> bool {
+        let over = self.all >= STIRRED && self.all == self.before;
+        self.before = self.all;
+        if over {
+            *self = Self::default();
+        }
+        over
+    }
+}
 
 /// A pattern's file that has a trail.
 #[derive(Debug)]
@@ -65,6 +88,9 @@ impl Tailer {
                 family.settle(cx);
                 family.remove_past(cx);
             });
+            if !pressed && self.stir.is_over() {
+                platform::memory::give_back();
+            }
         }
         let (woke, more) = self.wake_next(now, wall);
         if due || woke {
@@ -103,11 +129,11 @@ impl Tailer {
 
     /// `true`: there was news.
     fn hear(&mut self, now: Instant, wall: Timestamp) -> bool {
-        let Some(news) = &self.scanners.news else { return false };
-        let news: Vec<News> = news.try_iter().flatten().collect();
+        let Some(news) = self.scanners.news.take() else { return false };
         let mut changed: HashMap<usize, Vec<_>> = HashMap::new();
-        let any = !news.is_empty();
-        for news in news {
+        let before = self.stir.all;
+        for news in news.try_iter().flatten() {
+            self.stir.all += 1;
             match &news {
                 News::Folder { path, there } => {
                     match there {
@@ -125,12 +151,13 @@ impl Tailer {
                 }
             }
         }
+        self.scanners.news = Some(news);
         for (number, changed) in changed {
             let mut hints = Vec::new();
             self.one_family(number, now, wall, |family, cx| hints = family.decide(cx, changed));
             self.hinted.extend(hints);
         }
-        any
+        self.stir.all > before
     }
 
     /// Lays a file to rest, if it is time.
@@ -194,6 +221,7 @@ impl Tailer {
     /// Forgets a trail; with it goes its sender of the lane.
     fn let_go(&mut self, number: usize) {
         self.trails[number] = None;
+        self.stir.all += 1;
         self.blocked.retain(|blocked| *blocked != number);
         self.hinted.retain(|hinted| *hinted != number);
         if std::mem::take(&mut self.queued[number]) {
@@ -233,7 +261,8 @@ impl Tailer {
                     self.queued.push(false);
                 }
                 let woken = Some(Woken { family: number, path: path.clone(), since: now, leaving: false });
-                self.trails[place] = Some(Followed { trail: Trail::new(place, watch, lane, saved), woken });
+                let trail = Trail::new(place, watch, lane, saved).sharing(&path);
+                self.trails[place] = Some(Followed { trail, woken });
                 self.families[number].awake(&path, place);
                 self.name(place);
                 self.hinted.push(place);

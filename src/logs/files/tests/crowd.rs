@@ -200,7 +200,7 @@ fn copies_that_were_not_opened_are_found_after_every_crash() {
 fn unread(bench: &Bench, name: &str, head: &str) -> FilePosition {
     let stat = files::stat(&bench.path(name)).expect("there");
     FilePosition {
-        path: bench.path("app.log"),
+        path: bench.path("app.log").into(),
         identity: FileIdentity { device: stat.id.device, inode: stat.id.inode, head: Fingerprint::of(head.as_bytes()) },
         offset: 0,
         before: Fingerprint::default(),

@@ -73,7 +73,7 @@ fn the_start_is_saved_before_anything_is_read() {
     bench.turn();
     let [position] = &bench.keeper.positions()[..] else { panic!("one position") };
     assert_eq!((position.offset, position.before.length, position.identity.head.length), (4, 4, 4));
-    assert_eq!(position.target, "g:s");
+    assert_eq!(&*position.target, "g:s");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn every_position_of_a_chunk_can_be_gone_back_to() {
     let Some(Position::File(middle)) = chunk.position_after(0) else { panic!("a position") };
     assert_eq!((middle.offset, middle.before.length), (4, 4));
     let Position::File(end) = &chunk.end else { panic!("a position") };
-    assert_eq!((end.offset, end.identity.head.length, end.target.as_str()), (14, 14, "g:s"));
+    assert_eq!((end.offset, end.identity.head.length, &*end.target), (14, 14, "g:s"));
     assert!(matches!(chunk.anchor, Anchor::File { .. }));
     bench.keeper.ack(chunk.source, 0, 4, Some(Position::File(middle)));
     bench.restart();

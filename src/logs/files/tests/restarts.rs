@@ -301,7 +301,7 @@ fn a_position_from_elsewhere_without_identity_or_target_is_trusted() {
     let mut position = bench.keeper.positions().remove(0);
     (position.identity.device, position.identity.inode) = (0, 0);
     (position.identity.head, position.before) = Default::default();
-    position.target.clear();
+    position.target = "".into();
     bench.keeper = Default::default();
     bench.keeper.open(crate::model::SourceId::unique(), 4, crate::model::Position::File(position));
     bench.restart();

@@ -86,10 +86,10 @@ impl Trail {
     /// The path, and the files that it and its saved positions led to as a link.
     pub(in crate::logs::files) fn places(&self) -> Vec<PathBuf> {
         let mut places = vec![self.watch.path.clone()];
-        let saved = self.saved().iter().filter_map(|(_, position)| position.home.as_ref());
-        for home in self.homes.iter().chain(saved) {
-            if !places.contains(home) {
-                places.push(home.clone());
+        let saved = self.saved().iter().filter_map(|(_, position)| position.home.as_deref());
+        for home in self.homes.iter().map(PathBuf::as_path).chain(saved) {
+            if !places.iter().any(|place| place == home) {
+                places.push(home.to_owned());
             }
         }
         places

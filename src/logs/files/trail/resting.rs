@@ -5,7 +5,11 @@ use crate::{
     model::{FilePosition, SourceId},
     platform::files::Stat,
 };
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A file that a trail has nothing to do with any more.
 #[derive(Clone, Debug)]
@@ -40,6 +44,13 @@ impl Trail {
     pub fn pause(&self) -> Option<Rest> {
         let here = self.is_attached(Place::Queue(0));
         self.only().filter(|_| here).map(|generation| self.rest_of(generation, here))
+    }
+
+    /// Its positions say its path with these very bytes, of which there is one copy for all who know of the file.
+    pub fn sharing(mut self, path: &Arc<Path>) -> Self {
+        debug_assert_eq!(self.names.path, *path, "the same path");
+        self.names.path = path.clone();
+        self
     }
 
     /// Whether there is nothing in hand, nothing at the path, and nothing to look for.

@@ -322,13 +322,13 @@ impl Trail {
     /// The position of no file: whatever was written `since` then, and belongs to no other position, is to be read.
     pub(super) fn promise(&self, since: Timestamp) -> FilePosition {
         FilePosition {
-            path: self.watch.path.clone(),
+            path: self.names.path.clone(),
             identity: FileIdentity { device: 0, inode: 0, head: Fingerprint::default() },
             offset: 0,
             before: Fingerprint::default(),
-            target: self.names.target.to_string(),
+            target: self.names.target.clone(),
             modified: since,
-            home: self.homes.first().cloned(),
+            home: self.homes.first().map(|home| Arc::from(home.as_path())),
         }
     }
 
