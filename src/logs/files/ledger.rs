@@ -78,7 +78,7 @@ impl Ledger {
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!(path = %path.display(), open = self.held.len(),
                 "more rotated log files wait than may be held open: the younger ones are found by their names when their turn comes; \
-                raise the limit of open files (LimitNOFILE= in the unit, ulimit -n) if rotated files are soon removed or compressed");
+                raise the limit of open files (LimitNOFILE= in the unit, ulimit -n) if rotated files are soon removed, or compressed by other tools than gzip");
         }
     }
 
