@@ -46,6 +46,57 @@ async fn kill_again_and_again(kills: usize, rotation: Rotation) {
     aws.assert_no_violations();
 }
 
+/// Moves every compressed generation one up, the log into the first one, and compresses that.
+#[cfg(unix)]
+fn rotate_and_compress(host: &TestHost) {
+    let name = |number: usize| host.path(&format!("app.log.{number}.gz"));
+    let last = (1..).find(|number| !name(*number).exists()).expect("there is an end");
+    for number in (1..last).rev() {
+        fs::rename(name(number), name(number + 1)).expect("renamed");
+    }
+    fs::rename(host.path("app.log"), host.path("app.log.1")).expect("rotated");
+    let gzip = std::process::Command::new("gzip").arg(host.path("app.log.1")).status().expect("gzip is there");
+    assert!(gzip.success());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_was_rotated_and_compressed_while_the_daemon_was_down_is_read_on_after_a_kill() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &["app.log"]);
+    let numbered = |from: u64| (from..from + 1000).map(|number| format!("N={number}\n")).collect::<String>();
+    host.append("app.log", &numbered(1));
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the first lines", |seen| seen.has("N=1000")).await;
+    daemon.until("their position to be saved", |status| status.is_caught_up()).await;
+    daemon.kill().await;
+
+    // The one that was read so far, and three that nobody saw.
+    for from in [1001, 2001, 3001, 4001] {
+        host.append("app.log", &numbered(from));
+        rotate_and_compress(&host);
+    }
+    host.append("app.log", &numbered(5001));
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "every line", |seen| seen.has("N=6000")).await;
+    daemon.kill().await;
+
+    // Nothing of it is sent again, whatever it is called by then.
+    host.append("app.log", "N=6001\n");
+    rotate_and_compress(&host);
+    host.append("app.log", "N=6002\n");
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the last line", |seen| seen.has("N=6002")).await;
+    assert!(daemon.terminate().await.success());
+    aws.assert_no_violations();
+    let messages = aws.messages("app.log");
+    let all: Vec<_> = (1..=6002).map(|number| format!("N={number}")).collect();
+    assert_eq!(missing(messages.iter().map(String::as_str), 6002), Vec::<u64>::new());
+    let mut seen = std::collections::HashSet::new();
+    let first_times: Vec<_> = messages.into_iter().filter(|message| seen.insert(message.clone())).collect();
+    assert_eq!(first_times, all, "in order");
+}
+
 #[tokio::test]
 async fn lines_that_waited_for_the_network_survive_a_kill() {
     let mut aws = FakeAws::unplugged();
@@ -61,7 +112,7 @@ async fn lines_that_waited_for_the_network_survive_a_kill() {
     assert_eq!(aws.messages("app.log"), ["one", "two"]);
 }
 
-/// The log was compressed while the daemon was down, so its position is given up. Were it remembered all the same, everything
+/// The log was compressed by a tool that we do not know while the daemon was down, so its position is given up. Were it remembered all the same, everything
 /// younger would be searched for what it missed at each start.
 #[tokio::test]
 async fn delivered_copies_are_not_sent_again_after_a_position_was_given_up() {
@@ -73,8 +124,8 @@ async fn delivered_copies_are_not_sent_again_after_a_position_was_given_up() {
     daemon.until_cloud(&aws, "the first log", |seen| seen.has("N=100")).await;
     assert!(daemon.terminate().await.success());
 
-    fs::rename(host.path("app.log"), host.path("app.log.1.gz")).expect("rotated");
-    fs::write(host.path("app.log.1.gz"), "compressed").expect("written");
+    fs::rename(host.path("app.log"), host.path("app.log.1.zst")).expect("rotated");
+    fs::write(host.path("app.log.1.zst"), "compressed").expect("written");
     host.append("app.log", &numbered(101));
     let mut daemon = host.start();
     daemon.until_cloud(&aws, "the second log", |seen| seen.has("N=200")).await;

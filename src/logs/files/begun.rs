@@ -5,14 +5,14 @@
 //! again from the file and treated as it was. It is looked for however far it is, in blocks, and only where something may be
 //! kept back.
 use super::{
-    content,
+    content::{self, Bytes},
     lines::{Assembler, Begun, ENOUGH, PIECE, Verdict},
 };
 use crate::{
     logs::text::encoding::Decoder,
     model::{TimedBy, Timestamp},
 };
-use std::{fs::File, io};
+use std::io;
 
 /// How much is read at a time on the way back.
 const BLOCK: u64 = 64 * 1024;
@@ -20,12 +20,12 @@ const BLOCK: u64 = 64 * 1024;
 const CHARACTER: u64 = 16;
 
 /// Where the line that holds byte `at` begins, if that is near.
-pub(super) fn near_line_start(file: &File, at: u64, decoder: &Decoder) -> io::Result<u64> {
+pub(super) fn near_line_start(file: &impl Bytes, at: u64, decoder: &Decoder) -> io::Result<u64> {
     Ok(line_start(file, at, BLOCK, decoder)?.unwrap_or(at))
 }
 
 /// What became of the line of which a piece ends at `offset`; `None` where a line begins there.
-pub(super) fn at(file: &File, offset: u64, lines: &mut Assembler, now: Timestamp) -> io::Result<Begun> {
+pub(super) fn at(file: &impl Bytes, offset: u64, lines: &mut Assembler, now: Timestamp) -> io::Result<Begun> {
     let decoder = *lines.decoder();
     let unit = decoder.unit() as u64;
     if offset <= decoder.bom_len() as u64 {
@@ -56,7 +56,7 @@ pub(super) fn at(file: &File, offset: u64, lines: &mut Assembler, now: Timestamp
 }
 
 /// Where the line that holds byte `at` begins, if that is no more than `reach` before it.
-fn line_start(file: &File, at: u64, reach: u64, decoder: &Decoder) -> io::Result<Option<u64>> {
+fn line_start(file: &impl Bytes, at: u64, reach: u64, decoder: &Decoder) -> io::Result<Option<u64>> {
     let unit = decoder.unit() as u64;
     let (mut end, least) = (at - at % unit, at.saturating_sub(reach));
     let least = least - least % unit;
@@ -79,7 +79,7 @@ fn last_line_end(text: &[u8], decoder: &Decoder) -> Option<usize> {
 }
 
 /// The first unit in `start..end` that is no NUL: the hole that a truncation left is no part of the line.
-fn after_hole(file: &File, mut start: u64, end: u64, unit: u64) -> io::Result<u64> {
+fn after_hole(file: &impl Bytes, mut start: u64, end: u64, unit: u64) -> io::Result<u64> {
     while start < end {
         let block = content::bytes(file, start, BLOCK.min(end - start))?;
         match block.iter().position(|byte| *byte != 0) {
@@ -98,7 +98,7 @@ mod tests {
         Filter,
         text::{ByteOrder, Encoding, TextRules},
     };
-    use std::{io::Write as _, sync::Arc};
+    use std::{fs::File, io::Write as _, sync::Arc};
 
     fn file(text: &[u8]) -> File {
         let mut file = tempfile::tempfile().expect("a file");

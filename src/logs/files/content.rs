@@ -19,13 +19,30 @@ const MARKS: usize = 32;
 const PIECE: usize = 64 * 1024;
 
 /// Up to `length` bytes from `offset` on.
-pub(super) fn bytes(file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-    let n = files::read_at(file, &mut buffer, offset)?;
-    buffer.truncate(n);
-    #[cfg(test)]
-    READ.set(READ.get() + n as u64);
-    Ok(buffer)
+pub(super) fn bytes(file: &impl Bytes, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+    file.bytes(offset, length)
+}
+
+/// What says something at every offset, up to its end.
+pub(super) trait Bytes {
+    /// See [`bytes`].
+    fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>>;
+
+    /// Whether the file itself holds other bytes than these: it is compressed.
+    fn is_packed(&self) -> bool {
+        false
+    }
+}
+
+impl Bytes for File {
+    fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+        let n = files::read_at(self, &mut buffer, offset)?;
+        buffer.truncate(n);
+        #[cfg(test)]
+        READ.set(READ.get() + n as u64);
+        Ok(buffer)
+    }
 }
 
 #[cfg(test)]
@@ -35,19 +52,19 @@ thread_local! {
 }
 
 /// The bytes just before `offset`.
-pub(super) fn before(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+pub(super) fn before(file: &impl Bytes, offset: u64) -> io::Result<Vec<u8>> {
     let length = offset.min(BEFORE);
     bytes(file, offset - length, length)
 }
 
 /// Whether the file still says what `print` remembers of the bytes that end at `offset`.
-pub(super) fn ends(file: &File, offset: u64, print: Fingerprint) -> io::Result<bool> {
+pub(super) fn ends(file: &impl Bytes, offset: u64, print: Fingerprint) -> io::Result<bool> {
     let Some(start) = offset.checked_sub(print.length.into()) else { return Ok(false) };
     Ok(Fingerprint::of(&bytes(file, start, print.length.into())?) == print || print.length == 0)
 }
 
 /// Whether the file begins as `head` remembers. An empty memory fits every file.
-pub(super) fn begins(file: &File, head: Fingerprint) -> io::Result<bool> {
+pub(super) fn begins(file: &impl Bytes, head: Fingerprint) -> io::Result<bool> {
     ends(file, head.length.into(), head)
 }
 
@@ -58,14 +75,14 @@ pub(super) fn starts(text: &[u8], head: Fingerprint) -> bool {
 
 /// Whether reading can go on in this file where `position` says. Without a head there is no proof: the caller must know
 /// the file by something else.
-pub(super) fn goes_on(file: &File, stat: &Stat, position: &FilePosition) -> io::Result<bool> {
+pub(super) fn goes_on(file: &impl Bytes, stat: &Stat, position: &FilePosition) -> io::Result<bool> {
     Ok(stat.size >= position.offset
         && begins(file, position.identity.head)?
         && ends(file, position.offset, position.before)?)
 }
 
 /// Whether all of `file` stands in `whole` as well, as far as a look at its first and last piece can tell.
-pub(super) fn is_part_of(file: &File, size: u64, whole: &File) -> io::Result<bool> {
+pub(super) fn is_part_of(file: &impl Bytes, size: u64, whole: &impl Bytes) -> io::Result<bool> {
     let piece = (PIECE as u64).min(size);
     for start in [0, size - piece] {
         if bytes(file, start, piece)? != bytes(whole, start, piece)? {
@@ -100,7 +117,7 @@ impl Marks {
     }
 
     /// Whether `file`, shorter than what was read, is the beginning of what was read. `head` has been found to fit.
-    pub fn know(&self, file: &File, size: u64, head: Fingerprint) -> io::Result<bool> {
+    pub fn know(&self, file: &impl Bytes, size: u64, head: Fingerprint) -> io::Result<bool> {
         match self.0.iter().rev().find(|(offset, _)| *offset <= size) {
             Some(&(offset, before)) => ends(file, offset, before),
             None => Ok(is_telling(head)),

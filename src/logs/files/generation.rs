@@ -7,7 +7,8 @@ mod reading;
 
 use super::{
     Names, begun,
-    content::{self, HEAD, Marks},
+    content::{self, Bytes as _, HEAD, Marks},
+    handle::Handle,
     lines::Assembler,
 };
 use crate::{
@@ -81,7 +82,7 @@ pub(super) enum Found {
 pub(super) struct Generation {
     pub id: SourceId,
     names: Names,
-    file: Arc<File>,
+    file: Handle,
     identity: Arc<FileIdentity>,
     /// Everything before it was handed on.
     pub offset: u64,
@@ -129,11 +130,12 @@ impl Generation {
     pub fn new(
         id: SourceId,
         names: &Names,
-        file: Arc<File>,
+        file: impl Into<Handle>,
         stat: Stat,
         start: Start,
         now: Instant,
     ) -> io::Result<Self> {
+        let file = file.into();
         let head = content::bytes(&file, 0, HEAD)?;
         let offset = match start {
             Start::At(offset) => offset,
@@ -174,7 +176,7 @@ impl Generation {
         self.seen.id
     }
 
-    pub fn file(&self) -> &Arc<File> {
+    pub fn file(&self) -> &Handle {
         &self.file
     }
 
@@ -231,7 +233,7 @@ impl Generation {
 
     /// Asks the file whether it changed, unless `known` says how it is. Cheap when it did not.
     pub fn look(&mut self, known: Option<&Stat>, now: Instant) -> io::Result<Found> {
-        let stat = known.map_or_else(|| files::stat_open(&self.file), |stat| Ok(*stat))?;
+        let stat = known.map_or_else(|| self.file.stat(), |stat| Ok(*stat))?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         self.seen.links = stat.links;
         if changed || self.was_empty() && stat.size > 0 {
@@ -250,10 +252,10 @@ impl Generation {
     }
 
     /// Goes on in `file`, which says the same: another inode of the same content, or the same after a stale handle.
-    pub fn move_to(&mut self, file: Arc<File>, stat: Stat) {
+    pub fn move_to(&mut self, file: impl Into<Handle>, stat: Stat) {
         self.identity =
             Arc::new(FileIdentity { device: stat.id.device, inode: stat.id.inode, head: self.identity.head });
-        (self.file, self.seen, self.unread, self.open) = (file, stat, true, None);
+        (self.file, self.seen, self.unread, self.open) = (file.into(), stat, true, None);
     }
 
     /// Notes a failed look or read, and how long to leave the file alone.
@@ -290,6 +292,10 @@ impl Generation {
     fn is_same(&mut self, size: u64, check: Check, now: Instant) -> io::Result<bool> {
         if size < self.offset {
             return Ok(false);
+        }
+        // That was found out when it was opened, and nobody writes into the midst of a compressed file.
+        if self.file.is_packed() {
+            return Ok(true);
         }
         let length = self.before.len() as u64;
         if content::bytes(&self.file, self.offset - length, length)? != self.before {

@@ -4,8 +4,9 @@
 //! is not sent again under another (`app.log.1` watched beside `app.log`, a copy that rotation made).
 use super::{
     Names,
-    content::{self, Marks},
+    content::{self, Bytes, Marks},
     generation::Generation,
+    packed::is_same_moment,
 };
 use crate::{
     model::{FilePosition, SourceId, Timestamp},
@@ -13,7 +14,6 @@ use crate::{
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    fs::File,
     io,
     path::Path,
     sync::Arc,
@@ -49,7 +49,17 @@ struct Finished {
     id: SourceId,
     position: FilePosition,
     marks: Marks,
-    truncated: bool,
+    end: End,
+}
+
+/// What became of a generation's file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    Read,
+    /// Read, and deleted; what it said may stand in a compressed file.
+    Deleted,
+    /// It was cut short; what it said may stand in a copy.
+    CutShort,
 }
 
 impl Ledger {
@@ -68,7 +78,7 @@ impl Ledger {
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!(path = %path.display(), open = self.held.len(),
                 "more rotated log files wait than may be held open: the younger ones are found by their names when their turn comes; \
-                raise the limit of open files (LimitNOFILE= in the unit, ulimit -n) if rotated files are soon removed or compressed");
+                raise the limit of open files (LimitNOFILE= in the unit, ulimit -n) if rotated files are soon removed, or compressed by other tools than gzip");
         }
     }
 
@@ -101,37 +111,49 @@ impl Ledger {
 
     /// A generation was read to its end and its file is still there.
     pub fn finished(&mut self, generation: &Generation) {
-        self.remember(generation, false);
+        self.remember(generation, End::Read);
+    }
+
+    /// A generation was read to its end, and its file is gone: deleted, or compressed.
+    pub fn removed(&mut self, generation: &Generation) {
+        self.remember(generation, End::Deleted);
     }
 
     /// A generation was cut short; what it said may stand in a copy.
     pub fn truncated(&mut self, generation: &Generation) {
-        self.remember(generation, true);
+        self.remember(generation, End::CutShort);
     }
 
     /// What is known of a file that nobody holds.
     ///
     /// It is known when it is a file that was read, or says what a file said that has been cut short since. Short logs
     /// often begin alike: those are believed only when nothing was written since, or when the copy is looked for at
-    /// this moment.
-    pub fn known(&self, names: &Names, file: &File, stat: &Stat) -> io::Result<Option<Known>> {
+    /// this moment. A compressed file is known when it says what a file said that was read to its end.
+    pub fn known(&self, names: &Names, file: &impl Bytes, stat: &Stat) -> io::Result<Option<Known>> {
         let mut newest = true;
-        for Finished { id, position, marks, truncated } in self.done.iter().rev() {
+        for Finished { id, position, marks, end } in self.done.iter().rev() {
+            let truncated = *end == End::CutShort;
             let (at_path, identity) = (*position.path == *names.path, &position.identity);
             if *position.target != *names.target || identity.head.length == 0 {
                 continue;
             }
             let same_file = (identity.device, identity.inode) == (stat.id.device, stat.id.inode);
+            let twin = file.is_packed() && at_path && !same_file && !truncated;
+            if *end == End::Deleted && !twin {
+                continue;
+            }
             let unchanged = same_file && position.modified == Timestamp::from(stat.modified);
-            let credible = content::is_telling(identity.head) || if *truncated { newest } else { unchanged };
+            let all = || stat.size == position.offset && is_same_moment(stat, position.modified);
+            let credible =
+                content::is_telling(identity.head) || if truncated { newest } else { unchanged || twin && all() };
             newest &= !at_path;
-            if !credible || *truncated == same_file || !(same_file || at_path) {
+            if !credible || !twin && truncated == same_file || !(same_file || at_path) {
                 continue;
             }
             if content::goes_on(file, stat, position)? {
                 return Ok(Some(Known { of: *id, up_to: position.offset }));
             }
-            let shorter = *truncated && stat.size < position.offset && content::begins(file, identity.head)?;
+            let shorter = truncated && stat.size < position.offset && content::begins(file, identity.head)?;
             if shorter && marks.know(file, stat.size, identity.head)? {
                 return Ok(Some(Known { of: *id, up_to: stat.size }));
             }
@@ -139,11 +161,11 @@ impl Ledger {
         Ok(None)
     }
 
-    fn remember(&mut self, generation: &Generation, truncated: bool) {
+    fn remember(&mut self, generation: &Generation, end: End) {
         if self.done.len() == REMEMBERED {
             self.done.pop_front();
         }
         let (id, position, marks) = (generation.id, generation.position(), generation.marks().clone());
-        self.done.push_back(Finished { id, position, marks, truncated });
+        self.done.push_back(Finished { id, position, marks, end });
     }
 }

@@ -13,6 +13,7 @@
 //! ledger      who reads which file, what was read       search          rotated files beside a log, amid a rotation
 //! begun       a line that an earlier run stopped within
 //! content     knowing a file again by what it says      siblings        what rotated files are called
+//! handle      an open file, plain or compressed         packed          the text of a compressed one
 //! ```
 //!
 //! It owns which bytes were handed on; which of them arrived is known to whoever keeps positions
@@ -27,7 +28,9 @@ mod begun;
 mod content;
 mod discovery;
 mod generation;
+mod handle;
 mod ledger;
+mod packed;
 mod run;
 mod search;
 mod siblings;

@@ -7,23 +7,30 @@
 //! [`StillChanging`], and whoever asked asks again before reading anything later in the queue.
 use super::{
     generation::open_regular,
-    siblings::{Order, folder, is_compressed, is_rotation, is_sister, name},
+    handle::Handle,
+    packed::Packed,
+    siblings::{Order, folder, is_compressed, is_rotation, is_sister, name, unpacked},
 };
-use crate::platform::files::{self, FileId, FileKind, Stat};
+use crate::{
+    model::Timestamp,
+    platform::files::{self, FileId, FileKind, Stat},
+};
 use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
-    fs::File,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    time::SystemTime,
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 /// So often a folder is read in one search. A rotation of hundreds of files takes a few milliseconds, a pass less.
 const PASSES: usize = 16;
 /// So often what was listed is opened in one search.
 const ROUNDS: usize = 4;
+/// A compressed file that was written to a shorter time ago may not be complete.
+const FRESH: Duration = Duration::from_secs(3);
 
 /// The files are being renamed right now: ask again in a moment.
 #[derive(Debug, thiserror::Error)]
@@ -35,26 +42,33 @@ pub(super) fn is_still_changing(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<StillChanging>())
 }
 
-/// A regular, uncompressed file beside a log.
+/// A regular file beside a log, plain or compressed by gzip.
 #[derive(Clone, Debug)]
 pub(super) struct Sibling {
     pub path: PathBuf,
     pub stat: Stat,
     /// It is named as a rotated generation would be.
     pub named: bool,
+    /// It is compressed.
+    pub packed: bool,
     /// Its place among those that are named in the same way.
     order: Option<Order>,
     /// Its name says that it is younger than the newest one of [`Search::newest`], whatever the clock said when it was
     /// written.
     pub younger: bool,
+    /// A compressed one, of which times tell less: its name, and when that was given, say that it is older than that one.
+    pub older: bool,
 }
 
 /// A [`Sibling`] and its open file, which is no other.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub path: PathBuf,
-    pub file: File,
+    pub file: Handle,
+    /// Of a compressed one: as the file system says, not of its text.
     pub stat: Stat,
+    /// [`Sibling::younger`].
+    pub younger: bool,
 }
 
 impl Opened {
@@ -62,9 +76,12 @@ impl Opened {
     ///
     /// # Errors
     /// [`StillChanging`] if it is not the one that was listed any more.
-    pub fn new(Sibling { path, stat: listed, .. }: Sibling) -> io::Result<Self> {
+    pub fn new(Sibling { path, stat: listed, packed, younger, .. }: Sibling) -> io::Result<Self> {
         match open_regular(&path) {
-            Ok((file, stat)) if stat.id == listed.id => Ok(Self { path, file, stat }),
+            Ok((file, stat)) if stat.id == listed.id => {
+                let file = if packed { Handle::Packed(Arc::new(Packed::open(file)?)) } else { file.into() };
+                Ok(Self { path, file, stat, younger })
+            }
             Ok(_) => Err(still_changing()),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {
                 Err(still_changing())
@@ -94,6 +111,8 @@ pub(super) struct Search<'a> {
     pub any_name: bool,
     /// Go on with what was seen in any pass, although it may not be all.
     pub anyway: bool,
+    /// The present time.
+    pub wall: Timestamp,
 }
 
 /// One reading of the folders.
@@ -132,7 +151,7 @@ impl Search<'_> {
                     Err(error) if is_still_changing(&error) && self.anyway => {}
                     Err(error) if is_still_changing(&error) => continue 'round,
                     Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                        tracing::warn!(path = %path.display(), "this may be a rotated log file, but it may not be read: let us read it");
+                        tell_forbidden(&path);
                     }
                     Err(error) if files::is_out_of_handles(&error) && !found.opened.is_empty() => {
                         found.more = true;
@@ -146,12 +165,24 @@ impl Search<'_> {
         Err(still_changing())
     }
 
-    /// The `wanted` ones of a calm folder, each file once, oldest first.
+    /// The `wanted` ones of a calm folder, each file once, oldest first. What is being compressed is the original until that
+    /// is gone.
+    ///
+    /// # Errors
+    /// See [`Self::open`].
     pub fn list(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
         let mut siblings = self.calm(wanted)?;
         self.place(&mut siblings);
+        let plain: HashSet<_> = siblings.iter().filter(|s| !s.packed).map(|s| s.path.clone()).collect();
         let mut ids = HashSet::new();
-        siblings.retain(|sibling| wanted(sibling) && ids.insert(sibling.stat.id));
+        siblings.retain(|sibling| {
+            let twin = sibling.packed && plain.contains(&sibling.path.with_extension(""));
+            !twin && wanted(sibling) && ids.insert(sibling.stat.id)
+        });
+        let fresh = |s: &Sibling| s.packed && Timestamp::from(s.stat.modified).plus(FRESH) > self.wall;
+        if !self.anyway && siblings.iter().any(fresh) {
+            return Err(still_changing());
+        }
         siblings.sort_by(older);
         Ok(siblings)
     }
@@ -170,12 +201,17 @@ impl Search<'_> {
             greater && folder(&sibling.path) == folder(&path)
         };
         let (mut all, mut renamed_since) = (0, 0);
-        for sibling in siblings.iter().filter(|sibling| beyond(sibling)) {
+        // When a compressed one was touched last says when it was compressed.
+        for sibling in siblings.iter().filter(|sibling| !sibling.packed && beyond(sibling)) {
             all += 1;
             renamed_since += usize::from(stat.touched.is_some() && sibling.stat.touched >= stat.touched);
         }
         if order.is_dated() || 2 * renamed_since > all {
             siblings.iter_mut().filter(|sibling| beyond(sibling)).for_each(|sibling| sibling.younger = true);
+        }
+        for sibling in siblings.iter_mut().filter(|s| s.packed && folder(&s.path) == folder(&path)) {
+            let lesser = sibling.order.as_ref().is_some_and(|other| other.is_like(&order) && *other < order);
+            sibling.older = lesser && stat.touched.is_some() && sibling.stat.touched <= stat.touched;
         }
     }
 
@@ -230,10 +266,11 @@ impl Search<'_> {
 
     /// Whose rotated generation a file of this name is: which of our places, and what that is called.
     fn base(&self, folder_of: &Path, text: &str) -> Option<(usize, String)> {
+        let (plain, packed) = unpacked(text).map_or((text, false), |plain| (plain, true));
         let bases = self.places.iter().enumerate().filter(|(_, place)| folder(place) == folder_of);
         bases.map(|(index, place)| (index, name(place))).find(|(index, base)| {
             // A link is moved on from one dated file to the next; a log that is none is renamed.
-            is_rotation(base, text) || *index > 0 && is_sister(base, text)
+            is_rotation(base, plain) || packed && plain == base || *index > 0 && is_sister(base, plain)
         })
     }
 
@@ -242,7 +279,8 @@ impl Search<'_> {
     fn sibling(&self, folder_of: &Path, file_name: &OsStr, missed: &mut bool) -> Option<Sibling> {
         let text = file_name.to_string_lossy();
         let path = folder_of.join(file_name);
-        if is_compressed(&text) || Some(&path) == self.places.first() {
+        let (plain, packed) = unpacked(&text).map_or((text.as_ref(), false), |plain| (plain, true));
+        if is_compressed(plain) || Some(&path) == self.places.first() {
             return None;
         }
         let base = self.base(folder_of, &text);
@@ -254,9 +292,14 @@ impl Search<'_> {
         let gone = stat.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound);
         *missed |= gone && base.is_some() && !path.is_symlink();
         let stat = stat.ok().filter(|stat| stat.kind == FileKind::Regular)?;
-        let order = base.as_ref().and_then(|(_, base)| Order::of(base, &text));
-        Some(Sibling { path, stat, named: base.is_some(), order, younger: false })
+        let order = base.as_ref().and_then(|(_, base)| Order::of(base, plain));
+        Some(Sibling { path, stat, named: base.is_some(), packed, order, younger: false, older: false })
     }
+}
+
+/// What may not be read is passed over.
+pub(super) fn tell_forbidden(path: &Path) {
+    tracing::warn!(path = %path.display(), "this may be a rotated log file, but it may not be read: let us read it");
 }
 
 /// Files were renamed between two steps that belong together.

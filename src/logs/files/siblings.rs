@@ -29,6 +29,12 @@ pub(super) fn is_compressed(name: &str) -> bool {
     COMPRESSED.iter().any(|end| lower.ends_with(end))
 }
 
+/// What a compressed file was called whose text we can read; `None` for every other name.
+pub(super) fn unpacked(name: &str) -> Option<&str> {
+    let (plain, end) = name.split_at_checked(name.len().checked_sub(".gz".len())?)?;
+    (end.eq_ignore_ascii_case(".gz") && !plain.is_empty()).then_some(plain)
+}
+
 /// Whether `other` is named as rotation tools name earlier generations of `base`: `app.log.1`, `app.log-20260131`,
 /// `app.log.old`, and with the number before the extension `app.1.log`, `app-20260131.log`.
 ///
@@ -157,6 +163,15 @@ mod tests {
         assert!(!is_rotation("messages", "messages2"));
         assert!(!is_rotation("worker", "worker-2"));
         assert!(!is_rotation(".hidden", "-2026.hidden"));
+    }
+
+    #[test]
+    fn a_compressed_file_is_named_by_what_it_holds() {
+        assert_eq!(unpacked("app.log.1.gz"), Some("app.log.1"));
+        assert_eq!(unpacked("app-2026-01-31.log.GZ"), Some("app-2026-01-31.log"));
+        for name in ["app.log.1", "app.log.1.zst", ".gz", "gz", "\u{e4}gz"] {
+            assert_eq!(unpacked(name), None, "{name}");
+        }
     }
 
     #[test]

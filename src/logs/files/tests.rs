@@ -1,5 +1,6 @@
 //! The rules of the tailer, on real files, with a clock that only the test moves.
 pub(in crate::logs::files) mod bench;
+mod compressed;
 mod crowd;
 mod events;
 pub(in crate::logs::files) mod keeper;

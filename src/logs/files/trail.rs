@@ -34,6 +34,7 @@
 mod between;
 mod claims;
 mod complaint;
+mod judging;
 mod reading;
 mod resting;
 mod resume;
@@ -59,7 +60,6 @@ use std::{
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 use tokio::sync::mpsc;
@@ -137,6 +137,8 @@ pub(super) struct Trail {
     last: Vec<FileId>,
     /// What was beside the path before the first look, and young enough to be taken for new.
     strangers: Vec<Seen>,
+    /// Compressed files beside the path, young enough to be taken for new, that hold what was read from their originals.
+    twins: Vec<Seen>,
     /// The times of the folders when they were last searched while nothing was at the path.
     searched: Vec<SystemTime>,
     /// What the path led to while it is a link, the last one first.
@@ -174,6 +176,7 @@ impl Trail {
             newest: Timestamp::default(),
             last: Vec::new(),
             strangers: Vec::new(),
+            twins: Vec::new(),
             searched: Vec::new(),
             homes: Vec::new(),
             moved: false,
@@ -292,7 +295,7 @@ impl Trail {
         if let Ok((true, file, stat)) = reopened {
             cx.ledger.release(&self.names.target, generation.file_id());
             cx.ledger.hold(&self.names.target, stat.id, self.number);
-            generation.move_to(Arc::new(file), stat);
+            generation.move_to(file, stat);
         }
     }
 
@@ -333,6 +336,8 @@ impl Trail {
         if generation.seen.links > 0 {
             cx.ledger.finished(generation);
             self.passed(generation);
+        } else {
+            cx.ledger.removed(generation);
         }
         cx.ledger.release(&self.names.target, generation.file_id());
         cx.board.forget(generation.id);

@@ -120,7 +120,7 @@ impl Family {
         let (file, stat) = open_regular(path).ok()?;
         let id = SourceId::unique();
         let start = Start::At(offset.min(stat.size));
-        let generation = Generation::new(id, &self.names(path), Arc::new(file), stat, start, Instant::now()).ok()?;
+        let generation = Generation::new(id, &self.names(path), file, stat, start, Instant::now()).ok()?;
         Some((id, generation.position()))
     }
 
@@ -128,7 +128,7 @@ impl Family {
     pub fn adopt(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, start: Start) -> io::Result<()> {
         let (file, stat) = open_regular(path)?;
         let (id, names) = (SourceId::unique(), self.names(path));
-        let generation = Generation::new(id, &names, Arc::new(file), stat, start, cx.now)?;
+        let generation = Generation::new(id, &names, file, stat, start, cx.now)?;
         cx.checkpoints.open(id, generation.offset, Position::File(generation.position()));
         let seen = Seen::from(stat);
         let before = match start {

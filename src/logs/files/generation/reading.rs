@@ -14,7 +14,7 @@ use crate::{
         text::encoding::{Decoder, HEAD},
     },
     model::{Anchor, Chunk, Fingerprint, Position, Timestamp},
-    platform::files::{self, Stat},
+    platform::files::Stat,
     telemetry::counters,
 };
 use std::{
@@ -42,7 +42,7 @@ impl Generation {
     /// Reads the next `slice` bytes, more where an event is longer. An error leaves everything as it was, for another
     /// try.
     pub fn read(&mut self, slice: u64, now: Instant, wall: Timestamp) -> io::Result<Found> {
-        let stat = files::stat_open(&self.file)?;
+        let stat = self.file.stat()?;
         let changed = (stat.size, stat.modified) != (self.seen.size, self.seen.modified);
         if changed {
             self.changed = now;
@@ -93,7 +93,11 @@ impl Generation {
             }
             return Ok(Found::Nothing);
         }
-        Ok(Found::Chunk(self.advance(text, cut)))
+        let chunk = self.advance(text, cut);
+        if self.drained() {
+            self.file.relax();
+        }
+        Ok(Found::Chunk(chunk))
     }
 
     /// When to read again although nothing may have happened: an event will be complete then.

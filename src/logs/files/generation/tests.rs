@@ -8,7 +8,7 @@ fn names(path: &Path) -> Names {
 
 fn open(path: &Path, start: Start) -> Generation {
     let (file, stat) = open_regular(path).expect("readable");
-    Generation::new(SourceId::unique(), &names(path), Arc::new(file), stat, start, Instant::now()).expect("readable")
+    Generation::new(SourceId::unique(), &names(path), file, stat, start, Instant::now()).expect("readable")
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn a_read_error_is_tried_again_at_the_same_offset_with_growing_patience() {
     let good = generation.file().clone();
     // A handle that cannot be read through.
     let broken = OpenOptions::new().write(true).open(&path).expect("writable");
-    generation.move_to(Arc::new(broken), generation.seen);
+    generation.move_to(broken, generation.seen);
     let mut now = Instant::now();
     let mut waits = Vec::new();
     for _ in 0..10 {
@@ -161,7 +161,7 @@ fn a_file_that_was_cut_short_between_its_size_and_its_head_was_empty() {
     fs::write(&path, "").expect("cut");
     let now = Instant::now();
     let id = SourceId::unique();
-    let mut generation = Generation::new(id, &names(&path), Arc::new(file), stat, Start::At(0), now).expect("readable");
+    let mut generation = Generation::new(id, &names(&path), file, stat, Start::At(0), now).expect("readable");
     assert!(generation.was_empty());
     fs::write(&path, "two\n").expect("written");
     OpenOptions::new().append(true).open(&path).expect("writable").set_modified(stat.modified).expect("dated");

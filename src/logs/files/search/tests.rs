@@ -2,6 +2,7 @@
 use super::*;
 use std::{
     cell::Cell,
+    fs::File,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -15,19 +16,23 @@ fn names(found: &Found) -> Vec<String> {
 }
 
 fn search(places: &[PathBuf]) -> Search<'_> {
-    Search { places, newest: &[], any_name: false, anyway: false }
+    Search { places, newest: &[], any_name: false, anyway: false, wall: Timestamp::now() }
 }
 
 #[test]
-fn rotations_come_oldest_first_and_compressed_ones_not_at_all() {
+fn rotations_come_oldest_first_and_of_compressed_ones_those_of_gzip_unless_the_original_is_there() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, time) in [("app.log", 9), ("app.log.1", 5), ("app.log.2", 5), ("app.log.3", 7), ("app.log.4.gz", 1)] {
+    for (name, time) in [("app.log", 9), ("app.log.1", 5), ("app.log.2", 5), ("app.log.3", 7), ("app.log.4.gz", 6)] {
         touch(&folder.path().join(name), time);
+    }
+    for name in ["app.log.6.zst", "app.log.3.gz", "app.log.7.bz2.gz"] {
+        touch(&folder.path().join(name), 1);
     }
     std::fs::create_dir(folder.path().join("app.log.5")).expect("writable");
     let places = [folder.path().join("app.log")];
     let found = search(&places).open(10, &|_| true).expect("calm");
-    assert_eq!((names(&found), found.more), (vec!["app.log.2".into(), "app.log.1".into(), "app.log.3".into()], false));
+    assert_eq!(names(&found), ["app.log.2", "app.log.1", "app.log.4.gz", "app.log.3"]);
+    assert!(!found.more);
     let found = search(&places).open(2, &|_| true).expect("calm");
     assert_eq!((names(&found).len(), found.more), (2, true), "the younger one waits");
 }

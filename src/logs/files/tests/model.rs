@@ -35,6 +35,8 @@ enum Action {
 enum Rotation {
     Rename,
     CopyAndTruncate,
+    /// By renaming, and gzip at once.
+    Compress,
 }
 
 fn actions() -> impl Strategy<Value = Vec<Action>> {
@@ -173,6 +175,7 @@ impl World {
                 self.rotated = (!self.part).then_some((self.written.len() - 1, self.bench.clock));
             }
             Rotation::CopyAndTruncate => self.bench.copy_and_truncate(),
+            Rotation::Compress => super::compressed::rotate(&self.bench),
         }
         self.written.push(Vec::new());
         self.part = false;
@@ -263,7 +266,7 @@ impl World {
                     return Err(TestCaseError::fail(format!("lost: {line:.40}")));
                 };
                 // Where few files may be open, what is found late is sent late.
-                if !self.crashed && (self.most == ENOUGH || self.rotation == Rotation::Rename) {
+                if !self.crashed && (self.most == ENOUGH || self.rotation != Rotation::CopyAndTruncate) {
                     prop_assert_eq!(seen.len(), 1, "sent twice: {:.40}", line);
                     prop_assert!(last < Some(seen[0]), "out of order: {:.40}", line);
                     last = Some(seen[0]);
@@ -315,6 +318,11 @@ proptest! {
         actions in actions(), most in 0..4usize, gather: bool,
     ) {
         live(Rotation::CopyAndTruncate, most, gather, &actions)?;
+    }
+
+    #[test]
+    fn no_line_is_lost_when_the_log_is_compressed_at_once(actions in actions(), most in 0..4usize, few: bool, gather: bool) {
+        live(Rotation::Compress, if few { most } else { ENOUGH }, gather, &actions)?;
     }
 }
 

@@ -123,8 +123,9 @@ fn strangers_beside_the_log_are_left_alone() {
     bench.append("app.log.2", "watched by itself\n");
     bench.rename("app.log", "app.log.9");
     bench.append("app.log", "two\n");
-    assert_eq!(bench.lines(), ["two"]);
     assert_eq!(bench.lines_of("other"), ["watched by itself"]);
+    bench.pass(QUIET); // What is called compressed is not looked into before it is surely complete.
+    assert_eq!(bench.lines(), ["two"]);
 }
 
 #[test]

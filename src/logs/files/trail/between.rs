@@ -11,12 +11,11 @@
 //!
 //! Times alone do not tell: clocks are set back. What rotation has placed between the last known generation and the
 //! path, by number or date, is younger whatever its time; see [`Search::newest`].
-use super::{Context, Place, Trail, turnover::Owed};
+use super::{Context, Place, Trail, judging::Unread, turnover::Owed};
 use crate::{
     logs::files::{
-        content,
-        generation::{Generation, Start},
-        search::{self, Opened, Search},
+        generation::Generation,
+        search::{self, Search},
         siblings,
     },
     model::{Position, SourceId, Timestamp},
@@ -24,7 +23,6 @@ use crate::{
 };
 use std::{
     collections::HashMap,
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -35,24 +33,12 @@ use std::{
 pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The least difference of two times.
 const LEAST_DIFFERENCE: Duration = Duration::from_millis(1);
-/// What is compared with a file that we hold before it is called a copy; repeating a shorter one costs little.
-const WORTH_COMPARING: u64 = 256;
 /// So long after a rotation it is over, and its folder is searched once more.
 pub(super) const OVER: Duration = Duration::from_secs(2);
 /// A folder that is renamed in for longer than this is taken as it is.
 const LONGEST_RENAMING: Duration = Duration::from_secs(10);
 /// The places that a link led to before are searched as well; so many are remembered.
 const HOMES: usize = 2;
-
-/// A file that nobody read yet, and where its unread part begins.
-pub(super) struct Unread {
-    /// Whose content it begins with, if that was read.
-    pub known: Option<SourceId>,
-    pub path: PathBuf,
-    pub file: File,
-    pub stat: Stat,
-    pub start: u64,
-}
 
 /// Which generations are asked for.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +64,7 @@ pub(super) struct Again {
 /// A file as it was: which one, how long, and when it had been written to.
 pub(super) type Seen = (FileId, u64, SystemTime);
 
-fn seen(stat: &Stat) -> Seen {
+pub(super) fn seen(stat: &Stat) -> Seen {
     (stat.id, stat.size, stat.modified)
 }
 
@@ -150,7 +136,7 @@ impl Trail {
     pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
         self.newest = cx.wall.minus(TICK);
         let (places, newest) = (self.places(), self.newest);
-        let search = Search { places: &places, newest: &[], any_name: false, anyway: true };
+        let search = Search { places: &places, newest: &[], any_name: false, anyway: true, wall: cx.wall };
         let there = search.list(&|sibling| Timestamp::from(sibling.stat.modified) >= newest);
         // What cannot be listed now is judged by its time alone.
         self.strangers = there.unwrap_or_default().iter().map(|sibling| seen(&sibling.stat)).collect();
@@ -158,8 +144,8 @@ impl Trail {
 
     /// What a later run is to take for new, if nothing comes before.
     pub(super) fn new_since(&self, wall: Timestamp) -> Timestamp {
-        let strangers =
-            self.strangers.iter().map(|(.., modified)| Timestamp::from(*modified).plus(LEAST_DIFFERENCE)).max();
+        let dealt_with = self.strangers.iter().chain(&self.twins);
+        let strangers = dealt_with.map(|(.., modified)| Timestamp::from(*modified).plus(LEAST_DIFFERENCE)).max();
         self.newest.max(strangers.map_or(self.newest, |after| after.min(wall)))
     }
 
@@ -326,80 +312,5 @@ impl Trail {
         if !self.last.is_empty() {
             self.last.push(generation.file_id());
         }
-    }
-
-    /// Files named like rotated generations that hold what nobody read, oldest first, and since when there are more
-    /// than may be opened. `copies` hears of whom each known one is a copy.
-    pub(super) fn between(
-        &mut self,
-        cx: &Context<'_>,
-        ask: Ask,
-        copies: &mut dyn FnMut(SourceId),
-    ) -> io::Result<(Vec<Unread>, Option<Timestamp>)> {
-        let (places, anyway) = (self.places(), self.is_impatient(cx.now));
-        // Only an open file is surely still the one that it was.
-        let open = self.queue.iter().chain(&self.late).map(Generation::file_id);
-        let newest: Vec<_> = open.filter(|id| self.last.contains(id)).collect();
-        let search = Search { places: &places, newest: &newest, any_name: false, anyway };
-        let found = search.open(ask.at_most, &|sibling| {
-            let as_it_is = seen(&sibling.stat);
-            cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
-                && (sibling.younger || Timestamp::from(sibling.stat.modified) >= ask.since)
-                && !self.strangers.contains(&as_it_is)
-                && !self.again.judged.contains_key(&as_it_is)
-                && !self.is_watched(cx, &sibling.path)
-        })?;
-        if anyway {
-            tracing::warn!(path = %self.watch.path.display(),
-                "the rotated files beside this log are renamed without a pause: reading on with those that were found");
-        }
-        self.changing = None;
-        let mut unread = Vec::new();
-        for Opened { path, file, stat } in found.opened {
-            let known = cx.ledger.known(&self.names, &file, &stat)?;
-            if let Some(known) = known {
-                copies(known.of);
-                self.owed.iter_mut().filter(|owed| owed.id == known.of).for_each(|owed| owed.found = true);
-            }
-            let start = known.map_or(0, |known| known.up_to);
-            if let Some(known) = known.filter(|_| start >= stat.size) {
-                self.again.judged.insert(seen(&stat), Some(known.of));
-                continue;
-            }
-            if self.holds_all_of(&file, stat.size)? {
-                self.again.judged.insert(seen(&stat), None);
-                continue;
-            }
-            unread.push(Unread { known: known.map(|known| known.of), path, file, stat, start });
-        }
-        let more = found.more.then(|| found.up_to.map_or(ask.since, Timestamp::from));
-        Ok((unread, more))
-    }
-
-    /// Whether a file is a copy of what a generation in hand says (rotation that copies and leaves the original alone).
-    fn holds_all_of(&self, file: &File, size: u64) -> io::Result<bool> {
-        for generation in self.queue.iter().chain(&self.late) {
-            if size >= WORTH_COMPARING
-                && size <= generation.seen.size
-                && content::is_part_of(file, size, generation.file())?
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A generation that is not at the path.
-    pub(super) fn rotated(&self, cx: &Context<'_>, id: SourceId, unread: Unread) -> io::Result<Generation> {
-        let Unread { path: found, file, stat, start, .. } = unread;
-        let mut names = self.names.clone();
-        if siblings::folder(&found) != siblings::folder(&self.watch.path) {
-            names.home = Some(Arc::from(found.as_path()));
-        }
-        let mut generation = Generation::new(id, &names, Arc::new(file), stat, Start::At(start), cx.now)?;
-        generation.detached = Some(cx.now);
-        let (path, found) = (self.watch.path.display(), found.display());
-        tracing::info!(%path, %found, offset = start, "reading a rotated log file first");
-        Ok(generation)
     }
 }

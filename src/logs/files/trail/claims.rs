@@ -1,15 +1,22 @@
 //! Saved positions in search of their files.
 //!
 //! Whoever finds a file takes every position that the file bears out: reading begins at the least of them.
+use super::between::TICK;
 use crate::{
     logs::files::{
-        content,
-        search::{Opened, Search, Sibling, is_still_changing},
+        content::{self, Bytes},
+        handle::Handle,
+        search::{Opened, Search, Sibling, is_still_changing, tell_forbidden},
     },
-    model::{FilePosition, SourceId},
+    model::{FilePosition, SourceId, Timestamp},
     platform::files::Stat,
 };
-use std::{cmp::Reverse, fs::File, io, path::PathBuf};
+use std::{
+    cmp::Reverse,
+    fs::File,
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 pub(super) type Saved = (SourceId, FilePosition);
 
@@ -18,7 +25,7 @@ pub(super) struct Claim {
     pub id: SourceId,
     pub offset: u64,
     pub path: PathBuf,
-    pub file: File,
+    pub file: Handle,
     pub stat: Stat,
 }
 
@@ -66,17 +73,25 @@ impl Claims {
         self.claim(search, siblings, |claims, sibling, file, stat| claims.take(file, stat, |p| fits(p, sibling)))
     }
 
-    /// Files that were cut short, or are gone, but say on in a copy that is named like a rotated generation.
+    /// Files that were cut short, or are gone, but say on in a copy that is named like a rotated generation; it may be
+    /// compressed.
     pub fn copies(&mut self, search: &Search<'_>, taken: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Claim>> {
         if !self.open.iter().any(|(_, p)| is_proven(p)) {
             return Ok(Vec::new());
         }
         let mut siblings = search.list(&|s| s.named && !taken(s))?;
-        // The longest copy says the most.
-        siblings.sort_by_key(|s| Reverse(s.stat.size));
-        self.claim(search, siblings, |claims, _, file, stat| match claims.take(file, stat, is_proven)? {
-            Some(found) => Ok(Some(found)),
-            None => claims.take_behind(file, stat),
+        // The longest copy says the most. Of compressed ones the length says nothing, and they come oldest first.
+        siblings.sort_by_key(|s| (s.packed, Reverse(if s.packed { 0 } else { s.stat.size })));
+        self.claim(search, siblings, |claims, sibling, file, stat| {
+            // Many logs begin alike, and many old ones lie about: a short head is believed of a later one only.
+            let later = |p: &FilePosition| Timestamp::from(stat.modified).plus(TICK) >= p.modified;
+            let fits = |p: &FilePosition| {
+                is_proven(p) && (!sibling.packed || content::is_telling(p.identity.head) || later(p))
+            };
+            match claims.take(file, stat, fits)? {
+                Some(found) => Ok(Some(found)),
+                None => claims.take_behind(file, stat),
+            }
         })
     }
 
@@ -85,15 +100,25 @@ impl Claims {
         &mut self,
         search: &Search<'_>,
         siblings: Vec<Sibling>,
-        take: impl Fn(&mut Self, &Sibling, &File, &Stat) -> io::Result<Option<(SourceId, u64)>>,
+        take: impl Fn(&mut Self, &Sibling, &Handle, &Stat) -> io::Result<Option<(SourceId, u64)>>,
     ) -> io::Result<Vec<Claim>> {
         let mut claims = Vec::new();
         for sibling in siblings {
-            let Opened { path, file, stat } = match Opened::new(sibling.clone()) {
+            let Opened { path, file, mut stat, .. } = match Opened::new(sibling.clone()) {
                 Ok(opened) => opened,
                 Err(error) if is_still_changing(&error) && search.anyway => continue,
+                Err(error) if sibling.packed && error.kind() == ErrorKind::PermissionDenied => {
+                    tell_forbidden(&sibling.path);
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
+            if file.is_packed() {
+                if !self.may_know(&file)? {
+                    continue;
+                }
+                stat = file.stat()?;
+            }
             if let Some((id, offset)) = take(self, &sibling, &file, &stat)? {
                 claims.push(Claim { id, offset, path, file, stat });
             }
@@ -101,10 +126,20 @@ impl Claims {
         Ok(claims)
     }
 
+    /// Whether the file begins as that of an open position does. To know more of a compressed one takes reading it all.
+    fn may_know(&self, file: &Handle) -> io::Result<bool> {
+        for (_, position) in self.open.iter().filter(|(_, p)| is_proven(p)) {
+            if content::begins(file, position.identity.head)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The first open position that `fits` and that the file bears out, or the least one that it bears out as well.
     fn take(
         &mut self,
-        file: &File,
+        file: &impl Bytes,
         stat: &Stat,
         fits: impl Fn(&FilePosition) -> bool,
     ) -> io::Result<Option<(SourceId, u64)>> {
@@ -123,7 +158,7 @@ impl Claims {
     }
 
     /// A copy that was made while we read on: all that it says was delivered.
-    fn take_behind(&mut self, file: &File, stat: &Stat) -> io::Result<Option<(SourceId, u64)>> {
+    fn take_behind(&mut self, file: &Handle, stat: &Stat) -> io::Result<Option<(SourceId, u64)>> {
         for index in 0..self.open.len() {
             let (_, position) = &self.open[index];
             let head = position.identity.head;

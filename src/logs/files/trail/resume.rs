@@ -14,8 +14,9 @@
 //! What cannot be opened now is promised anew before the old promise is forgotten.
 use super::{
     Context, Stand, Trail,
-    between::{Ask, TICK, Unread},
+    between::{Ask, TICK},
     claims::{Claim, Claims, Saved, is_promise},
+    judging::Unread,
 };
 use crate::{
     logs::files::{
@@ -30,7 +31,6 @@ use crate::{
 use std::{
     fs::File,
     io::{self, ErrorKind},
-    sync::Arc,
 };
 
 type Trouble = (&'static str, io::Error);
@@ -67,7 +67,7 @@ impl Trail {
         let (id, size) = *first.seen.get_or_insert((seen.id, seen.size));
         let (file, stat) = self.open_at_path(cx.now).map_err(|e| ("cannot open the log file", e))?;
         let start = if self.watch.from_beginning || stat.id != id { Start::At(0) } else { Start::LineOf(size) };
-        let generation = Generation::new(SourceId::unique(), &self.names, Arc::new(file), stat, start, cx.now);
+        let generation = Generation::new(SourceId::unique(), &self.names, file, stat, start, cx.now);
         self.take_up(cx, generation.map_err(|e| ("cannot read the log file", e))?);
         self.stand = Stand::Following;
         self.newest = stat.modified.into();
@@ -98,7 +98,8 @@ impl Trail {
         let is_here = |stat: &Stat| here.as_ref().is_some_and(|(_, here)| here.id == stat.id);
         let held = |stat: &Stat| is_here(stat) || cx.ledger.holder(&self.names.target, stat.id).is_some();
         let places = self.places();
-        let search = Search { places: &places, newest: &[], any_name: true, anyway: self.is_impatient(cx.now) };
+        let search =
+            Search { places: &places, newest: &[], any_name: true, anyway: self.is_impatient(cx.now), wall: cx.wall };
         let mut at_path = claims.at_path(here.as_ref())?;
         let mut elsewhere = claims.renamed(&search, &held)?;
         // By what they are called now they tell what is younger, if the file at the path came after them and was not
@@ -182,7 +183,7 @@ impl Trail {
         }
         let here = match here {
             Some((file, stat)) => {
-                Some(Generation::new(at_path.0, &self.names, Arc::new(file), stat, Start::At(at_path.1), cx.now)?)
+                Some(Generation::new(at_path.0, &self.names, file, stat, Start::At(at_path.1), cx.now)?)
             }
             None => None,
         };
@@ -232,7 +233,7 @@ impl Trail {
             }
             if position.offset > 0 || position.identity.head.length > 0 {
                 tracing::warn!(%path, offset = position.offset,
-                    "the log file that was read so far in an earlier run is nowhere in its folder (compressed files are not searched); \
+                    "the log file that was read so far in an earlier run is nowhere in its folder (of compressed files, those of gzip are searched); \
                     lines written to it since then are missed");
             }
             cx.checkpoints.finish(*id, position.offset);
@@ -243,7 +244,7 @@ impl Trail {
 /// Whether the file at the path is the one of the position. It is not if it was made later and was given the same
 /// inode.
 fn is_cut_short(here: &Generation, position: &FilePosition) -> bool {
-    let made = here.file().metadata().and_then(|data| data.created()).ok();
+    let made = here.file().file().metadata().and_then(|data| data.created()).ok();
     here.file_id().inode == position.identity.inode
         && made.is_none_or(|made| Timestamp::from(made) <= position.modified.plus(TICK))
 }

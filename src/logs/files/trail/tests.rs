@@ -65,7 +65,7 @@ impl Scene {
     fn break_handle(&mut self, path: &Path) {
         let broken = fs::OpenOptions::new().write(true).open(path).expect("writable");
         let generation = &mut self.trail.queue[0];
-        generation.move_to(Arc::new(broken), generation.seen);
+        generation.move_to(broken, generation.seen);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         search,
     },
     model::{FileIdentity, FilePosition, Fingerprint, Position, SourceId, Timestamp},
-    platform::files::{self, FileId, Stat},
+    platform::files::{FileId, Stat},
     telemetry::counters,
 };
 use std::{
@@ -77,7 +77,7 @@ impl Trail {
             let known = cx.ledger.known(&self.names, &file, &stat)?;
             let start = known.map_or(0, |known| known.up_to);
             let id = self.awaited.filter(|_| start == 0).unwrap_or_else(SourceId::unique);
-            Generation::new(id, &self.names, Arc::new(file), stat, Start::At(start), cx.now).map(Some)
+            Generation::new(id, &self.names, file, stat, Start::At(start), cx.now).map(Some)
         });
         self.look_again_later(cx.now, since);
         match taken {
@@ -184,7 +184,7 @@ impl Trail {
         let Some(old) = self.at(place) else { return Ok(()) };
         let (id, offset, size, detached) = (old.id, old.offset, old.seen.size, old.detached);
         let file = old.file().clone();
-        let stat = files::stat_open(&file)?;
+        let stat = file.stat()?;
         let mut fresh = Generation::new(SourceId::unique(), &self.names, file, stat, Start::At(0), cx.now)?;
         fresh.detached = detached;
         let mut copied = false;
@@ -255,7 +255,7 @@ impl Trail {
         let position = old.position();
         for other in self.queue.iter().chain(&self.late).filter(|_| content::is_telling(position.identity.head)) {
             // As it is now: it may have been opened while it was being written.
-            let stat = files::stat_open(other.file())?;
+            let stat = other.file().stat()?;
             let long_enough = stat.id != old.file_id() && stat.size >= old.seen.size;
             if long_enough && content::goes_on(other.file(), &stat, &position)? {
                 return Ok(true);
@@ -293,7 +293,7 @@ impl Trail {
             self.is_following() && self.queue.len() == 1 && done.seen.links == 0 && done.offset > 0 && telling;
         let Some(next) = self.queue.back().filter(|next| replaced && next.offset == 0) else { return Ok(()) };
         let (old, file) = (next.id, next.file().clone());
-        let stat = files::stat_open(&file)?;
+        let stat = file.stat()?;
         if !content::goes_on(&file, &stat, &done.position())? {
             return Ok(());
         }

@@ -1,0 +1,75 @@
+//! Compressed files that are not complete, not yet or never.
+use super::*;
+
+#[test]
+fn what_is_still_being_compressed_without_an_original_is_waited_for() {
+    let mut bench = after("one\n");
+    bench.append("app.log", long("two"));
+    let whole = packed(&fs::read(bench.path("app.log")).expect("there"), 0);
+    bench.delete("app.log");
+    bench.append("app.log", "three\n");
+    bench.restart();
+    for part in [0, whole.len() / 2, whole.len()] {
+        fs::write(bench.path("app.log.1.gz"), &whole[..part]).expect("written");
+        bench.pass(Duration::from_secs(2));
+        date(&bench, "app.log.1.gz", bench.wall());
+        assert_eq!(bench.lines(), [""; 0]);
+    }
+    let expected = [long("two"), "three\n".to_owned()].concat();
+    assert_eq!(lines(&mut bench), expected.lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_takes_long_to_compress_is_read_as_far_as_it_is_there_and_on_when_it_has_grown() {
+    let mut bench = after("one\n");
+    let text = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 10_007)).collect::<String>();
+    bench.append("app.log", &text);
+    let whole = packed(&fs::read(bench.path("app.log")).expect("there"), 0);
+    bench.delete("app.log");
+    bench.append("app.log", "new\n");
+    bench.restart();
+    fs::write(bench.path("app.log.1.gz"), &whole[..whole.len() / 2]).expect("written");
+    date(&bench, "app.log.1.gz", bench.wall());
+    let mut first = lines(&mut bench);
+    bench.pass(2 * SETTLED);
+    first.extend(bench.lines());
+    assert!(first.len() > 5_000 && first.last().is_some_and(|line| line == "new"), "{}", first.len());
+    let mut file = OpenOptions::new().append(true).open(bench.path("app.log.1.gz")).expect("there");
+    file.write_all(&whole[whole.len() / 2..]).expect("written");
+    date(&bench, "app.log.1.gz", bench.wall());
+    let mut all = [first, lines(&mut bench)].concat();
+    all.retain(|line| line != "new");
+    // What was the end for so long went as a line of its own.
+    assert_eq!(all.len(), 20_001);
+    assert_eq!(all.concat(), text.replace('\n', ""));
+}
+
+#[test]
+fn of_a_damaged_compressed_file_is_read_what_can_be_read_and_the_next_one_follows() {
+    let text = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 10_007)).collect::<String>();
+    let whole = packed(text.as_bytes(), 0);
+    let cut = whole[..whole.len() / 2].to_vec();
+    let (mut bent, mut forged) = (whole.clone(), whole.clone());
+    bent[whole.len() / 2..][..200].fill(0xff);
+    *forged.last_mut().expect("there") ^= 1;
+    for (damaged, least) in [(cut, 5_000), (bent, 5_000), (forged, 20_000), (b"no gzip at all\n".to_vec(), 0)] {
+        let mut bench = after("one\n");
+        bench.pass(LATE);
+        fs::write(bench.path("app.log.1.gz"), damaged).expect("written");
+        date(&bench, "app.log.1.gz", bench.wall());
+        bench.pass(SETTLED);
+        bench.rename("app.log", "app.log.2");
+        bench.append("app.log", "new\n");
+        bench.restart();
+        let mut lines = lines(&mut bench);
+        // The last line may have lost its end; where another file follows it is sent after a silence.
+        bench.pass(LATE);
+        lines.extend(bench.lines());
+        let whole_lines = lines.iter().filter(|line| line.starts_with("line ")).count();
+        assert!(whole_lines >= least && whole_lines <= 20_000, "{whole_lines}");
+        assert!(text.starts_with(&lines[..least].join("\n")));
+        assert_eq!(lines.last().map(String::as_str), Some("new"));
+        bench.pass(LATE);
+        assert_eq!(bench.lines(), [""; 0]);
+    }
+}
