@@ -23,7 +23,11 @@ fn log(options: &LogOptions) -> Log {
     log
 }
 
+/// What is enabled is remembered for the whole process, and found out anew with each subscriber: one at a time.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn written_to(log: &Log, say: impl FnOnce()) -> Vec<String> {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     with_default(log.subscriber(CAPPED, now), say);
     let sink = log.out.0.lock().expect("whole");
     let Sink::Memory(bytes) = &*sink else { panic!("memory") };
