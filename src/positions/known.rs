@@ -57,15 +57,29 @@ struct Source {
     moved: bool,
 }
 
-/// What is to be written, and for what it stands.
+/// What is to be written, all of it as it stood at one moment: who opens a new source before the old one is finished relies
+/// on a file that never knows of the second without the first.
 pub(super) struct Batch {
     pub all: bool,
     now: Timestamp,
-    /// What is still to be put into words: the sources, and their names in the file.
-    left: vec::IntoIter<(SourceId, u64)>,
+    /// What is still to be put into words.
+    left: vec::IntoIter<Stand>,
+    /// The same for the numbers of those that are forgotten: after all others.
+    left_gone: vec::IntoIter<u64>,
     taken: Vec<Taken>,
     gone: Vec<u64>,
     begun: bool,
+}
+
+/// Where a source stood.
+struct Stand {
+    id: SourceId,
+    number: u64,
+    /// [`Source::written`], as far as this batch may refer to it.
+    known: Option<u64>,
+    seen: Timestamp,
+    position: Position,
+    reached: u64,
 }
 
 struct Taken {
@@ -74,6 +88,32 @@ struct Taken {
     /// `None`: it cannot be written.
     written: Option<u64>,
     reached: u64,
+}
+
+impl Batch {
+    /// The next part, in words.
+    pub fn part(&mut self) -> Option<Vec<u8>> {
+        let mut bytes = Vec::with_capacity((PART + ROOM).min((self.left.len() + self.left_gone.len() + 1) * ROOM));
+        if !std::mem::replace(&mut self.begun, true) && self.all {
+            record::begin(&mut bytes, self.left.len(), self.now);
+        }
+        while bytes.len() < PART {
+            if let Some(Stand { id, number, known, seen, position, reached }) = self.left.next() {
+                let written = record::stands(&mut bytes, number, known, seen, &position, self.has_more());
+                self.taken.push(Taken { id, number, written, reached });
+            } else if let Some(number) = self.left_gone.next() {
+                record::gone(&mut bytes, number, self.now, self.has_more());
+            } else {
+                break;
+            }
+        }
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// Whether another record is to come. Those of a new file count together anyway.
+    fn has_more(&self) -> bool {
+        !self.all && self.left.len() + self.left_gone.len() > 0
+    }
 }
 
 impl Known {
@@ -173,46 +213,28 @@ impl Known {
         self.unsaved || !self.changed.is_empty() || !self.gone.is_empty()
     }
 
-    /// What is to be written now, by [`Known::part`]. It counts as written until [`Known::failed`] gives it back.
+    /// What is to be written now. It counts as written until [`Known::failed`] gives it back. Sources that are open count as
+    /// seen.
     pub fn take(&mut self, all: bool, now: Timestamp) -> Batch {
         let changed = std::mem::take(&mut self.changed);
         (self.weight, self.pressing) = (0, false);
         self.unsaved &= !all;
+        let stand = |(id, source): (&SourceId, &mut Box<Source>)| {
+            if source.opened {
+                source.seen = now;
+            }
+            let known = source.written.filter(|_| !all);
+            let (position, reached) = (source.progress.position().clone(), source.progress.reached());
+            Stand { id: *id, number: source.number, known, seen: source.seen, position, reached }
+        };
         let left: Vec<_> = match all {
-            true => self.sources.iter().map(|(id, source)| (*id, source.number)).collect(),
-            false => changed.iter().filter_map(|id| Some((*id, self.sources.get(id)?.number))).collect(),
+            true => self.sources.iter_mut().map(stand).collect(),
+            false => changed.iter().filter_map(|id| Some(stand((id, self.sources.get_mut(id)?)))).collect(),
         };
         let (taken, gone) = (Vec::with_capacity(left.len()), std::mem::take(&mut self.gone));
-        Batch { all, now, left: left.into_iter(), taken, gone, begun: false }
-    }
-
-    /// The next part of a batch, as the sources stand now. Sources that are open count as seen.
-    pub fn part(&mut self, batch: &mut Batch) -> Option<Vec<u8>> {
-        let mut bytes = Vec::with_capacity((PART + ROOM).min((batch.left.len() + 1) * ROOM));
-        if !std::mem::replace(&mut batch.begun, true) {
-            match batch.all {
-                true => record::begin(&mut bytes, batch.left.len(), batch.now),
-                false => batch.gone.iter().for_each(|number| record::gone(&mut bytes, *number, batch.now)),
-            }
-        }
-        while bytes.len() < PART
-            && let Some((id, number)) = batch.left.next()
-        {
-            let mut written = None;
-            if let Some(source) = self.sources.get_mut(&id) {
-                if source.opened {
-                    source.seen = batch.now;
-                }
-                let known = source.written.filter(|_| !batch.all);
-                written = record::stands(&mut bytes, number, known, source.seen, source.progress.position());
-                batch.taken.push(Taken { id, number, written, reached: source.progress.reached() });
-            }
-            // Forgotten since it was taken, or not to be written: the first line has counted it.
-            if batch.all && written.is_none() {
-                record::gone(&mut bytes, number, batch.now);
-            }
-        }
-        (!bytes.is_empty()).then_some(bytes)
+        // A new file does not name them at all.
+        let left_gone = if all { Vec::new() } else { gone.clone() };
+        Batch { all, now, left: left.into_iter(), left_gone: left_gone.into_iter(), taken, gone, begun: false }
     }
 
     /// The batch is on the disk.
@@ -236,7 +258,7 @@ impl Known {
         self.unsaved |= batch.all;
         self.gone.extend(batch.gone);
         let there = |id: &SourceId| self.sources.contains_key(id);
-        let ids = batch.taken.iter().map(|taken| taken.id).chain(batch.left.map(|(id, _)| id));
+        let ids = batch.taken.iter().map(|taken| taken.id).chain(batch.left.map(|stand| stand.id));
         self.changed.extend(ids.filter(there));
     }
 }

@@ -4,12 +4,15 @@
 //! 1b2c3d4e {"version":2,"sources":1,"written":1769903999999}
 //! 89abcdef {"source":7,"seen":1769903999999,"position":{"file":{"path":"/var/log/app.log",...,"offset":4096,...}}}
 //! 01234567 {"source":7,"seen":1769904009999,"moved":{"offset":8192,"before":{"length":64,"hash":1},"modified":1769904009000}}
+//! 76543210 {"source":8,"seen":1769904019999,"position":{...},"more":true}
 //! fedcba98 {"source":7,"gone":true}
 //! ```
 //!
 //! The first line says how many records follow it that were written at once with it; the others came later. A `moved`
-//! speaks of the position of the same source before it, and replaces what moves. The first line of a newer version must
-//! keep this form and its `version`: by that it is known. Unknown keys of a record are passed over.
+//! speaks of the position of the same source before it, and replaces what moves. A record with `more` counts only together
+//! with the one after it: what the second takes back may rely on what the first adds, as where a log is read on in its copy.
+//! The first line of a newer version must keep this form and its `version`: by that it is known. Unknown keys of a record
+//! are passed over.
 use crate::model::{FilePosition, Fingerprint, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -42,7 +45,7 @@ pub(super) struct Header {
     written: Timestamp,
 }
 
-/// Any other line: one of `position`, `moved` and `gone`.
+/// Any other line: one of `position`, `moved` and `gone`; none of them where the position cannot be written.
 #[derive(Deserialize, Serialize)]
 struct Record<P> {
     source: u64,
@@ -54,6 +57,14 @@ struct Record<P> {
     moved: Option<Moved>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     gone: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    more: bool,
+}
+
+impl<P> Record<P> {
+    fn of(source: u64, seen: Timestamp) -> Self {
+        Self { source, seen, position: None, moved: None, gone: false, more: false }
+    }
 }
 
 /// What changes with each batch of a file.
@@ -82,29 +93,39 @@ pub(super) fn begin(out: &mut Vec<u8>, sources: usize, written: Timestamp) {
 }
 
 /// Appends where a source stands. `known`: what this gave for the last record of this source in the same file; only what
-/// moved is written then, if the rest is as it was. Gives nothing where the position cannot be written at all.
+/// moved is written then, if the rest is as it was. Gives nothing where the position cannot be written at all; the record
+/// says nothing then.
 pub(super) fn stands(
     out: &mut Vec<u8>,
     source: u64,
     known: Option<u64>,
     seen: Timestamp,
     position: &Position,
+    more: bool,
 ) -> Option<u64> {
     let (stays, moved) = parts(position).map_or((0, None), |(stays, moved)| (stays, Some(moved)));
     let moved = moved.filter(|_| known == Some(stays));
     let position = moved.is_none().then_some(position);
-    let line = serde_json::to_string(&Record { source, seen, position, moved, gone: false });
-    // A path that is no Unicode has no JSON. It must not keep all others from being saved.
-    let line = line.inspect_err(
-        |error| tracing::warn!(?position, %error, "this position cannot be saved: give the file a name that is UTF-8"),
-    );
-    put(out, &line.ok()?);
-    Some(stays)
+    match serde_json::to_string(&Record { position, moved, more, ..Record::of(source, seen) }) {
+        Ok(line) => {
+            put(out, &line);
+            Some(stays)
+        }
+        // A path that is no Unicode has no JSON. It must not keep all others from being saved.
+        Err(error) => {
+            tracing::warn!(?position, %error, "this position cannot be saved: give the file a name that is UTF-8");
+            put_numbers(out, Record { more, ..Record::of(source, seen) });
+            None
+        }
+    }
 }
 
 /// Appends that a source is forgotten.
-pub(super) fn gone(out: &mut Vec<u8>, source: u64, at: Timestamp) {
-    let record: Record<Position> = Record { source, seen: at, position: None, moved: None, gone: true };
+pub(super) fn gone(out: &mut Vec<u8>, source: u64, at: Timestamp, more: bool) {
+    put_numbers(out, Record { gone: true, more, ..Record::of(source, at) });
+}
+
+fn put_numbers(out: &mut Vec<u8>, record: Record<Position>) {
     put(out, &serde_json::to_string(&record).expect("numbers have a JSON"));
 }
 
@@ -153,8 +174,8 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// Goes through a file. What is damaged is passed over: each record says all by itself where its source stands, and
-    /// the later one counts.
+    /// Goes through a file. What is damaged is passed over with what counts only together with it. Later records say all by
+    /// themselves where their sources stand, but none is forgotten any more: what took its place may be what was damaged.
     pub fn read(&mut self, lines: &mut dyn BufRead) -> Result<Found, Unusable> {
         let mut line = Vec::new();
         let mut is_whole = next_line(lines, &mut line)?;
@@ -166,25 +187,35 @@ impl Replay {
         let mut found = Found { damaged: usize::from(header.is_none()), ..Found::default() };
         let mut of_the_base = 0;
         let mut number = 0;
+        let mut together_with_next = Vec::new();
         while is_whole {
             is_whole = next_line(lines, &mut line)?;
             match checked(&line).and_then(|json| serde_json::from_slice::<Record<Position>>(json).ok()) {
                 Some(record) => {
                     found.records += 1;
                     of_the_base += usize::from(number < together);
-                    self.apply(record);
+                    let more = record.more;
+                    together_with_next.push(record);
+                    if !more {
+                        let whole = together_with_next.drain(..);
+                        whole.filter(|record| !record.gone || found.damaged == 0).for_each(|record| self.apply(record));
+                    }
                 }
-                None if is_whole => found.damaged += 1,
+                None if is_whole => {
+                    found.damaged += 1;
+                    together_with_next.clear();
+                }
                 None => found.torn = !line.is_empty(),
             }
             number += 1;
         }
+        found.torn |= !together_with_next.is_empty();
         found.base = header.is_some() && of_the_base == together;
         Ok(found)
     }
 
     fn apply(&mut self, record: Record<Position>) {
-        let Record { source, seen, position, moved, gone } = record;
+        let Record { source, seen, position, moved, gone, more: _ } = record;
         self.highest = self.highest.max(source);
         if gone {
             self.sources.remove(&source);

@@ -87,9 +87,8 @@ impl Store {
             }
             known.take(all, now)
         };
-        // Piece by piece, so that those who acknowledge never wait for long.
         let all = batch.all;
-        let parts = &mut std::iter::from_fn(|| self.known().part(&mut batch));
+        let parts = &mut std::iter::from_fn(|| batch.part());
         let result = if all { disk.begin(parts, now) } else { disk.append(parts) };
         let mut known = self.known();
         known.is_failing = result.is_err();

@@ -164,6 +164,47 @@ fn a_file_that_is_torn_at_any_byte_loses_the_torn_record_only() {
     }
 }
 
+/// A log at 1 goes on in its copy at 2 and at its beginning at 3: what is read from there on is open before the old one is
+/// finished. Says the file before that was saved, and after.
+fn handed_over() -> (tempfile::TempDir, Vec<u8>, Vec<u8>) {
+    let folder = folder();
+    let kept = store(folder.path());
+    let old = SourceId::unique();
+    kept.open(old, 1, at(1));
+    save(&kept);
+    let read = || fs::read(folder.path().join("positions.jsonl")).expect("written");
+    let before = read();
+    kept.open(SourceId::unique(), 2, at(2));
+    kept.open(SourceId::unique(), 3, at(3));
+    kept.finish(old, 1);
+    save(&kept);
+    let after = read();
+    assert!(after.starts_with(&before), "appended");
+    (folder, before, after)
+}
+
+#[test]
+fn a_write_that_is_torn_at_any_byte_forgets_nothing_without_what_took_its_place() {
+    let (folder, before, after) = handed_over();
+    for cut in before.len()..after.len() {
+        fs::write(folder.path().join("positions.jsonl"), &after[..cut]).expect("written");
+        // The last record is whole without its line end.
+        let expected: &[u64] = if cut == after.len() - 1 { &[2, 3] } else { &[1] };
+        assert_eq!(found(folder.path()), expected, "cut at {cut} of {}..{}", before.len(), after.len());
+    }
+}
+
+#[test]
+fn after_damage_nothing_is_forgotten_since_what_took_its_place_may_be_lost() {
+    let (folder, before, after) = handed_over();
+    for at in before.len()..after.len() - 1 {
+        let mut bytes = after.clone();
+        bytes[at] ^= 1;
+        fs::write(folder.path().join("positions.jsonl"), &bytes).expect("written");
+        assert!(found(folder.path()).contains(&1), "flipped at {at}");
+    }
+}
+
 #[test]
 fn a_full_disk_spoils_no_file_and_is_written_to_again_once_there_is_room() {
     let disk = Wreck::default();

@@ -26,7 +26,7 @@ fn replayed(bytes: &[u8]) -> (Replay, bool) {
 fn a_write_of_thousands_of_sources_never_has_them_all_in_memory() {
     let (mut known, _) = many(2_000);
     let mut batch = known.take(true, Timestamp::now());
-    let parts: Vec<_> = std::iter::from_fn(|| known.part(&mut batch)).collect();
+    let parts: Vec<_> = std::iter::from_fn(|| batch.part()).collect();
     assert!(parts.len() > 5 && parts.iter().all(|part| part.capacity() < 80 * 1024));
     let (replay, whole) = replayed(&parts.concat());
     assert!(whole && replay.sources.len() == 2_000);
@@ -35,22 +35,23 @@ fn a_write_of_thousands_of_sources_never_has_them_all_in_memory() {
 }
 
 #[test]
-fn what_moves_or_is_forgotten_amid_a_write_leaves_a_whole_file_and_is_written_next() {
+fn a_write_holds_all_sources_as_they_stood_at_one_moment_and_what_moves_or_is_forgotten_amid_it_is_written_next() {
     let (mut known, ids) = many(2_000);
     let mut batch = known.take(true, Timestamp::now());
-    let mut bytes = known.part(&mut batch).expect("the first part");
+    let mut bytes = batch.part().expect("the first part");
     // The first one is written already, the last one is not.
     let (first, last) = (ids[0], ids[1_999]);
     known.forget(last);
     known.forget(ids[1]);
     known.acknowledge(&cover(first, 0, 7));
-    std::iter::from_fn(|| known.part(&mut batch)).for_each(|part| bytes.extend(part));
+    std::iter::from_fn(|| batch.part()).for_each(|part| bytes.extend(part));
     let (replay, whole) = replayed(&bytes);
     assert!(whole, "the first line counts what is there");
-    assert_eq!(replay.sources.len(), 1_999, "without the last");
+    assert_eq!(replay.sources.len(), 2_000, "none is forgotten without what took its place");
+    assert_eq!(offset(&replay.sources[&1].position), 0);
     known.written(batch);
     let mut next = known.take(false, Timestamp::now());
-    std::iter::from_fn(|| known.part(&mut next)).for_each(|part| bytes.extend(part));
+    std::iter::from_fn(|| next.part()).for_each(|part| bytes.extend(part));
     let (replay, _) = replayed(&bytes);
     assert_eq!(replay.sources.len(), 1_998);
     assert_eq!(offset(&replay.sources[&1].position), 7);
@@ -61,10 +62,10 @@ fn what_was_not_written_of_a_batch_that_failed_is_written_by_the_next_one() {
     for all in [true, false] {
         let (mut known, _) = many(2_000);
         let mut batch = known.take(all, Timestamp::now());
-        known.part(&mut batch).expect("the first part");
+        batch.part().expect("the first part");
         known.failed(batch);
         let mut next = known.take(false, Timestamp::now());
-        let bytes: Vec<_> = std::iter::from_fn(|| known.part(&mut next)).flatten().collect();
+        let bytes: Vec<_> = std::iter::from_fn(|| next.part()).flatten().collect();
         assert_eq!(bytes.iter().filter(|byte| **byte == b'\n').count(), 2_000);
     }
 }
@@ -73,7 +74,7 @@ fn what_was_not_written_of_a_batch_that_failed_is_written_by_the_next_one() {
 fn a_start_keeps_each_target_once() {
     let (mut known, _) = many(3);
     let mut batch = known.take(true, Timestamp::now());
-    let bytes: Vec<_> = std::iter::from_fn(|| known.part(&mut batch)).flatten().collect();
+    let bytes: Vec<_> = std::iter::from_fn(|| batch.part()).flatten().collect();
     let (replay, _) = replayed(&bytes);
     let targets = replay.sources.into_values().map(|entry| match entry.position {
         Position::File(file) => file.target,

@@ -138,10 +138,12 @@ impl Trail {
                 return Err(error);
             }
         };
-        for generation in &self.queue {
-            self.open(cx, generation);
-        }
+        // The file at the path last: saved without what comes before it, its position would speak for all of that.
+        let following = usize::from(self.is_following());
+        let before = self.queue.len() - following;
+        self.queue.iter().take(before).for_each(|generation| self.open(cx, generation));
         self.settle(cx, since, more);
+        self.queue.iter().skip(before).for_each(|generation| self.open(cx, generation));
         if let Some(unread) = unread {
             self.await_turn(cx, &unread);
         }
