@@ -3,16 +3,17 @@
 //! One direction: source -> stage -> publish -> CloudWatch. Nothing travels backwards but fullness and acknowledgements.
 //!
 //! ```text
-//! rank 6   commands  cli            what a person types
-//! rank 5   daemon                   the only spawner: wiring, ordered stop
-//! rank 4   aws  local               the two destinations: they implement `Put`
-//! rank 3   pipeline  publish        batches cut to the limits; put, retry, acknowledge
-//! rank 2   metrics  logs  spool  positions
-//! rank 1   config  telemetry
-//! rank 0   model  platform          plain data; what we ask the operating system
+//! rank 6   commands  cli                        what a person types
+//! rank 5   daemon                               the only spawner: plan, wiring, sources, ordered stop
+//! rank 4   aws  local                           the destinations: they implement `Put`
+//! rank 3   pipeline  publish                    batches cut to the limits; put, retry, acknowledge
+//! rank 2   metrics  logs  spool  positions      what is read; what waits on the disk; how far it is delivered
+//! rank 1   config  telemetry                    what is wanted; what is said about ourselves
+//! rank 0   model  platform                      plain data, and the traits where siblings meet; the operating system
 //! ```
 //!
-//! A room may import rooms of a lower rank and itself, never its siblings: `tests/it/ranks.rs` enforces it.
+//! A room may import rooms of a lower rank and itself, never its siblings (but `commands` takes the types of `cli`):
+//! `tests/it/ranks.rs` enforces it. `docs/ARCHITECTURE.md` shows the inside of the rooms and what travels between them.
 #![deny(unsafe_code)]
 
 mod aws;

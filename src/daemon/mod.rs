@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  scheduler ─ Points ─> batch_metrics ─ MetricBatch ─> MetricPublisher ─> Put     (failed: spool)
-//!  tail thread ┐
-//!  journald    ┼ Chunk ─> batch_logs ─ LogBatch ─> LogPublisher ─> Put ─> positions   (one such lane a target)
-//!  EMF, FIFOs ─ spool of log text ┘
+//!  find threads ─ tail thread             ┐
+//!  journal, Windows events, unified log   ┼ Chunk ─> batch_logs ─ LogBatch ─> LogPublisher ─> Put ─> positions
+//!  EMF, FIFOs ─ Keeper (spool of log text)┘          (one such lane a target)
 //! ```
 //!
 //! Start needs no network. A new configuration is planned while the old one runs; only one that can be started stops it. Stop: only the sources hear it; each stage ends when its input ends; one deadline for all. What

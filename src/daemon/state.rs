@@ -1,6 +1,6 @@
 //! The state folder: where it is, that it is ours, and that it is ours alone.
 //!
-//! Positions and unsent metrics belong to one destination: what the embedded CloudWatch has, AWS has not. So the state of a run into
+//! Positions and what is unsent belong to one destination: what the embedded CloudWatch has, AWS has not. So the state of a run into
 //! the embedded store lies in the store's own folder. A folder that somebody removes while the daemon runs is made again.
 use super::Override;
 use crate::{

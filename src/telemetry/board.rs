@@ -25,7 +25,7 @@ pub struct SourceState {
     pub catching_up: bool,
     /// Units read so far (bytes of a file, entries of a journal).
     pub read: u64,
-    /// Units delivered and saved.
+    /// Units delivered, up to the first gap. The disk may not know of the last ten seconds yet.
     pub acknowledged: u64,
     /// Units that exist as far as is known; `None` where that cannot be known.
     pub size: Option<u64>,

@@ -1,4 +1,4 @@
-//! Section `logs`: which files and whether the journal, and where each goes.
+//! Section `logs`: what is read or received, a file here for each kind of source, and where each goes.
 //!
 //! An item that names a group is the agent's: it goes where it says, and starts at the beginning of its file. One that names none is
 //! the publisher's: it goes to the one group of the file, in a stream of its own name, and starts at the end. Where the whole file is

@@ -1,4 +1,4 @@
-//! Section `logs`: files, the journal, and what we do not run yet.
+//! Section `logs`: each kind of source in a file of its own, and what we do not run yet.
 mod emf;
 mod files;
 mod journald;
