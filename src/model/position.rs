@@ -148,9 +148,9 @@ pub enum Anchor {
     },
     /// One position per event, in the chunk's order.
     Journal(Vec<JournalPosition>),
-    /// The same.
+    /// One position per event, in the chunk's order.
     Windows(Vec<WindowsPosition>),
-    /// The same.
+    /// One position per event, in the chunk's order.
     Unified(Vec<UnifiedPosition>),
     /// Every position is [`Position::Unsaved`].
     Unsaved,
@@ -175,28 +175,16 @@ pub trait Checkpoints: Send + Sync {
     /// from its end keeps that promise through a crash before its first line.
     fn open(&self, id: SourceId, start: u64, position: Position);
 
-    /// Up to which unit `id`, which is open, is delivered without a gap, and where that is; `None` once it is forgotten, and
-    /// where nobody keeps count.
-    fn delivered(&self, id: SourceId) -> Option<(u64, Position)> {
-        _ = id;
-        None
-    }
+    /// Up to which unit all of `id`, which is open, is acknowledged, and the position where that is. `None` for a source that
+    /// is not open, or was finished and forgotten.
+    fn delivered(&self, id: SourceId) -> Option<(u64, Position)>;
+
+    /// Up to which unit all of `id`, which is open, is acknowledged and saved: a restart would not read it again. While
+    /// nothing can be saved, only acknowledged. `None` as for [`Checkpoints::delivered`]: ask before
+    /// [`Checkpoints::finish`].
+    fn saved_up_to(&self, id: SourceId) -> Option<u64>;
 
     /// Nothing of `id` comes after unit `end`: once all of it is acknowledged, its position is forgotten. At once, where
     /// nobody opened it: then its file is nowhere, or another position stands for it.
     fn finish(&self, id: SourceId, end: u64);
-
-    /// Up to which unit everything of `id` is acknowledged. A source with several lanes asks, so that it does not run ahead
-    /// of one that stands still. `None` where that is not known.
-    fn reached(&self, _id: SourceId) -> Option<u64> {
-        None
-    }
-
-    /// The unit up to which everything of the open source `id` is acknowledged without a gap, and saved: a restart would not
-    /// read it again. While nothing can be saved, only acknowledged. `None` for a source that is not open, or was finished
-    /// and forgotten: ask before [`Checkpoints::finish`].
-    fn acknowledged(&self, id: SourceId) -> Option<u64> {
-        let _ = id;
-        None
-    }
 }

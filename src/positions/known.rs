@@ -196,10 +196,11 @@ impl Known {
         self.pressing = true;
     }
 
-    /// The unit up to which all of it is acknowledged, and where `saved_only`, up to which the disk knows so.
-    pub fn acknowledged(&self, id: SourceId, saved_only: bool) -> Option<u64> {
+    /// The unit up to which the disk knows that all of an open source is acknowledged. While nothing can be written, what is
+    /// not on the disk counts too: room may have to be made there.
+    pub fn saved_up_to(&self, id: SourceId) -> Option<u64> {
         let source = self.sources.get(&id).filter(|source| source.opened)?;
-        if saved_only { source.saved } else { Some(source.progress.reached()) }
+        if self.is_failing { Some(source.progress.reached()) } else { source.saved }
     }
 
     /// Up to which unit all of an open source is acknowledged, and where that is.

@@ -1,4 +1,5 @@
-//! Checkpoints of what can be read again: how far each file and the journal have been delivered, in one small file.
+//! Checkpoints of what can be read again: how far each file and each of the system's logs has been delivered, in one small
+//! file.
 //!
 //! Owned here: which covers of a source join up ([`progress`]), what the disk does not know yet ([`known`]), how it is
 //! written down ([`record`]), the file and its two generations ([`mod@file`]), and when it is written ([`run`]). Left to
@@ -6,7 +7,7 @@
 //!
 //! Only a contiguous acknowledged prefix is ever saved, and only after the service has the events. So a crash costs
 //! duplicates, never lines: what was acknowledged since the last write and what was in flight is sent again. A power cut
-//! that tears the last record costs one write more.
+//! that tears the last write costs that one: it counts as a whole or not at all.
 //!
 //! Writes are small and few for the sake of SD cards: only what changed is appended. A source that is opened or
 //! forgotten is written at once, at most once a second; so is what was acknowledged once it is [much](known). Less than
@@ -169,14 +170,8 @@ impl Checkpoints for Store {
         }
     }
 
-    fn reached(&self, id: SourceId) -> Option<u64> {
-        self.known().acknowledged(id, false)
-    }
-
-    fn acknowledged(&self, id: SourceId) -> Option<u64> {
-        // While nothing can be written, what is not on the disk counts too: room may have to be made there.
-        let failing = self.known().is_failing;
-        self.known().acknowledged(id, !failing)
+    fn saved_up_to(&self, id: SourceId) -> Option<u64> {
+        self.known().saved_up_to(id)
     }
 }
 

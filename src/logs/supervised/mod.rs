@@ -225,7 +225,7 @@ impl<P: Place> Source<P> {
         self.streams.of(&self.unit).send(chunk).await.map_err(|_| Closed)?;
         self.works(read);
         while self.streams.differ()
-            && self.checkpoints.reached(self.id).is_some_and(|reached| read.saturating_sub(reached) > AHEAD)
+            && self.checkpoints.delivered(self.id).is_some_and(|(reached, _)| read.saturating_sub(reached) > AHEAD)
         {
             tokio::time::sleep(LOOK).await;
         }

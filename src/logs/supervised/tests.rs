@@ -37,8 +37,12 @@ impl Checkpoints for Rooms {
 
     fn finish(&self, _: SourceId, _: u64) {}
 
-    fn reached(&self, _: SourceId) -> Option<u64> {
-        Some(self.reached.load(Ordering::Relaxed))
+    fn delivered(&self, _: SourceId) -> Option<(u64, Position)> {
+        Some((self.reached.load(Ordering::Relaxed), Position::Unsaved))
+    }
+
+    fn saved_up_to(&self, _: SourceId) -> Option<u64> {
+        None
     }
 }
 

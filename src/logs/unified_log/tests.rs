@@ -51,6 +51,14 @@ impl Checkpoints for Shared {
     }
 
     fn finish(&self, _: SourceId, _: u64) {}
+
+    fn delivered(&self, _: SourceId) -> Option<(u64, Position)> {
+        None
+    }
+
+    fn saved_up_to(&self, _: SourceId) -> Option<u64> {
+        None
+    }
 }
 
 impl Outlet for Shared {

@@ -179,6 +179,14 @@ impl Checkpoints for Pretended {
     }
 
     fn finish(&self, _: SourceId, _: u64) {}
+
+    fn delivered(&self, _: SourceId) -> Option<(u64, Position)> {
+        None
+    }
+
+    fn saved_up_to(&self, _: SourceId) -> Option<u64> {
+        None
+    }
 }
 
 impl Outlet for Pretended {

@@ -218,7 +218,7 @@ fn a_full_disk_spoils_no_file_and_is_written_to_again_once_there_is_room() {
         store.save(Timestamp::now()).expect_err("no room");
         assert_eq!(start(&disk).into_values().collect::<Vec<_>>(), [0], "with room for {room} bytes");
     }
-    assert_eq!(store.acknowledged(id), Some(7), "whoever would make room must not wait for the disk");
+    assert_eq!(store.saved_up_to(id), Some(7), "whoever would make room must not wait for the disk");
     disk.state().room = None;
     let bytes = disk.state().bytes;
     save(&store);

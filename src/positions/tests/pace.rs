@@ -20,7 +20,7 @@ async fn running(disk: &Wreck) -> (Arc<Store>, SourceId, CancellationToken) {
     tokio::spawn(run(Arc::clone(&store), stop.clone()));
     let start = Instant::now();
     store.open(id, 0, at(0));
-    until(|| store.acknowledged(id) == Some(0)).await;
+    until(|| store.saved_up_to(id) == Some(0)).await;
     assert!(start.elapsed() < SECOND, "the first change is written at once");
     (store, id, stop)
 }
@@ -31,19 +31,19 @@ async fn little_is_written_together_after_ten_seconds_and_the_stop_writes_the_la
     let (store, id, stop) = running(&disk).await;
     let start = Instant::now();
     store.acknowledge(&[cover(id, 0, 1)]);
-    until(|| store.acknowledged(id) == Some(1)).await;
+    until(|| store.saved_up_to(id) == Some(1)).await;
     assert!(
         start.elapsed() <= SECOND,
         "the first of a run is written soon, so that one that is killed again and again gets on"
     );
     let start = Instant::now();
     store.acknowledge(&[cover(id, 1, 2)]);
-    until(|| store.acknowledged(id) == Some(2)).await;
+    until(|| store.saved_up_to(id) == Some(2)).await;
     let waited = start.elapsed();
     assert!(waited >= 9 * SECOND && waited <= 11 * SECOND, "{waited:?}");
     store.acknowledge(&[cover(id, 2, 3)]);
     stop.cancel();
-    until(|| store.acknowledged(id) == Some(3)).await;
+    until(|| store.saved_up_to(id) == Some(3)).await;
     assert!(start.elapsed() < waited + SECOND);
 }
 
@@ -59,9 +59,9 @@ async fn much_is_written_after_a_second_and_so_is_a_source_that_is_opened_or_for
         assert!(waited > SECOND / 2 && waited < 2 * SECOND, "{what}: {waited:?}");
     };
     let much = 64 * 1024;
-    timed("much", &|| store.acknowledge(&[cover(id, 0, much)]), &|| store.acknowledged(id) == Some(much)).await;
+    timed("much", &|| store.acknowledge(&[cover(id, 0, much)]), &|| store.saved_up_to(id) == Some(much)).await;
     let other = SourceId::unique();
-    timed("opened", &|| store.open(other, 5, at(5)), &|| store.acknowledged(other) == Some(5)).await;
+    timed("opened", &|| store.open(other, 5, at(5)), &|| store.saved_up_to(other) == Some(5)).await;
     let writes = disk.state().steps;
     timed("forgotten", &|| store.finish(other, 5), &|| disk.state().steps > writes).await;
     assert_eq!(found_on(&disk), [much]);

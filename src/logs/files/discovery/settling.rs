@@ -118,7 +118,7 @@ impl Family {
                 // A last line without an end: its writer has gone over to another file, so it is sent as it is.
                 cx.ledger.unrest(&self.key, seen.id);
                 self.wait(&path, vec![(id, position)], false);
-            } else if cx.checkpoints.acknowledged(id).is_none_or(|saved| saved < seen.size) {
+            } else if cx.checkpoints.saved_up_to(id).is_none_or(|saved| saved < seen.size) {
                 // Its position is not saved yet: soon it is.
             } else if self.remove(&path, seen) {
                 counters::FILES_REMOVED.add(1);

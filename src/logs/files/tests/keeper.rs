@@ -73,7 +73,7 @@ impl Checkpoints for Keeper {
         sources.get(&id).filter(|source| source.opened).map(|source| (source.reached, source.position.clone()))
     }
 
-    fn acknowledged(&self, id: SourceId) -> Option<u64> {
+    fn saved_up_to(&self, id: SourceId) -> Option<u64> {
         self.reached(id).filter(|_| !self.unsaved.load(Ordering::Relaxed))
     }
 

@@ -26,6 +26,14 @@ impl Checkpoints for Nothing {
     }
     fn open(&self, _: SourceId, _: u64, _: Position) {}
     fn finish(&self, _: SourceId, _: u64) {}
+
+    fn delivered(&self, _: SourceId) -> Option<(u64, Position)> {
+        None
+    }
+
+    fn saved_up_to(&self, _: SourceId) -> Option<u64> {
+        None
+    }
 }
 
 struct Running {
