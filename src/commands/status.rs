@@ -129,7 +129,7 @@ fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
     if rows.is_empty() {
         writeln!(out, "No log sources.")?;
     } else {
-        table(out, ["SOURCE", "GROUP", "STREAM", "DELIVERED", "BEHIND", "STATE"], [3, 4], rows)?;
+        table(out, ["SOURCE", "GROUP", "STREAM", "DELIVERED", "BEHIND", "UNSENT SINCE", "STATE"], [3, 4], rows)?;
     }
     let counters = status["counters"].as_object().into_iter().flatten().filter(|(_, value)| value.as_u64() != Some(0));
     let rows: Vec<_> = counters
@@ -155,7 +155,7 @@ fn destination(name: &str, state: &Value) -> [String; 4] {
     [name.to_owned(), time(&state["last_success"]), text(&state["waiting_batches"]), error]
 }
 
-fn source(source: &Value) -> [String; 6] {
+fn source(source: &Value) -> [String; 7] {
     let behind = source["lag"].as_u64().map_or("?".into(), |lag| lag.to_string());
     let state = match (&source["last_error"], &source["state"]) {
         (Value::String(error), _) => error.clone(),
@@ -163,7 +163,8 @@ fn source(source: &Value) -> [String; 6] {
         _ => "-".to_owned(),
     };
     let cell = |key: &str| text(&source[key]);
-    [cell("name"), cell("group"), cell("stream"), cell("acknowledged"), behind, state]
+    let unsent = if source["unsent_since"].is_null() { "-".into() } else { time(&source["unsent_since"]) };
+    [cell("name"), cell("group"), cell("stream"), cell("acknowledged"), behind, unsent, state]
 }
 
 /// One line, whatever is in it.
@@ -211,7 +212,7 @@ mod tests {
             "started": 0,
             "destinations": {"logs": {"last_success": null, "last_error": "no route", "failures_in_a_row": 3, "waiting_batches": 2}},
             "sources": [
-                {"name": "/var/log/x", "group": "g", "stream": "x", "acknowledged": 10, "lag": 5, "last_error": "gone"},
+                {"name": "/var/log/x", "group": "g", "stream": "x", "acknowledged": 10, "lag": 5, "unsent_since": 1000, "last_error": "gone"},
                 {"name": "journal", "group": "g", "stream": "j", "acknowledged": 7, "lag": null, "state": "no journalctl here"},
                 {"name": "", "group": "", "stream": "", "acknowledged": 0, "lag": null},
             ],
@@ -221,8 +222,8 @@ mod tests {
             out.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         for line in [
             "logs never 2 no route (3 times in a row)",
-            "/var/log/x g x 10 5 gone",
-            "journal g j 7 ? no journalctl here",
+            "/var/log/x g x 10 5 1970-01-01T00:00:01.000Z gone",
+            "journal g j 7 ? - no journalctl here",
             "3 retries calls that were tried again",
         ] {
             assert!(lines.iter().any(|l| l == line), "{line} in\n{out}");

@@ -29,6 +29,11 @@ pub struct SourceState {
     pub acknowledged: u64,
     /// Units that exist as far as is known; `None` where that cannot be known.
     pub size: Option<u64>,
+    /// When the oldest of what was read and is not delivered was read, by our clock. `None`: all that was read is delivered.
+    pub unsent_since: Option<Timestamp>,
+    /// For what was read and is not delivered: up to which unit, and since when. The oldest ones first, few of them.
+    #[serde(skip)]
+    read_at: Vec<(u64, Timestamp)>,
     /// Up to here everything was read; the rest is a line without a line end, which stays until it gets one. For who waits for
     /// all to be delivered.
     #[serde(skip)]
@@ -36,6 +41,25 @@ pub struct SourceState {
     /// Why nothing is read, where that is no error: `does not exist yet`.
     pub state: Option<String>,
     pub last_error: Option<String>,
+}
+
+/// So many moments are remembered of what one source has read and not delivered.
+const MOMENTS: usize = 16;
+
+impl SourceState {
+    /// Something may have been read since it stood at `before`, or delivered.
+    fn note_times(&mut self, before: u64, now: Timestamp) {
+        if self.read > before {
+            self.read_at.push((self.read, now));
+        }
+        let delivered = self.read_at.iter().take_while(|(up_to, _)| *up_to <= self.acknowledged).count();
+        self.read_at.drain(..delivered);
+        if self.read_at.len() > MOMENTS {
+            // Two and two become one, which is as old as its older half: no line is said to be younger than it is.
+            self.read_at = self.read_at.chunks(2).map(|two| (two[two.len() - 1].0, two[0].1)).collect();
+        }
+        self.unsent_since = self.read_at.first().map(|(_, at)| *at);
+    }
 }
 
 /// How one destination stands.
@@ -107,13 +131,13 @@ impl Board {
 
     /// Change the line of one source; it is made when it is not there.
     pub fn source(&self, id: SourceId, change: impl FnOnce(&mut SourceState)) {
-        change(self.page().sources.entry(id).or_default());
+        change_line(self.page().sources.entry(id).or_default(), change);
     }
 
     /// Change the line of one source that has one: whoever comes late makes none without a name.
     pub fn known_source(&self, id: SourceId, change: impl FnOnce(&mut SourceState)) {
         if let Some(line) = self.page().sources.get_mut(&id) {
-            change(line);
+            change_line(line, change);
         }
     }
 
@@ -186,9 +210,41 @@ impl Board {
     }
 }
 
+fn change_line(line: &mut SourceState, change: impl FnOnce(&mut SourceState)) {
+    let before = line.read;
+    change(line);
+    line.note_times(before, Timestamp::now());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_age_of_the_oldest_line_that_is_not_delivered_is_known_and_never_too_young() {
+        let at = Timestamp::from_millis;
+        let mut line = SourceState::default();
+        let mut step = |read: u64, acknowledged: u64, now: i64| {
+            let before = line.read;
+            (line.read, line.acknowledged) = (read, acknowledged);
+            line.note_times(before, at(now));
+            assert!(line.read_at.len() <= MOMENTS);
+            line.unsent_since
+        };
+        assert_eq!(step(0, 0, 1), None);
+        assert_eq!(step(10, 0, 2), Some(at(2)));
+        assert_eq!(step(20, 0, 3), Some(at(2)));
+        assert_eq!(step(20, 10, 4), Some(at(3)));
+        assert_eq!(step(20, 20, 5), None);
+        // An outage: what is read at each moment is older than what is said, never younger.
+        for n in 0..1_000 {
+            assert_eq!(step(30 + n, 20, 10 + n.cast_signed()), Some(at(10)));
+        }
+        // Unit 530 was read at 510.
+        let after_half = step(1_029, 529, 2_000).expect("the rest waits");
+        assert!(at(10) <= after_half && after_half <= at(510), "{after_half:?}");
+        assert_eq!(step(1_029, 1_029, 2_001), None);
+    }
 
     #[test]
     fn a_part_that_works_hides_none_that_does_not_and_the_worst_is_shown() {

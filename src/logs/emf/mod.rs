@@ -23,10 +23,7 @@ use crate::{
     config::settings::{EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind},
     model::{Intake, SourceId, Target, Timestamp},
     platform::sockets::{self, Datagrams, Streams},
-    telemetry::{
-        board::{Board, SourceState},
-        counters,
-    },
+    telemetry::{board::Board, counters},
 };
 use document::Texts;
 use fault::{Complaints, Fault};
@@ -209,7 +206,7 @@ struct Line<'a> {
 impl<'a> Line<'a> {
     fn new(board: &'a Board, name: String) -> Self {
         let id = SourceId::unique();
-        board.source(id, |line| *line = SourceState { name: name.clone(), size: Some(0), ..SourceState::default() });
+        board.source(id, |line| (line.name, line.size) = (name.clone(), Some(0)));
         Self { board, id, name }
     }
 
