@@ -5,7 +5,10 @@ use super::{
     },
     *,
 };
-use crate::{model::Target, telemetry::chain};
+use crate::{
+    model::Target,
+    telemetry::{chain, log},
+};
 use std::{fmt::Write, path::Path, sync::Mutex, time::Duration};
 use tracing::{Event, Level, Subscriber, field::Visit, span};
 use tracing_subscriber::{Layer, layer::Context, prelude::*};
@@ -222,6 +225,7 @@ impl<S: Subscriber> Layer<S> for Capture {
 
 #[tokio::test]
 async fn nothing_secret_is_logged_once_the_quiet_targets_are_quiet() {
+    let _alone = log::ALONE.lock().await;
     let capture = Capture::default();
     // Beside an only subscriber, a line that another test's thread comes to first would be turned off for all threads.
     let _beside = tracing::Dispatch::new(tracing_subscriber::registry());

@@ -14,6 +14,10 @@
 //! folders that cannot hold a match.
 use std::path::{Path, PathBuf, is_separator};
 
+/// Around choices, as in `{a,b}`.
+const OPEN: char = '{';
+const CLOSE: char = '}';
+
 /// Choices that the braces of one pattern may come to.
 const MOST_WAYS: usize = 1_000;
 
@@ -66,7 +70,7 @@ const DEEP: u8 = 2;
 
 /// Whether a path is more than a name.
 pub fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
+    text.contains(['*', '?', '[', OPEN])
 }
 
 impl Glob {
@@ -298,13 +302,13 @@ fn braces(text: &str) -> Result<Option<(usize, usize, Vec<usize>)>, String> {
             '[' if !class => class = text[at..].contains(']'),
             ']' => class = false,
             _ if class => {}
-            '{' => {
+            OPEN => {
                 open.get_or_insert(at);
                 depth += 1;
             }
             ',' if depth == 1 => commas.push(at),
-            '}' if depth == 1 => return Ok(open.map(|open| (open, at, commas))),
-            '}' => depth = depth.saturating_sub(1),
+            CLOSE if depth == 1 => return Ok(open.map(|open| (open, at, commas))),
+            CLOSE => depth = depth.saturating_sub(1),
             _ => {}
         }
     }

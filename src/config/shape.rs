@@ -174,6 +174,7 @@ impl Walk<'_> {
     }
 
     /// The agent takes any text and fails when it signs in; so its files run here, and say so.
+    /// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
     fn role(&self, section: &Section<'_>, text: &str) {
         let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
         if !fits || text.contains('\0') {
@@ -340,7 +341,6 @@ fn length(section: &Section<'_>, text: &str, min: usize, max: usize) {
     }
 }
 
-/// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 fn word(section: &Section<'_>, text: &str, words: &[&str]) {
     if !words.contains(&text) {
         let one = if words.len() == 1 { "must be" } else { "must be one of" };

@@ -14,7 +14,7 @@ mod held;
 
 use crate::{
     config::settings::text::TextRules,
-    model::{Intake, SourceId, Target, Timestamp},
+    model::{Intake, SourceId, Target, TimedBy, Timestamp},
     platform::pipes::Pipe,
     telemetry::{board::Board, counters},
 };
@@ -125,7 +125,7 @@ impl Reader {
                 read = next => read,
                 () = silence => {
                     let Self { held, watch, intake, .. } = self;
-                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
+                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at, by| take(watch, &**intake, text, at, by));
                     continue;
                 }
                 () = sleep_until(look) => {
@@ -162,14 +162,14 @@ impl Reader {
     fn take(&mut self, bytes: &[u8]) {
         self.read += bytes.len() as u64;
         let Self { held, watch, intake, .. } = self;
-        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
+        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at, by| take(watch, &**intake, text, at, by));
         let read = self.read;
         self.board.source(self.id, |line| (line.read, line.acknowledged, line.size) = (read, read, Some(read)));
     }
 
     fn flush(&mut self) {
         let Self { held, watch, intake, .. } = self;
-        held.flush(Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
+        held.flush(Timestamp::now(), &mut |text, at, by| take(watch, &**intake, text, at, by));
     }
 
     fn tell(&self, error: &io::Error) {
@@ -188,8 +188,8 @@ impl Reader {
     }
 }
 
-fn take(watch: &Watch, intake: &dyn Intake, text: &[u8], at: Timestamp) {
-    if let Err(error) = intake.take(&watch.target, text, at) {
+fn take(watch: &Watch, intake: &dyn Intake, text: &[u8], at: Timestamp, timed_by: TimedBy) {
+    if let Err(error) = intake.take(&watch.target, text, at, timed_by) {
         counters::LOG_SPOOL_DROPPED.add(1);
         tracing::warn!(path = %watch.path.display(), %error, "a line of a FIFO is not taken");
     }

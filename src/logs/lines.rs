@@ -141,9 +141,9 @@ impl Assembler {
         self.idle && self.rules.oversize == Oversize::Split
     }
 
-    /// The longest event of several lines, as it stands in the file. Where something is to be masked, it is split after that.
+    /// The longest event of several lines, as it stands in the file. Where its text is judged or masked, it is split after that.
     pub fn limit(&self) -> usize {
-        if self.rules.redact.is_empty() { self.rules.max_event_bytes.min(MESSAGE_BYTES) } else { MESSAGE_BYTES }
+        if self.treatment.looks_at_all() { MESSAGE_BYTES } else { self.rules.max_event_bytes.min(MESSAGE_BYTES) }
     }
 
     /// What a line says: decoded, without its CR and without a hole before it.

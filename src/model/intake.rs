@@ -1,5 +1,5 @@
 //! Where a source brings events that nobody can read again: what came over a socket or out of a FIFO.
-use super::{Target, Timestamp};
+use super::{Target, TimedBy, Timestamp};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ pub trait Intake: Send + Sync {
     /// as well, where its way of sending lets it.
     fn room(&self) -> BoxFuture<'_, ()>;
 
-    /// Take one event that goes to `target` and happened `at`. Never waits.
+    /// Take one event that goes to `target` and happened `at`, as `timed_by` says. Never waits.
     ///
     /// # Errors
     /// When events wait for too many other targets already.
-    fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp) -> Result<(), TooManyTargets>;
+    fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, timed_by: TimedBy) -> Result<(), TooManyTargets>;
 }
 
 /// There is no place for another target.

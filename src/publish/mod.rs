@@ -12,7 +12,7 @@ mod put;
 mod report;
 mod retention;
 #[cfg(test)]
-mod scripted;
+pub mod scripted;
 
 pub use backoff::Backoff;
 pub use dead_letter::DeadLetters;

@@ -52,6 +52,18 @@ async fn until_open(daemon: &mut Daemon<'_>, name: &str) {
     daemon.until(&format!("{name} to be open"), |status| open(&status.0["sources"])).await;
 }
 
+/// One that listens by TCP, and at which port.
+fn listening_by_tcp(aws: &FakeAws) -> (TestHost, u16) {
+    let port = free_port();
+    (listening(aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") })), port)
+}
+
+/// Connect by TCP as soon as the daemon listens there.
+async fn connected(daemon: &mut Daemon<'_>, port: u16) -> TcpStream {
+    until_open(daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
+    TcpStream::connect(("127.0.0.1", port)).expect("connected")
+}
+
 fn send_udp(port: u16, documents: impl IntoIterator<Item = String>) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     for document in documents {
@@ -102,11 +114,9 @@ async fn documents_come_by_udp_tcp_and_unix_socket_and_travel_byte_for_byte() {
 #[tokio::test]
 async fn nothing_touches_the_disk_while_sending_works() {
     let aws = FakeAws::start();
-    let port = free_port();
-    let host = listening(&aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") }));
+    let (host, port) = listening_by_tcp(&aws);
     let mut daemon = host.start();
-    until_open(&mut daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
-    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let mut client = connected(&mut daemon, port).await;
     for number in 0..2_000 {
         writeln!(client, "{}", document(number)).expect("written");
     }
@@ -148,13 +158,11 @@ async fn documents_of_an_outage_survive_a_kill() {
 #[tokio::test]
 async fn what_is_in_memory_at_the_stop_goes_to_the_spool() {
     let aws = FakeAws::start();
-    let port = free_port();
-    let host = listening(&aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") }))
-        .with("agent.shutdown_seconds", 2.into());
+    let (host, port) = listening_by_tcp(&aws);
+    let host = host.with("agent.shutdown_seconds", 2.into());
     let mut daemon = host.start();
-    until_open(&mut daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
+    let mut client = connected(&mut daemon, port).await;
     aws.fail(&Op::ALL, Fault::Hang);
-    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     for number in 0..100 {
         writeln!(client, "{}", document(number)).expect("written");
     }
@@ -192,11 +200,9 @@ async fn durable_documents_survive_a_kill_before_anything_was_sent() {
 #[tokio::test]
 async fn bad_documents_are_counted_by_their_reason_and_good_ones_arrive() {
     let aws = FakeAws::start();
-    let port = free_port();
-    let host = listening(&aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") }));
+    let (host, port) = listening_by_tcp(&aws);
     let mut daemon = host.start();
-    until_open(&mut daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
-    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let mut client = connected(&mut daemon, port).await;
     let with = |change: &dyn Fn(&mut Value)| {
         let mut value: Value = serde_json::from_str(&document(1)).expect("JSON");
         change(&mut value);
@@ -265,12 +271,10 @@ fn resident(process: u64) -> u64 {
 #[tokio::test]
 async fn a_hostile_peer_costs_neither_memory_nor_anybody_elses_documents() {
     let aws = FakeAws::start();
-    let port = free_port();
-    let host = listening(&aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") }));
+    let (host, port) = listening_by_tcp(&aws);
     let mut daemon = host.start();
-    until_open(&mut daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
+    let mut good = connected(&mut daemon, port).await;
     let process = daemon.status().await.expect("it runs").0["process"].as_u64().expect("a number");
-    let mut good = TcpStream::connect(("127.0.0.1", port)).expect("connected");
     writeln!(good, "{}", document(0)).expect("written");
     daemon.until_cloud(&aws, "the first", |seen| seen.has(&document(0))).await;
     let before = resident(process);
@@ -309,12 +313,10 @@ async fn a_hostile_peer_costs_neither_memory_nor_anybody_elses_documents() {
 #[tokio::test]
 async fn invented_names_do_not_exhaust_anything() {
     let aws = FakeAws::unplugged();
-    let port = free_port();
-    let host = listening(&aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") }))
-        .with("agent.shutdown_seconds", 3.into());
+    let (host, port) = listening_by_tcp(&aws);
+    let host = host.with("agent.shutdown_seconds", 3.into());
     let mut daemon = host.start();
-    until_open(&mut daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
-    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let mut client = connected(&mut daemon, port).await;
     for number in 0..1_500 {
         writeln!(client, r#"{{"log_group_name":"/g","log_stream_name":"{number}"}}"#).expect("written");
     }
@@ -397,8 +399,7 @@ async fn a_port_that_is_taken_is_said_and_tried_again() {
     let mut daemon = host.start();
     daemon.until("the error", |status| status.0["sources"][0]["last_error"].is_string()).await;
     drop(taken);
-    until_open(&mut daemon, &format!("metrics on tcp://127.0.0.1:{port}")).await;
-    let mut client = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    let mut client = connected(&mut daemon, port).await;
     writeln!(client, "{}", document(1)).expect("written");
     daemon.until_cloud(&aws, "the document", |seen| seen.has(&document(1))).await;
     assert!(daemon.terminate().await.success());

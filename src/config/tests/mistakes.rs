@@ -240,6 +240,17 @@ fn a_role_is_named_by_its_arn() {
 }
 
 #[test]
+fn an_odd_role_is_a_warning_in_the_agents_file_which_runs_all_the_same() {
+    let role = |mark: &str| format!(r#"{{ "agent": {{ {mark} "credentials": {{ "role_arn": "my-role" }} }} }}"#);
+    let (at, why) = ("agent.credentials.role_arn", "no ARN of a role");
+    let agents = role(r#""run_as_user": "cwagent","#);
+    let warnings = found(&agents, Severity::Warning);
+    assert!(warnings.iter().any(|warning| warning.contains(at) && warning.contains(why)), "{warnings:?}");
+    assert!(loaded(&agents).settings.is_some());
+    check_error(&role(r#""logs_collection_interval": 5,"#), at, why, None);
+}
+
+#[test]
 fn an_instance_id_is_what_dimensions_and_names_can_hold() {
     let instance = |key: &str, value: &str| format!(r#"{{ "agent": {{ "instance": {{ "{key}": "{value}" }} }} }}"#);
     check_error(&instance("prefix", "büro"), "agent.instance.prefix", "found `ü`", None);

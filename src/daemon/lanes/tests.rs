@@ -1,52 +1,10 @@
 use super::*;
 use crate::{
-    model::{Anchor, Event, Headcount, JournalPosition, LogBatch, MetricBatch, Position, SourceId, TimedBy, Timestamp},
-    publish::{DeadLetters, Put, PutFuture, Rejected, Report, Retention},
+    model::{Anchor, Event, Headcount, JournalPosition, Position, SourceId, TimedBy, Timestamp},
+    publish::{DeadLetters, Report, Retention, scripted::Scripted},
 };
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Takes each batch after a while, and notes what it took.
-#[derive(Default)]
-struct Slow {
-    takes: Duration,
-    taken: Mutex<Vec<String>>,
-    calls: AtomicUsize,
-}
-
-impl Put for Slow {
-    fn metrics<'a>(&'a self, _: &'a MetricBatch) -> PutFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn logs<'a>(&'a self, batch: &'a LogBatch) -> PutFuture<'a, Rejected> {
-        Box::pin(async {
-            self.calls.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(self.takes).await;
-            let events = batch.events().expect("our own JSON");
-            lock(&self.taken).extend(events.into_iter().map(|event| event.message.into_owned()));
-            Ok(Rejected::default())
-        })
-    }
-
-    fn create_group<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn create_stream<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn set_retention<'a>(&'a self, _: &'a Target) -> PutFuture<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn renew(&self) -> PutFuture<'_, ()> {
-        Box::pin(async { Ok(()) })
-    }
-}
-
 struct Bench {
-    put: Arc<Slow>,
+    put: Arc<Scripted>,
     lanes: Lanes,
     tasks: TaskTracker,
     end: CancellationToken,
@@ -55,9 +13,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(takes: Duration) -> Self {
+    fn new(slow: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (put, acknowledged) = (Arc::new(Slow { takes, ..Slow::default() }), Arc::new(Mutex::new(vec![])));
+        let (put, acknowledged) = (Arc::new(Scripted { slow, ..Scripted::default() }), Arc::new(Mutex::new(vec![])));
         let (tasks, end, bodies) = (TaskTracker::new(), CancellationToken::new(), BodyPool::default());
         let noted = acknowledged.clone();
         let publisher = LogPublisher {
@@ -77,6 +35,11 @@ impl Bench {
 
     fn open(&self, target: &Arc<Target>) -> mpsc::Sender<Chunk> {
         self.lanes.lane(target, &LaneWaker::new(|| {}))
+    }
+
+    /// How many calls were begun.
+    fn calls(&self) -> usize {
+        self.put.calls().iter().filter(|call| *call == "logs").count()
     }
 
     fn listed(&self) -> usize {
@@ -118,7 +81,7 @@ async fn a_lane_ends_with_its_last_source_after_it_has_sent_what_it_holds_and_is
     assert_eq!((bench.listed(), bench.tasks.len()), (0, 0));
     bench.open(&target).send(chunk(source, 2, "c")).await.expect("open");
     tokio::time::sleep(Duration::from_mins(1)).await;
-    assert_eq!(*lock(&bench.put.taken), ["a", "b", "c"]);
+    assert_eq!(bench.put.accepted(), ["event:a", "event:b", "event:c"]);
     assert_eq!(*lock(&bench.acknowledged), [(source, 1), (source, 2), (source, 3)]);
 }
 
@@ -130,10 +93,10 @@ async fn one_that_is_opened_again_while_it_still_sends_goes_on_behind_what_was_b
         // Each finds the one before at its sending.
         bench.open(&target).send(chunk(source, from as u64, message)).await.expect("open");
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(bench.put.calls.load(Ordering::Relaxed) <= 1, "one lane at a time sends");
+        assert!(bench.calls() <= 1, "one lane at a time sends");
     }
     tokio::time::sleep(Duration::from_mins(10)).await;
-    assert_eq!(*lock(&bench.put.taken), ["a", "b", "c"]);
+    assert_eq!(bench.put.accepted(), ["event:a", "event:b", "event:c"]);
     assert_eq!(*lock(&bench.acknowledged), [(source, 1), (source, 2), (source, 3)]);
     assert_eq!((bench.listed(), bench.tasks.len()), (0, 0));
 }

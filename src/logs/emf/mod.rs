@@ -21,7 +21,7 @@ pub use document::Fallback;
 
 use crate::{
     config::settings::{EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind},
-    model::{Intake, SourceId, Target, Timestamp},
+    model::{Intake, SourceId, Target, TimedBy, Timestamp},
     platform::sockets::{self, Datagrams, Streams},
     telemetry::{board::Board, counters},
 };
@@ -266,11 +266,12 @@ impl Desk {
             state.complaints.left_out(fault, document, from);
         }
         let (target, now) = (state.target(&accepted.group, &accepted.stream), Timestamp::now());
+        let take = |text: &str| self.intake.take(&target, text.as_bytes(), now, TimedBy::Reader);
         let taken = match &accepted.texts {
-            Texts::Whole(text) => self.intake.take(&target, text.as_bytes(), now),
+            Texts::Whole(text) => take(text),
             Texts::Parts(parts) => {
                 counters::EMF_SPLIT.add(u64::from(parts.len() > 1));
-                parts.iter().try_for_each(|part| self.intake.take(&target, part.as_bytes(), now))
+                parts.iter().try_for_each(|part| take(part))
             }
         };
         if let Err(full) = taken {

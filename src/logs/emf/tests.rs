@@ -14,7 +14,7 @@ impl Intake for Taken {
         Box::pin(std::future::ready(()))
     }
 
-    fn take(&self, target: &Arc<Target>, text: &[u8], _: Timestamp) -> Result<(), TooManyTargets> {
+    fn take(&self, target: &Arc<Target>, text: &[u8], _: Timestamp, _: TimedBy) -> Result<(), TooManyTargets> {
         let text = String::from_utf8_lossy(text).into_owned();
         self.0.lock().expect("no panic").push((target.stream.clone(), text));
         Ok(())

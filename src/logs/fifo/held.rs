@@ -8,7 +8,7 @@ use crate::{
         lines::{Assembler, ENOUGH, Follow, Tail},
         text::encoding::{Decoder, HEAD},
     },
-    model::Timestamp,
+    model::{TimedBy, Timestamp},
     telemetry::counters,
 };
 use std::{sync::Arc, time::Duration};
@@ -19,8 +19,8 @@ const OLDEST: Duration = Duration::from_secs(60);
 /// Memory that is kept for what comes next.
 const KEPT: usize = 64 * 1024;
 
-/// Takes the text of each event, and when it happened.
-pub(super) type Take<'a> = &'a mut dyn FnMut(&[u8], Timestamp);
+/// Takes the text of each event, when it happened, and who says so.
+pub(super) type Take<'a> = &'a mut dyn FnMut(&[u8], Timestamp, TimedBy);
 
 /// See the module.
 pub(super) struct Held {
@@ -114,7 +114,7 @@ impl Held {
                     Some(start) => &cut.rewritten[start..end - length],
                     None => &text[start..end],
                 };
-                take(said, event.at);
+                take(said, event.at, event.timed_by);
             }
             counters::EVENTS_SPLIT.add(cut.split + cut.full);
             if cut.full > 0 && assembler.complain_once() {

@@ -4,7 +4,8 @@
 //! before them; where there is none they vanish. Lines before the first that begins an event are an event, too, and so is what
 //! comes after an event that was complete because nothing came for long, or because it had become too long. An event that
 //! would grow over the limit goes before the line that would do it: nothing is left out. How much that is counts as it stands
-//! in the file, so that it does not depend on when the file was read.
+//! in the file, so that it does not depend on when the file was read. What filters and masks look at is as whole as a buffer can
+//! hold it, and is split behind them ([`Assembler::limit`]).
 //!
 //! The last event stays in the file, from its first byte on, until its end is known.
 use super::{Assembler, Cutter, Tail, Verdict, hole};

@@ -107,6 +107,11 @@ impl Treatment {
         edge::before_matches(&self.rules.redact, line, end)
     }
 
+    /// Whether what becomes of an event may depend on any part of its text.
+    pub fn looks_at_all(&self) -> bool {
+        !self.open || !self.rules.redact.is_empty()
+    }
+
     /// Reads the time that the text tells; else that of the event before counts, else now.
     fn time<'a>(&mut self, text: &'a [u8], now: Timestamp) -> Timed<'a> {
         let rules = Arc::clone(&self.rules);

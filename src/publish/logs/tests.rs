@@ -247,6 +247,19 @@ async fn after_a_long_outage_a_missing_stream_is_made_and_written_to_without_a_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_missed_its_stream_keeps_its_turn_in_the_pace() {
+    let slow_down = PutError::Throttled { service: LOGS, after: None };
+    let bench = Bench::against(Scripted::failing([slow_down, missing()]));
+    bench.send(&["a"]).await;
+    let (calls, times) = (bench.put.calls(), bench.put.times.lock().expect("whole").clone());
+    assert_eq!(calls, ["logs", "logs", "create_stream", "logs", "event:a"]);
+    assert_eq!(times[1], times[3], "it does not stand in line again");
+    let now = tokio::time::Instant::now();
+    bench.pace.turn(false).await;
+    assert!(now.elapsed() > Duration::from_millis(100), "others do");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_stays_missing_although_it_was_made_is_not_hammered() {
     let bench = Bench::against(Scripted::failing((0..10).map(|_| missing())));
     let start = tokio::time::Instant::now();

@@ -7,7 +7,7 @@ use super::{
     store::{Extent, ReadError, Store, Text},
 };
 use crate::{
-    model::{Anchor, Chunk, Event, LaneWaker, Outlet, Position, SourceId, Target, TimedBy},
+    model::{Anchor, Chunk, Event, LaneWaker, Outlet, Position, SourceId, Target},
     telemetry::counters,
 };
 use std::{
@@ -294,11 +294,11 @@ fn chunk(source: SourceId, from: u64, to: u64, text: Text) -> Chunk {
     let mut start = 0;
     let mut events: Vec<Event> = (from + 1..)
         .zip(&text.events)
-        .map(|(next, &(end, at))| Event {
+        .map(|(next, &(end, told))| Event {
             start: std::mem::replace(&mut start, end),
             end,
-            at,
-            timed_by: TimedBy::Reader,
+            at: told.at,
+            timed_by: told.timed_by,
             next,
         })
         .collect();

@@ -18,7 +18,7 @@
 //! and what is on the disk but was on its way is sent twice. Where the spool is full the oldest segment goes, counted
 //! (`LOG_SPOOL_DROPPED`). Where the disk takes nothing and memory is full, [`Intake::room`] keeps the sources waiting.
 //!
-//! To keep another kind of event, bring it through a door: only its text, time and target are known here.
+//! To keep another kind of event, bring it through a door: only its text, time (with who says it) and target are known here.
 mod keeper;
 mod queue;
 mod segment;
@@ -31,12 +31,13 @@ pub use keeper::Keeper;
 use super::SpoolError;
 use crate::{
     config::settings,
-    model::{Cover, Intake, SourceId, Target, Timestamp, TooManyTargets},
+    model::{Cover, Intake, SourceId, Target, TimedBy, Timestamp, TooManyTargets},
     platform::disk,
     telemetry::board::Board,
 };
 use futures_util::future::BoxFuture;
 use queue::Queue;
+use segment::Told;
 use std::{
     collections::HashMap,
     convert::Infallible,
@@ -186,7 +187,7 @@ impl Intake for Door {
         })
     }
 
-    fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp) -> Result<(), TooManyTargets> {
+    fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, timed_by: TimedBy) -> Result<(), TooManyTargets> {
         // The service takes no empty message.
         if text.is_empty() {
             return Ok(());
@@ -197,7 +198,7 @@ impl Intake for Door {
         }
         let queue = state.queue(target, now);
         queue.durable |= self.durable;
-        let cost = queue.push(text, at, now);
+        let cost = queue.push(text, Told { at, timed_by }, now);
         state.memory += cost;
         drop(state);
         self.depot.changed.notify_one();

@@ -6,8 +6,11 @@
 //!     | sent, not acknowledged | not sent |
 //!     [ disk ][ disk ][ memory ][ memory  ]   blocks; where one is has nothing to do with whether it was sent
 //! ```
-use super::store::{Extent, Text};
-use crate::model::{Chunk, SourceId, Target, Timestamp};
+use super::{
+    segment::Told,
+    store::{Extent, Text},
+};
+use crate::model::{Chunk, SourceId, Target};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
@@ -47,7 +50,7 @@ pub(super) struct Freed {
 
 /// What a text takes in memory.
 pub(super) fn cost(text: &Text) -> usize {
-    text.bytes.len() + text.events.len() * size_of::<(u32, Timestamp)>()
+    text.bytes.len() + text.events.len() * size_of::<(u32, Told)>()
 }
 
 /// One target's events.
@@ -76,7 +79,7 @@ impl Queue {
     }
 
     /// One more event, into memory. Returns the bytes that it takes there.
-    pub(super) fn push(&mut self, text: &[u8], at: Timestamp, now: Instant) -> usize {
+    pub(super) fn push(&mut self, text: &[u8], told: Told, now: Instant) -> usize {
         (self.used, self.news) = (now, true);
         self.end += 1;
         if let Some(block) = self.blocks.back_mut().filter(|block| !block.sent)
@@ -86,12 +89,12 @@ impl Queue {
             && let Some(held) = Arc::get_mut(held)
         {
             let before = cost(held);
-            held.push(text, at);
+            held.push(text, told);
             block.to = self.end;
             return cost(held) - before;
         }
         let mut held = Text::default();
-        held.push(text, at);
+        held.push(text, told);
         let cost = cost(&held);
         let place = Place::Memory(Arc::new(held));
         self.blocks.push_back(Block { from: self.end - 1, to: self.end, born: now, place, sent: false });
@@ -217,6 +220,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{TimedBy, Timestamp};
 
     fn queue() -> (Queue, Instant) {
         let now = Instant::now();
@@ -224,8 +228,8 @@ mod tests {
         (Queue::new(Arc::new(target), now), now)
     }
 
-    fn at() -> Timestamp {
-        Timestamp::from_millis(1)
+    fn at() -> Told {
+        Told { at: Timestamp::from_millis(1), timed_by: TimedBy::Reader }
     }
 
     fn extent(segment: u64, offset: u64) -> Extent {

@@ -5,13 +5,16 @@
 //! record  length of the text u32  crc32 of time and text u32  time i64 (ms since 1970)  text      again and again
 //! ```
 //!
-//! Integers are little-endian. What a crash left of the last record is no record; a record that is whole and wrong spoils what
+//! Integers are little-endian. The highest bit of a record's length says that the source told the time; the checksum has one byte
+//! more then, so that this bit is covered, too. Version 1 had no such records, and is read as it was: the reader told the time. What a crash left of the last record is no record; a record that is whole and wrong spoils what
 //! comes after it in its segment, since nothing says where the next one begins.
-use crate::model::{Target, Timestamp, limits::MESSAGE_BYTES};
+use crate::model::{Target, TimedBy, Timestamp, limits::MESSAGE_BYTES};
 
 const MAGIC: &[u8; 8] = b"ACPTEXTS";
 /// The version that this program writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// In the length of a record: its source told the time.
+const BY_SOURCE: u32 = 1 << 31;
 /// Bytes before the target.
 const FIXED: usize = 20;
 /// Bytes of a record before its text.
@@ -28,10 +31,17 @@ pub(super) enum Unusable {
     Newer(u32),
 }
 
+/// When an event happened, and who says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Told {
+    pub at: Timestamp,
+    pub timed_by: TimedBy,
+}
+
 /// One event of a segment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Record<'a> {
-    pub at: Timestamp,
+    pub told: Told,
     pub text: &'a [u8],
     /// Where the next one begins.
     pub end: usize,
@@ -67,10 +77,14 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<(Target, usize), Unusable> {
 }
 
 /// Append one record.
-pub(super) fn push(bytes: &mut Vec<u8>, at: Timestamp, text: &[u8]) {
-    let time = at.as_millis().to_le_bytes();
-    bytes.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bytes.extend_from_slice(&checksum(&time, text).to_le_bytes());
+pub(super) fn push(bytes: &mut Vec<u8>, told: Told, text: &[u8]) {
+    let time = told.at.as_millis().to_le_bytes();
+    let by_source = match told.timed_by {
+        TimedBy::Source => BY_SOURCE,
+        TimedBy::Reader => 0,
+    };
+    bytes.extend_from_slice(&(u32::try_from(text.len()).unwrap_or(u32::MAX) | by_source).to_le_bytes());
+    bytes.extend_from_slice(&checksum(&time, text, told.timed_by).to_le_bytes());
     bytes.extend_from_slice(&time);
     bytes.extend_from_slice(text);
 }
@@ -78,7 +92,8 @@ pub(super) fn push(bytes: &mut Vec<u8>, at: Timestamp, text: &[u8]) {
 /// The record that begins at `start`. `None`: there is none, or only what a crash left of one.
 pub(super) fn record(bytes: &[u8], start: usize) -> Result<Option<Record<'_>>, Unusable> {
     let (Some(length), Some(crc)) = (word(bytes, start), word(bytes, start + 4)) else { return Ok(None) };
-    let length = length as usize;
+    let timed_by = if length & BY_SOURCE == 0 { TimedBy::Reader } else { TimedBy::Source };
+    let length = (length & !BY_SOURCE) as usize;
     if length == 0 {
         // No event is empty: a file system that lost the content of a grown file shows zeros there.
         let torn = bytes[start..].iter().all(|byte| *byte == 0);
@@ -91,16 +106,21 @@ pub(super) fn record(bytes: &[u8], start: usize) -> Result<Option<Record<'_>>, U
     let Some(body) = bytes.get(start + 8..end) else { return Ok(None) };
     let (time, text) = body.split_at(8);
     let time: [u8; 8] = time.try_into().expect("split at eight");
-    if checksum(&time, text) != crc {
+    if checksum(&time, text, timed_by) != crc {
         return Err(Unusable::Corrupt);
     }
-    Ok(Some(Record { at: Timestamp::from_millis(i64::from_le_bytes(time)), text, end }))
+    let told = Told { at: Timestamp::from_millis(i64::from_le_bytes(time)), timed_by };
+    Ok(Some(Record { told, text, end }))
 }
 
-fn checksum(time: &[u8], text: &[u8]) -> u32 {
+fn checksum(time: &[u8], text: &[u8], timed_by: TimedBy) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(time);
     hasher.update(text);
+    match timed_by {
+        TimedBy::Source => hasher.update(&[1]),
+        TimedBy::Reader => {}
+    }
     hasher.finalize()
 }
 
@@ -116,12 +136,18 @@ mod tests {
         Target { group: "/g".into(), stream: "s".into(), retention_in_days: Some(7), ..Target::default() }
     }
 
+    /// The first one's time was told by its source, and so on by turns.
     fn segment(texts: &[&str]) -> Vec<u8> {
         let mut bytes = head(&target());
         for (at, text) in (1..).zip(texts) {
-            push(&mut bytes, Timestamp::from_millis(at), text.as_bytes());
+            push(&mut bytes, told(at), text.as_bytes());
         }
         bytes
+    }
+
+    fn told(at: i64) -> Told {
+        let timed_by = if at % 2 == 1 { TimedBy::Source } else { TimedBy::Reader };
+        Told { at: Timestamp::from_millis(at), timed_by }
     }
 
     fn read(bytes: &[u8]) -> (Vec<&[u8]>, Option<Unusable>) {
@@ -142,7 +168,9 @@ mod tests {
         let (found, start) = parse_head(&bytes).expect("whole");
         assert_eq!(found, target());
         let first = record(&bytes, start).expect("whole").expect("there");
-        assert_eq!((first.at, first.text), (Timestamp::from_millis(1), &b"one"[..]));
+        assert_eq!((first.told, first.text), (told(1), &b"one"[..]));
+        let second = record(&bytes, first.end).expect("whole").expect("there");
+        assert_eq!((second.told, second.text), (told(2), &b"two"[..]));
         assert_eq!(read(&bytes), (vec![&b"one"[..], b"two"], None));
     }
 
@@ -165,16 +193,43 @@ mod tests {
         let whole = segment(&["one"]);
         for index in 0..whole.len() {
             let mut flipped = whole.clone();
-            flipped[index] ^= 1;
-            let noticed = parse_head(&flipped).is_err() || read(&flipped).0.is_empty();
-            assert!(noticed, "flipped at {index}");
+            for bit in 0..8 {
+                flipped[index] = whole[index] ^ (1 << bit);
+                let noticed = parse_head(&flipped).is_err() || read(&flipped).0.is_empty();
+                // A version that was there once is read as that.
+                let older = index == 8 && flipped[index] == 1;
+                assert!(noticed || older, "flipped at {index}, bit {bit}");
+            }
         }
+    }
+
+    /// As version 1 wrote it: group `g`, stream `s`, and one event.
+    #[test]
+    fn what_the_first_version_wrote_is_read_and_its_reader_told_the_time() {
+        let json = br#"{"group":"g","stream":"s","retention_in_days":null,"class":null,"entity":null,"emf":false}"#;
+        let record_of = [&1_i64.to_le_bytes()[..], b"one"].concat();
+        let parts: [&[u8]; 8] = [
+            b"ACPTEXTS",
+            &1_u32.to_le_bytes(),
+            &u32::try_from(json.len()).expect("small").to_le_bytes(),
+            &crc32fast::hash(json).to_le_bytes(),
+            json,
+            &3_u32.to_le_bytes(),
+            &crc32fast::hash(&record_of).to_le_bytes(),
+            &record_of,
+        ];
+        let bytes = parts.concat();
+        let (found, start) = parse_head(&bytes).expect("whole");
+        assert_eq!((found.group.as_str(), found.stream.as_str()), ("g", "s"));
+        let only = record(&bytes, start).expect("whole").expect("there");
+        let told = Told { at: Timestamp::from_millis(1), timed_by: TimedBy::Reader };
+        assert_eq!(only, Record { told, text: b"one", end: bytes.len() });
     }
 
     #[test]
     fn a_newer_version_is_told_from_a_broken_one() {
         let mut bytes = segment(&[]);
-        bytes[8] = 2;
-        assert_eq!(parse_head(&bytes), Err(Unusable::Newer(2)));
+        bytes[8] = 3;
+        assert_eq!(parse_head(&bytes), Err(Unusable::Newer(3)));
     }
 }

@@ -3,7 +3,7 @@
 //! Segments are named by a number that only grows, so the lowest is the oldest, whoever its target is. No file stays open:
 //! appending opens one, and looks whether it is still as it was left. A process never appends to what an earlier one wrote,
 //! so nothing that a crash tore is ever written behind.
-use super::segment::{self, RECORD, Unusable};
+use super::segment::{self, RECORD, Told, Unusable};
 use crate::{
     config::settings,
     model::{Target, Timestamp, limits},
@@ -37,20 +37,20 @@ pub(super) struct Extent {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     pub bytes: Vec<u8>,
-    pub events: Vec<(u32, Timestamp)>,
+    pub events: Vec<(u32, Told)>,
 }
 
 impl Text {
     /// Append one event.
-    pub(super) fn push(&mut self, text: &[u8], at: Timestamp) {
+    pub(super) fn push(&mut self, text: &[u8], told: Told) {
         self.bytes.extend_from_slice(text);
-        self.events.push((u32::try_from(self.bytes.len()).expect("a block has at most a few MiB"), at));
+        self.events.push((u32::try_from(self.bytes.len()).expect("a block has at most a few MiB"), told));
     }
 
     /// The events, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Timestamp)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Told)> {
         let starts = [0].into_iter().chain(self.events.iter().map(|(end, _)| *end));
-        starts.zip(&self.events).map(|(start, &(end, at))| (&self.bytes[start as usize..end as usize], at))
+        starts.zip(&self.events).map(|(start, &(end, told))| (&self.bytes[start as usize..end as usize], told))
     }
 }
 
@@ -177,7 +177,7 @@ impl Store {
                         }
                         _ => extents.push((Extent { segment: number, offset: at as u64, length }, 1)),
                     }
-                    (at, events, newest) = (record.end, events + 1, newest.max(record.at));
+                    (at, events, newest) = (record.end, events + 1, newest.max(record.told.at));
                 }
                 Ok(None) => break,
                 Err(why) => {
@@ -230,9 +230,9 @@ impl Store {
     fn append_one(&mut self, target: &Arc<Target>, text: &Text) -> io::Result<Extent> {
         let mut records = Vec::with_capacity(text.bytes.len() + text.events.len() * RECORD);
         let mut newest = Timestamp::default();
-        for (text, at) in text.iter() {
-            segment::push(&mut records, at, text);
-            newest = newest.max(at);
+        for (text, told) in text.iter() {
+            segment::push(&mut records, told, text);
+            newest = newest.max(told.at);
         }
         let length = records.len() as u64;
         if let Some(number) = self.open_segment(target)
@@ -290,7 +290,7 @@ impl Store {
         })?;
         let (mut text, mut at) = (Text::default(), 0);
         while let Ok(Some(record)) = segment::record(&bytes, at) {
-            text.push(record.text, record.at);
+            text.push(record.text, record.told);
             at = record.end;
         }
         Ok((text, at == bytes.len()))
@@ -384,11 +384,12 @@ fn write_behind(path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::TimedBy;
 
     #[test]
     fn a_text_gives_its_events_back() {
         let mut text = Text::default();
-        let at = Timestamp::from_millis(5);
+        let at = Told { at: Timestamp::from_millis(5), timed_by: TimedBy::Source };
         text.push(b"one", at);
         text.push("zwö".as_bytes(), at);
         assert_eq!(text.iter().collect::<Vec<_>>(), [(&b"one"[..], at), ("zwö".as_bytes(), at)]);

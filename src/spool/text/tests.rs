@@ -62,7 +62,7 @@ impl Host {
     }
 
     fn take(&self, stream: &str, text: &str) {
-        self.door.take(&target(stream), text.as_bytes(), Timestamp::now()).expect("few targets");
+        self.door.take(&target(stream), text.as_bytes(), Timestamp::now(), TimedBy::Reader).expect("few targets");
     }
 
     /// The next chunk of a stream; time passes until it is there.
@@ -227,13 +227,15 @@ async fn durable_events_are_on_the_disk_before_they_are_sent() {
     let folder = folder();
     let host = Host::start(folder.path());
     let durable = host.door.durable(true);
-    durable.take(&target("s"), b"one", Timestamp::now()).expect("few targets");
+    durable.take(&target("s"), b"one", Timestamp::now(), TimedBy::Source).expect("few targets");
     let chunk = host.chunk("s").await;
     assert_eq!((texts(&chunk), host.segments()), (vec!["one".to_owned()], 1));
+    assert_eq!(chunk.events[0].timed_by, TimedBy::Source);
     drop(durable);
     host.crash().await;
     let host = Host::start(folder.path());
-    assert_eq!(texts(&host.chunk("s").await), ["one"]);
+    let again = host.chunk("s").await;
+    assert_eq!((texts(&again), again.events[0].timed_by), (vec!["one".to_owned()], TimedBy::Source));
     host.stop().await;
 }
 
@@ -399,7 +401,7 @@ async fn the_number_of_targets_is_bounded() {
     for number in 0..TARGETS {
         host.take(&number.to_string(), "x");
     }
-    let one_more = host.door.take(&target("more"), b"x", Timestamp::now());
+    let one_more = host.door.take(&target("more"), b"x", Timestamp::now(), TimedBy::Reader);
     assert_eq!(one_more, Err(TooManyTargets(TARGETS)));
     host.take("0", "a known one");
     host.crash().await;

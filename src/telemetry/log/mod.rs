@@ -146,8 +146,6 @@ impl Log {
     fn set_levels(&self, options: &LogOptions) -> Option<String> {
         let (levels, bad) = levels(options);
         *self.levels.write().unwrap_or_else(PoisonError::into_inner) = levels;
-        // Each place that says something remembers whether anybody listens.
-        tracing::callsite::rebuild_interest_cache();
         bad
     }
 
@@ -163,6 +161,8 @@ impl Log {
             }
         }
         let bad_levels = self.set_levels(options);
+        // Each place that says something remembers whether anybody listens. At the start a new subscriber makes it ask anew.
+        tracing::callsite::rebuild_interest_cache();
         say(note, bad_levels);
         Ok(())
     }
@@ -289,6 +289,9 @@ impl<'a> MakeWriter<'a> for Shared {
         self.clone()
     }
 }
+
+#[cfg(test)]
+pub use tests::ALONE;
 
 #[cfg(test)]
 mod tests;

@@ -23,11 +23,12 @@ fn log(options: &LogOptions) -> Log {
     log
 }
 
-/// What is enabled is remembered for the whole process, and found out anew with each subscriber: one at a time.
-static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// Whoever listens to lines, or has it found out anew who listens: one at a time. What is enabled is remembered for the whole
+/// process, and while there is one subscriber only, whether the thread that asks has it decides for all threads.
+pub static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 fn written_to(log: &Log, say: impl FnOnce()) -> Vec<String> {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = ALONE.blocking_lock();
     with_default(log.subscriber(CAPPED, now), say);
     let sink = log.out.0.lock().expect("whole");
     let Sink::Memory(bytes) = &*sink else { panic!("memory") };
@@ -137,6 +138,7 @@ fn levels_and_file_follow_a_new_configuration() {
     let (sink, _) = open(&options("one.log", false)).expect("opened");
     let log = Log::new(sink, false, now);
     log.set_levels(&options("one.log", false));
+    let _alone = ALONE.blocking_lock();
     with_default(log.subscriber(CAPPED, now), || {
         let debug = |word: &str| tracing::debug!("{word}");
         debug("unsaid");
@@ -151,6 +153,17 @@ fn levels_and_file_follow_a_new_configuration() {
     let said = |name: &str| std::fs::read_to_string(path(name)).expect("written");
     assert!(said("one.log").ends_with("DEBUG first\n") && !said("one.log").contains("unsaid"));
     assert!(said("two.log").contains("DEBUG second\n") && said("two.log").ends_with("DEBUG third\n"));
+}
+
+#[test]
+fn a_log_that_is_prepared_elsewhere_turns_nothing_off() {
+    let say = || tracing::info!("said");
+    let lines = written(LogOptions::default(), || {
+        say();
+        std::thread::scope(|threads| _ = threads.spawn(|| log(&LogOptions::default())));
+        say();
+    });
+    assert_eq!(lines.len(), 2, "{lines:?}");
 }
 
 #[test]

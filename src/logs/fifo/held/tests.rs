@@ -37,7 +37,7 @@ impl Bench {
     fn feed(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         self.pass(1);
         let taken = &mut self.taken;
-        let mut take = |text: &[u8], at| taken.push((String::from_utf8_lossy(text).into_owned(), at));
+        let mut take = |text: &[u8], at, _| taken.push((String::from_utf8_lossy(text).into_owned(), at));
         self.held.feed(bytes.as_ref(), self.at, now(), &mut take);
         self
     }
@@ -48,7 +48,7 @@ impl Bench {
         while let Some(due) = self.held.due().filter(|due| *due <= end) {
             self.at = due;
             let taken = &mut self.taken;
-            let mut take = |text: &[u8], at| taken.push((String::from_utf8_lossy(text).into_owned(), at));
+            let mut take = |text: &[u8], at, _| taken.push((String::from_utf8_lossy(text).into_owned(), at));
             self.held.ripen(due, now(), &mut take);
         }
         self.at = end;
@@ -160,7 +160,10 @@ fn times_encodings_and_secrets_are_those_of_the_item() {
             bench.at += Duration::from_millis(1);
             let (taken, mut texts) = (&mut bench.taken, vec![]);
             bench.held.since = None;
-            bench.held.feed(piece, bench.at, now(), &mut |text, at| texts.push((text.to_vec(), at)));
+            bench.held.feed(piece, bench.at, now(), &mut |text, at, by| {
+                assert_eq!(by, TimedBy::Source, "its text says so");
+                texts.push((text.to_vec(), at));
+            });
             taken.extend(texts.into_iter().map(|(text, at)| (String::from_utf8(text).expect("UTF-8"), at)));
         }
         bench.pass(6);

@@ -130,6 +130,18 @@ impl Bench {
         bench
     }
 
+    /// Follows `disk/app.log`, of which the line "one" was read before the disk went away, as `unmounted`.
+    pub fn unmounted() -> Self {
+        let mut bench = Self::with(8, |bench| {
+            fs::create_dir(bench.path("disk")).expect("made");
+            bench.watches[0].path = bench.path("disk/app.log");
+            bench.append("disk/app.log", "one\n");
+        });
+        assert_eq!(bench.lines(), ["one"]);
+        bench.rename("disk", "unmounted");
+        bench
+    }
+
     /// Events of `app.log` may have several lines: from one that matches to the next.
     pub fn gather(&mut self, start: &str) {
         let start = regex::bytes::Regex::new(start).expect("a good pattern");

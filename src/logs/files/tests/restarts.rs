@@ -262,13 +262,7 @@ fn a_file_that_was_rotated_and_not_made_again_is_still_known() {
 
 #[test]
 fn positions_are_kept_while_the_folder_is_not_there() {
-    let mut bench = Bench::with(8, |bench| {
-        fs::create_dir(bench.path("disk")).expect("made");
-        bench.watches[0].path = bench.path("disk/app.log");
-        bench.append("disk/app.log", "one\n");
-    });
-    assert_eq!(bench.lines(), ["one"]);
-    bench.rename("disk", "unmounted");
+    let mut bench = Bench::unmounted();
     bench.restart();
     bench.settle();
     assert_eq!(bench.keeper.saved().len(), 1);

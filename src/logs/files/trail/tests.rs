@@ -1,8 +1,11 @@
 //! What a failing handle does to a trail. Failures of a disk cannot be ordered; a handle without the right to read can.
 use super::*;
-use crate::logs::files::tests::{
-    bench::{messages, watch},
-    keeper::Keeper,
+use crate::{
+    config::settings::text::{MultiLine, TextRules},
+    logs::files::tests::{
+        bench::{messages, watch},
+        keeper::Keeper,
+    },
 };
 use std::{fs, path::Path};
 
@@ -17,8 +20,12 @@ struct Scene {
 }
 
 fn scene() -> Scene {
+    scene_of(TextRules::default())
+}
+
+fn scene_of(text: TextRules) -> Scene {
     let folder = tempfile::tempdir().expect("a folder");
-    let watch = watch(folder.path().join("app.log"));
+    let watch = Watch { text: text.into(), ..watch(folder.path().join("app.log")) };
     let (tx, lane) = mpsc::channel(64);
     let trail = Trail::new(0, watch, tx, Vec::new());
     Scene {
@@ -154,6 +161,22 @@ fn a_log_that_is_renamed_between_seeing_and_opening_it_is_looked_for_again_at_on
     scene.trail.wait_for_calm(scene.now);
     let late = scene.now + Duration::from_secs(10);
     assert_eq!(scene.trail.open_at_path(late).expect_err("it is gone").kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_file_does_not_rest_while_an_event_of_it_waits_for_its_time() {
+    let start = regex::bytes::Regex::new(r"^\S").expect("a good pattern");
+    let mut scene = scene_of(TextRules { multi_line: MultiLine::Start(start), ..TextRules::default() });
+    let rests = |scene: &Scene| scene.trail.rest(Duration::from_secs(1), scene.now).is_some();
+    scene.write("app.log", "one\n a\n");
+    assert!(scene.after(Duration::ZERO).is_empty());
+    assert!(scene.after(Duration::from_secs(4)).is_empty());
+    assert!(scene.trail.due().is_some() && !rests(&scene), "quiet for long enough, but its event is still to go");
+    scene.now += Duration::from_secs(1);
+    assert!(scene.trail.rouse(scene.now));
+    assert!(!rests(&scene), "it is to be read");
+    assert_eq!(scene.after(Duration::ZERO), ["one\n a"]);
+    assert!(scene.trail.due().is_none() && rests(&scene));
 }
 
 #[cfg(unix)]

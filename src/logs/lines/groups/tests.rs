@@ -1,18 +1,26 @@
 use super::*;
 use crate::{
-    config::settings::text::{MultiLine, TextRules},
+    config::settings::{
+        Filter,
+        text::{MultiLine, Redaction, TextRules},
+    },
     logs::{
         lines::{Cut, ENOUGH},
-        text::encoding::Decoder,
+        text::{encoding::Decoder, parts::CONTINUED},
     },
     model::{Event, Timestamp, limits::MESSAGE_BYTES},
 };
 use proptest::prelude::*;
+use regex::bytes::Regex;
 use std::sync::Arc;
 
+fn regex(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a good pattern")
+}
+
 fn starting(pattern: &str, most: usize) -> Assembler {
-    let pattern = regex::bytes::Regex::new(pattern).expect("a good pattern");
-    let rules = TextRules { multi_line: MultiLine::Start(pattern), max_event_bytes: most, ..TextRules::default() };
+    let rules =
+        TextRules { multi_line: MultiLine::Start(regex(pattern)), max_event_bytes: most, ..TextRules::default() };
     Assembler::new(&Arc::new(rules), Decoder::new(Default::default(), b""), None)
 }
 
@@ -99,6 +107,41 @@ fn an_event_that_would_grow_over_the_limit_goes_before_that_and_nothing_is_left_
     assert_eq!(found[1..3].concat().matches('c').count(), 150);
     assert_eq!(found[3..], [" d", "two"]);
     assert!(cut.full > 0 && found.iter().all(|event| event.len() <= 97));
+}
+
+/// What `rules` make of an event of several lines that is longer than its messages may be, and of one behind it.
+fn split_late(rules: TextRules) -> Vec<String> {
+    let text = format!("ERROR one\n{} BEGIN {}\n{} END\nnext\n", " a\n".repeat(60), "b".repeat(150), " c\n".repeat(60));
+    let multi_line = MultiLine::Start(regex(r"^\S"));
+    let rules = TextRules { multi_line, max_event_bytes: 256, ..rules };
+    let mut lines = Assembler::new(&Arc::new(rules), Decoder::new(Default::default(), b""), None);
+    let cut = lines.cut(text.as_bytes(), 0, Timestamp::default(), Tail::Quiet);
+    assert_eq!(cut.used, text.len());
+    messages(text.as_bytes(), &cut)
+}
+
+#[test]
+fn an_event_over_the_limit_is_masked_whole_before_it_is_split() {
+    let expression = regex("(?s)BEGIN.*END");
+    let redact = vec![Redaction { expression, replacement: "***".into() }];
+    let found = split_late(TextRules { redact, ..TextRules::default() });
+    let (next, parts) = found.split_last().expect("several");
+    let whole: String = parts.iter().map(|part| part.strip_suffix(CONTINUED).unwrap_or(part)).collect();
+    assert_eq!((next.as_str(), whole), ("next", format!("ERROR one\n{} ***", " a\n".repeat(60))));
+    let longer = split_late(TextRules { redact: vec![], ..TextRules::default() });
+    assert!(longer.iter().all(|part| part.len() <= 256) && longer.concat().contains("BEGIN"), "{longer:?}");
+}
+
+#[test]
+fn filters_judge_an_event_over_the_limit_as_a_whole() {
+    let filtered = |filter: Filter| split_late(TextRules { filter, ..TextRules::default() });
+    let excluded = filtered(Filter { exclude_patterns: vec![regex(" END$")], ..Filter::default() });
+    assert_eq!(excluded, ["next"], "its beginning does not go either");
+    for pattern in ["^ERROR", " END$", "(?s)^ERROR.*END$"] {
+        let found = filtered(Filter { include_patterns: vec![regex(pattern)], ..Filter::default() });
+        assert!(found.len() > 1 && found.iter().all(|part| part.len() <= 256), "{pattern}: {found:?}");
+        assert!(found[0].starts_with("ERROR one") && found.concat().ends_with(" END"), "{pattern}: {found:?}");
+    }
 }
 
 #[test]
