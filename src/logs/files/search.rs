@@ -97,6 +97,8 @@ pub(super) struct Found {
     pub opened: Vec<Opened>,
     /// There are younger ones that were not opened.
     pub more: bool,
+    /// There are compressed ones that may not be complete; see [`Search::in_hand`].
+    pub passed_over: bool,
     /// Of those that time puts in order, all that are older were opened.
     pub up_to: Option<SystemTime>,
 }
@@ -109,6 +111,10 @@ pub(super) struct Search<'a> {
     pub newest: &'a [FileId],
     /// Files of any name, not only of those that rotation gives.
     pub any_name: bool,
+    /// When the files in hand that have no name any more were written to. A compressed file that is no younger than one of
+    /// them holds what it said, most likely: it need not be waited for although it may not be complete. It is passed over,
+    /// and has to be searched for once more.
+    pub in_hand: &'a [SystemTime],
     /// Go on with what was seen in any pass, although it may not be all.
     pub anyway: bool,
     /// The present time.
@@ -134,8 +140,8 @@ impl Search<'_> {
     /// answer.
     pub fn open(&self, at_most: usize, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Found> {
         'round: for _ in 0..ROUNDS {
-            let siblings = self.list(wanted)?;
-            let mut found = Found::default();
+            let (siblings, passed_over) = self.list_some(wanted)?;
+            let mut found = Found { passed_over, ..Found::default() };
             for sibling in siblings {
                 if found.opened.len() == at_most {
                     found.more = true;
@@ -171,6 +177,11 @@ impl Search<'_> {
     /// # Errors
     /// See [`Self::open`].
     pub fn list(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
+        self.list_some(wanted).map(|(siblings, _)| siblings)
+    }
+
+    /// As [`Self::list`]; whether some were passed over.
+    fn list_some(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<(Vec<Sibling>, bool)> {
         let mut siblings = self.calm(wanted)?;
         self.place(&mut siblings);
         let plain: HashSet<_> = siblings.iter().filter(|s| !s.packed).map(|s| s.path.clone()).collect();
@@ -180,11 +191,15 @@ impl Search<'_> {
             !twin && wanted(sibling) && ids.insert(sibling.stat.id)
         });
         let fresh = |s: &Sibling| s.packed && Timestamp::from(s.stat.modified).plus(FRESH) > self.wall;
-        if !self.anyway && siblings.iter().any(fresh) {
+        let incomplete = siblings.iter().filter(|s| !self.anyway && fresh(s));
+        let (incomplete, newest) = incomplete.fold((0, None), |(n, at), s| (n + 1, at.max(Some(s.stat.modified))));
+        let in_hand = self.in_hand.iter().filter(|written| Some(**written) >= newest).count();
+        if incomplete > in_hand {
             return Err(still_changing());
         }
+        siblings.retain(|s| incomplete == 0 || !fresh(s));
         siblings.sort_by(older);
-        Ok(siblings)
+        Ok((siblings, incomplete > 0))
     }
 
     /// Finds out which ones are younger than the newest known one by their names.

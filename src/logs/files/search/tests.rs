@@ -16,7 +16,7 @@ fn names(found: &Found) -> Vec<String> {
 }
 
 fn search(places: &[PathBuf]) -> Search<'_> {
-    Search { places, newest: &[], any_name: false, anyway: false, wall: Timestamp::now() }
+    Search { places, newest: &[], any_name: false, in_hand: &[], anyway: false, wall: Timestamp::now() }
 }
 
 #[test]

@@ -56,6 +56,8 @@ pub(super) struct Again {
     since: Timestamp,
     /// A rotation came after that: since when its generations are.
     then: Option<Timestamp>,
+    /// The last search has passed over compressed files that may not have been complete.
+    pub(super) incomplete: bool,
     /// Found to hold nothing new, as they were: not opened again while a search is due. Whose content they hold, if that
     /// was read and is cut short since.
     pub(super) judged: HashMap<Seen, Option<SourceId>>,
@@ -136,7 +138,8 @@ impl Trail {
     pub(super) fn begin_here(&mut self, cx: &Context<'_>) {
         self.newest = cx.wall.minus(TICK);
         let (places, newest) = (self.places(), self.newest);
-        let search = Search { places: &places, newest: &[], any_name: false, anyway: true, wall: cx.wall };
+        let search =
+            Search { places: &places, newest: &[], any_name: false, in_hand: &[], anyway: true, wall: cx.wall };
         let there = search.list(&|sibling| Timestamp::from(sibling.stat.modified) >= newest);
         // What cannot be listed now is judged by its time alone.
         self.strangers = there.unwrap_or_default().iter().map(|sibling| seen(&sibling.stat)).collect();
@@ -211,13 +214,17 @@ impl Trail {
             self.again.due = Some(if cx.ledger.room() > 0 { cx.now } else { cx.now + OVER });
             return Ok(());
         }
+        if self.again.incomplete {
+            self.again.due = Some(cx.now + OVER);
+            return Ok(());
+        }
         self.settle_owed(cx);
         self.again = match self.again.then {
             Some(since) => {
                 // The others are not asked for any more.
                 let mut judged = std::mem::take(&mut self.again.judged);
                 judged.retain(|(.., modified), _| Timestamp::from(*modified) >= since);
-                Again { due: Some(cx.now + OVER), since, then: None, judged }
+                Again { due: Some(cx.now + OVER), since, then: None, incomplete: false, judged }
             }
             None => Again::default(),
         };
@@ -225,9 +232,10 @@ impl Trail {
     }
 
     /// A search for what was written since `asked` is over, and what it found is in hand: all, or all but what was written since
-    /// `more`. That is saved, before anything of what came later is.
+    /// `more` and what was passed over. That is saved, before anything of what came later is.
     pub(super) fn settle(&mut self, cx: &Context<'_>, asked: Timestamp, more: Option<Timestamp>) {
         let before = self.debt;
+        let more = more.or(self.again.incomplete.then_some(asked));
         // What was owed from earlier on was not asked for.
         let owed = before.map(|(_, since)| since).filter(|since| *since < asked).or(more);
         self.debt = owed.map(|since| (before.map_or_else(SourceId::unique, |(id, _)| id), since));

@@ -47,7 +47,11 @@ impl Trail {
         // Only an open file is surely still the one that it was.
         let open = self.queue.iter().chain(&self.late).map(Generation::file_id);
         let newest: Vec<_> = open.filter(|id| self.last.contains(id)).collect();
-        let search = Search { places: &places, newest: &newest, any_name: false, anyway, wall: cx.wall };
+        // While a compressed file is waited for, nobody holds what comes to the path: it may be gone by then.
+        let unnamed = self.queue.iter().chain(&self.late).filter(|generation| generation.seen.links == 0);
+        let in_hand: Vec<_> = unnamed.map(|generation| generation.seen.modified).collect();
+        let search =
+            Search { places: &places, newest: &newest, any_name: false, in_hand: &in_hand, anyway, wall: cx.wall };
         let found = search.open(ask.at_most, &|sibling| {
             let as_it_is = seen(&sibling.stat);
             cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
@@ -64,6 +68,7 @@ impl Trail {
                 "the rotated files beside this log are renamed without a pause: reading on with those that were found");
         }
         self.changing = None;
+        self.again.incomplete = found.passed_over;
         let mut unread = Vec::new();
         for Opened { path, file, stat: listed, younger } in found.opened {
             let as_it_is = seen(&listed);

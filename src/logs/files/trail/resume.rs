@@ -98,8 +98,14 @@ impl Trail {
         let is_here = |stat: &Stat| here.as_ref().is_some_and(|(_, here)| here.id == stat.id);
         let held = |stat: &Stat| is_here(stat) || cx.ledger.holder(&self.names.target, stat.id).is_some();
         let places = self.places();
-        let search =
-            Search { places: &places, newest: &[], any_name: true, anyway: self.is_impatient(cx.now), wall: cx.wall };
+        let search = Search {
+            places: &places,
+            newest: &[],
+            any_name: true,
+            in_hand: &[],
+            anyway: self.is_impatient(cx.now),
+            wall: cx.wall,
+        };
         let mut at_path = claims.at_path(here.as_ref())?;
         let mut elsewhere = claims.renamed(&search, &held)?;
         // By what they are called now they tell what is younger, if the file at the path came after them and was not
