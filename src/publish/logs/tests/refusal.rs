@@ -10,7 +10,7 @@ impl Bench {
     }
 
     /// Run a lane with these batches for so long; what was acknowledged by then.
-    async fn run_for(&self, batches: Vec<Outgoing>, time: Duration) -> Vec<(u64, u64)> {
+    async fn run_for(&self, batches: Vec<Box<Outgoing>>, time: Duration) -> Vec<(u64, u64)> {
         let (to, from_stage) = mpsc::channel(batches.len());
         for batch in batches {
             to.send(batch).await.expect("room");
