@@ -35,7 +35,7 @@ pub struct Lanes {
 
 /// Not only open ones: also those that still send what they hold.
 struct Open {
-    chunks: mpsc::WeakSender<Chunk>,
+    chunks: mpsc::WeakSender<Box<Chunk>>,
     wakers: Arc<Mutex<Vec<Arc<LaneWaker>>>>,
     /// Cancelled when nothing is left of the lane.
     ended: CancellationToken,
@@ -75,7 +75,7 @@ impl Lanes {
     fn start(
         &self,
         lane: Lane,
-        from_sources: mpsc::Receiver<Chunk>,
+        from_sources: mpsc::Receiver<Box<Chunk>>,
         ending: Ending,
         before: Option<CancellationToken>,
     ) {
@@ -101,7 +101,7 @@ impl Lanes {
 }
 
 impl Outlet for Lanes {
-    fn lane(&self, target: &Arc<Target>, waker: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, target: &Arc<Target>, waker: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         let mut open = lock(&self.open);
         let known = open.get(target);
         if let Some(lane) = known

@@ -278,7 +278,8 @@ pub struct Outgoing {
 
 /// Where a source hands its chunks.
 pub trait Outlet: Send + Sync {
-    /// The lane to this target, opened when it is not open yet. Bounded: a full lane is how slowness reaches the source.
+    /// The lane to this target, opened when it is not open yet. Chunks are boxed, since a channel has places for 32 from its
+    /// beginning, and there may be ten thousand lanes. Bounded: a full lane is how slowness reaches the source.
     /// Dropping the last sender of a lane ends it, after it has passed on what it holds.
-    fn lane(&self, target: &Arc<Target>, waker: &Arc<LaneWaker>) -> mpsc::Sender<Chunk>;
+    fn lane(&self, target: &Arc<Target>, waker: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>>;
 }

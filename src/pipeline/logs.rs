@@ -41,7 +41,7 @@ pub struct Lane {
 }
 
 /// Cut what comes in into batches until all senders are gone.
-pub async fn batch_logs(lane: Lane, mut chunks: mpsc::Receiver<Chunk>, batches: mpsc::Sender<Outgoing>) {
+pub async fn batch_logs(lane: Lane, mut chunks: mpsc::Receiver<Box<Chunk>>, batches: mpsc::Sender<Box<Outgoing>>) {
     let mut stage = Stage::new(lane, batches);
     loop {
         let deadline = stage.days.deadline();
@@ -105,15 +105,15 @@ impl<'a> Texts<'a> {
 
 struct Stage {
     lane: Lane,
-    batches: mpsc::Sender<Outgoing>,
+    batches: mpsc::Sender<Box<Outgoing>>,
     /// Where the next batch will go. Without one none is begun: a lane that is stuck holds no third body.
-    place: Option<mpsc::OwnedPermit<Outgoing>>,
+    place: Option<mpsc::OwnedPermit<Box<Outgoing>>>,
     days: Days,
     _member: Member,
 }
 
 impl Stage {
-    fn new(lane: Lane, batches: mpsc::Sender<Outgoing>) -> Self {
+    fn new(lane: Lane, batches: mpsc::Sender<Box<Outgoing>>) -> Self {
         let days = Days::new(lane.target.clone());
         let member = lane.bodies.lanes.join();
         Self { lane, batches, place: None, days, _member: member }
@@ -127,7 +127,7 @@ impl Stage {
         Ok(())
     }
 
-    async fn take(&mut self, chunk: Chunk) -> Result<(), Gone> {
+    async fn take(&mut self, chunk: Box<Chunk>) -> Result<(), Gone> {
         for waker in self.lane.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             waker.wake();
         }
@@ -291,7 +291,7 @@ impl Stage {
         let permit = permit.map(|permit| Box::new(permit) as Box<dyn Send + Sync>);
         self.find_place().await?;
         if let Some(place) = self.place.take() {
-            place.send(Outgoing { batch, permit });
+            place.send(Box::new(Outgoing { batch, permit }));
         }
         Ok(())
     }

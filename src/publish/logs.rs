@@ -99,7 +99,7 @@ enum LaneTrouble {
 
 impl LogPublisher {
     /// Send everything that comes until the stage is gone, then finish what is on its way.
-    pub async fn run(self, target: Arc<Target>, mut batches: mpsc::Receiver<Outgoing>) {
+    pub async fn run(self, target: Arc<Target>, mut batches: mpsc::Receiver<Box<Outgoing>>) {
         let lane = Sender::new(self, target);
         let mut retention = std::pin::pin!(lane.keep_setting_retention());
         let mut in_flight = FuturesUnordered::new();
@@ -187,8 +187,8 @@ impl Sender {
     }
 
     /// Until the service has the batch, or the stop.
-    async fn deliver(&self, outgoing: Outgoing) {
-        let Outgoing { mut batch, permit } = outgoing;
+    async fn deliver(&self, outgoing: Box<Outgoing>) {
+        let Outgoing { mut batch, permit } = *outgoing;
         let covers = std::mem::take(&mut batch.covers);
         if batch.is_empty() || self.put_all(batch).await.is_ok() {
             (self.publisher.acknowledge)(&covers);

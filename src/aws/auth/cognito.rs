@@ -2,42 +2,33 @@
 //!
 //! The instance id is the user name. A login leaves a refresh token, which serves the next ones; where it is refused, the
 //! password serves again. The identity's own id never changes and is asked once.
+pub(in crate::aws) mod service;
+
 use super::{SignInError, Source};
 use crate::{
-    aws::{base::Base, errors::read},
+    aws::{
+        base::Base,
+        errors::{Cause, read},
+    },
     config::{
         login_files,
         settings::{self, PASSWORD_VARIABLE, Password},
     },
 };
 use aws_credential_types::Credentials;
-use aws_sdk_cognitoidentity as identity;
-use aws_sdk_cognitoidentityprovider::{
-    self as pool, operation::initiate_auth::InitiateAuthOutput, types::AuthFlowType, types::ChallengeNameType,
-};
-use aws_smithy_types::retry::RetryConfig;
 use aws_types::{os_shim_internal::Env, region::Region};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use service::{IDENTITIES, Members, POOLS, Service};
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 use tokio::sync::OnceCell;
 
 const POOL: &str = "the Cognito user pool";
 const IDENTITY: &str = "the Cognito identity pool";
-/// Suffixes of the endpoints of each partition, by the start of the region's name; all others end in `amazonaws.com`.
-/// <https://docs.aws.amazon.com/general/latest/gr/rande.html> and the SDK's own partition table.
-const SUFFIXES: [(&str, &str); 6] = [
-    ("cn-", "amazonaws.com.cn"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("eusc-", "amazonaws.eu"),
-];
 
 pub(in crate::aws) struct Cognito {
     settings: settings::Cognito,
@@ -49,8 +40,8 @@ pub(in crate::aws) struct Cognito {
 }
 
 struct Clients {
-    pool: pool::Client,
-    identity: identity::Client,
+    pool: Service,
+    identity: Service,
     /// The key of the logins map.
     issuer: String,
 }
@@ -85,13 +76,10 @@ impl Cognito {
         let pool_region = region_of(&self.settings.user_pool_id, '_').unwrap_or_else(|| own.clone());
         let identity_region = region_of(&self.settings.identity_pool_id, ':').unwrap_or(own);
         let issuer = issuer(pool_region.as_ref(), &self.settings.user_pool_id);
-        let for_pool =
-            pool::config::Builder::from(base).region(pool_region).retry_config(RetryConfig::disabled()).build();
-        let for_identity =
-            identity::config::Builder::from(base).region(identity_region).retry_config(RetryConfig::disabled()).build();
+        let unreachable = |who| move |why| SignInError::Unreachable { who, source: Cause::new(why) };
         Ok(Clients {
-            pool: pool::Client::from_conf(for_pool),
-            identity: identity::Client::from_conf(for_identity),
+            pool: Service::new(&POOLS, base, pool_region.as_ref()).map_err(unreachable(POOL))?,
+            identity: Service::new(&IDENTITIES, base, identity_region.as_ref()).map_err(unreachable(IDENTITY))?,
             issuer,
         })
     }
@@ -99,8 +87,8 @@ impl Cognito {
     async fn id_token(&self, clients: &Clients) -> Result<SecretString, SignInError> {
         let refresh = self.kept().refresh.clone();
         if let Some(token) = refresh {
-            let call = self.initiate(clients, AuthFlowType::RefreshTokenAuth);
-            match self.send(call.auth_parameters("REFRESH_TOKEN", token.expose_secret()), &token).await {
+            let parameters = json!({ "REFRESH_TOKEN": token.expose_secret() });
+            match self.initiate(clients, "REFRESH_TOKEN_AUTH", parameters, &token).await {
                 Ok(answer) => return self.take(answer),
                 // The password would get no further.
                 Err(e) if e.passes() => return Err(e),
@@ -108,61 +96,51 @@ impl Cognito {
             }
         }
         let password = self.password()?;
-        let call = self
-            .initiate(clients, AuthFlowType::UserPasswordAuth)
-            .auth_parameters("USERNAME", &self.user)
-            .auth_parameters("PASSWORD", password.expose_secret());
-        self.take(self.send(call, &password).await?)
-    }
-
-    fn initiate(
-        &self,
-        clients: &Clients,
-        flow: AuthFlowType,
-    ) -> pool::operation::initiate_auth::builders::InitiateAuthFluentBuilder {
-        clients.pool.initiate_auth().client_id(&self.settings.app_client_id).auth_flow(flow)
+        let parameters = json!({ "USERNAME": self.user, "PASSWORD": password.expose_secret() });
+        self.take(self.initiate(clients, "USER_PASSWORD_AUTH", parameters, &password).await?)
     }
 
     /// `secret` is what signs in: whatever the answer says, it is not repeated.
-    async fn send(
+    /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html>
+    async fn initiate(
         &self,
-        call: pool::operation::initiate_auth::builders::InitiateAuthFluentBuilder,
+        clients: &Clients,
+        flow: &'static str,
+        parameters: Value,
         secret: &SecretString,
-    ) -> Result<InitiateAuthOutput, SignInError> {
-        call.send().await.map_err(|e| {
+    ) -> Result<Members, SignInError> {
+        let body = json!({ "AuthFlow": flow, "AuthParameters": parameters, "ClientId": self.settings.app_client_id });
+        clients.pool.call("InitiateAuth", &body).await.map_err(|e| {
             let outcome = read(&e, SystemTime::now()).without(secret.expose_secret());
             SignInError::of_outcome(POOL, outcome, |answer| self.advice(answer.code()))
         })
     }
 
-    fn take(&self, answer: InitiateAuthOutput) -> Result<SecretString, SignInError> {
-        if let Some(challenge) = &answer.challenge_name {
-            return Err(SignInError::Unusable { advice: self.challenge(challenge) });
+    fn take(&self, mut answer: Members) -> Result<SecretString, SignInError> {
+        if let Some(challenge) = answer.text("ChallengeName") {
+            return Err(SignInError::Unusable { advice: self.challenge(&challenge) });
         }
-        let token = answer
-            .authentication_result
-            .and_then(|result| {
-                // A refresh keeps the token it was made with, unless the pool rotates them.
-                if let Some(refresh) = result.refresh_token {
-                    self.kept().refresh = Some(refresh.into());
-                }
-                result.id_token
-            })
+        let mut result = answer.object("AuthenticationResult");
+        // A refresh keeps the token it was made with, unless the pool rotates them.
+        if let Some(refresh) = result.as_mut().and_then(|result| result.text("RefreshToken")) {
+            self.kept().refresh = Some(refresh.into());
+        }
+        let token = result
+            .and_then(|mut result| result.text("IdToken"))
             .ok_or_else(|| SignInError::Unusable { advice: format!("{POOL} answered without an id token") })?;
         Ok(token.into())
     }
 
-    fn challenge(&self, challenge: &ChallengeNameType) -> String {
+    fn challenge(&self, challenge: &str) -> String {
         match challenge {
-            ChallengeNameType::NewPasswordRequired => format!(
+            "NEW_PASSWORD_REQUIRED" => format!(
                 "the password of {} is only a temporary one: set a permanent one in the user pool {} (aws cognito-idp \
                  admin-set-user-password --permanent)",
                 self.user, self.settings.user_pool_id
             ),
             other => format!(
-                "the Cognito user pool asks {} for {}, which no daemon can give: turn that off for this user",
-                self.user,
-                other.as_str()
+                "the Cognito user pool asks {} for {other}, which no daemon can give: turn that off for this user",
+                self.user
             ),
         }
     }
@@ -213,18 +191,15 @@ impl Cognito {
         Ok(text.into())
     }
 
-    async fn credentials(
-        &self,
-        clients: &Clients,
-        logins: &HashMap<String, String>,
-    ) -> Result<Credentials, SignInError> {
+    /// <https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html>
+    async fn credentials(&self, clients: &Clients, logins: &Value) -> Result<Credentials, SignInError> {
         let kept = self.kept().identity.clone();
         let id = match kept {
             Some(id) => id,
             None => self.identity(clients, logins).await?,
         };
-        let call = clients.identity.get_credentials_for_identity().identity_id(id).set_logins(Some(logins.clone()));
-        let answer = call.send().await.map_err(|e| {
+        let body = json!({ "IdentityId": id, "Logins": logins });
+        let mut answer = clients.identity.call("GetCredentialsForIdentity", &body).await.map_err(|e| {
             let error = SignInError::of_call(IDENTITY, &e, |answer| self.identity_advice(answer.code()));
             if !error.passes() {
                 // Perhaps the identity was deleted: the next login asks for it again.
@@ -233,25 +208,29 @@ impl Cognito {
             error
         })?;
         let unusable = || SignInError::Unusable { advice: format!("{IDENTITY} answered without usable credentials") };
-        let given = answer.credentials.ok_or_else(unusable)?;
-        let (Some(access), Some(secret)) = (given.access_key_id, given.secret_key) else { return Err(unusable()) };
-        let expiry = given.expiration.map(SystemTime::try_from).transpose().map_err(|_| unusable())?;
-        Ok(Credentials::new(access, secret, given.session_token, expiry, "Cognito"))
+        let mut given = answer.object("Credentials").ok_or_else(unusable)?;
+        let (Some(access), Some(secret)) = (given.text("AccessKeyId"), given.text("SecretKey")) else {
+            return Err(unusable());
+        };
+        let expiry = match given.get("Expiration") {
+            None | Some(Value::Null) => None,
+            Some(time) => Some(moment(time).ok_or_else(unusable)?),
+        };
+        Ok(Credentials::new(access, secret, given.text("SessionToken"), expiry, "Cognito"))
     }
 
-    async fn identity(&self, clients: &Clients, logins: &HashMap<String, String>) -> Result<String, SignInError> {
-        let call = clients
+    /// <https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetId.html>
+    async fn identity(&self, clients: &Clients, logins: &Value) -> Result<String, SignInError> {
+        let settings = &self.settings;
+        let body =
+            json!({ "AccountId": settings.account_id, "IdentityPoolId": settings.identity_pool_id, "Logins": logins });
+        let mut answer = clients
             .identity
-            .get_id()
-            .account_id(&self.settings.account_id)
-            .identity_pool_id(&self.settings.identity_pool_id)
-            .set_logins(Some(logins.clone()));
-        let answer = call
-            .send()
+            .call("GetId", &body)
             .await
             .map_err(|e| SignInError::of_call(IDENTITY, &e, |answer| self.identity_advice(answer.code())))?;
         let id = answer
-            .identity_id
+            .text("IdentityId")
             .ok_or_else(|| SignInError::Unusable { advice: format!("{IDENTITY} answered without an identity") })?;
         self.kept().identity = Some(id.clone());
         Ok(id)
@@ -287,7 +266,7 @@ impl Source for Cognito {
         Box::pin(async move {
             let clients = self.clients().await?;
             let token = self.id_token(clients).await?;
-            let logins = HashMap::from([(clients.issuer.clone(), token.expose_secret().to_owned())]);
+            let logins = json!({ &clients.issuer: token.expose_secret() });
             self.credentials(clients, &logins).await
         })
     }
@@ -306,9 +285,12 @@ pub(in crate::aws) fn region_of(id: &str, end: char) -> Option<Region> {
 }
 
 fn issuer(region: &str, pool: &str) -> String {
-    let suffix =
-        SUFFIXES.iter().find(|(start, _)| region.starts_with(start)).map_or("amazonaws.com", |(_, suffix)| suffix);
-    format!("cognito-idp.{region}.{suffix}/{pool}")
+    format!("cognito-idp.{region}.{}/{pool}", service::suffix(region))
+}
+
+/// Seconds since 1970, of which AWS writes fractions too.
+fn moment(seconds: &Value) -> Option<SystemTime> {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds.as_f64()?).ok()?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use super::*;
-use crate::aws::testing::{CHILD, MARK, by_password, in_child, settings};
-use aws_sdk_cognitoidentity as identity;
-use aws_sdk_cognitoidentityprovider as pool;
+use crate::aws::{
+    auth::cognito::service::{IDENTITIES, POOLS, Service},
+    testing::{CHILD, MARK, by_password, in_child, settings},
+};
 use aws_sdk_sts as sts;
 use aws_smithy_runtime_api::{
     client::{
@@ -41,9 +42,11 @@ async fn hosts(settings: &Settings) -> Vec<String> {
     let _ =
         base.cloudwatchlogs(keys.clone()).await.expect("a region").create_log_group().log_group_name("g").send().await;
     let shared = base.config().await.expect("a region");
-    let _ =
-        pool::Client::new(shared).initiate_auth().client_id("c").auth_flow("REFRESH_TOKEN_AUTH".into()).send().await;
-    let _ = identity::Client::new(shared).get_id().identity_pool_id("p").send().await;
+    let region = shared.region().expect("a region").to_string();
+    for (kind, call) in [(&POOLS, "InitiateAuth"), (&IDENTITIES, "GetId")] {
+        let service = Service::new(kind, shared, &region).expect("an endpoint");
+        let _ = service.call(call, &serde_json::json!({})).await;
+    }
     let with_keys = sts::config::Builder::from(shared).credentials_provider(keys).build();
     let _ = sts::Client::from_conf(with_keys).assume_role().role_arn("a").role_session_name("s").send().await;
     let hosts = hosts.0.lock().expect("whole").clone();

@@ -122,7 +122,7 @@ pub(super) struct Trail {
     number: usize,
     pub(super) watch: Watch,
     names: Names,
-    lane: mpsc::Sender<Chunk>,
+    lane: mpsc::Sender<Box<Chunk>>,
     queue: VecDeque<Generation>,
     stand: Stand,
     late: Vec<Generation>,
@@ -161,7 +161,12 @@ pub(super) struct Trail {
 }
 
 impl Trail {
-    pub fn new(number: usize, watch: Watch, lane: mpsc::Sender<Chunk>, saved: Vec<(SourceId, FilePosition)>) -> Self {
+    pub fn new(
+        number: usize,
+        watch: Watch,
+        lane: mpsc::Sender<Box<Chunk>>,
+        saved: Vec<(SourceId, FilePosition)>,
+    ) -> Self {
         let names = watch.names();
         Self {
             number,

@@ -70,7 +70,7 @@ struct Host {
     pipes: Vec<DuplexStream>,
     saved: Vec<(SourceId, Position)>,
     opened: Vec<(u64, Position)>,
-    lane: Option<mpsc::Sender<Chunk>>,
+    lane: Option<mpsc::Sender<Box<Chunk>>>,
 }
 
 #[derive(Clone, Default)]
@@ -132,7 +132,7 @@ impl Checkpoints for Shared {
 }
 
 impl Outlet for Shared {
-    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         self.host().lane.take().expect("one lane")
     }
 }
@@ -146,7 +146,7 @@ fn whole(target: Arc<Target>) -> Options {
 
 struct Story {
     shared: Shared,
-    chunks: mpsc::Receiver<Chunk>,
+    chunks: mpsc::Receiver<Box<Chunk>>,
     board: Arc<Board>,
     _running: tokio::task::JoinHandle<()>,
 }

@@ -222,7 +222,7 @@ impl<P: Place> Source<P> {
     pub async fn send(&mut self) -> Result<(), Closed> {
         let Some(chunk) = self.gatherer.chunk() else { return Ok(()) };
         let read = chunk.to;
-        self.streams.of(&self.unit).send(chunk).await.map_err(|_| Closed)?;
+        self.streams.of(&self.unit).send(Box::new(chunk)).await.map_err(|_| Closed)?;
         self.works(read);
         while self.streams.differ()
             && self.checkpoints.delivered(self.id).is_some_and(|(reached, _)| read.saturating_sub(reached) > AHEAD)

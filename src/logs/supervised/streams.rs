@@ -18,7 +18,7 @@ pub const MOST: usize = 500;
 const OTHER: &str = "other";
 
 pub(super) enum Streams {
-    One(mpsc::Sender<Chunk>),
+    One(mpsc::Sender<Box<Chunk>>),
     Each(Each),
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Streams {
 pub(super) struct Each {
     outlet: Arc<dyn Outlet>,
     target: Arc<Target>,
-    lanes: HashMap<String, mpsc::Sender<Chunk>>,
+    lanes: HashMap<String, mpsc::Sender<Box<Chunk>>>,
     told: bool,
 }
 
@@ -47,7 +47,7 @@ impl Streams {
     }
 
     /// The lane of this unit.
-    pub(super) fn of(&mut self, unit: &str) -> &mpsc::Sender<Chunk> {
+    pub(super) fn of(&mut self, unit: &str) -> &mpsc::Sender<Box<Chunk>> {
         match self {
             Self::One(lane) => lane,
             Self::Each(each) => each.of(unit),
@@ -56,7 +56,7 @@ impl Streams {
 }
 
 impl Each {
-    fn of(&mut self, unit: &str) -> &mpsc::Sender<Chunk> {
+    fn of(&mut self, unit: &str) -> &mpsc::Sender<Box<Chunk>> {
         let mut stream = self.stream(unit);
         if !self.lanes.contains_key(&stream) && self.lanes.len() >= MOST {
             stream = self.stream(OTHER);
@@ -85,7 +85,7 @@ impl Each {
 }
 
 /// Sending waits by itself, so nobody has to be woken.
-fn lane(outlet: &dyn Outlet, target: &Arc<Target>) -> mpsc::Sender<Chunk> {
+fn lane(outlet: &dyn Outlet, target: &Arc<Target>) -> mpsc::Sender<Box<Chunk>> {
     outlet.lane(target, &LaneWaker::new(|| {}))
 }
 
@@ -98,7 +98,7 @@ mod tests {
     struct Noted(Mutex<Vec<String>>);
 
     impl Outlet for Noted {
-        fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+        fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
             self.0.lock().expect("no test panics while it holds this").push(target.stream.clone());
             mpsc::channel(1).0
         }

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 /// Lanes whose other ends the test has, and a keeper that acknowledges what the test says.
 #[derive(Default)]
 struct Rooms {
-    lanes: Mutex<HashMap<String, mpsc::Receiver<Chunk>>>,
+    lanes: Mutex<HashMap<String, mpsc::Receiver<Box<Chunk>>>>,
     saved: Vec<(SourceId, Position)>,
     opened: Mutex<Vec<Position>>,
     reached: AtomicU64,
@@ -47,7 +47,7 @@ impl Checkpoints for Rooms {
 }
 
 impl Outlet for Rooms {
-    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         let (sender, receiver) = mpsc::channel(100);
         self.lanes.lock().expect("no test panics while it holds this").insert(target.stream.clone(), receiver);
         sender

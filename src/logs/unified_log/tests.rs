@@ -29,7 +29,7 @@ exit 0
 struct Host {
     saved: Vec<(SourceId, Position)>,
     opened: Vec<Position>,
-    lane: Option<mpsc::Sender<Chunk>>,
+    lane: Option<mpsc::Sender<Box<Chunk>>>,
 }
 
 #[derive(Clone, Default)]
@@ -62,7 +62,7 @@ impl Checkpoints for Shared {
 }
 
 impl Outlet for Shared {
-    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         self.host().lane.take().expect("one lane")
     }
 }
@@ -70,7 +70,7 @@ impl Outlet for Shared {
 struct Story {
     folder: TempDir,
     shared: Shared,
-    chunks: mpsc::Receiver<Chunk>,
+    chunks: mpsc::Receiver<Box<Chunk>>,
     board: Arc<Board>,
     last: Option<UnifiedPosition>,
 }

@@ -110,7 +110,7 @@ struct State {
     /// The answer with this record in it is too large.
     too_large: Option<u64>,
     saved: Vec<(SourceId, Position)>,
-    lane: Option<mpsc::Sender<Chunk>>,
+    lane: Option<mpsc::Sender<Box<Chunk>>>,
     opened: Vec<Position>,
 }
 
@@ -190,14 +190,14 @@ impl Checkpoints for Pretended {
 }
 
 impl Outlet for Pretended {
-    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         self.state().lane.take().expect("one lane")
     }
 }
 
 struct Story {
     log: Pretended,
-    chunks: mpsc::Receiver<Chunk>,
+    chunks: mpsc::Receiver<Box<Chunk>>,
     board: Arc<Board>,
 }
 

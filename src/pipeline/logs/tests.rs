@@ -5,8 +5,8 @@ use crate::model::{Anchor, Event, FileIdentity, FilePosition, Fingerprint, LogBa
 use std::path::Path;
 
 struct Bench {
-    chunks: Option<mpsc::Sender<Chunk>>,
-    batches: mpsc::Receiver<Outgoing>,
+    chunks: Option<mpsc::Sender<Box<Chunk>>>,
+    batches: mpsc::Receiver<Box<Outgoing>>,
     source: SourceId,
     offset: u64,
     bodies: BodyPool,
@@ -70,7 +70,7 @@ impl Bench {
 
     async fn send(&mut self, lines: &[&[u8]]) {
         let chunk = self.chunk(lines, lines.len());
-        self.chunks.as_ref().expect("open").send(chunk).await.expect("the stage runs");
+        self.chunks.as_ref().expect("open").send(Box::new(chunk)).await.expect("the stage runs");
     }
 
     async fn next(&mut self) -> LogBatch {
@@ -132,7 +132,7 @@ async fn lines_that_were_filtered_out_move_the_position_at_once() {
     let mut bench = Bench::with_large_bodies(1);
     let start = Instant::now();
     let chunk = bench.chunk(&[b"noise", b"noise"], 0);
-    bench.chunks.as_ref().expect("open").send(chunk).await.expect("runs");
+    bench.chunks.as_ref().expect("open").send(Box::new(chunk)).await.expect("runs");
     let batch = bench.next().await;
     assert!(batch.is_empty() && start.elapsed().is_zero());
     assert_eq!((batch.covers[0].from, batch.covers[0].to), (0, 12));
@@ -238,7 +238,7 @@ async fn rewritten_text_is_known_to_be_good_whatever_was_read_beside_it() {
     let texts = Texts::of(&chunk);
     assert!(matches!(texts.get(&chunk.events[0]), Text::Valid("你")));
     assert!(matches!(texts.get(&chunk.events[1]), Text::Raw(b"plain")), "what was read is no UTF-8");
-    bench.chunks.as_ref().expect("open").send(chunk).await.expect("runs");
+    bench.chunks.as_ref().expect("open").send(Box::new(chunk)).await.expect("runs");
     bench.chunks = None;
     assert_eq!(messages(&bench.next().await), ["你", "plain"]);
     assert_eq!(counters::EVENTS_MENDED.here(), before);
@@ -250,7 +250,7 @@ async fn the_first_parts_of_an_event_deliver_nothing_of_it() {
     let part = vec![b'x'; 600_000];
     let mut chunk = bench.chunk(&[b"one", &part, &part], 3);
     chunk.events[1].next = chunk.events[0].next;
-    bench.chunks.as_ref().expect("open").send(chunk).await.expect("runs");
+    bench.chunks.as_ref().expect("open").send(Box::new(chunk)).await.expect("runs");
     let first = bench.next().await;
     assert_eq!((first.len(), covers(&first)), (2, vec![(0, 4, true)]));
     bench.chunks = None;

@@ -15,7 +15,7 @@ fn target() -> Arc<Target> {
     Arc::new(Target { group: "g".into(), stream: "s".into(), retention_in_days: Some(7), ..Target::default() })
 }
 
-fn batch(source: SourceId, from: u64, messages: &[&str]) -> Outgoing {
+fn batch(source: SourceId, from: u64, messages: &[&str]) -> Box<Outgoing> {
     let (mut body, mut index) = (br#"{"logGroupName":"g","logStreamName":"s","logEvents":["#.to_vec(), vec![]);
     for (place, message) in messages.iter().enumerate() {
         if place > 0 {
@@ -29,7 +29,7 @@ fn batch(source: SourceId, from: u64, messages: &[&str]) -> Outgoing {
     let to = from + messages.len() as u64;
     let covers = vec![Cover { source, from, to, position: None }];
     let batch = LogBatch { target: target(), body: body.into(), index: index.into(), covers };
-    Outgoing { batch, permit: None }
+    Box::new(Outgoing { batch, permit: None })
 }
 
 struct Bench {

@@ -169,7 +169,7 @@ impl Keeper {
         if let Some(queue) = self.depot.state().queues.get_mut(target) {
             queue.sent(from);
         }
-        place.send(chunk);
+        place.send(Box::new(chunk));
         true
     }
 
@@ -191,7 +191,7 @@ impl Keeper {
         Some(next)
     }
 
-    fn keep_lane(&self, target: &Arc<Target>, lane: Option<mpsc::Sender<Chunk>>) {
+    fn keep_lane(&self, target: &Arc<Target>, lane: Option<mpsc::Sender<Box<Chunk>>>) {
         if let Some(queue) = self.depot.state().queues.get_mut(target) {
             queue.lane = lane;
         }

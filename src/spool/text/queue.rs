@@ -59,7 +59,7 @@ pub(super) struct Queue {
     pub target: Arc<Target>,
     /// Nothing is sent before it is on the disk.
     pub durable: bool,
-    pub lane: Option<mpsc::Sender<Chunk>>,
+    pub lane: Option<mpsc::Sender<Box<Chunk>>>,
     /// When an event came in, or was delivered, for the last time.
     pub used: Instant,
     /// Something changed that the board does not show yet.

@@ -16,17 +16,17 @@ fn target(stream: &str) -> Arc<Target> {
 
 /// Lanes of one chunk each, whose other ends the test holds.
 #[derive(Default)]
-struct Lanes(Mutex<HashMap<String, mpsc::Receiver<Chunk>>>);
+struct Lanes(Mutex<HashMap<String, mpsc::Receiver<Box<Chunk>>>>);
 
 impl Lanes {
     /// What the lane of a stream holds.
     fn chunk(&self, stream: &str) -> Option<Chunk> {
-        self.0.lock().expect("no panic").get_mut(stream)?.try_recv().ok()
+        self.0.lock().expect("no panic").get_mut(stream)?.try_recv().ok().map(|chunk| *chunk)
     }
 }
 
 impl Outlet for Lanes {
-    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         let (sender, receiver) = mpsc::channel(1);
         self.0.lock().expect("no panic").insert(target.stream.clone(), receiver);
         sender

@@ -29,10 +29,10 @@ struct Lanes {
     open: Mutex<HashMap<Target, Lane>>,
 }
 
-type Lane = (mpsc::WeakSender<Chunk>, mpsc::Receiver<Chunk>);
+type Lane = (mpsc::WeakSender<Box<Chunk>>, mpsc::Receiver<Box<Chunk>>);
 
 impl Outlet for Lanes {
-    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, target: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         let mut open = self.open.lock().expect("no panic");
         if let Some(sender) = open.get(target.as_ref()).and_then(|lane| lane.0.upgrade()) {
             return sender;
@@ -49,7 +49,7 @@ impl Lanes {
     fn take(&self, which: impl Fn(&Target) -> bool) -> Option<(Target, Chunk)> {
         let mut open = self.open.lock().expect("no panic");
         let mut lanes = open.iter_mut().filter(|(target, _)| which(target));
-        lanes.find_map(|(target, lane)| Some((target.clone(), lane.1.try_recv().ok()?)))
+        lanes.find_map(|(target, lane)| Some((target.clone(), *lane.1.try_recv().ok()?)))
     }
 
     /// The targets to which a lane is open.

@@ -10,10 +10,10 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-struct One(mpsc::Sender<Chunk>);
+struct One(mpsc::Sender<Box<Chunk>>);
 
 impl Outlet for One {
-    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Chunk> {
+    fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
         self.0.clone()
     }
 }
@@ -38,7 +38,7 @@ impl Checkpoints for Nothing {
 
 struct Running {
     folder: tempfile::TempDir,
-    lane: mpsc::Receiver<Chunk>,
+    lane: mpsc::Receiver<Box<Chunk>>,
     waker: Arc<LaneWaker>,
     wakes: std_mpsc::Sender<Wake>,
     thread: std::thread::JoinHandle<()>,

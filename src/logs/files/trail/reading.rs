@@ -55,7 +55,7 @@ impl Trail {
         };
         match generation.read(cx.slice, cx.now, cx.wall) {
             Ok(Found::Chunk(chunk)) => {
-                permit.send(chunk);
+                permit.send(Box::new(chunk));
                 tell_works(cx.board, watch, generation);
                 note(cx.board, watch, generation);
                 Step::Progressed
@@ -110,7 +110,7 @@ impl Trail {
 }
 
 /// A place in the lane. After it said that it waits it must look once more: room may have been made in between.
-fn reserve<'a>(lane: &'a mpsc::Sender<Chunk>, waker: &LaneWaker) -> Option<mpsc::Permit<'a, Chunk>> {
+fn reserve<'a>(lane: &'a mpsc::Sender<Box<Chunk>>, waker: &LaneWaker) -> Option<mpsc::Permit<'a, Box<Chunk>>> {
     lane.try_reserve().ok().or_else(|| {
         waker.wait();
         lane.try_reserve().ok()

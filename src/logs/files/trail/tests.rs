@@ -12,7 +12,7 @@ use std::{fs, path::Path};
 struct Scene {
     folder: tempfile::TempDir,
     trail: Trail,
-    lane: mpsc::Receiver<Chunk>,
+    lane: mpsc::Receiver<Box<Chunk>>,
     keeper: Keeper,
     board: Board,
     ledger: Ledger,

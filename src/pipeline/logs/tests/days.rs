@@ -11,7 +11,7 @@ impl Bench {
         for (event, (_, day)) in chunk.events.iter_mut().zip(days) {
             (event.at, event.timed_by) = (Timestamp::from_millis(day * DAY + 5), TimedBy::Source);
         }
-        self.chunks.as_ref().expect("open").send(chunk).await.expect("the stage runs");
+        self.chunks.as_ref().expect("open").send(Box::new(chunk)).await.expect("the stage runs");
     }
 }
 
@@ -140,7 +140,7 @@ proptest::proptest! {
             let to_stage = bench.chunks.take().expect("open");
             tokio::spawn(async move {
                 for chunk in chunks {
-                    let _ = to_stage.send(chunk).await;
+                    let _ = to_stage.send(Box::new(chunk)).await;
                 }
             });
             let (mut delivered, mut found) = (Line::default(), Vec::new());

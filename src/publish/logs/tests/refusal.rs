@@ -10,7 +10,12 @@ impl Bench {
     }
 
     /// Run a lane with these batches for so long; what was acknowledged by then.
-    async fn run_for(&self, batches: Vec<Outgoing>, time: Duration) -> Vec<(u64, u64)> {
+    async fn run_for(
+        &self,
+        batches: impl IntoIterator<Item = Box<Outgoing>, IntoIter: ExactSizeIterator>,
+        time: Duration,
+    ) -> Vec<(u64, u64)> {
+        let batches = batches.into_iter();
         let (to, from_stage) = mpsc::channel(batches.len());
         for batch in batches {
             to.send(batch).await.expect("room");
@@ -52,7 +57,7 @@ async fn a_target_that_takes_nothing_keeps_its_lines_and_is_asked_seldom() {
 async fn a_bad_event_that_comes_alone_is_set_aside_when_the_target_takes_another() {
     let bench = refusing("bad");
     let source = SourceId::unique();
-    assert!(bench.run_for(vec![batch(source, 0, &["bad"])], Duration::from_hours(1)).await.is_empty());
+    assert!(bench.run_for([batch(source, 0, &["bad"])], Duration::from_hours(1)).await.is_empty());
     assert!(!bench.letters().exists());
     let batches = vec![batch(source, 0, &["bad"]), batch(source, 1, &["good"])];
     let mut acknowledged = bench.run_for(batches, Duration::from_hours(1)).await;
@@ -168,7 +173,7 @@ async fn what_is_discarded_by_its_sources_own_time_is_gone_and_acknowledged() {
     let theirs = |place: usize| if place == 0 { TimedBy::Source } else { TimedBy::Reader };
     let slots = outgoing.batch.index.iter().enumerate();
     outgoing.batch.index = slots.map(|(place, slot)| Slot { timed_by: theirs(place), ..*slot }).collect();
-    assert_eq!(bench.run_for(vec![outgoing], Duration::from_mins(1)).await, [(0, 3)]);
+    assert_eq!(bench.run_for([outgoing], Duration::from_mins(1)).await, [(0, 3)]);
     assert_eq!(bench.put.accepted(), ["event:c", "event:b"]);
 }
 

@@ -111,7 +111,7 @@ async fn a_service_that_throttles_one_lane_slows_all() {
 }
 
 /// A batch whose events have these times by their source.
-fn timed(times: &[i64]) -> Outgoing {
+fn timed(times: &[i64]) -> Box<Outgoing> {
     let messages: Vec<String> = times.iter().map(|at| format!("at {at}")).collect();
     let messages: Vec<&str> = messages.iter().map(String::as_str).collect();
     let mut outgoing = batch(SourceId::unique(), 0, &messages);
@@ -129,7 +129,7 @@ fn with_a_clock(keep_rejected: bool) -> Bench {
     Bench { keep_rejected, ..Bench::against(scripted) }
 }
 
-async fn send(bench: &Bench, outgoing: Outgoing) -> Vec<(u64, u64)> {
+async fn send(bench: &Bench, outgoing: Box<Outgoing>) -> Vec<(u64, u64)> {
     let (to, batches) = mpsc::channel(1);
     to.send(outgoing).await.expect("open");
     drop(to);

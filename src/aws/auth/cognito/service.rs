@@ -1,0 +1,275 @@
+//! The two services of Cognito. Of both we make three calls, unsigned and in JSON; their own SDK crates have more than a hundred
+//! calls and weigh more than all of this login. Endpoints, time-outs, the HTTP client and the errors are those of the SDK's other clients.
+//!
+//! To make another call, name it; its body and its answer are JSON. <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
+        result::SdkError,
+        stalled_stream_protection::StalledStreamProtectionConfig,
+    },
+};
+use aws_smithy_types::{body::SdkBody, error::ErrorMetadata, timeout::TimeoutConfig};
+use aws_types::{SdkConfig, service_config::ServiceConfigKey};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The suffixes of the endpoints of each partition, by the start of the region's name: its own, and that of hosts with both kinds of
+/// addresses. <https://docs.aws.amazon.com/general/latest/gr/rande.html> and the SDK's own partition table.
+const SUFFIXES: [(&str, &str, &str); 7] = [
+    ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
+    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
+    ("us-gov-", "amazonaws.com", "api.aws"),
+];
+/// Of all other regions.
+const COMMERCIAL: (&str, &str) = ("amazonaws.com", "api.aws");
+/// There, Cognito's hosts of FIPS have both kinds of addresses under their plain names.
+/// <https://docs.aws.amazon.com/general/latest/gr/cognito_identity.html>
+const FIPS_REGIONS: [&str; 4] = ["us-east-1", "us-east-2", "us-west-1", "us-west-2"];
+
+/// Where a service is and what it is called.
+#[derive(Debug)]
+pub(in crate::aws) struct Kind {
+    /// In variables and profiles, in capitals and with underscores there.
+    id: &'static str,
+    /// The first part of its host name.
+    host: &'static str,
+    /// What names the service in front of each call.
+    target: &'static str,
+}
+
+pub(in crate::aws) const POOLS: Kind =
+    Kind { id: "Cognito Identity Provider", host: "cognito-idp", target: "AWSCognitoIdentityProviderService" };
+pub(in crate::aws) const IDENTITIES: Kind =
+    Kind { id: "Cognito Identity", host: "cognito-identity", target: "AWSCognitoIdentityService" };
+
+pub(in crate::aws) type CallError = SdkError<ErrorMetadata, HttpResponse>;
+
+/// One of the two, somewhere.
+#[derive(Debug)]
+pub(in crate::aws) struct Service {
+    kind: &'static Kind,
+    url: String,
+    config: SdkConfig,
+}
+
+/// What a call answered. Never printed: there are keys in it.
+pub(in crate::aws) struct Members(Map<String, Value>);
+
+impl Service {
+    /// # Errors
+    /// When the configuration asks for what excludes each other.
+    pub(in crate::aws) fn new(kind: &'static Kind, config: &SdkConfig, region: &str) -> Result<Self, &'static str> {
+        let (fips, dualstack) = (config.use_fips().unwrap_or(false), config.use_dual_stack().unwrap_or(false));
+        let url = match own_endpoint(kind, config) {
+            // The words of the SDK, whose other clients say the same.
+            Some(_) if fips => return Err("Invalid Configuration: FIPS and custom endpoint are not supported"),
+            Some(_) if dualstack => {
+                return Err("Invalid Configuration: Dualstack and custom endpoint are not supported");
+            }
+            Some(url) => url,
+            None => endpoint(kind, region, fips, dualstack),
+        };
+        Ok(Self { kind, url, config: config.clone() })
+    }
+
+    /// One attempt: trying again is the work of `Renewing`.
+    pub(in crate::aws) async fn call(&self, name: &'static str, body: &Value) -> Result<Members, CallError> {
+        let target = format!("{}.{name}", self.kind.target);
+        let mut call = Operation::builder()
+            .service_name(self.kind.id)
+            .operation_name(name)
+            .endpoint_url(&self.url)
+            .timeout_config(self.config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .with_connection_poisoning()
+            .no_auth()
+            .no_retry();
+        if let Some(http) = self.config.http_client() {
+            call = call.http_client(http);
+        }
+        if let Some(sleep) = self.config.sleep_impl() {
+            call = call.sleep_impl(sleep);
+        }
+        let call = call.serializer(move |body: SecretString| request(&target, &body)).deserializer(answer).build();
+        call.invoke(body.to_string().into()).await
+    }
+}
+
+impl Members {
+    /// The object with this name.
+    pub(in crate::aws) fn object(&mut self, name: &str) -> Option<Self> {
+        match self.0.remove(name) {
+            Some(Value::Object(members)) => Some(Self(members)),
+            _ => None,
+        }
+    }
+
+    /// The text with this name.
+    pub(in crate::aws) fn text(&mut self, name: &str) -> Option<String> {
+        match self.0.remove(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value with this name, null or not.
+    pub(in crate::aws) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Members").finish_non_exhaustive()
+    }
+}
+
+/// The suffix of all hosts of AWS in this region.
+pub(super) fn suffix(region: &str) -> &'static str {
+    suffixes(region).0
+}
+
+fn suffixes(region: &str) -> (&'static str, &'static str) {
+    let own = SUFFIXES.iter().find(|(start, ..)| region.starts_with(start));
+    own.map_or(COMMERCIAL, |(_, plain, dual)| (plain, dual))
+}
+
+/// What the configuration says for all services; else what environment and profile say for this one, or for all.
+fn own_endpoint(kind: &Kind, config: &SdkConfig) -> Option<String> {
+    let of_all = || config.endpoint_url().map(str::to_owned);
+    if config.get_origin("endpoint_url").is_client_config() {
+        return of_all();
+    }
+    let key =
+        ServiceConfigKey::builder().service_id(kind.id).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok();
+    key.and_then(|key| config.service_config()?.load_config(key)).or_else(of_all)
+}
+
+/// The rules of both services, which are the same.
+fn endpoint(kind: &Kind, region: &str, fips: bool, dualstack: bool) -> String {
+    let (plain, dual) = suffixes(region);
+    let commercial = !SUFFIXES.iter().any(|(start, ..)| region.starts_with(start));
+    // In the commercial regions the plain hosts have both kinds of addresses; of FIPS, only some.
+    let dual_is_plain = commercial && (!fips || FIPS_REGIONS.contains(&region));
+    let (variant, suffix) = (if fips { "-fips" } else { "" }, if dualstack && !dual_is_plain { dual } else { plain });
+    format!("https://{}{variant}.{region}.{suffix}", kind.host)
+}
+
+fn request(target: &str, body: &SecretString) -> Result<HttpRequest, BoxError> {
+    let mut request = HttpRequest::new(SdkBody::from(body.expose_secret()));
+    request.set_method("POST")?;
+    request.set_uri("/")?;
+    let headers = request.headers_mut();
+    headers.try_insert("content-type", "application/x-amz-json-1.1")?;
+    headers.try_insert("x-amz-target", target.to_owned())?;
+    headers.try_insert("user-agent", concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))?;
+    Ok(request)
+}
+
+fn answer(response: &HttpResponse) -> Result<Members, OrchestratorError<ErrorMetadata>> {
+    let body = match response.body().bytes() {
+        Some(body) if !body.is_empty() => body,
+        _ => b"{}",
+    };
+    // What serde says of it may repeat a secret.
+    let members: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|_| OrchestratorError::other("the answer is no JSON object"))?;
+    if response.status().is_success() {
+        return Ok(Members(members));
+    }
+    let text = |names: &[&str]| names.iter().find_map(|name| members.get(*name)?.as_str());
+    let code = response.headers().get("x-amzn-errortype").or_else(|| text(&["code", "__type"]));
+    // Some services put a namespace in front of the name, or a URL behind it.
+    let code = code.map(|code| code.rsplit('#').next().unwrap_or(code)).and_then(|code| code.split(':').next());
+    let Some(code) = code.filter(|code| !code.is_empty()) else {
+        return Err(OrchestratorError::other("an error without a name"));
+    };
+    let mut error = ErrorMetadata::builder().code(code);
+    if let Some(message) = text(&["message", "Message", "errorMessage"]) {
+        error = error.message(message);
+    }
+    Err(OrchestratorError::operation(error.build()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(region: &str, fips: bool, dualstack: bool) -> String {
+        endpoint(&POOLS, region, fips, dualstack)
+    }
+
+    /// As the SDK's own clients resolve them.
+    #[test]
+    fn each_partition_and_variant_has_its_host() {
+        assert_eq!(
+            endpoint(&IDENTITIES, "eu-west-1", false, false),
+            "https://cognito-identity.eu-west-1.amazonaws.com"
+        );
+        for region in ["us-east-1", "us-west-2"] {
+            assert_eq!(url(region, true, false), format!("https://cognito-idp-fips.{region}.amazonaws.com"));
+            assert_eq!(url(region, false, true), format!("https://cognito-idp.{region}.amazonaws.com"));
+            assert_eq!(url(region, true, true), format!("https://cognito-idp-fips.{region}.amazonaws.com"));
+        }
+        assert_eq!(url("ca-central-1", false, true), "https://cognito-idp.ca-central-1.amazonaws.com");
+        assert_eq!(url("ca-central-1", true, true), "https://cognito-idp-fips.ca-central-1.api.aws");
+        for (region, plain, dual) in [
+            ("cn-north-1", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+            ("us-gov-east-1", "amazonaws.com", "api.aws"),
+            ("us-iso-east-1", "c2s.ic.gov", "api.aws.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov", "api.aws.scloud"),
+        ] {
+            assert_eq!(url(region, false, false), format!("https://cognito-idp.{region}.{plain}"));
+            assert_eq!(url(region, true, false), format!("https://cognito-idp-fips.{region}.{plain}"));
+            assert_eq!(url(region, false, true), format!("https://cognito-idp.{region}.{dual}"));
+            assert_eq!(url(region, true, true), format!("https://cognito-idp-fips.{region}.{dual}"));
+        }
+    }
+
+    fn error(status: u16, kind: Option<&'static str>, body: &'static str) -> OrchestratorError<ErrorMetadata> {
+        let mut response = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
+        if let Some(kind) = kind {
+            response.headers_mut().insert("x-amzn-errortype", kind);
+        }
+        answer(&response).expect_err("an error")
+    }
+
+    #[test]
+    fn the_name_of_an_error_is_found_in_header_and_body_without_what_surrounds_it() {
+        for (kind, body) in [
+            (None, r#"{"__type":"com.amazonaws.cognito#NotAuthorizedException","message":"no"}"#),
+            (None, r#"{"code":"NotAuthorizedException","Message":"no"}"#),
+            (Some("NotAuthorizedException:http://internal.amazon.com/x/"), r#"{"__type":"Other","errorMessage":"no"}"#),
+        ] {
+            let error = error(400, kind, body);
+            let error = error.as_operation_error().expect("of the service");
+            assert_eq!((error.code(), error.message()), (Some("NotAuthorizedException"), Some("no")), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_object_or_names_no_error_is_not_of_the_service() {
+        for body in ["<html>", "[]", "{}", r#"{"message":"maintenance"}"#, ""] {
+            assert!(!error(503, None, body).is_operation_error(), "{body}");
+        }
+        for body in ["<html>", "[]", "null"] {
+            assert!(!error(200, None, body).is_operation_error(), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_not_printed() {
+        let response = HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(r#"{"IdToken":"seKret"}"#));
+        let mut members = answer(&response).expect("an answer");
+        assert!(!format!("{members:?}").contains("seKret"));
+        assert_eq!(members.text("IdToken").as_deref(), Some("seKret"));
+    }
+}
