@@ -241,7 +241,7 @@ impl Trail {
             }
             if position.offset > 0 || position.identity.head.length > 0 {
                 tracing::warn!(%path, offset = position.offset,
-                    "the log file that was read so far in an earlier run is nowhere in its folder (of compressed files, those of gzip are searched); \
+                    "the log file that was read so far is nowhere in its folder (of compressed files, those of gzip are searched); \
                     lines written to it since then are missed");
             }
             cx.checkpoints.finish(*id, position.offset);
