@@ -4,6 +4,7 @@
 //! run         the tail thread: sleeps, is woken, stops; gathers hints
 //! watching    which folders the watcher hints at
 //! tailer      all paths: whose turn it is, whose lane is full
+//!   joining     how items come, and which saved positions they get
 //!   waking      files that patterns match: when they get a trail, and when they lose it
 //! discovery   which files a pattern means, now and later
 //! trail       one path: its generations, oldest first; the states of both
@@ -54,7 +55,7 @@ use std::{
     time::Duration,
 };
 
-pub use discovery::{Avoid, Scanner, find};
+pub use discovery::{Avoid, Roster, Scanner, find};
 pub use run::{Wake, run};
 pub use tailer::Tailer;
 
@@ -75,7 +76,36 @@ pub struct Watch {
     pub from_beginning: bool,
 }
 
-/// The same where nobody waits: the last event of a file is complete if nothing follows it now.
+/// An item whose target is not known yet. What may have been saved by it is kept for it.
+#[derive(Clone, Debug)]
+pub struct Awaited {
+    /// [`Watch::path`].
+    pub path: PathBuf,
+    /// [`Watch::selection`].
+    pub selection: Selection,
+    /// With [`Self::UNKNOWN`] in the place of each value, known or not: it may have been another one in an earlier run.
+    pub target: Target,
+}
+
+impl Awaited {
+    /// Stands in no name.
+    pub const UNKNOWN: char = '\0';
+
+    fn target_key(&self) -> String {
+        target_key(&self.target, &self.selection)
+    }
+}
+
+/// Items that a tailer is to follow; [`Roster::items`] makes them ready.
+#[derive(Debug)]
+pub struct Items {
+    watches: Vec<Watch>,
+    awaited: Vec<Awaited>,
+    /// For each pattern among the watches, in their order.
+    looks: Vec<Vec<discovery::Look>>,
+}
+
+/// The same rules where nobody waits: the last event of a file is complete if nothing follows it now.
 pub fn in_one_round(text: &Arc<TextRules>) -> Arc<TextRules> {
     Arc::new(TextRules { multi_line_timeout: Duration::ZERO, ..text.as_ref().clone() })
 }

@@ -87,6 +87,11 @@ impl Tree {
         Self { family, root, rule, ways, folders, listed: false, troubles }
     }
 
+    /// Where it begins.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Looks at the folders, and reads those in which names came or went. With `files`, asks every match how it is.
     pub fn look(&mut self, avoid: &Avoid, wall: SystemTime, files: bool, news: &mut Vec<News>) {
         let mut left = vec![PathBuf::new()];
