@@ -148,9 +148,9 @@ pub enum Anchor {
     },
     /// One position per event, in the chunk's order.
     Journal(Vec<JournalPosition>),
-    /// The same.
+    /// One position for each event, in the order of the chunk.
     Windows(Vec<WindowsPosition>),
-    /// The same.
+    /// One position for each event, in the order of the chunk.
     Unified(Vec<UnifiedPosition>),
     /// Every position is [`Position::Unsaved`].
     Unsaved,

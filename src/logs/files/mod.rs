@@ -45,14 +45,14 @@ use super::lines;
 use crate::{
     config::settings::{Pick, Selection, text::TextRules},
     model::{FileIdentity, FilePosition, Fingerprint, Target},
-    platform::files::Stat,
+    platform::files::{FileId, Stat},
 };
 use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 pub use discovery::{Avoid, Roster, Scanner, find};
@@ -108,6 +108,29 @@ pub struct Items {
 /// The same rules where nobody waits: the last event of a file is complete if nothing follows it now.
 pub fn in_one_round(text: &Arc<TextRules>) -> Arc<TextRules> {
     Arc::new(TextRules { multi_line_timeout: Duration::ZERO, ..text.as_ref().clone() })
+}
+
+/// How often everything is looked at, hints or not.
+const POLL: Duration = Duration::from_secs(3);
+/// How often when no hints can be had.
+const POLL_UNHINTED: Duration = Duration::from_secs(1);
+/// A rotated or deleted file that was read to its end is looked at until it was quiet for so long.
+const LATE: Duration = Duration::from_secs(60);
+/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
+const TICK: Duration = Duration::from_secs(2);
+
+/// A file as a look found it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Seen {
+    id: FileId,
+    size: u64,
+    modified: SystemTime,
+}
+
+impl From<Stat> for Seen {
+    fn from(stat: Stat) -> Self {
+        Self { id: stat.id, size: stat.size, modified: stat.modified }
+    }
 }
 
 /// By what a generation is known outside: its configured path and the target that it goes to; and how it is read.

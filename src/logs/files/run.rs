@@ -82,7 +82,7 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
             (changed, rested) = (false, now + REST);
         }
         let Turn { progressed, next_look } = tailer.turn(now, Timestamp::now());
-        let (moved, polled) = (tailer.moved(), tailer.polled());
+        let (moved, polled) = (tailer.take_moved(), tailer.take_polled());
         if moved || polled {
             // Each folder is asked of the watcher's thread.
             hints.may_rest.store(false, Ordering::Release);

@@ -10,7 +10,7 @@ mod joining;
 mod waking;
 
 use super::{
-    Avoid, Roster,
+    Avoid, POLL, POLL_UNHINTED, Roster,
     discovery::{Inbox, News, Scanners, family::Family},
     generation,
     ledger::Ledger,
@@ -30,10 +30,6 @@ use std::{
 };
 use waking::{Stir, Woken};
 
-/// How often every path is looked at, hints or not.
-const POLL: Duration = Duration::from_secs(3);
-/// How often when no hints can be had.
-const POLL_UNHINTED: Duration = Duration::from_secs(1);
 /// How soon a path is looked at again whose files are being renamed.
 const SOON: Duration = Duration::from_millis(20);
 /// The most files that are held open, however many the system allows: each costs about two kilobytes of ours.
@@ -151,8 +147,8 @@ impl Tailer {
         &self.found
     }
 
-    /// Whether [`Self::folders`] are others than when this was last asked: a link leads elsewhere.
-    pub fn moved(&mut self) -> bool {
+    /// Whether [`Self::folders`] are others than when this was last taken: a link leads elsewhere, or more is followed.
+    pub fn take_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
     }
 
@@ -172,8 +168,8 @@ impl Tailer {
         self.scanners.each().for_each(Inbox::everything);
     }
 
-    /// Whether every path was looked at since this was last asked.
-    pub fn polled(&mut self) -> bool {
+    /// Whether every path was looked at since this was last taken.
+    pub fn take_polled(&mut self) -> bool {
         std::mem::take(&mut self.polled)
     }
 

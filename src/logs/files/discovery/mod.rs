@@ -25,14 +25,11 @@ mod tree;
 pub(super) use scanner::{Inbox, Look, Scanners};
 pub use scanner::{Roster, Scanner, find};
 
-use crate::{
-    config::settings::Selection,
-    platform::files::{FileId, Stat},
-};
+use super::Seen;
+use crate::{config::settings::Selection, platform::files::FileId};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 /// What no pattern may match.
@@ -57,20 +54,6 @@ impl Avoid {
                 "the daemon's own log is not followed while it is written with `debug`: every line sent would make another one");
         }
         runs
-    }
-}
-
-/// A file as a look found it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
-    pub id: FileId,
-    pub size: u64,
-    pub modified: SystemTime,
-}
-
-impl From<Stat> for Seen {
-    fn from(stat: Stat) -> Self {
-        Self { id: stat.id, size: stat.size, modified: stat.modified }
     }
 }
 

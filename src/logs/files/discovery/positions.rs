@@ -1,10 +1,8 @@
 //! Where reading stopped in earlier runs, and where it stands in files at rest.
-use super::{
-    Seen,
-    family::{Entry, Family, Saved, State},
-};
+use super::family::{Entry, Family, Saved, State};
 use crate::{
     logs::files::{
+        Seen,
         generation::{Generation, Start, open_regular},
         trail::Context,
     },

@@ -8,7 +8,7 @@
 use super::{Avoid, News, tree::Tree};
 use crate::{
     config::settings::Selection,
-    logs::files::{Awaited, Items, Watch, run::Wake},
+    logs::files::{Awaited, Items, POLL, POLL_UNHINTED, Watch, run::Wake},
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -21,9 +21,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How often folders are looked at, and matches where no hints come.
-const POLL: Duration = Duration::from_secs(3);
-const POLL_UNHINTED: Duration = Duration::from_secs(1);
 /// How often every match is looked at although hints come.
 const POLL_FILES: Duration = Duration::from_secs(30);
 /// A look is followed by a rest of so many times its length.
@@ -191,7 +188,7 @@ impl Roster {
         (Self { avoid, news, inboxes: Vec::new(), roots: BTreeMap::new(), families: 0 }, heard)
     }
 
-    /// Makes these items ready for the tailer: [`Tailer::follow`](super::super::Tailer::follow) is to get them in this order. `awaited` are all
+    /// Makes these items ready for the tailer: [`Tailer::follow`](crate::logs::files::Tailer::follow) is to get them in this order. `awaited` are all
     /// whose targets are not known yet. The scanners are those that are new; each is to run in a thread of its own.
     pub fn items(&mut self, watches: Vec<Watch>, awaited: Vec<Awaited>) -> (Items, Vec<Scanner>) {
         let (mut looks, mut scanners) = (Vec::new(), Vec::new());

@@ -4,11 +4,11 @@
 //! It falls asleep when all of it is delivered and it was quiet for a while, or at once where others wait for a place.
 //! Where everything that is awake goes on being written to while others wait, those that were awake longest are not read
 //! any more until what they handed on is delivered; then they join those who wait.
-use super::{Followed, POLL, Tailer};
+use super::{Followed, Tailer};
 use crate::{
     logs::files::{
-        Watch,
-        discovery::{News, Seen, family::Family},
+        POLL, Seen, Watch,
+        discovery::{News, family::Family},
         trail::{Context, Rest, Trail},
     },
     model::{FilePosition, SourceId, Timestamp},

@@ -4,7 +4,7 @@ use crate::logs::files::tests::{
     bench::{messages, watch},
     keeper::Keeper,
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 struct Scene {
     folder: tempfile::TempDir,
