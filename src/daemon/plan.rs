@@ -12,6 +12,7 @@ use crate::{
         placeholder::{self, Piece},
         settings::{Destination, Serial, TargetTemplate},
     },
+    logs::files,
     model::{
         Entity, Target,
         limits::{LOG_NAME, fits_group, fits_stream},
@@ -119,6 +120,23 @@ impl Plan {
             };
             Some(Waiting { place, at, template, why })
         })
+    }
+
+    /// The items of `settings.logs.files` that wait, with their targets as far as those are the same in every run.
+    pub fn awaited_files(&self) -> Vec<files::Awaited> {
+        let items = &self.settings.logs.files;
+        let places = &self.places[self.places.len() - items.len()..];
+        let open = |template: &str| {
+            let filled = placeholder::fill(template, |_| Some(files::Awaited::UNKNOWN.to_string()));
+            filled.unwrap_or_else(|_| template.to_owned())
+        };
+        let awaited = items.iter().zip(places).filter(|(_, place)| matches!(place, Place::Waits(_)));
+        let awaited = awaited.map(|(item, _)| files::Awaited {
+            path: item.path.clone(),
+            selection: item.selection.clone(),
+            target: Target { group: open(&item.target.group), stream: open(&item.target.stream), ..Target::default() },
+        });
+        awaited.collect()
     }
 
     /// The placeholders that somebody waits for.

@@ -19,40 +19,77 @@ use tokio::sync::oneshot;
 /// Bytes of stack for a thread that looks for log files.
 const SCANNER_STACK: usize = 256 * 1024;
 
+/// The daemon's end of the tail thread.
+pub struct Tail {
+    pub wake: std_mpsc::Sender<files::Wake>,
+    roster: files::Roster,
+}
+
 impl Running {
     /// Start the sources whose targets these are.
     pub fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
-        let (logs, Some(outlet)) = (&plan.settings.logs, self.outlet.clone()) else { return Ok(()) };
+        let Some(outlet) = self.outlet.clone() else { return Ok(()) };
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
         self.start_system_logs(plan, targets, &outlet, &checkpoints);
         self.start_received(plan, targets);
-        let regular = logs.files.iter().zip(&targets.files).zip(&self.pipes).filter(|(_, is_pipe)| !**is_pipe);
-        let watches = regular.filter_map(|((item, target), _)| {
-            Some(files::Watch {
+        self.start_files(plan, targets, outlet, checkpoints)
+    }
+
+    /// Files have one tail thread, which takes more of them while it runs: what is true of all of them (a file is read
+    /// once, so many are open, which saved position is whose) one tailer has to know.
+    fn start_files(
+        &mut self,
+        plan: &Plan,
+        targets: &Targets,
+        outlet: Arc<dyn Outlet>,
+        checkpoints: Arc<dyn Checkpoints>,
+    ) -> Result<(), DaemonError> {
+        let avoid = self.avoid(plan);
+        let regular = plan.settings.logs.files.iter().zip(&targets.files).zip(&self.pipes);
+        let regular = regular.filter(|(_, is_pipe)| !**is_pipe);
+        let known = regular.filter_map(|((item, target), _)| Some((item, target.clone()?)));
+        let watches: Vec<_> = known
+            .filter(|(item, _)| avoid.allows(&item.path, &item.selection))
+            .map(|(item, target)| files::Watch {
                 path: item.path.clone(),
                 selection: item.selection.clone(),
-                target: target.clone()?,
+                target,
                 known_as: None,
                 text: if self.once { files::in_one_round(&item.text) } else { item.text.clone() },
                 from_beginning: item.from_beginning,
             })
-        });
-        let avoid = self.avoid(plan);
-        let watches: Vec<_> = watches.filter(|watch| avoid.allows(watch)).collect();
-        if !watches.is_empty() {
-            let (wake, wakes) = std_mpsc::channel();
-            self.wakes.push(wake.clone());
-            let space = wake.clone();
-            let waker = LaneWaker::new(move || {
-                // A tail thread that has ended needs no room.
-                let _ = space.send(files::Wake::Space);
-            });
-            let mut tailer = files::Tailer::new(watches, checkpoints, outlet, waker, self.board.clone());
-            for scanner in tailer.scanners(&avoid) {
-                start_scanner(scanner, wake.clone())?;
-            }
-            self.start_tail_thread(tailer, wake, wakes)?;
+            .collect();
+        if watches.is_empty() {
+            return Ok(());
         }
+        let (mut tail, fresh) = match self.tail.take() {
+            Some(tail) => (tail, None),
+            None => {
+                let (wake, wakes) = std_mpsc::channel();
+                let space = wake.clone();
+                let waker = LaneWaker::new(move || {
+                    // A tail thread that has ended needs no room.
+                    let _ = space.send(files::Wake::Space);
+                });
+                let (tailer, roster) = files::Tailer::new(avoid, checkpoints, outlet, waker, self.board.clone());
+                (Tail { wake, roster }, Some((tailer, wakes)))
+            }
+        };
+        let (items, scanners) = tail.roster.items(watches, plan.awaited_files());
+        match fresh {
+            Some((mut tailer, wakes)) => {
+                tailer.follow(items);
+                self.start_tail_thread(tailer, tail.wake.clone(), wakes)?;
+            }
+            None => {
+                // If its thread has ended, the daemon is about to.
+                let _ = tail.wake.send(files::Wake::More(items));
+            }
+        }
+        for scanner in scanners {
+            start_scanner(scanner, tail.wake.clone())?;
+        }
+        self.tail = Some(tail);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use super::{
     plan::Plan,
     received::{Received, pipes_among},
     scratch::Scratch,
+    sources::Tail,
     status,
     tasks::Tasks,
 };
@@ -20,10 +21,7 @@ use crate::{
     spool::{Spool, text::Door},
     telemetry::board::Board,
 };
-use std::{
-    sync::{Arc, mpsc as std_mpsc},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout_at},
@@ -62,8 +60,8 @@ pub struct Running {
     pub waiting: Vec<SourceId>,
     /// One round, in which nobody waits for more.
     pub once: bool,
-    /// One for each tail thread.
-    pub wakes: Vec<std_mpsc::Sender<files::Wake>>,
+    /// Reads the log files, once there is any.
+    pub tail: Option<Tail>,
     /// Which of the configured files are FIFOs, in their order.
     pub pipes: Vec<bool>,
     /// Takes what cannot be read again.
@@ -107,7 +105,7 @@ impl Running {
             outlet: None,
             waiting: vec![],
             once: options.once,
-            wakes: vec![],
+            tail: None,
             pipes: vec![],
             door: None,
             state,
@@ -257,9 +255,9 @@ impl Running {
         self.no_retries.cancel();
         self.stop_sources.cancel();
         self.door = None;
-        for wake in &self.wakes {
-            // The tail thread may have ended already.
-            let _ = wake.send(files::Wake::Stop);
+        if let Some(tail) = &self.tail {
+            // The thread may have ended already.
+            let _ = tail.wake.send(files::Wake::Stop);
         }
         self.lanes.close();
         let lanes_are_late = tokio::select! {

@@ -122,6 +122,36 @@ async fn a_log_whose_names_become_known_later_goes_on_where_the_agent_stopped() 
 }
 
 #[tokio::test]
+async fn where_a_log_stopped_whose_names_are_not_known_yet_is_not_taken_by_another_item_of_the_same_file() {
+    let (aws, metadata) = (FakeAws::start(), Metadata::start(true));
+    let host = metadata.host(&aws);
+    host.append("app.log", "one\n");
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    assert!(daemon.terminate().await.success());
+    metadata.answers.store(false, Ordering::Relaxed);
+    host.append("app.log", "two\n");
+    host.append("other.log", "other\n");
+    // Everything beside it is new: its names are known at once.
+    let (app, all) = (host.path("app.log"), host.path("*.log"));
+    let host = host.with(
+        "logs.logs_collected.files.collect_list",
+        json!([
+            { "file_path": all, "log_group_name": "/all", "log_stream_name": "all", "publish_multi_logs": true },
+            { "file_path": app, "log_group_name": "/beside", "log_stream_name": "beside" },
+            { "file_path": app, "log_group_name": "/{account_id}/app", "log_stream_name": "{hostname}-{ip_address}" },
+        ]),
+    );
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "what the pattern matches", |seen| seen.has("other")).await;
+    metadata.answers.store(true, Ordering::Relaxed);
+    daemon.until_cloud(&aws, "the log that waited", |seen| seen.messages(STREAM).len() > 1).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.messages(STREAM), ["one", "two"]);
+    aws.assert_no_violations();
+}
+
+#[tokio::test]
 async fn a_log_whose_names_are_not_known_waits_in_its_file_and_the_others_do_not() {
     let (aws, metadata) = (FakeAws::start(), Metadata::start(false));
     let host = metadata.host(&aws);

@@ -4,6 +4,7 @@
 //! run         the tail thread: sleeps, is woken, stops; gathers hints
 //! watching    which folders the watcher hints at
 //! tailer      all paths: whose turn it is, whose lane is full
+//!   joining     how items come, and which saved positions they get
 //!   waking      files that patterns match: when they get a trail, and when they lose it
 //! discovery   which files a pattern means, now and later
 //! trail       one path: its generations, oldest first; the states of both
@@ -44,17 +45,17 @@ use super::lines;
 use crate::{
     config::settings::{Pick, Selection, text::TextRules},
     model::{FileIdentity, FilePosition, Fingerprint, Target},
-    platform::files::Stat,
+    platform::files::{FileId, Stat},
 };
 use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-pub use discovery::{Avoid, Scanner, find};
+pub use discovery::{Avoid, Roster, Scanner, find};
 pub use run::{Wake, run};
 pub use tailer::Tailer;
 
@@ -75,9 +76,61 @@ pub struct Watch {
     pub from_beginning: bool,
 }
 
-/// The same where nobody waits: the last event of a file is complete if nothing follows it now.
+/// An item whose target is not known yet. What may have been saved by it is kept for it.
+#[derive(Clone, Debug)]
+pub struct Awaited {
+    /// [`Watch::path`].
+    pub path: PathBuf,
+    /// [`Watch::selection`].
+    pub selection: Selection,
+    /// With [`Self::UNKNOWN`] in the place of each value, known or not: it may have been another one in an earlier run.
+    pub target: Target,
+}
+
+impl Awaited {
+    /// Stands in no name.
+    pub const UNKNOWN: char = '\0';
+
+    fn target_key(&self) -> String {
+        target_key(&self.target, &self.selection)
+    }
+}
+
+/// Items that a tailer is to follow; [`Roster::items`] makes them ready.
+#[derive(Debug)]
+pub struct Items {
+    watches: Vec<Watch>,
+    awaited: Vec<Awaited>,
+    /// For each pattern among the watches, in their order.
+    looks: Vec<Vec<discovery::Look>>,
+}
+
+/// The same rules where nobody waits: the last event of a file is complete if nothing follows it now.
 pub fn in_one_round(text: &Arc<TextRules>) -> Arc<TextRules> {
     Arc::new(TextRules { multi_line_timeout: Duration::ZERO, ..text.as_ref().clone() })
+}
+
+/// How often everything is looked at, hints or not.
+const POLL: Duration = Duration::from_secs(3);
+/// How often when no hints can be had.
+const POLL_UNHINTED: Duration = Duration::from_secs(1);
+/// A rotated or deleted file that was read to its end is looked at until it was quiet for so long.
+const LATE: Duration = Duration::from_secs(60);
+/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
+const TICK: Duration = Duration::from_secs(2);
+
+/// A file as a look found it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+struct Seen {
+    id: FileId,
+    size: u64,
+    modified: SystemTime,
+}
+
+impl From<Stat> for Seen {
+    fn from(stat: Stat) -> Self {
+        Self { id: stat.id, size: stat.size, modified: stat.modified }
+    }
 }
 
 /// By what a generation is known outside: its configured path and the target that it goes to; and how it is read.

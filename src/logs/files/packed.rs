@@ -66,7 +66,7 @@ struct Beginning {
 struct Measured {
     /// The compressed file was so long, and last written to then.
     raw: (u64, SystemTime),
-    /// The same when it was last asked.
+    /// How long it was, and last written to when, as it was last asked.
     asked: (u64, SystemTime),
     /// Bytes of text.
     size: u64,

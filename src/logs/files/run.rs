@@ -6,6 +6,7 @@
 //! thousand times a second costs some ten wakes a second and not ten thousand; the watcher's thread rests now and then,
 //! and in between takes whatever its queue holds.
 use super::{
+    Items,
     tailer::{Tailer, Turn},
     watching::Watching,
 };
@@ -30,7 +31,7 @@ const OPEN: Duration = Duration::from_millis(20);
 const MANY: usize = 1024;
 
 /// What the tail thread is woken for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub enum Wake {
     /// There are hints to gather.
     Changed,
@@ -38,6 +39,8 @@ pub enum Wake {
     Found,
     /// A full lane has room again.
     Space,
+    /// There is more to follow.
+    More(Items),
     /// The daemon stops, or wants this tailer to.
     Stop,
 }
@@ -79,7 +82,7 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
             (changed, rested) = (false, now + REST);
         }
         let Turn { progressed, next_look } = tailer.turn(now, Timestamp::now());
-        let (moved, polled) = (tailer.moved(), tailer.polled());
+        let (moved, polled) = (tailer.take_moved(), tailer.take_polled());
         if moved || polled {
             // Each folder is asked of the watcher's thread.
             hints.may_rest.store(false, Ordering::Release);
@@ -90,16 +93,16 @@ pub fn run(mut tailer: Tailer, wakes: Sender<Wake>, wake: &Receiver<Wake>) {
             }
             hints.may_rest.store(true, Ordering::Release);
         }
-        let heard = match () {
-            () if progressed => wake.try_recv().map_err(|error| error == TryRecvError::Disconnected),
-            () => {
-                let rest = if changed { rested.saturating_duration_since(now) } else { next_look };
-                wake.recv_timeout(rest.min(next_look)).map_err(|error| error == RecvTimeoutError::Disconnected)
-            }
+        let heard = if progressed {
+            wake.try_recv().map_err(|error| error == TryRecvError::Disconnected)
+        } else {
+            let rest = if changed { rested.saturating_duration_since(now) } else { next_look };
+            wake.recv_timeout(rest.min(next_look)).map_err(|error| error == RecvTimeoutError::Disconnected)
         };
         match heard {
             Ok(Wake::Changed) => changed = true,
             Ok(Wake::Space) => tailer.has_space(),
+            Ok(Wake::More(items)) => tailer.follow(items),
             Ok(Wake::Stop) | Err(true) => return,
             // Each turn asks for news.
             Ok(Wake::Found) | Err(false) => {}
@@ -175,7 +178,7 @@ mod tests {
         for n in 0..10_000 {
             hints.take(event(EventKind::Modify(ModifyKind::Any), &format!("/var/log/{}.log", n % 2)), &tx);
         }
-        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [Wake::Changed]);
+        assert!(matches!(rx.try_iter().collect::<Vec<_>>()[..], [Wake::Changed]));
         assert_eq!(std::mem::take(&mut *hints.lock()).names.len(), 2);
         hints.take(event(EventKind::Modify(ModifyKind::Any), "/var/log/0.log"), &tx);
         assert_eq!(rx.try_iter().count(), 1, "a new gathering wakes again");

@@ -4,19 +4,20 @@
 //! A turn looks at what was hinted at, or at everything when the poll is due, and hands on a bounded number of slices,
 //! one per path and round. A path whose lane is full is passed over until there is room; its data waits in its file.
 //!
-//! Of the files that patterns match only those have a path here that have something to say; see [`waking`].
+//! Items come at the start, and later where their targets become known only then; see [`joining`]. Of the files that
+//! patterns match only those have a path here that have something to say; see [`waking`].
+mod joining;
 mod waking;
 
 use super::{
-    Avoid, Scanner, Watch,
-    discovery::{Ask, Scanners, family::Family},
+    Avoid, POLL, POLL_UNHINTED, Roster,
+    discovery::{Inbox, News, Scanners, family::Family},
     generation,
     ledger::Ledger,
     trail::{Context, Step, Trail},
 };
 use crate::{
-    config::settings::Selection,
-    model::{Checkpoints, FilePosition, LaneWaker, Outlet, Position, SourceId, Timestamp},
+    model::{Checkpoints, LaneWaker, Outlet, SourceId, Timestamp},
     platform::{self, files::FileId},
     telemetry::board::Board,
 };
@@ -24,15 +25,11 @@ use std::{
     collections::{HashMap, HashSet, VecDeque},
     ffi::{OsStr, OsString},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, mpsc::Receiver},
     time::{Duration, Instant},
 };
 use waking::{Stir, Woken};
 
-/// How often every path is looked at, hints or not.
-const POLL: Duration = Duration::from_secs(3);
-/// How often when no hints can be had.
-const POLL_UNHINTED: Duration = Duration::from_secs(1);
 /// How soon a path is looked at again whose files are being renamed.
 const SOON: Duration = Duration::from_millis(20);
 /// The most files that are held open, however many the system allows: each costs about two kilobytes of ours.
@@ -55,8 +52,10 @@ pub struct Tailer {
     trails: Vec<Option<Followed>>,
     families: Vec<Family>,
     scanners: Scanners,
-    /// Not running yet.
-    idle: Vec<Scanner>,
+    /// What the scanners found.
+    news: Receiver<Vec<News>>,
+    /// Saved positions that belong to what is followed, opened or not; kept only while there are items to come.
+    claimed: HashSet<SourceId>,
     /// Folders of patterns, as they were found.
     found: HashMap<PathBuf, FileId>,
     /// Names of files that the scanners are to look at.
@@ -82,7 +81,7 @@ pub struct Tailer {
     outlet: Arc<dyn Outlet>,
     waker: Arc<LaneWaker>,
     board: Arc<Board>,
-    poll: Duration,
+    hints_come: bool,
     next_poll: Option<Instant>,
     polled: bool,
 }
@@ -96,54 +95,23 @@ struct Followed {
 }
 
 impl Tailer {
-    /// Opens a lane for each watch of one file. Files are touched in the first turn.
+    /// Follows nothing yet: [`Self::follow`] takes what the roster makes ready.
     pub fn new(
-        watches: Vec<Watch>,
+        avoid: Avoid,
         checkpoints: Arc<dyn Checkpoints>,
         outlet: Arc<dyn Outlet>,
         waker: Arc<LaneWaker>,
         board: Arc<Board>,
-    ) -> Self {
-        let (idle, scanners) = Scanner::all(watches.iter());
-        let watched = watches.iter().map(|w| w.path.clone()).collect();
-        let mut saved = file_positions(checkpoints.as_ref());
-        let mut seen = HashSet::new();
-        let (mut files, mut families) = (Vec::new(), Vec::new());
-        for watch in watches {
-            if let Selection::Matching(rule) = &watch.selection {
-                let rule = rule.clone();
-                families.push(Family::new(watch, rule, scanners.unlisted[families.len()]));
-                continue;
-            }
-            if !seen.insert((watch.path.clone(), watch.target_key())) {
-                tracing::warn!(path = %watch.path.display(), group = watch.target.group, stream = watch.target.stream,
-                    "this file is listed twice for the same target: read once only");
-                continue;
-            }
-            let mine = claim(&mut saved, &watch);
-            files.push((watch, mine));
-        }
-        families.iter_mut().for_each(|family| family.claim(&mut saved));
-        for (watch, mine) in files.iter_mut().filter(|(_, mine)| mine.is_empty()) {
-            *mine = inherit(&mut saved, watch);
-        }
-        families.iter_mut().for_each(|family| family.inherit(&mut saved));
-        // Where two paths are one file, the one that was read before goes on with it.
-        files.sort_by_key(|(_, saved)| saved.is_empty());
-        let follow = |(number, (watch, saved)): (usize, (Watch, Vec<_>))| {
-            let lane = outlet.lane(&watch.target, &waker);
-            Some(Followed { trail: Trail::new(number, watch, lane, saved), woken: None })
-        };
-        let trails: Vec<_> = files.into_iter().enumerate().map(follow).collect();
+    ) -> (Self, Roster) {
+        let (roster, news) = Roster::new(avoid);
         // The other half is for everybody else in the process.
         let most = platform::files::most_open().map_or(MOST_OPEN, |most| (most / 2).min(MOST_OPEN));
-        let mut tailer = Self {
-            queued: vec![false; trails.len()],
-            queue: VecDeque::with_capacity(trails.len()),
-            trails,
-            families,
-            scanners,
-            idle,
+        let tailer = Self {
+            trails: Vec::new(),
+            families: Vec::new(),
+            scanners: Scanners::default(),
+            news,
+            claimed: HashSet::new(),
             found: HashMap::new(),
             asked: HashSet::new(),
             tended: None,
@@ -151,7 +119,9 @@ impl Tailer {
             by_name: HashMap::new(),
             misnamed: false,
             moved: false,
-            watched,
+            watched: HashSet::new(),
+            queue: VecDeque::new(),
+            queued: Vec::new(),
             blocked: Vec::new(),
             hinted: Vec::new(),
             ledger: Ledger::new(usize::try_from(most).unwrap_or(usize::MAX)),
@@ -159,19 +129,11 @@ impl Tailer {
             outlet,
             waker,
             board,
-            poll: POLL,
+            hints_come: true,
             next_poll: None,
             polled: false,
         };
-        tailer.name_all();
-        tailer.note_families(Instant::now());
-        tailer
-    }
-
-    /// Those who look for what patterns match; each is to run in a thread of its own. They end when the tailer is gone.
-    pub fn scanners(&mut self, avoid: &Avoid) -> Vec<Scanner> {
-        let idle = std::mem::take(&mut self.idle);
-        idle.into_iter().map(|scanner| scanner.avoiding(avoid.clone())).collect()
+        (tailer, roster)
     }
 
     /// The folders in which something may happen that concerns us, each once; those of patterns apart.
@@ -185,8 +147,8 @@ impl Tailer {
         &self.found
     }
 
-    /// Whether [`Self::folders`] are others than when this was last asked: a link leads elsewhere.
-    pub fn moved(&mut self) -> bool {
+    /// Whether [`Self::folders`] are others than when this was last taken: a link leads elsewhere, or more is followed.
+    pub fn take_moved(&mut self) -> bool {
         std::mem::take(&mut self.moved)
     }
 
@@ -203,18 +165,18 @@ impl Tailer {
     /// Anything may have happened: look at everything.
     pub fn changed_somewhere(&mut self) {
         self.next_poll = None;
-        self.ask(|| Ask::Everything);
+        self.scanners.each().for_each(Inbox::everything);
     }
 
-    /// Whether every path was looked at since this was last asked.
-    pub fn polled(&mut self) -> bool {
+    /// Whether every path was looked at since this was last taken.
+    pub fn take_polled(&mut self) -> bool {
         std::mem::take(&mut self.polled)
     }
 
     /// Whether somebody tells us what happens, in every folder. Where not, everything is looked at more often.
     pub fn hints_come(&mut self, come: bool) {
-        self.poll = if come { POLL } else { POLL_UNHINTED };
-        self.ask(|| Ask::Hints(come));
+        self.hints_come = come;
+        self.scanners.each().for_each(|inbox| inbox.hints_come(come));
     }
 
     /// A full lane has room again.
@@ -229,7 +191,8 @@ impl Tailer {
         let tend = self.tend(now, wall);
         let polls = self.next_poll.is_none_or(|due| now >= due);
         if polls {
-            (self.next_poll, self.polled) = (Some(now + self.poll), true);
+            let poll = if self.hints_come { POLL } else { POLL_UNHINTED };
+            (self.next_poll, self.polled) = (Some(now + poll), true);
             self.hinted = (0..self.trails.len()).collect();
             // Also where a lane was full: should a wake ever get lost, this ends the wait.
             self.blocked.clear();
@@ -325,8 +288,7 @@ impl Tailer {
     /// As where the scanner of this root has not come back since then.
     #[cfg(test)]
     pub(super) fn hang(&self, root: &std::path::Path, since: Option<Instant>) {
-        let pulses = self.scanners.pulses.iter().flatten();
-        pulses.filter(|(of, _)| of == root).for_each(|(_, pulse)| pulse.set(since));
+        self.scanners.hang(root, since);
     }
 
     /// As where no more than so many files may be held open.
@@ -368,30 +330,4 @@ impl Tailer {
         };
         Some(act(&mut followed.trail, &mut cx))
     }
-}
-
-fn file_positions(checkpoints: &dyn Checkpoints) -> Vec<(SourceId, FilePosition)> {
-    let file = |(id, position)| match position {
-        Position::File(position) => Some((id, position)),
-        Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
-    };
-    checkpoints.saved().into_iter().filter_map(file).collect()
-}
-
-/// Takes out the positions of this path and target. One without a target is anybody's.
-fn claim(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
-    let target = watch.target_key();
-    let mine = |p: &FilePosition| *p.path == *watch.path && (*p.target == target || p.target.is_empty());
-    saved.extract_if(.., |(_, p)| mine(p)).collect()
-}
-
-/// Takes out the positions of this path under the name that its group or stream had before: another date, another host
-/// name, an edited configuration. Reading goes on where it stopped, and what comes goes to the new name.
-fn inherit(saved: &mut Vec<(SourceId, FilePosition)>, watch: &Watch) -> Vec<(SourceId, FilePosition)> {
-    let same_path = saved.iter().filter(|(_, p)| *p.path == *watch.path);
-    let Some(before) = same_path.max_by_key(|(_, p)| p.modified).map(|(_, p)| p.target.clone()) else { return vec![] };
-    let (path, after) = (watch.path.display(), watch.target_key());
-    tracing::info!(%path, %before, after, "the log file goes to another stream than before, from where reading stopped");
-    let inherited = |p: &FilePosition| *p.path == *watch.path && p.target == before;
-    saved.extract_if(.., |(_, p)| inherited(p)).collect()
 }

@@ -43,7 +43,7 @@ mod tests;
 mod turnover;
 
 use super::{
-    Names, Watch, content,
+    LATE, Names, Seen, Watch, content,
     generation::{Found, Generation, QUIET, open_regular},
     ledger::Ledger,
     search,
@@ -53,20 +53,18 @@ use crate::{
     platform::files::{self, FileId, FileKind, Stat},
     telemetry::board::Board,
 };
-use between::{Again, Ask, Seen};
+use between::{Again, Ask};
 use complaint::Complaint;
 pub(super) use resting::Rest;
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, ErrorKind},
     path::PathBuf,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 use tokio::sync::mpsc;
 use turnover::Owed;
 
-/// A rotated or deleted file that was read to its end is looked at until it was quiet for so long.
-pub(super) const LATE: Duration = Duration::from_secs(60);
 /// What all trails share, and the moment.
 pub(super) struct Context<'a> {
     pub checkpoints: &'a dyn Checkpoints,

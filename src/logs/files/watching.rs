@@ -162,7 +162,7 @@ mod tests {
         let mut watching = Watching::new(Ok(Asked::default()), &mut bench.tailer);
         assert!(calls(&mut watching).is_empty());
         bench.turn();
-        assert!(bench.tailer.polled() && !bench.tailer.polled());
+        assert!(bench.tailer.take_polled() && !bench.tailer.take_polled());
         fs::create_dir(bench.path("logs")).expect("made");
         watching.renew(&mut bench.tailer);
         assert_eq!(calls(&mut watching), ["watch logs"]);

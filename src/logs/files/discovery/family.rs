@@ -11,10 +11,10 @@
 //! Where only the newest is followed, a file is read when it is the newest, or came since the last look and is no older
 //! than what was the newest then. At the first start there is only the newest; later starts go on with every file of
 //! which something is not delivered, and with those that were written to since.
-use super::{News, Seen};
+use super::News;
 use crate::{
     config::settings::{Matching, Pick, Selection},
-    logs::files::{Names, Watch, siblings, trail::Context},
+    logs::files::{Names, Seen, Watch, siblings, trail::Context},
     model::{FilePosition, SourceId, Target, Timestamp},
     platform::files::FileId,
 };

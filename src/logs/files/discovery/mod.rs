@@ -22,18 +22,14 @@ mod settling;
 mod tests;
 mod tree;
 
-pub(super) use scanner::{Ask, Scanners};
-pub use scanner::{Scanner, find};
+pub(super) use scanner::{Inbox, Look, Scanners};
+pub use scanner::{Roster, Scanner, find};
 
-use super::Watch;
-use crate::{
-    config::settings::Selection,
-    platform::files::{FileId, Stat},
-};
+use super::Seen;
+use crate::{config::settings::Selection, platform::files::FileId};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 /// What no pattern may match.
@@ -47,31 +43,17 @@ pub struct Avoid {
 
 impl Avoid {
     /// Whether an item may run; what it may not have is said. A pattern runs without the daemon's own log.
-    pub fn allows(&self, watch: &Watch) -> bool {
+    pub fn allows(&self, path: &Path, selection: &Selection) -> bool {
         let Some(own) = &self.own_log else { return true };
-        let (told, runs) = match &watch.selection {
-            Selection::This => (watch.path == *own, watch.path != *own),
+        let (told, runs) = match selection {
+            Selection::This => (path == own, path != own),
             Selection::Matching(rule) => (rule.glob.matches(own), true),
         };
         if told {
-            tracing::warn!(item = %watch.path.display(), own_log = %own.display(),
+            tracing::warn!(item = %path.display(), own_log = %own.display(),
                 "the daemon's own log is not followed while it is written with `debug`: every line sent would make another one");
         }
         runs
-    }
-}
-
-/// A file as a look found it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Seen {
-    pub id: FileId,
-    pub size: u64,
-    pub modified: SystemTime,
-}
-
-impl From<Stat> for Seen {
-    fn from(stat: Stat) -> Self {
-        Self { id: stat.id, size: stat.size, modified: stat.modified }
     }
 }
 

@@ -1,10 +1,8 @@
 //! Where reading stopped in earlier runs, and where it stands in files at rest.
-use super::{
-    Seen,
-    family::{Entry, Family, Saved, State},
-};
+use super::family::{Entry, Family, Saved, State};
 use crate::{
     logs::files::{
+        Seen,
         generation::{Generation, Start, open_regular},
         trail::Context,
     },
@@ -34,6 +32,11 @@ impl Family {
             tracing::info!(pattern = self.rule.glob.text(), target = %self.key,
                 "the log files go to other streams than before, from where reading stopped");
         }
+    }
+
+    /// Which positions of earlier runs are its own now.
+    pub fn claims(&self) -> impl Iterator<Item = SourceId> {
+        self.saved.values().flatten().map(|(id, _)| *id)
     }
 
     fn take(&mut self, saved: &mut Vec<Saved>, of: impl Fn(&FilePosition) -> bool) -> bool {
@@ -125,7 +128,7 @@ impl Family {
     }
 
     /// Lays a file to rest that has nothing to be read: one that is empty, or is followed from its end on.
-    pub fn adopt(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, start: Start) -> io::Result<()> {
+    pub(super) fn adopt(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, start: Start) -> io::Result<()> {
         let (file, stat) = open_regular(path)?;
         let (id, names) = (SourceId::unique(), self.names(path));
         let generation = Generation::new(id, &names, file, stat, start, cx.now)?;
@@ -142,6 +145,18 @@ impl Family {
             self.fall_asleep(cx, path, id, seen);
         }
         Ok(())
+    }
+
+    /// Lays a file to rest, and saves its position, if nobody has to read it: an empty one, or one whose end is where
+    /// reading begins. `true`: so it was.
+    pub fn rest_unread(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, first: bool) -> bool {
+        let Some(seen) = self.entries.get(path).and_then(|entry| entry.seen) else { return false };
+        let start = match seen.size {
+            0 => Start::At(0),
+            size if first && !self.watch.from_beginning => Start::LineOf(size),
+            _ => return false,
+        };
+        self.adopt(cx, path, start).is_ok()
     }
 
     /// From here on it is only looked at.
@@ -175,11 +190,6 @@ impl Family {
             }
             None => _ = self.entries.remove(path),
         }
-    }
-
-    /// How the file was when it was last told of.
-    pub fn seen(&self, path: &Path) -> Option<Seen> {
-        self.entries.get(path)?.seen
     }
 
     /// A delivered file stands at its path no more.

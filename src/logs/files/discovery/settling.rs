@@ -4,13 +4,11 @@
 //! The path that the file had has the first right to it: its trail reads the rest, under the path's own name. When it
 //! was read to its end, the file rests under its new name, with a position, so that no later run takes it for new. What
 //! nobody lays claim to for a while is a file like any other.
-use super::{
-    Seen,
-    family::{Entry, Family, State},
-};
+use super::family::{Entry, Family, State};
 use crate::{
     config::settings::Pick,
     logs::files::{
+        Seen,
         generation::{Start, open_regular},
         ledger,
         trail::Context,

@@ -5,10 +5,10 @@
 //!
 //! A folder that is not there any more as a whole, or lies on another device than before (an empty mount point), does
 //! not mean that its files were deleted: nothing is said of them.
-use super::{Avoid, News, Seen};
+use super::{Avoid, News};
 use crate::{
     config::{glob::Below, settings::Matching},
-    logs::files::siblings,
+    logs::files::{Seen, TICK, siblings},
     platform::files::{self, FileId, FileKind},
 };
 use std::{
@@ -20,11 +20,8 @@ use std::{
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
-
-/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
-const TICK: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Tree {
@@ -85,6 +82,11 @@ impl Tree {
         let ways = rule.glob.ways().iter().enumerate().filter(|(_, way)| way.root() == root).map(|(n, _)| n).collect();
         let (folders, troubles) = (BTreeMap::new(), HashSet::new());
         Self { family, root, rule, ways, folders, listed: false, troubles }
+    }
+
+    /// Where it begins.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Looks at the folders, and reads those in which names came or went. With `files`, asks every match how it is.

@@ -8,8 +8,8 @@ use super::{Check, Found, Generation, QUIET, SLICE, TRUSTED, begun, content};
 use crate::{
     logs::{
         files::{
+            LATE,
             lines::{Assembler, Cut, ENOUGH, Follow, Tail},
-            trail::LATE,
         },
         text::encoding::{Decoder, HEAD},
     },
@@ -68,10 +68,12 @@ impl Generation {
                 return Ok(Found::Truncated);
             };
             let all = text.len() as u64 == there;
-            let tail = match () {
-                () if all && last => Tail::Last,
-                () if all && ripe => Tail::Quiet,
-                () => Tail::Growing,
+            let tail = if all && last {
+                Tail::Last
+            } else if all && ripe {
+                Tail::Quiet
+            } else {
+                Tail::Growing
             };
             let offset = self.offset;
             let cut = self.lines(wall)?.cut(&text, offset, wall, tail);

@@ -4,14 +4,14 @@
 //! It falls asleep when all of it is delivered and it was quiet for a while, or at once where others wait for a place.
 //! Where everything that is awake goes on being written to while others wait, those that were awake longest are not read
 //! any more until what they handed on is delivered; then they join those who wait.
-use super::{Followed, POLL, Tailer};
+use super::{Followed, Tailer};
 use crate::{
     logs::files::{
-        discovery::{Ask, News, Seen, family::Family},
-        generation::Start,
+        POLL, Seen, Watch,
+        discovery::{News, family::Family},
         trail::{Context, Rest, Trail},
     },
-    model::Timestamp,
+    model::{FilePosition, SourceId, Timestamp},
     platform::{self, files},
 };
 use std::{
@@ -73,7 +73,7 @@ impl Tailer {
         }
         if !self.asked.is_empty() {
             let names = std::mem::take(&mut self.asked);
-            self.ask(|| Ask::Changed(names.clone()));
+            self.scanners.each().for_each(|inbox| inbox.changed(&names));
         }
         let heard = self.hear(now, wall);
         let due = heard || self.tended.is_none_or(|at| now >= at);
@@ -102,37 +102,22 @@ impl Tailer {
     /// Whether this file is not to be touched now: its mount does not answer, or it makes way.
     pub(super) fn is_left_alone(&self, number: usize, now: Instant) -> bool {
         let woken = self.trails[number].as_ref().and_then(|followed| followed.woken.as_ref());
-        woken.is_some_and(|woken| {
-            let roots = &self.scanners.pulses[woken.family];
-            woken.leaving || roots.iter().any(|(root, pulse)| woken.path.starts_with(root) && pulse.hangs(now))
-        })
-    }
-
-    pub(super) fn ask(&self, what: impl Fn() -> Ask) {
-        for ask in &self.scanners.asks {
-            // One that has ended was told of in the log.
-            let _ = ask.send(what());
-        }
+        woken.is_some_and(|woken| woken.leaving || self.hangs(woken, now))
     }
 
     /// The lines of the patterns on the board.
     pub(super) fn note_families(&mut self, now: Instant) {
-        let pulses = std::mem::take(&mut self.scanners.pulses);
-        let mut number = 0;
-        self.each_family(now, Timestamp::default(), |family, cx| {
-            let hanging = pulses[number].iter().find(|(_, pulse)| pulse.hangs(now));
-            family.note(cx, hanging.map(|(root, _)| root.as_path()));
-            number += 1;
-        });
-        self.scanners.pulses = pulses;
+        for number in 0..self.families.len() {
+            let hanging = self.scanners.hanging(number, now, |_| true).map(Path::to_owned);
+            self.one_family(number, now, Timestamp::default(), |family, cx| family.note(cx, hanging.as_deref()));
+        }
     }
 
     /// `true`: there was news.
     fn hear(&mut self, now: Instant, wall: Timestamp) -> bool {
-        let Some(news) = self.scanners.news.take() else { return false };
         let mut changed: HashMap<usize, Vec<_>> = HashMap::new();
         let before = self.stir.all;
-        for news in news.try_iter().flatten() {
+        for news in self.news.try_iter().flatten() {
             self.stir.all += 1;
             match &news {
                 News::Folder { path, there } => {
@@ -151,7 +136,6 @@ impl Tailer {
                 }
             }
         }
-        self.scanners.news = Some(news);
         for (number, changed) in changed {
             let mut hints = Vec::new();
             self.one_family(number, now, wall, |family, cx| hints = family.decide(cx, changed));
@@ -213,9 +197,13 @@ impl Tailer {
     }
 
     fn is_hanging(&self, number: usize, now: Instant) -> bool {
-        let Some(Followed { woken: Some(woken), .. }) = &self.trails[number] else { return false };
-        let roots = &self.scanners.pulses[woken.family];
-        roots.iter().any(|(root, pulse)| woken.path.starts_with(root) && pulse.hangs(now))
+        let woken = self.trails[number].as_ref().and_then(|followed| followed.woken.as_ref());
+        woken.is_some_and(|woken| self.hangs(woken, now))
+    }
+
+    /// Whether the mount on which this file lies does not answer.
+    fn hangs(&self, woken: &Woken, now: Instant) -> bool {
+        self.scanners.hanging(woken.family, now, |root| woken.path.starts_with(root)).is_some()
     }
 
     /// Forgets a trail; with it goes its sender of the lane.
@@ -246,7 +234,7 @@ impl Tailer {
                 woken += 1;
                 let mut laid = false;
                 self.one_family(number, now, wall, |family, cx| {
-                    laid = saved.is_empty() && family.needs_no_trail(cx, &path, first);
+                    laid = saved.is_empty() && family.rest_unread(cx, &path, first);
                 });
                 if laid {
                     continue;
@@ -254,21 +242,31 @@ impl Tailer {
                 awake += 1;
                 let from_beginning = self.families[number].watch.from_beginning || !first;
                 let watch = self.families[number].watch_of(&path, from_beginning);
-                let lane = self.outlet.lane(&watch.target, &self.waker);
-                let place = self.trails.iter().position(Option::is_none).unwrap_or(self.trails.len());
-                if place == self.trails.len() {
-                    self.trails.push(None);
-                    self.queued.push(false);
-                }
-                let woken = Some(Woken { family: number, path: path.clone(), since: now, leaving: false });
-                let trail = Trail::new(place, watch, lane, saved).sharing(&path);
-                self.trails[place] = Some(Followed { trail, woken });
+                let woken = Woken { family: number, path: path.clone(), since: now, leaving: false };
+                let place = self.add(watch, saved, Some(woken));
                 self.families[number].awake(&path, place);
-                self.name(place);
-                self.hinted.push(place);
             }
         }
         (woken > 0, woken == AT_ONCE)
+    }
+
+    /// Gives a file a trail, and says its number.
+    pub(super) fn add(&mut self, watch: Watch, saved: Vec<(SourceId, FilePosition)>, woken: Option<Woken>) -> usize {
+        let lane = self.outlet.lane(&watch.target, &self.waker);
+        let place = self.trails.iter().position(Option::is_none).unwrap_or(self.trails.len());
+        if place == self.trails.len() {
+            self.trails.push(None);
+            self.queued.push(false);
+        }
+        let trail = Trail::new(place, watch, lane, saved);
+        let trail = match &woken {
+            Some(woken) => trail.sharing(&woken.path),
+            None => trail,
+        };
+        self.trails[place] = Some(Followed { trail, woken });
+        self.name(place);
+        self.hinted.push(place);
+        place
     }
 
     fn each_family(&mut self, now: Instant, wall: Timestamp, mut act: impl FnMut(&mut Family, &mut Context<'_>)) {
@@ -295,18 +293,5 @@ impl Tailer {
             wall,
         };
         act(&mut self.families[number], &mut cx);
-    }
-}
-
-impl Family {
-    /// Lays a file to rest that nobody has to read: an empty one, or one whose end is where reading begins.
-    fn needs_no_trail(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, first: bool) -> bool {
-        let Some(seen) = self.seen(path) else { return false };
-        let start = match seen.size {
-            0 => Start::At(0),
-            size if first && !self.watch.from_beginning => Start::LineOf(size),
-            _ => return false,
-        };
-        self.adopt(cx, path, start).is_ok()
     }
 }

@@ -5,7 +5,7 @@ use crate::{
         Selection,
         text::{MultiLine, TextRules},
     },
-    logs::files::{Avoid, Scanner, Tailer, Watch, tailer::Turn},
+    logs::files::{Avoid, Awaited, Roster, Scanner, Tailer, Watch, tailer::Turn},
     model::{Chunk, LaneWaker, Outlet, SourceId, Target},
     telemetry::board::Board,
 };
@@ -69,6 +69,9 @@ pub struct Bench {
     /// How often the tailer was told that there is room.
     pub wakes: Arc<AtomicUsize>,
     pub watches: Vec<Watch>,
+    /// Items that wait for their names when a tailer starts.
+    pub awaited: Vec<Awaited>,
+    roster: Roster,
     lanes: Arc<Lanes>,
     /// Of patterns; they look in each turn.
     scanners: Vec<Scanner>,
@@ -108,7 +111,7 @@ impl Bench {
         let path = folder.path().join("app.log");
         let watch = watch(path);
         let (keeper, board) = (Arc::new(Keeper::default()), Arc::<Board>::default());
-        let (tailer, lanes, waker, wakes) = tailer(&[], places, &keeper, &board);
+        let (tailer, roster, lanes, waker, wakes) = tailer(Avoid::default(), places, &keeper, &board);
         let mut bench = Self {
             folder,
             tailer,
@@ -117,6 +120,8 @@ impl Bench {
             waker,
             wakes,
             watches: vec![watch],
+            awaited: Vec::new(),
+            roster,
             lanes,
             scanners: Vec::new(),
             avoid: Avoid::default(),
@@ -157,9 +162,22 @@ impl Bench {
 
     fn start(&mut self) {
         self.next.clear();
-        (self.tailer, self.lanes, self.waker, self.wakes) =
-            tailer(&self.watches, self.places, &self.keeper, &self.board);
-        self.scanners = self.tailer.scanners(&self.avoid);
+        (self.tailer, self.roster, self.lanes, self.waker, self.wakes) =
+            tailer(self.avoid.clone(), self.places, &self.keeper, &self.board);
+        self.scanners.clear();
+        self.follow(self.watches.clone(), self.awaited.clone());
+    }
+
+    /// These are followed as well, and those wait for their names.
+    pub fn follow(&mut self, watches: Vec<Watch>, awaited: Vec<Awaited>) {
+        let (items, scanners) = self.roster.items(watches, awaited);
+        self.tailer.follow(items);
+        self.scanners.extend(scanners);
+    }
+
+    /// How many threads would look for what patterns match.
+    pub fn scanners(&self) -> usize {
+        self.scanners.len()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -350,15 +368,15 @@ pub fn messages(chunk: &Chunk) -> Vec<String> {
     chunk.events.iter().map(text).collect()
 }
 
-type Parts = (Tailer, Arc<Lanes>, Arc<LaneWaker>, Arc<AtomicUsize>);
+type Parts = (Tailer, Roster, Arc<Lanes>, Arc<LaneWaker>, Arc<AtomicUsize>);
 
-fn tailer(watches: &[Watch], places: usize, keeper: &Arc<Keeper>, board: &Arc<Board>) -> Parts {
+fn tailer(avoid: Avoid, places: usize, keeper: &Arc<Keeper>, board: &Arc<Board>) -> Parts {
     let lanes = Arc::new(Lanes { places, open: Mutex::default() });
     let wakes = Arc::<AtomicUsize>::default();
     let counted = wakes.clone();
     let waker = LaneWaker::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
     });
-    let tailer = Tailer::new(watches.to_vec(), keeper.clone(), lanes.clone(), waker.clone(), board.clone());
-    (tailer, lanes, waker, wakes)
+    let (tailer, roster) = Tailer::new(avoid, keeper.clone(), lanes.clone(), waker.clone(), board.clone());
+    (tailer, roster, lanes, waker, wakes)
 }

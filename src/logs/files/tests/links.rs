@@ -67,13 +67,13 @@ fn a_linked_log_that_rotates_where_the_link_leads_loses_nothing() {
 #[test]
 fn where_a_link_leads_is_watched_under_the_name_there() {
     let mut bench = linked();
-    assert!(bench.tailer.moved());
+    assert!(bench.tailer.take_moved());
     assert!(bench.tailer.folders().contains(&bench.path("real")));
     bench.append("real/web.log", "two\n");
     bench.tailer.changed("web.log".as_ref());
     let (now, wall) = (bench.now(), bench.wall().into());
     assert!(bench.tailer.turn(now, wall).progressed);
-    assert!(!bench.tailer.moved());
+    assert!(!bench.tailer.take_moved());
 }
 
 #[test]

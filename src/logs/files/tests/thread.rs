@@ -1,7 +1,7 @@
 //! The loop around the tailer, on a real thread with real events.
 use super::bench::{messages, watch};
 use crate::{
-    logs::files::{Tailer, Wake, run},
+    logs::files::{Avoid, Tailer, Wake, run},
     model::{Checkpoints, Chunk, LaneWaker, Outlet, Position, SourceId, Target},
 };
 use std::{
@@ -53,7 +53,10 @@ fn running(places: usize, text: &str) -> Running {
     let sender = wakes.clone();
     let waker = LaneWaker::new(move || _ = sender.send(Wake::Space));
     let watch = watch(path);
-    let tailer = Tailer::new(vec![watch], Arc::new(Nothing), Arc::new(One(tx)), waker.clone(), Arc::default());
+    let lanes = Arc::new(One(tx));
+    let (mut tailer, mut roster) =
+        Tailer::new(Avoid::default(), Arc::new(Nothing), lanes, waker.clone(), Arc::default());
+    tailer.follow(roster.items(vec![watch], vec![]).0);
     let sender = wakes.clone();
     let thread = std::thread::spawn(move || run(tailer, sender, &wake));
     Running { folder, lane, waker, wakes, thread }

@@ -14,23 +14,22 @@
 use super::{Context, Place, Trail, judging::Unread, turnover::Owed};
 use crate::{
     logs::files::{
+        Seen, TICK,
         generation::Generation,
         search::{self, Search},
         siblings,
     },
     model::{Position, SourceId, Timestamp},
-    platform::files::{self, FileId, Stat},
+    platform::files,
 };
 use std::{
     collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-/// The coarsest clock by which a file system dates a folder (FAT: two seconds).
-pub(super) const TICK: Duration = Duration::from_secs(2);
 /// The least difference of two times.
 const LEAST_DIFFERENCE: Duration = Duration::from_millis(1);
 /// So long after a rotation it is over, and its folder is searched once more.
@@ -61,13 +60,6 @@ pub(super) struct Again {
     /// Found to hold nothing new, as they were: not opened again while a search is due. Whose content they hold, if that
     /// was read and is cut short since.
     pub(super) judged: HashMap<Seen, Option<SourceId>>,
-}
-
-/// A file as it was: which one, how long, and when it had been written to.
-pub(super) type Seen = (FileId, u64, SystemTime);
-
-pub(super) fn seen(stat: &Stat) -> Seen {
-    (stat.id, stat.size, stat.modified)
 }
 
 impl Trail {
@@ -142,13 +134,13 @@ impl Trail {
             Search { places: &places, newest: &[], any_name: false, in_hand: &[], anyway: true, wall: cx.wall };
         let there = search.list(&|sibling| Timestamp::from(sibling.stat.modified) >= newest);
         // What cannot be listed now is judged by its time alone.
-        self.strangers = there.unwrap_or_default().iter().map(|sibling| seen(&sibling.stat)).collect();
+        self.strangers = there.unwrap_or_default().iter().map(|sibling| Seen::from(sibling.stat)).collect();
     }
 
     /// What a later run is to take for new, if nothing comes before.
     pub(super) fn new_since(&self, wall: Timestamp) -> Timestamp {
         let dealt_with = self.strangers.iter().chain(&self.twins);
-        let strangers = dealt_with.map(|(.., modified)| Timestamp::from(*modified).plus(LEAST_DIFFERENCE)).max();
+        let strangers = dealt_with.map(|seen| Timestamp::from(seen.modified).plus(LEAST_DIFFERENCE)).max();
         self.newest.max(strangers.map_or(self.newest, |after| after.min(wall)))
     }
 
@@ -223,7 +215,7 @@ impl Trail {
             Some(since) => {
                 // The others are not asked for any more.
                 let mut judged = std::mem::take(&mut self.again.judged);
-                judged.retain(|(.., modified), _| Timestamp::from(*modified) >= since);
+                judged.retain(|seen, _| Timestamp::from(seen.modified) >= since);
                 Again { due: Some(cx.now + OVER), since, then: None, incomplete: false, judged }
             }
             None => Again::default(),
@@ -263,7 +255,7 @@ impl Trail {
     /// The ledger knows nothing of an empty file: it would be found and opened again and again.
     pub(super) fn passed(&mut self, generation: &Generation) {
         if generation.was_empty() {
-            self.again.judged.insert(seen(&generation.seen), Some(generation.id));
+            self.again.judged.insert(Seen::from(generation.seen), Some(generation.id));
         }
     }
 

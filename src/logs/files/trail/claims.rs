@@ -1,9 +1,9 @@
 //! Saved positions in search of their files.
 //!
 //! Whoever finds a file takes every position that the file bears out: reading begins at the least of them.
-use super::between::TICK;
 use crate::{
     logs::files::{
+        TICK,
         content::{self, Bytes},
         handle::Handle,
         search::{Opened, Search, Sibling, is_still_changing, tell_forbidden},

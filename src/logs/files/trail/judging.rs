@@ -3,12 +3,10 @@
 //! A compressed file is another file than its original, and often younger. It is told by its text: one that says what a
 //! generation said that is in hand, or was read to its end in this run, holds nothing new. Short ones may say the same by
 //! chance; there the time must fit as well, which compressing does not change.
-use super::{
-    Context, Trail,
-    between::{Ask, Seen, seen},
-};
+use super::{Context, Trail, between::Ask};
 use crate::{
     logs::files::{
+        Seen,
         content::{self, Bytes as _},
         generation::{Generation, Start},
         handle::Handle,
@@ -53,7 +51,7 @@ impl Trail {
         let search =
             Search { places: &places, newest: &newest, any_name: false, in_hand: &in_hand, anyway, wall: cx.wall };
         let found = search.open(ask.at_most, &|sibling| {
-            let as_it_is = seen(&sibling.stat);
+            let as_it_is = Seen::from(sibling.stat);
             cx.ledger.holder(&self.names.target, sibling.stat.id).is_none()
                 && !sibling.older
                 && (sibling.younger || Timestamp::from(sibling.stat.modified) >= ask.since)
@@ -71,7 +69,7 @@ impl Trail {
         self.again.incomplete = found.passed_over;
         let mut unread = Vec::new();
         for Opened { path, file, stat: listed, younger } in found.opened {
-            let as_it_is = seen(&listed);
+            let as_it_is = Seen::from(listed);
             if !younger && Timestamp::from(file.modified(&listed)) < ask.since {
                 self.meet_twin(as_it_is);
                 continue;
@@ -113,7 +111,7 @@ impl Trail {
     /// A compressed file holds what was dealt with: it is not new, neither now nor after a restart.
     fn meet_twin(&mut self, twin: Seen) {
         let newest = self.newest;
-        self.twins.retain(|known| *known != twin && Timestamp::from(known.2) >= newest);
+        self.twins.retain(|known| *known != twin && Timestamp::from(known.modified) >= newest);
         self.twins.push(twin);
     }
 

@@ -25,7 +25,7 @@ impl Trail {
         due
     }
 
-    /// When that is next.
+    /// When events will be complete next only because time has passed.
     pub(in crate::logs::files) fn due(&self) -> Option<Instant> {
         self.queue.iter().chain(&self.late).filter_map(Generation::due).min()
     }

@@ -1,7 +1,7 @@
 //! When a file needs no trail: what is at rest can be followed by looking at it, and taken up again as after a restart.
-use super::{Context, LATE, Place, Trail};
+use super::{Context, Place, Trail};
 use crate::{
-    logs::files::generation::Generation,
+    logs::files::{LATE, generation::Generation},
     model::{FilePosition, SourceId},
     platform::files::Stat,
 };
@@ -40,7 +40,8 @@ impl Trail {
         rest.then(|| self.rest_of(generation, here))
     }
 
-    /// The same, but there may be more to read: others have waited for long.
+    /// The one file that this trail holds, if it is at the path, although there may be more to read: others have waited for
+    /// long.
     pub fn pause(&self) -> Option<Rest> {
         let here = self.is_attached(Place::Queue(0));
         self.only().filter(|_| here).map(|generation| self.rest_of(generation, here))

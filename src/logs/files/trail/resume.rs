@@ -14,12 +14,13 @@
 //! What cannot be opened now is promised anew before the old promise is forgotten.
 use super::{
     Context, Stand, Trail,
-    between::{Ask, TICK},
+    between::Ask,
     claims::{Claim, Claims, Saved, is_promise},
     judging::Unread,
 };
 use crate::{
     logs::files::{
+        TICK,
         generation::{Generation, Start, open_regular},
         search::{self, Search},
         siblings,

@@ -7,7 +7,7 @@ use crate::{
         keeper::Keeper,
     },
 };
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 struct Scene {
     folder: tempfile::TempDir,

@@ -165,7 +165,7 @@ impl Trail {
         self.queue_up(cx, generation);
     }
 
-    /// The same for one whose positions are kept already.
+    /// A generation whose positions are kept already becomes the last in the queue.
     pub(super) fn queue_up(&mut self, cx: &mut Context<'_>, generation: Generation) {
         cx.ledger.hold(&self.names.target, generation.file_id(), self.number);
         self.queue.push_back(generation);
