@@ -2,7 +2,7 @@
 use super::{
     Checks, File, Finding, Sends, Severity,
     authentication::{self, Way},
-    log_files, login_files, login_names, region,
+    log_files, login_files, login_names, overlaps, region,
     section::{Findings, Section},
     settings::{Certificate, Destination, ImportState, PASSWORD_VARIABLE, Password, Serial, Settings},
     surroundings::Surroundings,
@@ -50,6 +50,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     logs_of_other_systems(settings, &root);
     relative_paths(settings, &root);
     folders(settings, &root);
+    overlaps::check(settings, &root);
     if checks.log_files {
         log_files::check(settings, &root);
     }

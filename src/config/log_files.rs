@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Names that are looked at for a pattern, so that a huge tree does not keep `validate` from ending.
-const MOST_LOOKED_AT: usize = 100_000;
+pub(super) const MOST_LOOKED_AT: usize = 100_000;
 /// Names of a folder that are compared with one that is not there.
 const MOST_NAMES: usize = 10_000;
 
@@ -37,10 +37,8 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
 
 /// What a pattern comes to now. One that nothing matches yet is no fault: files may come.
 fn count(section: &Section<'_>, rule: &Matching) {
-    let (mut found, mut left) = (HashSet::new(), MOST_LOOKED_AT);
-    for way in rule.glob.ways() {
-        matches(rule, way, &mut found, &mut left);
-    }
+    let mut left = MOST_LOOKED_AT;
+    let found = matches(rule, &mut left);
     let more = if left == 0 { "at least " } else { "" };
     section.note(match found.len() {
         0 => "no file matches now; those that do later are followed".to_owned(),
@@ -49,7 +47,14 @@ fn count(section: &Section<'_>, rule: &Matching) {
     });
 }
 
-fn matches(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut usize) {
+/// The files that match now. Looks at no more names than are `left`.
+pub(super) fn matches(rule: &Matching, left: &mut usize) -> HashSet<PathBuf> {
+    let mut found = HashSet::new();
+    rule.glob.ways().iter().for_each(|way| along(rule, way, &mut found, left));
+    found
+}
+
+fn along(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut usize) {
     let here = |below: &Path| if below.as_os_str().is_empty() { way.root().to_owned() } else { way.root().join(below) };
     let mut folders = vec![PathBuf::new()];
     while let Some(below) = folders.pop() {

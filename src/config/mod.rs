@@ -25,6 +25,7 @@ mod logs;
 mod metrics;
 mod multi_line;
 mod naming;
+mod overlaps;
 mod pattern;
 pub mod placeholder;
 pub mod region;
