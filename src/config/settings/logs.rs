@@ -175,7 +175,7 @@ pub struct Journal {
 #[derive(Clone, Debug)]
 pub struct JournaldItem {
     pub at: String,
-    /// What saved positions call it: its templates, and a number where another item has the same ones.
+    /// What saved positions call it: its templates, and a mark of what it selects where another item has the same ones.
     pub item: String,
     /// The stream may have `{unit}` in it: one stream a unit.
     pub target: TargetTemplate,
