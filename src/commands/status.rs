@@ -87,7 +87,7 @@ fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
     let said = match error.kind() {
         // Whether anything is there cannot even be looked up.
         io::ErrorKind::PermissionDenied if fs::symlink_metadata(socket).is_err() => format!(
-            "whether a daemon runs cannot be told: this user may not look into {}; ask as the daemon's user or one of its group, or with sudo",
+            "whether a daemon runs cannot be told: this user may not look into {}, and one may be asked by its own user and group only: ask as one of them, or with sudo",
             socket.parent().unwrap_or(socket).display()
         ),
         io::ErrorKind::PermissionDenied => {
