@@ -44,6 +44,17 @@ pub(super) fn names_a_command(env: &Env) -> bool {
     profiles(env).any(|path| values(&text(&path), COMMAND_KEY).next().is_some())
 }
 
+/// The profile that the environment names, and where it is looked for; `None`: it names none.
+pub(super) fn named(env: &Env) -> Option<String> {
+    let name = env.get("AWS_PROFILE").ok().filter(|name| !name.is_empty())?;
+    Some(format!("the profile `{name}` (AWS_PROFILE) of {}", files(env)))
+}
+
+/// The profile files, for people.
+pub(super) fn files(env: &Env) -> String {
+    profiles(env).map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
+}
+
 fn profiles(env: &Env) -> impl Iterator<Item = PathBuf> {
     let home = env.get("HOME").or_else(|_| env.get("USERPROFILE")).ok();
     PROFILES.into_iter().map(move |(variable, usual)| {

@@ -126,12 +126,13 @@ fn write_metrics(reader: &Reader, from: Timestamp, json: bool, out: &mut dyn Wri
         writeln!(out, "The store holds no metrics yet.")?;
         return Ok(());
     }
-    let headings = ["NAME", "UNIT", "LATEST", "MIN", "AVG", "MAX", "POINTS", "NAMESPACE", "DIMENSIONS"];
+    let headings = ["NAME", "UNIT", "LATEST", "AT", "MIN", "AVG", "MAX", "POINTS", "NAMESPACE", "DIMENSIONS"];
     let row = |series: &Series| {
         [
             series.name.clone(),
             series.unit.clone(),
             cell(series.latest.map(|(_, value)| value)),
+            series.latest.map_or_else(|| "-".to_owned(), |(at, _)| at.rfc3339()),
             cell(series.min),
             cell(series.average),
             cell(series.max),
@@ -140,7 +141,7 @@ fn write_metrics(reader: &Reader, from: Timestamp, json: bool, out: &mut dyn Wri
             pairs(&series.dimensions),
         ]
     };
-    Ok(table(out, headings, [2, 3, 4, 5, 6], all.iter().map(row).collect())?)
+    Ok(table(out, headings, [2, 4, 5, 6, 7], all.iter().map(row).collect())?)
 }
 
 fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -85,6 +85,11 @@ fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
     let (error, socket) = why.context("there is nobody to ask")?;
     let at = socket.display();
     let said = match error.kind() {
+        // Whether anything is there cannot even be looked up.
+        io::ErrorKind::PermissionDenied if fs::symlink_metadata(socket).is_err() => format!(
+            "whether a daemon runs cannot be told: this user may not look into {}, and one may be asked by its own user and group only: ask as one of them, or with sudo",
+            socket.parent().unwrap_or(socket).display()
+        ),
         io::ErrorKind::PermissionDenied => {
             format!("a daemon at {at} may be asked by its own user and group only: ask as one of them, or with sudo")
         }
@@ -203,6 +208,20 @@ mod tests {
             let error = ask(&[socket], "x").expect_err("nobody").to_string();
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    /// Root may look everywhere: there the folder tells that nobody is at home.
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_claimed_of_a_folder_that_may_not_be_looked_into() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let closed = folder.path().join("closed");
+        fs::create_dir(&closed).expect("made");
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("ours");
+        let said = ask(&[closed.join("status.sock")], "x").expect_err("nobody").to_string();
+        assert!(said.starts_with("whether a daemon runs cannot be told") || said.contains("is not running"), "{said}");
+        assert!(!said.contains("a daemon at"), "{said}");
     }
 
     #[test]

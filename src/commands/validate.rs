@@ -88,7 +88,8 @@ fn as_text(out: &mut impl Write, files: &[Examined]) -> io::Result<()> {
     let errors = findings.iter().filter(|finding| finding.is_error()).count();
     let notes = findings.iter().filter(|finding| finding.is_note()).count();
     let verdict = match (errors, findings.len() - errors - notes) {
-        (0, 0) => "no findings".to_owned(),
+        (0, 0) if notes == 0 => "no findings".to_owned(),
+        (0, 0) => format!("nothing wrong, {}", count(notes, "note")),
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };
     let dialects: Vec<_> = files.iter().map(|file| file.dialect).collect();

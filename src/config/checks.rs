@@ -2,9 +2,10 @@
 use super::{
     Checks, File, Finding, Sends, Severity,
     authentication::{self, Way},
-    log_files, login_files, login_names, region,
+    log_files, login_files, login_names, overlaps, region,
     section::{Findings, Section},
-    settings::{Certificate, Destination, ImportState, PASSWORD_VARIABLE, Password, Serial, Settings},
+    settings::{Certificate, Destination, ImportState, PASSWORD_VARIABLE, Password, Selection, Serial, Settings},
+    slips,
     surroundings::Surroundings,
 };
 use crate::platform::{
@@ -40,8 +41,16 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
         login_names::check(&agent);
         name_of_its_own(settings, &agent);
     }
+    if let (true, true, Some((name, files))) = (signs_in, by_chain, &surroundings.missing_profile) {
+        let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+        agent.warning(format!(
+            "the environment variable AWS_PROFILE names the profile `{name}`, which is not in {}",
+            files.join(" nor ")
+        ));
+    }
     // One that is misspelt was reported as that.
-    if signs_in && by_chain && !agent.means("region", &["region"]) {
+    // Nor is it told where `agent` stands twice: the other one may name it.
+    if signs_in && by_chain && file.findings.is_empty() && !agent.means("region", &["region"]) {
         region_of_the_surroundings(&agent.child("region"), surroundings);
     }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
@@ -50,6 +59,10 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     logs_of_other_systems(settings, &root);
     relative_paths(settings, &root);
     folders(settings, &root);
+    import_state(settings, &agent);
+    own_log_as_a_source(settings, &root);
+    emf(settings, &root);
+    overlaps::check(settings, &root);
     if checks.log_files {
         log_files::check(settings, &root);
     }
@@ -246,7 +259,9 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
 }
 
 fn absolute(section: &Section<'_>, path: &Path) {
-    if path.starts_with("~") {
+    if let Some((why, meant)) = path.to_str().and_then(slips::of_path) {
+        section.report(Severity::Warning, why, meant);
+    } else if path.starts_with("~") {
         section.warning("`~` is not expanded: write the path of that home folder");
     } else if !path.is_absolute() {
         section.warning("not an absolute path on this system: it leads from the folder in which the daemon is started");
@@ -268,6 +283,50 @@ fn folders(settings: &Settings, root: &Section<'_>) {
         } else if let Some(folder) = file.parent() {
             can_be_written(&agent.child("logfile"), folder);
         }
+    }
+}
+
+fn import_state(settings: &Settings, agent: &Section<'_>) {
+    if let ImportState::From(path) = &settings.agent.import_state
+        && !path.is_dir()
+    {
+        let why = "is no folder here, so nothing is taken over from the program before: name the folder with copies of its state files";
+        agent.child("import_state").warning(why);
+    }
+}
+
+/// What the daemon refuses when it runs: each line sent would make it write another one.
+fn own_log_as_a_source(settings: &Settings, root: &Section<'_>) {
+    let own = &settings.agent.own_log;
+    let Some(path) = own.file.as_ref().filter(|_| own.debug && !own.quiet) else { return };
+    let items: HashMap<&str, _> = settings.logs.files.iter().map(|item| (item.at.as_str(), item)).collect();
+    for section in root.path(&["logs", "logs_collected", "files", "collect_list"]).items() {
+        if items
+            .get(section.at.as_str())
+            .is_some_and(|item| matches!(item.selection, Selection::This) && item.path == *path)
+        {
+            section.child("file_path").warning(
+                "is the daemon's own log, and is not followed while it is written with `debug`: every line sent would make another one",
+            );
+        }
+    }
+}
+
+/// Where documents of metrics cannot be received, or find no place to go.
+fn emf(settings: &Settings, root: &Section<'_>) {
+    let Some(emf) = &settings.logs.emf else { return };
+    let collected = root.path(&["logs", "metrics_collected"]);
+    let section = ["emf", "structuredlog"].map(|key| collected.child(key)).into_iter().find(Section::exists);
+    let Some(section) = section else { return };
+    if !emf.names_group {
+        section.note("names no `log_group_name`, nor does `logs`: documents that name none themselves are refused");
+    }
+    let folder = emf.socket.as_ref().and_then(|socket| socket.path.parent());
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        section.child("socket").warning(format!(
+            "there is no folder {}, and the daemon makes none for a socket: make it, and let the daemon's user write to it",
+            folder.display()
+        ));
     }
 }
 

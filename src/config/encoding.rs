@@ -32,7 +32,7 @@ static CODE_PAGES: [(u16, CodePage); 16] = [
 ];
 
 /// Names that the Encoding Standard does not have, for encodings that it has.
-const OTHER_NAMES: [(&str, &str); 16] = [
+const OTHER_NAMES: [(&str, &str); 17] = [
     ("latin-1", "windows-1252"),
     ("iso8859-16", "iso-8859-16"),
     ("cp367", "windows-1252"),
@@ -47,6 +47,7 @@ const OTHER_NAMES: [(&str, &str); 16] = [
     ("euckr", "euc-kr"),
     ("iso2022-jp", "iso-2022-jp"),
     ("mac-roman", "macintosh"),
+    ("macroman", "macintosh"),
     ("mac-cyrillic", "x-mac-cyrillic"),
     ("cp10000", "macintosh"),
 ];
@@ -108,7 +109,8 @@ pub fn read(section: &Section<'_>) -> Option<Encoding> {
         let lower = name.to_ascii_lowercase();
         let page = CODE_PAGES.iter().map(|(number, _)| format!("ibm{number}"));
         let names: Vec<String> = SUGGESTED.iter().map(|&name| name.to_owned()).chain(page).collect();
-        let near = nearest(&lower.replace('_', "-"), names.iter().map(String::as_str));
+        let near = if lower.starts_with("utf8") { Some("utf-8".to_owned()) } else { None };
+        let near = near.or_else(|| nearest(&lower.replace('_', "-"), names.iter().map(String::as_str)));
         let why = match code_page_number(&lower) {
             Some(_) => "is a code page that is not available here; write the log as UTF-8",
             None => "is no encoding that is known here",

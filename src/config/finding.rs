@@ -100,7 +100,7 @@ impl fmt::Display for Finding {
 impl std::error::Error for Finding {}
 
 /// Keys that are looked for under a shorter name, and what they are called.
-const USUAL_GUESSES: [(&str, &str); 16] = [
+const USUAL_GUESSES: [(&str, &str); 18] = [
     ("log_group", "log_group_name"),
     ("group", "log_group_name"),
     ("log_stream", "log_stream_name"),
@@ -113,12 +113,39 @@ const USUAL_GUESSES: [(&str, &str); 16] = [
     ("endpoint", "endpoint_override"),
     ("dimensions", "append_dimensions"),
     ("include", "include_patterns"),
+    ("time_format", "timestamp_format"),
+    ("datetime_format", "timestamp_format"),
     ("max_age", "max_age_seconds"),
     ("max_size", "max_bytes"),
     ("min_free", "min_free_bytes"),
     // The agent's name for its own way to read the journal.
     ("journald", "journal"),
 ];
+
+/// Words that other programs have for one of ours.
+const OTHER_WORDS: [(&str, &str); 12] = [
+    ("error", "err"),
+    ("warn", "warning"),
+    ("critical", "crit"),
+    ("panic", "emerg"),
+    ("emergency", "emerg"),
+    ("information", "info"),
+    ("info", "information"),
+    ("fatal", "critical"),
+    ("err", "error"),
+    ("debug", "verbose"),
+    ("trace", "verbose"),
+    ("cloudwatch", "aws"),
+];
+
+/// The one of these words that `word` was most likely meant to be: another word for it, or it with a slip.
+pub(super) fn meant_word(word: &str, words: &[&str]) -> Option<String> {
+    let lower = word.to_ascii_lowercase();
+    let same =
+        |other: &str| words.iter().find(|known| known.eq_ignore_ascii_case(other)).map(|known| (*known).to_owned());
+    let other = || OTHER_WORDS.into_iter().filter(|(other, _)| *other == lower).find_map(|(_, ours)| same(ours));
+    same(word).or_else(other).or_else(|| nearest(word, words.iter().copied()))
+}
 
 /// The one of these keys that `word` is a usual guess for.
 pub(super) fn guessed(word: &str, keys: &[&str]) -> Option<String> {
@@ -181,6 +208,14 @@ mod tests {
     fn machines_read_lower_case_severities_and_explicit_nulls() {
         let json = serde_json::to_string(&Finding::of_file("c.json", "is a folder")).expect("plain data");
         assert!(json.contains(r#""severity":"error""#) && json.contains(r#""line":null"#), "{json}");
+    }
+
+    #[test]
+    fn other_words_for_the_same_are_known() {
+        assert_eq!(meant_word("error", &["err", "crit"]).as_deref(), Some("err"));
+        assert_eq!(meant_word("INFO", &["ERROR", "INFORMATION"]).as_deref(), Some("INFORMATION"));
+        assert_eq!(meant_word("exclud", &["include", "exclude"]).as_deref(), Some("exclude"));
+        assert_eq!(meant_word("xyz", &["err"]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     finding::{Severity, nearest},
     glob::{Below, Way},
     section::Section,
-    settings::{Matching, Selection, Settings},
+    settings::{Matching, Selection, Settings, text::Encoding},
 };
 use crate::platform::{
     files::{self, FileKind},
@@ -12,14 +12,19 @@ use crate::platform::{
 };
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 /// Names that are looked at for a pattern, so that a huge tree does not keep `validate` from ending.
-const MOST_LOOKED_AT: usize = 100_000;
+pub(super) const MOST_LOOKED_AT: usize = 100_000;
 /// Names of a folder that are compared with one that is not there.
 const MOST_NAMES: usize = 10_000;
+/// Bytes of a named file that are looked at.
+const LOOKED_AT: u64 = 4096;
+/// How compressed files begin: gzip, zstd, bzip2, xz, zip, lz4.
+const PACKED: [&[u8]; 6] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ", b"PK\x03\x04", b"\x04\x22\x4d\x18"];
 
 /// Everything that keeps a named file from being read. One that is not there is no fault: it may come later.
 pub fn check(settings: &Settings, root: &Section<'_>) {
@@ -28,7 +33,7 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
     for item in root.path(&["logs", "logs_collected", "files", "collect_list"]).items() {
         let section = item.child("file_path");
         match run.get(item.at.as_str()).map(|file| (&file.selection, &file.path)) {
-            Some((Selection::This, path)) => look(&section, path, &named),
+            Some((Selection::This, path)) => look(&section, path, &named, settings),
             Some((Selection::Matching(rule), _)) => count(&section, rule),
             None => {}
         }
@@ -37,9 +42,10 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
 
 /// What a pattern comes to now. One that nothing matches yet is no fault: files may come.
 fn count(section: &Section<'_>, rule: &Matching) {
-    let (mut found, mut left) = (HashSet::new(), MOST_LOOKED_AT);
-    for way in rule.glob.ways() {
-        matches(rule, way, &mut found, &mut left);
+    let mut left = MOST_LOOKED_AT;
+    let found = matches(rule, &mut left);
+    if found.is_empty() && rule.glob.ways().iter().any(|way| hinders(section, way.root())) {
+        return;
     }
     let more = if left == 0 { "at least " } else { "" };
     section.note(match found.len() {
@@ -49,7 +55,39 @@ fn count(section: &Section<'_>, rule: &Matching) {
     });
 }
 
-fn matches(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut usize) {
+/// Whether a pattern begins in a folder that is not there or not to be looked into; that is said.
+fn hinders(section: &Section<'_>, root: &Path) -> bool {
+    let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
+    match fs::read_dir(root) {
+        Ok(_) => return false,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // The first folder on the way that is not there.
+            let missing = root.ancestors().take_while(|folder| !folder.exists()).last().unwrap_or(root);
+            let why = format!(
+                "there is no folder `{}` yet, so nothing matches; what comes there later is followed",
+                missing.display()
+            );
+            match similar(missing, &HashSet::new(), true) {
+                Some(better) => section.report(Severity::Warning, why, Some(better.display().to_string())),
+                None => section.note(why),
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            section.warning(format!("`{}` is no folder, so nothing can match in it", root.display()));
+        }
+        Err(error) => unreadable(section, &error, &format!("into the folder `{}`", root.display())),
+    }
+    true
+}
+
+/// The files that match now. Looks at no more names than are `left`.
+pub(super) fn matches(rule: &Matching, left: &mut usize) -> HashSet<PathBuf> {
+    let mut found = HashSet::new();
+    rule.glob.ways().iter().for_each(|way| along(rule, way, &mut found, left));
+    found
+}
+
+fn along(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut usize) {
     let here = |below: &Path| if below.as_os_str().is_empty() { way.root().to_owned() } else { way.root().join(below) };
     let mut folders = vec![PathBuf::new()];
     while let Some(below) = folders.pop() {
@@ -77,7 +115,7 @@ fn matches(rule: &Matching, way: &Way, found: &mut HashSet<PathBuf>, left: &mut 
     }
 }
 
-fn look(section: &Section<'_>, path: &Path, named: &HashSet<&Path>) {
+fn look(section: &Section<'_>, path: &Path, named: &HashSet<&Path>, settings: &Settings) {
     match files::stat(path).map(|stat| stat.kind) {
         Ok(FileKind::Directory) => {
             section.warning("is a folder, and nothing is read from it: name the files in it, each by itself")
@@ -88,17 +126,42 @@ fn look(section: &Section<'_>, path: &Path, named: &HashSet<&Path>) {
         }
         Ok(FileKind::Regular) => {
             // It may have become a pipe since, and this does not wait for one.
-            if let Err(error) = files::open(path) {
-                unreadable(section, &error, "it");
+            match files::open(path) {
+                Ok(file) => is_text(section, file, settings),
+                Err(error) => unreadable(section, &error, "it"),
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            if let Some(better) = similar(path, named) {
+            // The daemon makes its own log.
+            let is_own = settings.agent.own_log.file.as_deref() == Some(path);
+            if let Some(better) = similar(path, named, false).filter(|_| !is_own) {
                 let why = "there is no such file yet".to_owned();
                 section.report(Severity::Warning, why, Some(better.display().to_string()));
             }
         }
         Err(error) => unreadable(section, &error, "into its folder"),
+    }
+}
+
+/// Whether a file begins like something that has lines. What is written with two bytes or more for a character has zero bytes, too.
+fn is_text(section: &Section<'_>, file: fs::File, settings: &Settings) {
+    let mut beginning = Vec::new();
+    if file.take(LOOKED_AT).read_to_end(&mut beginning).is_err() {
+        return;
+    }
+    let at = section.at.trim_end_matches(".file_path");
+    let item = settings.logs.files.iter().find(|item| item.at == at);
+    let is_wide = item.is_some_and(|item| matches!(item.text.encoding, Encoding::Utf16(_) | Encoding::Utf32(_)));
+    let marked = beginning.starts_with(&[0xff, 0xfe]) || beginning.starts_with(&[0xfe, 0xff]);
+    if PACKED.iter().any(|magic| beginning.starts_with(magic)) {
+        section.warning("is a compressed file: its bytes are no lines, and would be sent as they are; name the log that it was made from");
+    } else if beginning.contains(&0) && !is_wide {
+        let remedy = if marked {
+            "write the encoding of the log, `\"encoding\": \"utf-16\"`"
+        } else {
+            "name a text file, or the `encoding` of this one"
+        };
+        section.warning(format!("holds zero bytes, as no text does: they would be sent as they are; {remedy}"));
     }
 }
 
@@ -114,15 +177,15 @@ fn unreadable(section: &Section<'_>, error: &io::Error, what: &str) {
     }
 }
 
-/// A file of the same folder with nearly the same name, which nothing else of the configuration names.
-fn similar(path: &Path, named: &HashSet<&Path>) -> Option<PathBuf> {
-    let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+/// A file of the same folder with nearly the same name, which nothing else of the configuration names; or a folder.
+fn similar(path: &Path, named: &HashSet<&Path>, folders: bool) -> Option<PathBuf> {
+    let (parent, name) = (path.parent()?, path.file_name()?.to_str()?);
+    let folder = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let names: Vec<String> = fs::read_dir(folder)
         .ok()?
         .take(MOST_NAMES)
         .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_dir()))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() == folders))
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|other| !is_generation(other, name) && !named.contains(path.with_file_name(other).as_path()))
         .collect();
@@ -210,6 +273,40 @@ mod tests {
         let question = format!("there is no such file yet; did you mean `{}`?", path("syslog").display());
         assert!(asked.len() == 1 && asked[0].contains(&question), "{asked:?}");
         assert_eq!(said(&[path("syslgo"), path("syslog")]), [""; 0], "both are meant");
+    }
+
+    #[test]
+    fn a_pattern_in_a_folder_that_is_not_there_names_the_folder_and_one_of_nearly_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("logs")).expect("made");
+        fs::write(path("plain"), "").expect("our folder");
+        let told = said(&[path("lgos/nginx/*.log"), path("else/x/*.log"), path("plain/*.log")]);
+        let missing = format!(
+            "warning: logs.logs_collected.files.collect_list[0].file_path: there is no folder `{}` yet",
+            path("lgos").display()
+        );
+        assert!(
+            told[0].contains(&missing) && told[0].ends_with(&format!("did you mean `{}`?", path("logs").display())),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains(": note: ") && told[1].contains(&format!("no folder `{}`", path("else").display())),
+            "{told:?}"
+        );
+        assert!(told[2].contains("plain` is no folder"), "{told:?}");
+    }
+
+    #[test]
+    fn a_named_file_that_holds_no_lines_is_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("z.log.gz"), b"\x1f\x8b\x08\0").expect("our folder");
+        fs::write(path("bin.dat"), b"ab\0c").expect("our folder");
+        fs::write(path("wide.log"), b"\xff\xfea\0").expect("our folder");
+        let told = said(&[path("z.log.gz"), path("bin.dat"), path("wide.log")]);
+        assert!(told[0].contains("is a compressed file") && told[1].contains("name a text file"), "{told:?}");
+        assert!(told[2].contains("utf-16"), "{told:?}");
     }
 
     #[test]

@@ -60,6 +60,8 @@ fn dimensions(section: &Section<'_>, dialect: &Dialect) -> Vec<Dimension> {
             value.warning("not yet: values of the form `${...}` are not put in by this version; ignored");
         } else if !dialect.agent && OWN.contains(&entry.key.as_str()) {
             section.key(entry).warning("each metric has a dimension of this name already; ignored");
+        } else if text.is_empty() {
+            // It was reported as that.
         } else if entry.key.is_empty() || text.trim().is_empty() {
             value.error("neither name nor value of a dimension may be empty");
         } else if let Some(wrong) = entry.key.chars().chain(text.chars()).find(|c| !limits::fits_metric(*c)) {

@@ -78,7 +78,12 @@ fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
     };
     let wrong = literal.chars().find(|c| !fits(*c));
     if let Some(wrong) = wrong {
-        section.error(format!("{what}, found `{}`", wrong.escape_debug()));
+        // `{instance-id}` is no word, so nobody took it for a placeholder.
+        let braced =
+            literal.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(inside, _)| inside.trim());
+        let meant = braced.and_then(|inside| nearest(&inside.replace('-', "_"), placeholder::KNOWN));
+        let why = format!("{what}, found `{}`", wrong.escape_debug());
+        section.report(Severity::Error, why, meant.map(|known| format!("{{{known}}}")));
     }
     wrong.is_none()
 }

@@ -1,8 +1,10 @@
 //! Filters of log lines: patterns compiled, and bounded so that a hostile one cannot eat the memory of a small machine.
 use super::{
+    Severity,
     section::Section,
     settings::{Filter, FilterKind, FilterRule},
     shape::brief,
+    slips,
 };
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -31,7 +33,11 @@ fn rule(section: &Section<'_>) -> Option<FilterRule> {
 
 /// The regular expression of a section; reported and `None` where it does not compile.
 pub fn pattern(section: &Section<'_>) -> Option<Regex> {
-    let text = section.verbatim()?;
+    // An empty one was reported as that.
+    let text = section.verbatim().filter(|text| !text.is_empty())?;
+    if let Some((why, meant)) = slips::of_expression(text) {
+        section.report(Severity::Warning, why, meant);
+    }
     let compile = |text: &str| RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build();
     compile(text)
         .or_else(|error| compile(&with_literal_braces(text)).map_err(|_| error))

@@ -8,7 +8,7 @@ pub mod text;
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
 pub use logs::{
     EntrySelection, EventFormat, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat, JournaldItem, Logs,
-    Matching, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel, WindowsItem,
+    Matching, Others, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel, WindowsItem,
 };
 
 use crate::model::Dimension;

@@ -4,10 +4,10 @@
 //! the wrong type is an error even where we do not run it, and one that we do not run is said to be known.
 //! To add a key: write its line in `keys`, then read it in the decoder of its section.
 use super::{
-    finding::{Severity, guessed, meant, nearest},
+    finding::{Severity, guessed, meant, meant_word},
     section::{Section, variable},
 };
-use crate::config::{dialect::Dialect, file::Value, retention};
+use crate::config::{dialect::Dialect, file::Value, places, retention};
 use std::collections::HashMap;
 
 /// What may stand behind a key.
@@ -261,7 +261,14 @@ impl Walk<'_> {
             Severity::Error => "unknown key",
             Severity::Warning | Severity::Note => "unknown key; ignored",
         };
-        key.report(severity, why.into(), known());
+        let (near, places) = (known(), places::of(name, &key.at));
+        let why = match &near {
+            None if !places.is_empty() => {
+                format!("{why}; it stands in the wrong place: it belongs to `{}`", places.join("` or `"))
+            }
+            Some(_) | None => why.into(),
+        };
+        key.report(severity, why, near);
     }
 }
 
@@ -319,6 +326,9 @@ fn wrong_type(shape: &Shape, section: &Section<'_>) {
     let Some(node) = section.node() else { return };
     let suggestion = match (shape, &node.value) {
         (Shape::Text(..) | Shape::Verbatim(..), Value::Number(number)) => Some(format!("\"{}\"", brief(number))),
+        (Shape::Word(words), Value::Number(number)) if words.contains(&number.as_str()) => {
+            Some(format!("\"{number}\""))
+        }
         (Shape::Bool, Value::Text(text)) if text == "true" || text == "false" => Some(text.clone()),
         (Shape::Int(..) | Shape::Retention, Value::Text(text)) if text.len() < 20 && text.parse::<i64>().is_ok() => {
             Some(text.clone())
@@ -345,7 +355,7 @@ fn word(section: &Section<'_>, text: &str, words: &[&str]) {
     if !words.contains(&text) {
         let one = if words.len() == 1 { "must be" } else { "must be one of" };
         let why = format!("{one} {}, found `{}`", quoted(words), brief(text));
-        section.report(Severity::Error, why, nearest(text, words.iter().copied()));
+        section.report(Severity::Error, why, meant_word(text, words));
     }
 }
 

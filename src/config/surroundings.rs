@@ -12,6 +12,8 @@ pub struct Surroundings {
     pub region: bool,
     /// The environment variable that names the region, and its value.
     pub region_variable: Option<(&'static str, String)>,
+    /// The profile that the environment names, where no profile file has it, and the files.
+    pub missing_profile: Option<(String, Vec<PathBuf>)>,
 }
 
 /// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
@@ -26,7 +28,13 @@ impl Surroundings {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
         let region_variable = REGIONS.into_iter().find_map(|name| Some((name, variable(name)?)));
-        Self { password, region_variable, region: region_is_known(variable, &|path| read_profile(path)) }
+        let missing_profile = missing_profile(variable, &|path| read_profile(path));
+        Self {
+            password,
+            region_variable,
+            region: region_is_known(variable, &|path| read_profile(path)),
+            missing_profile,
+        }
     }
 }
 
@@ -41,12 +49,7 @@ fn region_is_known(variable: impl Fn(&str) -> Option<String>, read: &dyn Fn(&Pat
         return true;
     }
     let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".into());
-    let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
-    let file = |named: &str, usual: &str| {
-        variable(named).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".aws").join(usual)))
-    };
-    let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
-    if files.iter().flatten().filter_map(read).any(|text| profile_has_region(&text, &profile)) {
+    if profile_files(&variable).iter().filter_map(read).any(|text| profile_has_region(&text, &profile)) {
         return true;
     }
     // Instance metadata knows it; whether it answers only the network could tell.
@@ -54,14 +57,39 @@ fn region_is_known(variable: impl Fn(&str) -> Option<String>, read: &dyn Fn(&Pat
     asks_metadata && platform::host::ec2_instance_id().is_some()
 }
 
+/// Where profiles are looked for: <https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>
+fn profile_files(variable: impl Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+    let file = |named: &str, usual: &str| {
+        variable(named).map(PathBuf::from).or_else(|| home.as_ref().map(|home| home.join(".aws").join(usual)))
+    };
+    let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+    files.into_iter().flatten().collect()
+}
+
+fn missing_profile(
+    variable: impl Fn(&str) -> Option<String>,
+    read: &dyn Fn(&PathBuf) -> Option<String>,
+) -> Option<(String, Vec<PathBuf>)> {
+    let profile = variable("AWS_PROFILE").filter(|name| name != "default")?;
+    let files = profile_files(&variable);
+    let is_there = files.iter().filter_map(read).any(|text| text.lines().any(|line| heading(line) == Some(&profile)));
+    (!is_there).then_some((profile, files))
+}
+
+/// The name in `[default]`, `[profile NAME]` and `[NAME]`.
+fn heading(line: &str) -> Option<&str> {
+    let name = line.strip_prefix('[')?.split(']').next()?.trim();
+    Some(name.strip_prefix("profile ").unwrap_or(name).trim())
+}
+
 /// Whether a profile file names a region for this profile: `[default]`, `[profile NAME]`, or in the credentials file `[NAME]`.
 fn profile_has_region(text: &str, profile: &str) -> bool {
     let mut inside = false;
     for line in text.lines() {
         // What is set in belongs to the key above it.
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
-            let name = name.trim();
-            inside = name.strip_prefix("profile ").unwrap_or(name).trim() == profile;
+        if let Some(name) = heading(line) {
+            inside = name == profile;
         } else if inside
             && let Some((key, value)) = line.split_once('=')
             && key.trim_end() == "region"
@@ -94,6 +122,22 @@ mod tests {
         assert!(!known(&[QUIET, ("HOME", "/h")]));
         assert!(known(&[QUIET, ("HOME", "/h"), ("AWS_PROFILE", "work")]));
         assert!(!known(&[QUIET, ("HOME", "/elsewhere"), ("AWS_PROFILE", "work")]));
+    }
+
+    #[test]
+    fn a_profile_that_no_file_has_is_found_out() {
+        let missing = |profile: &str| {
+            let variable = |name: &str| match name {
+                "HOME" => Some("/h".to_owned()),
+                "AWS_PROFILE" => Some(profile.to_owned()),
+                _ => None,
+            };
+            let read = |path: &PathBuf| path.ends_with("credentials").then(|| "[prod]\nregion = x\n".to_owned());
+            missing_profile(variable, &read)
+        };
+        let (name, files) = missing("prodd").expect("misspelt");
+        assert!(name == "prodd" && files.len() == 2 && files[1].ends_with("credentials"), "{files:?}");
+        assert_eq!((missing("prod"), missing("default")), (None, None));
     }
 
     #[test]

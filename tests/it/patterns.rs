@@ -101,3 +101,39 @@ async fn one_round_ends_when_all_that_matched_is_delivered() {
     sent.sort_unstable();
     assert_eq!(sent, ["a.log", "deep/b.log", "deep/c.log"]);
 }
+
+/// Which keys count for a file of two items is said by whatever reads the configuration, and is the same at every start.
+#[tokio::test]
+async fn a_file_of_two_patterns_is_told_before_it_is_read_and_has_the_keys_of_the_first() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &[]);
+    fs::create_dir(host.path("deep")).expect("made");
+    let item = |pattern: &str| json!({ "file_path": host.path(pattern), "log_group_name": "/story/logs", "publish_multi_logs": true });
+    let mut masking = item("deep/pay*.log");
+    masking["redact"] = json!([{ "expression": "4111" }]);
+    let both = json!([masking, item("**.log")]);
+    host.append("deep/pay.log", "card=4111\n");
+    host.append("plain.log", "card=4111\n");
+    let host = host.with("logs.logs_collected.files.collect_list", both);
+    let config = host.write_config();
+    let output = host.run([Path::new("validate"), &config]).await;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in ["warning: logs.logs_collected.files.collect_list[1].file_path: `", "deep/pay.log` is meant by logs"] {
+        assert!(told.contains(part), "{told}");
+    }
+    assert!(told.contains("read once, with the keys of logs.logs_collected.files.collect_list[0];"), "{told}");
+    let output = host.run([Path::new("run"), &config, Path::new("--once")]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let (before, _) = said.split_once("is meant by logs.logs_collected.files.collect_list[0] too").expect(&said);
+    assert!(output.status.success() && !before.contains("INFO"), "{said}");
+    for _ in 0..3 {
+        let mut daemon = host.start();
+        host.append("deep/pay.log", "card=4111\n");
+        let sent = aws.look(|seen| seen.events.len());
+        daemon.until_cloud(&aws, "the line", |seen| seen.events.len() > sent).await;
+        assert!(daemon.terminate().await.success());
+    }
+    let mut sent = aws.look(|seen| seen.events.iter().map(|event| event.message.clone()).collect::<Vec<_>>());
+    sent.sort_unstable();
+    assert_eq!(sent, ["card=***", "card=***", "card=***", "card=***", "card=4111"]);
+}

@@ -397,7 +397,8 @@ async fn a_port_that_is_taken_is_said_and_tried_again() {
     let port = taken.local_addr().expect("bound").port();
     let host = listening(&aws, json!({ "service_address": format!("tcp://127.0.0.1:{port}") }));
     let mut daemon = host.start();
-    daemon.until("the error", |status| status.0["sources"][0]["last_error"].is_string()).await;
+    let told = |said: &str| said.contains("another program has this port") && said.contains("`service_address`");
+    daemon.until("the error", |status| status.0["sources"][0]["last_error"].as_str().is_some_and(told)).await;
     drop(taken);
     let mut client = connected(&mut daemon, port).await;
     writeln!(client, "{}", document(1)).expect("written");

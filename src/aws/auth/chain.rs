@@ -70,7 +70,22 @@ async fn fetch(base: Arc<Base>) -> Result<Credentials, SignInError> {
     }
     let config = base.with_chain().await?;
     let chain = config.credentials_provider().ok_or(SignInError::NoCredentials)?;
-    chain.provide_credentials().await.map_err(|e| explain(&e))
+    chain.provide_credentials().await.map_err(|e| in_files(explain(&e), &Env::real()))
+}
+
+/// Which files and which profile it is about, where somebody chose one.
+fn in_files(error: SignInError, env: &Env) -> SignInError {
+    match (error, profile::named(env)) {
+        (SignInError::NoCredentials, Some(named)) => SignInError::Unusable {
+            advice: format!(
+                "no AWS credentials were found in {named}, nor elsewhere: correct the name, or write the keys there"
+            ),
+        },
+        (SignInError::Refused { advice, source }, _) => {
+            SignInError::Refused { advice: format!("{advice} (profile files: {})", profile::files(env)), source }
+        }
+        (error, _) => error,
+    }
 }
 
 /// The outcome of the fetch that is not finished, or of a new one. What may have started a command is not forgotten before it ends,

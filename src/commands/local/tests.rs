@@ -78,12 +78,22 @@ async fn metrics_are_an_aligned_table() {
     let filled = filled().await;
     let hour = filled.now.minus(Duration::from_hours(1));
     let table = text(|out| write_metrics(&filled.reader, hour, false, out));
-    let expected = "\
-NAME  UNIT     LATEST     MIN     AVG     MAX  POINTS  NAMESPACE  DIMENSIONS
-Disk  Percent  33.333  33.333  33.333  33.333       1  System     path=/
-Disk  Percent       5       -       -       -       0  System     path=/var
-Load  None          2       1     1.5       2       2  System
-";
+    let at = |series: usize| {
+        let series = &filled.reader.series(None, hour).expect("read")[series];
+        series.latest.map(|(at, _)| at.rfc3339()).expect("a point")
+    };
+    let heading = format!("{:width$}", "AT", width = at(0).len());
+    let expected = format!(
+        "\
+NAME  UNIT     LATEST  {heading}     MIN     AVG     MAX  POINTS  NAMESPACE  DIMENSIONS
+Disk  Percent  33.333  {}  33.333  33.333  33.333       1  System     path=/
+Disk  Percent       5  {}       -       -       -       0  System     path=/var
+Load  None          2  {}       1     1.5       2       2  System
+",
+        at(0),
+        at(1),
+        at(2)
+    );
     assert_eq!(table, expected);
 }
 

@@ -2,6 +2,8 @@ use super::*;
 use crate::{config::decode, platform::permissions::Rights};
 use std::path::PathBuf;
 
+mod told;
+
 const PRIVATE: Rights = Rights { owner: Owner::Us, others_may_write: false, all_may_read: false };
 
 /// The findings of the host alone, as `path: reason`.
@@ -18,7 +20,7 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
         &file,
         &Checks {
             sends: Sends::AsConfigured,
-            surroundings: Surroundings { password: password_in_environment, region: true, region_variable: None },
+            surroundings: Surroundings { password: password_in_environment, region: true, ..Surroundings::default() },
             log_files: false,
         },
     ))
@@ -282,9 +284,8 @@ fn a_key_must_belong_to_its_certificate() {
 
 #[test]
 fn a_region_that_nobody_names_is_warned_of() {
-    let missing = |text: &str, sends, region| {
-        all(text, sends, Surroundings { password: false, region, region_variable: None }).len()
-    };
+    let missing =
+        |text: &str, sends, region| all(text, sends, Surroundings { region, ..Surroundings::default() }).len();
     assert_eq!(missing("{}", Sends::AsConfigured, false), 1);
     assert_eq!(missing(r#"{ "agent": { "authentication": {} } }"#, Sends::AsConfigured, false), 1);
     assert_eq!(missing(r#"{ "agent": { "regoin": "us-east-1" } }"#, Sends::AsConfigured, false), 1, "the misspelling");

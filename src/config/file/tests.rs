@@ -61,6 +61,18 @@ fn usual_slips_are_called_by_their_name() {
     check_refused("{ \"a\": 1", (1, 8), "the file ends here");
     check_refused("{ \"a\": \"b\n\" }", (1, 9), "control character");
     check_refused("{} {}", (1, 4), "trailing characters");
+    check_refused("{ \"a\": True }", (1, 8), "did you mean `true`");
+    check_refused("{ \"a\": fals }", (1, 12), "`fals` is no value; did you mean `false`");
+    check_refused("{ \u{201c}a\u{201d}: 1 }", (1, 3), "typographic quotes");
+    check_refused("{ \"a\": \u{201c}b\u{201d} }", (1, 8), "typographic quotes");
+    check_refused("{ region: 1 }", (1, 3), "a key stands in double quotes");
+    check_refused("{ \"a\": 1 } }", (1, 12), "a bracket too many");
+    check_refused("{ \"a\": 060 }", (1, 9), "write 60, not 060");
+    check_refused("{ \"a\": 1 ]", (1, 10), "write `}`");
+    check_refused("[ 1 }", (1, 5), "write `]`");
+    check_refused("{ \"a\": \"b\tc\" }", (1, 9), "a tab or the end of a line");
+    check_refused(r#"{ "a": "\d" }"#, (1, 10), "write `\\\\`");
+    check_refused("{ \"a\": 1 \"b\": 2 }", (1, 10), "a comma or a closing bracket is missing");
 }
 
 #[test]

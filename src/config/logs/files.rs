@@ -7,10 +7,10 @@ use crate::config::{
     dialect::Dialect,
     glob::{self, Glob},
     naming::{self, Name, Streams},
-    pattern,
+    overlaps, pattern,
     retention::Retention,
     section::Section,
-    settings::{FileItem, Matching, Pick, Selection, TargetTemplate},
+    settings::{FileItem, Matching, Others, Pick, Selection, TargetTemplate},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -38,6 +38,7 @@ pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<
         }
     }
     once_each(&files);
+    overlaps::settle(files.iter_mut().map(|(_, file)| file).collect());
     files
 }
 
@@ -99,7 +100,14 @@ fn selection(item: &Section<'_>, path: Option<&str>, pick: Pick) -> Option<Selec
         .map_err(|why| item.child("file_path").error(format!("can never match a file: it {why}")))
         .ok()?;
     let auto_removal = auto_removal && pick == Pick::Newest;
-    Some(Selection::Matching(Arc::new(Matching { glob, pick, blacklist, exclude, auto_removal })))
+    Some(Selection::Matching(Arc::new(Matching {
+        glob,
+        pick,
+        blacklist,
+        exclude,
+        auto_removal,
+        others: Others::default(),
+    })))
 }
 
 fn excluded(section: &Section<'_>) -> Option<Glob> {

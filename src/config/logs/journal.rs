@@ -1,6 +1,6 @@
 //! The publisher's `journal`, and the agent's `journald.collect_list`.
 use super::{
-    Defaults, STREAM as AGENT_STREAM, item_name, target,
+    Defaults, STREAM as AGENT_STREAM, item_name, target, tell_apart,
     text::{self, TextDefaults},
 };
 use crate::config::{
@@ -37,13 +37,15 @@ pub fn read(section: &Section<'_>, defaults: &Defaults<'_>) -> Option<Journal> {
 
 /// Reads the agent's list.
 pub fn read_list<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<'a>, JournaldItem)> {
-    let mut names = Vec::new();
     let items = section.items().into_iter();
-    items.filter_map(|item| one(&item, defaults, &mut names).map(|read| (item, read))).collect()
+    let mut items: Vec<_> = items.filter_map(|item| one(&item, defaults).map(|read| (item, read))).collect();
+    let names = items.iter_mut().map(|(item, read)| (&*item, &mut read.item));
+    tell_apart(names, &["units", "priority", "matches", "filters"]);
+    items
 }
 
 /// `None`: reported, and not run.
-fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<JournaldItem> {
+fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<JournaldItem> {
     let text = text::read(item, TextDefaults::AgentJournal);
     let matches = item.child("matches").items().iter().map(conditions).collect();
     let units = item.child("units").items().iter().filter_map(Section::text).map(str::to_owned).collect();
@@ -51,7 +53,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> 
     let target = target(item, defaults, None, Some(AGENT_STREAM.to_owned()), Name::StreamOfUnits)?;
     Some(JournaldItem {
         at: item.at.clone(),
-        item: item_name(&target, names),
+        item: item_name(&target),
         target,
         text,
         selection: EntrySelection { units, priority: Some(priority(&item.child("priority"))), matches },

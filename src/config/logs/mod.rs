@@ -21,8 +21,8 @@ use super::{
     service::Service,
     settings::{Logs, TargetTemplate},
 };
-use crate::model::{Entity, LogGroupClass};
-use std::{sync::Arc, time::Duration};
+use crate::model::{Entity, Fingerprint, LogGroupClass};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// The publisher's group where none is named.
 const GROUP: &str = "/system/default/{instance_id}";
@@ -153,12 +153,27 @@ fn target(
 }
 
 /// What saved positions call an item: its templates, so that reading goes on where a date or the host's name has changed.
-/// Another item of the same ones gets a number.
-fn item_name(target: &TargetTemplate, names: &mut Vec<String>) -> String {
-    let name = format!("{}:{}", target.group, target.stream);
-    names.push(name.clone());
-    match names.iter().filter(|known| **known == name).count() {
-        1 => name,
-        number => format!("{name}#{number}"),
+fn item_name(target: &TargetTemplate) -> String {
+    format!("{}:{}", target.group, target.stream)
+}
+
+/// Tells items of one name apart by what they select, so that each goes on where it stopped in whatever order they stand. Those that select the
+/// same get a number: their positions are of the same entries.
+fn tell_apart<'a>(items: impl Iterator<Item = (&'a Section<'a>, &'a mut String)>, selecting: &[&str]) {
+    let mut items: Vec<_> = items.collect();
+    let mut names: HashMap<String, usize> = HashMap::new();
+    items.iter().for_each(|(_, name)| *names.entry((*name).clone()).or_default() += 1);
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for (item, name) in &mut items {
+        if names[*name] == 1 {
+            continue;
+        }
+        let selection: Vec<String> = selecting.iter().map(|key| item.child(key).canonical()).collect();
+        **name = format!("{name}#{:016x}", Fingerprint::of(selection.join("\n").as_bytes()).hash);
+        let same = taken.entry((*name).clone()).or_default();
+        *same += 1;
+        if *same > 1 {
+            **name = format!("{name}#{same}");
+        }
     }
 }

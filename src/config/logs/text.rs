@@ -72,6 +72,9 @@ fn timestamp(item: &Section<'_>) -> Option<TimestampRule> {
         }
         return None;
     };
+    if format.is_empty() {
+        return None; // It was reported as that.
+    }
     let (format, odd) = TimestampFormat::parse(format).map_err(|why| section.error(why)).ok()?;
     odd.into_iter().for_each(|odd| section.warning(odd));
     Some(TimestampRule { format, zone: zone.unwrap_or(Zone::Local), trim })

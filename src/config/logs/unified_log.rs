@@ -1,6 +1,6 @@
 //! Our own `unified_log`: one object, or several in its `collect_list`.
 use super::{
-    Defaults, item_name, target,
+    Defaults, item_name, target, tell_apart,
     text::{self, TextDefaults},
 };
 use crate::config::{
@@ -17,19 +17,20 @@ pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<
     let wanted = section.flag().or_else(|| section.child("collect").flag()).unwrap_or(section.exists());
     let list = section.child("collect_list");
     let items = if list.exists() { list.items() } else { vec![section.clone()] };
-    let mut names = Vec::new();
-    let read = |item: Section<'a>| one(&item, defaults, &mut names).map(|read| (item, read));
-    let read: Vec<_> = items.into_iter().filter_map(read).collect();
+    let read = |item: Section<'a>| one(&item, defaults).map(|read| (item, read));
+    let mut read: Vec<_> = items.into_iter().filter_map(read).collect();
+    let names = read.iter_mut().map(|(item, read)| (&*item, &mut read.item));
+    tell_apart(names, &["predicate", "subsystem", "level", "filters", "include_patterns", "exclude_patterns"]);
     if wanted { read } else { Vec::new() }
 }
 
 /// `None`: reported, and not run.
-fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<UnifiedItem> {
+fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<UnifiedItem> {
     let text = text::read(item, TextDefaults::Entries);
     let target = target(item, defaults, defaults.group.clone(), Some(STREAM.to_owned()), Name::Stream)?;
     Some(UnifiedItem {
         at: item.at.clone(),
-        item: item_name(&target, names),
+        item: item_name(&target),
         target,
         text,
         predicate: predicate(item.child("predicate").verbatim(), item.child("subsystem").text()),

@@ -1,6 +1,6 @@
 //! `windows_events.collect_list`.
 use super::{
-    Defaults, STREAM, item_name, target,
+    Defaults, STREAM, item_name, target, tell_apart,
     text::{self, TextDefaults},
 };
 use crate::config::{
@@ -12,13 +12,15 @@ use crate::config::{
 
 /// Reads the list.
 pub fn read<'a>(section: &Section<'a>, defaults: &Defaults<'_>) -> Vec<(Section<'a>, WindowsItem)> {
-    let mut names = Vec::new();
     let items = section.child("collect_list").items().into_iter();
-    items.filter_map(|item| one(&item, defaults, &mut names).map(|read| (item, read))).collect()
+    let mut items: Vec<_> = items.filter_map(|item| one(&item, defaults).map(|read| (item, read))).collect();
+    let names = items.iter_mut().map(|(item, read)| (&*item, &mut read.item));
+    tell_apart(names, &["event_levels", "event_ids", "filters"]);
+    items
 }
 
 /// `None`: reported, and not run.
-fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> Option<WindowsItem> {
+fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<WindowsItem> {
     let name = item.child("event_name");
     // What the agent's schema says and a table of keys cannot.
     if name.text() == Some("Forwarded Events") {
@@ -35,7 +37,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>, names: &mut Vec<String>) -> 
     Some(WindowsItem {
         at: item.at.clone(),
         // One position has one channel.
-        item: format!("{}:{channel}", item_name(&target, names)),
+        item: format!("{}:{channel}", item_name(&target)),
         target,
         text,
         channel,

@@ -6,6 +6,7 @@ use crate::{
 };
 use regex::bytes::Regex;
 use std::{
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -88,6 +89,26 @@ pub struct Matching {
     pub exclude: Vec<Glob>,
     /// A file is removed when all of it is delivered and a newer one is followed.
     pub auto_removal: bool,
+    /// Files that belong to another item, which sends them to the same streams.
+    pub others: Others,
+}
+
+/// What other items take of what a pattern matches. One file in one stream has one item, and its keys.
+#[derive(Clone, Debug, Default)]
+pub struct Others {
+    /// Every pattern that sends to the same streams, in the order of the file.
+    pub patterns: Arc<[Arc<Matching>]>,
+    /// So many of these stand before the one that this is of.
+    pub before: usize,
+    /// Paths that items name.
+    pub named: HashSet<PathBuf>,
+}
+
+impl Others {
+    fn take(&self, path: &Path) -> bool {
+        let means = |rule: &Arc<Matching>| rule.glob.matches(path) && !rule.leaves_out(path);
+        self.named.contains(path) || self.patterns[..self.before].iter().any(means)
+    }
 }
 
 /// Which of the files that match are followed.
@@ -112,6 +133,7 @@ impl Matching {
         NO_LINES.iter().any(|end| lower.ends_with(end))
             || self.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
             || self.exclude.iter().any(|glob| glob.matches(path))
+            || self.others.take(path)
     }
 }
 
@@ -153,7 +175,7 @@ pub struct Journal {
 #[derive(Clone, Debug)]
 pub struct JournaldItem {
     pub at: String,
-    /// What saved positions call it: its templates, and a number where another item has the same ones.
+    /// What saved positions call it: its templates, and a mark of what it selects where another item has the same ones.
     pub item: String,
     /// The stream may have `{unit}` in it: one stream a unit.
     pub target: TargetTemplate,

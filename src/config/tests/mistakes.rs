@@ -302,3 +302,51 @@ fn what_is_no_object_is_one_mistake() {
     );
     assert_eq!(loaded.findings.len(), 1, "{:#?}", loaded.findings);
 }
+
+#[test]
+fn a_key_in_the_wrong_part_is_told_where_it_belongs() {
+    let text = r#"{ "logs": { "logs_collection_interval": 5 } }"#;
+    check_warning(text, "logs.logs_collection_interval", "it belongs to `agent.logs_collection_interval`");
+    check_warning(r#"{ "logs": { "files": {} } }"#, "logs.files", "it belongs to `logs.logs_collected.files`");
+    let journal = r#"{ "logs": { "logs_collected": { "journal": { "units": ["a"] } } } }"#;
+    let place = "it belongs to `logs.logs_collected.journald.collect_list[].units`";
+    check_error(journal, "logs.logs_collected.journal.units", place, None);
+}
+
+#[test]
+fn one_mistake_is_one_finding() {
+    let item = |keys: &str| items(&format!(r#"{{ "file_path": "/a", {keys} }}"#));
+    let at = |key: &str| format!("{ITEM}[0].{key}");
+    check_error(&item(r#""timestamp_format": """#), &at("timestamp_format"), "must not be empty", None);
+    check_error(&item(r#""redact": [{ "expression": "" }]"#), &at("redact[0].expression"), "must not be empty", None);
+    let dimension = r#"{ "metrics": { "append_dimensions": { "Site": "" } } }"#;
+    check_error(dimension, "metrics.append_dimensions.Site", "must not be empty", None);
+}
+
+#[test]
+fn words_of_other_programs_have_a_suggestion() {
+    let item = |keys: &str| items(&format!(r#"{{ "file_path": "/a", "log_group_name": "g", {keys} }}"#));
+    let at = |key: &str| format!("{ITEM}[0].{key}");
+    check_error(&item(r#""encoding": "utf8mb4""#), &at("encoding"), "is no encoding", Some("utf-8"));
+    settings(&item(r#""encoding": "macroman""#));
+    check_error(&item(r#""time_format": "%Y""#), &at("time_format"), "unknown key", Some("timestamp_format"));
+    let group = items(r#"{ "file_path": "/a", "log_group_name": "/g/{instance-id}" }"#);
+    check_error(&group, &at("log_group_name"), "found `{`", Some("{instance_id}"));
+    let priority = |value: &str| {
+        format!(
+            r#"{{ "logs": {{ "logs_collected": {{ "journald": {{ "collect_list":
+            [ {{ "log_group_name": "g", "priority": {value} }} ] }} }} }} }}"#
+        )
+    };
+    let at = "logs.logs_collected.journald.collect_list[0].priority";
+    check_error(&priority(r#""error""#), at, "must be one of", Some("err"));
+    check_error(&priority("3"), at, "found a number", Some("\"3\""));
+}
+
+#[test]
+fn a_backspace_in_an_expression_is_told_for_what_it_is() {
+    let text = items(r#"{ "file_path": "/a", "log_group_name": "g", "include_patterns": ["\bERROR\b"] }"#);
+    let all = loaded(&text).findings;
+    assert!(all.len() == 1 && all[0].why.contains("backspace"), "{all:?}");
+    assert_eq!(all[0].suggestion.as_deref(), Some(r"\\bERROR\\b"));
+}

@@ -113,12 +113,29 @@ fn only_streams_of_the_journal_may_have_the_unit_in_them() {
 }
 
 #[test]
-fn items_to_the_same_stream_have_positions_of_their_own() {
-    let item = |unit: &str| format!(r#"{{ "log_group_name": "g", "units": ["{unit}"] }}"#);
-    let list = [item("a"), item("b"), r#"{ "log_group_name": "h" }"#.to_owned()].join(",");
-    let logs = settings(&collected("journald", &format!(r#"{{ "collect_list": [{list}] }}"#))).logs;
-    let names: Vec<_> = logs.journald.iter().map(|item| item.item.as_str()).collect();
-    assert_eq!(names, ["g:{instance_id}", "g:{instance_id}#2", "h:{instance_id}"]);
+fn items_to_the_same_stream_are_known_by_what_they_select_in_whatever_order() {
+    let journald = |units: &[&str]| {
+        let item = |unit: &&str| format!(r#"{{ "log_group_name": "g", "units": ["{unit}"] }}"#);
+        let list =
+            units.iter().map(item).chain([r#"{ "log_group_name": "h" }"#.to_owned()]).collect::<Vec<_>>().join(",");
+        let logs = settings(&collected("journald", &format!(r#"{{ "collect_list": [{list}] }}"#))).logs;
+        logs.journald.into_iter().map(|item| item.item).collect::<Vec<_>>()
+    };
+    let (names, turned) = (journald(&["a", "b"]), journald(&["b", "a"]));
+    assert_eq!((&names[0], &names[1]), (&turned[1], &turned[0]));
+    assert!(names[0] != names[1] && names[0].starts_with("g:{instance_id}#"), "{names:?}");
+    assert_eq!(names[2], "h:{instance_id}", "one that stands alone needs no mark");
+    assert_eq!(journald(&["a"])[0], "g:{instance_id}");
+    let same = r#"{ "log_group_name": "g" }, { "log_group_name": "g", "format": "message" }"#;
+    let logs = settings(&collected("journald", &format!(r#"{{ "collect_list": [{same}] }}"#))).logs;
+    assert_eq!(logs.journald[1].item, format!("{}#2", logs.journald[0].item), "both read the same entries");
+    let channels = r#"{ "event_name": "System", "event_ids": [1] }, { "event_name": "Security", "event_ids": [1] }"#;
+    let logs = settings(&collected("windows_events", &format!(r#"{{ "collect_list": [{channels}] }}"#))).logs;
+    let names: Vec<_> = logs.windows_events.iter().map(|item| item.item.as_str()).collect();
+    assert!(
+        names[0].ends_with(":System") && names[1].ends_with(":Security"),
+        "the channel tells them apart: {names:?}"
+    );
 }
 
 #[test]

@@ -57,6 +57,9 @@ pub struct Options {
     pub split_datagrams: bool,
 }
 
+/// What to do where the name of an address is not known.
+const NAME: &str = "correct the name in `service_address` of logs.metrics_collected.emf, or write an address";
+
 /// Where a document goes that names these two.
 fn target(group: &str, stream: &str) -> Target {
     Target { group: group.to_owned(), stream: stream.to_owned(), emf: true, ..Target::default() }
@@ -106,8 +109,8 @@ async fn resolved(address: &EmfAddress, board: &Board) -> Vec<SocketAddr> {
                 let found = tokio::net::lookup_host((name.as_str(), address.port)).await;
                 match found.map(Iterator::collect::<Vec<_>>) {
                     Ok(found) if !found.is_empty() => return found,
-                    Ok(_) => line.failed(&io::Error::other("the name has no address")),
-                    Err(error) => line.failed(&error),
+                    Ok(_) => line.failed(&io::Error::other("the name has no address"), NAME),
+                    Err(error) => line.failed(&error, NAME),
                 }
                 sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
@@ -130,6 +133,33 @@ impl Place {
             Self::Udp(address) => format!("metrics on udp://{address}"),
             Self::Tcp(address) => format!("metrics on tcp://{address}"),
             Self::Local(socket) => format!("metrics on {}", socket.path.display()),
+        }
+    }
+
+    /// What to do where it cannot be opened, and the key that names it.
+    fn remedy(&self, error: io::ErrorKind) -> &'static str {
+        match (self, error) {
+            (Self::Udp(_) | Self::Tcp(_), io::ErrorKind::AddrInUse) => {
+                "another program has this port: stop it, or name another port with `service_address` of logs.metrics_collected.emf"
+            }
+            (Self::Udp(_) | Self::Tcp(_), io::ErrorKind::AddrNotAvailable) => {
+                "this host has no such address: correct `service_address` of logs.metrics_collected.emf"
+            }
+            (Self::Udp(_) | Self::Tcp(_), io::ErrorKind::PermissionDenied) => {
+                "ports below 1024 need a right that the daemon's user lacks (CAP_NET_BIND_SERVICE): name a higher one with \
+                 `service_address` of logs.metrics_collected.emf"
+            }
+            (Self::Udp(_) | Self::Tcp(_), _) => "see `service_address` of logs.metrics_collected.emf",
+            (Self::Local(_), io::ErrorKind::NotFound) => {
+                "make the folder that `socket` of logs.metrics_collected.emf names, and let the daemon's user write to it"
+            }
+            (Self::Local(_), io::ErrorKind::PermissionDenied) => {
+                "let the daemon's user write to the folder that `socket` of logs.metrics_collected.emf names"
+            }
+            (Self::Local(_), io::ErrorKind::AddrInUse) => {
+                "something else has this place: remove it, or name another with `socket` of logs.metrics_collected.emf"
+            }
+            (Self::Local(_), _) => "see `socket` of logs.metrics_collected.emf",
         }
     }
 
@@ -170,7 +200,7 @@ async fn listen(
                 tracing::info!(socket = line.name, %error, "this host does without that address");
                 return;
             }
-            Err(error) => line.failed(&error),
+            Err(error) => line.failed(&error, place.remedy(error.kind())),
         }
         if stop.run_until_cancelled(sleep(wait)).await.is_none() {
             return;
@@ -210,11 +240,13 @@ impl<'a> Line<'a> {
         Self { board, id, name }
     }
 
-    fn failed(&self, error: &io::Error) {
+    fn failed(&self, error: &io::Error, remedy: &str) {
         let mut news = false;
-        self.board.source(self.id, |line| news = line.last_error.replace(error.to_string()) != line.last_error);
+        let told = format!("{error}: {remedy}");
+        self.board.source(self.id, |line| news = line.last_error.as_ref() != Some(&told));
         if news {
-            tracing::error!(socket = self.name, %error, "documents of metrics cannot be received here; trying again");
+            self.board.source(self.id, |line| line.last_error = Some(told.clone()));
+            tracing::error!(socket = self.name, %error, "documents of metrics cannot be received here, which is tried again: {remedy}");
         }
     }
 

@@ -75,6 +75,11 @@ fn the_default_chain_reads_its_files_at_each_login_and_says_what_is_missing() {
     let region = ("AWS_REGION", "eu-west-1");
     let nothing = in_child(name, &[quiet, region]);
     assert!(nothing.starts_with("no AWS credentials were found") && !nothing.contains("provider"), "{nothing}");
+    let misspelt = in_child(name, &[quiet, region, ("AWS_PROFILE", "prodd")]);
+    assert!(
+        misspelt.contains("the profile `prodd` (AWS_PROFILE) of ") && misspelt.contains("credentials"),
+        "{misspelt}"
+    );
     let keys = [quiet, region, ("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     assert_eq!(in_child(name, &keys), "AKIDENV,AKIDENV");
     let file = tempfile::NamedTempFile::new().expect("temporary");

@@ -25,7 +25,8 @@ fn bench(pattern: &str, pick: Pick, prepare: impl FnOnce(&mut Bench)) -> Bench {
 fn watch(bench: &Bench, pattern: &str, pick: Pick) -> Watch {
     let path = bench.path(pattern);
     let glob = Glob::parse(path.to_str().expect("Unicode")).expect("a pattern");
-    let rule = Matching { glob, pick, blacklist: None, exclude: Vec::new(), auto_removal: false };
+    let rule =
+        Matching { glob, pick, blacklist: None, exclude: Vec::new(), auto_removal: false, others: Default::default() };
     let selection = Selection::Matching(Arc::new(rule));
     Watch { path, selection, ..bench.watches[0].clone() }
 }

@@ -14,8 +14,14 @@ fn scene(pattern: &str, prepare: impl FnOnce(&Path, &mut Matching)) -> Scene {
     let folder = tempfile::tempdir().expect("a folder");
     let text = folder.path().join(pattern);
     let glob = Glob::parse(text.to_str().expect("Unicode")).expect("a pattern");
-    let mut rule =
-        Matching { glob, pick: Pick::EachToItsStream, blacklist: None, exclude: vec![], auto_removal: false };
+    let mut rule = Matching {
+        glob,
+        pick: Pick::EachToItsStream,
+        blacklist: None,
+        exclude: vec![],
+        auto_removal: false,
+        others: Default::default(),
+    };
     prepare(folder.path(), &mut rule);
     let tree = Tree::new(0, rule.glob.ways()[0].root().to_owned(), Arc::new(rule));
     // Later than any change: what the folder's time says is sure.

@@ -1,0 +1,43 @@
+//! What would only be seen when it runs, or not at all.
+use super::*;
+
+#[test]
+fn what_would_be_refused_or_do_nothing_at_the_run_is_told_here() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = folder.path().join("own.log");
+    let text = serde_json::json!({
+        "agent": { "logfile": own, "debug": true, "import_state": folder.path().join("none") },
+        "logs": {
+            "logs_collected": { "files": { "collect_list": [{ "file_path": own }] } },
+            "metrics_collected": { "emf": { "socket": folder.path().join("no/emf.sock") } },
+        },
+    });
+    let found = found(&text.to_string(), Some(PRIVATE));
+    let told = |at: &str, why: &str| found.iter().any(|said| said.starts_with(at) && said.contains(why));
+    assert!(told("warning agent.import_state:", "is no folder here"), "{found:#?}");
+    assert!(
+        told("warning logs.logs_collected.files.collect_list[0].file_path:", "is the daemon's own log"),
+        "{found:#?}"
+    );
+    assert!(told("warning logs.metrics_collected.emf.socket:", "there is no folder"), "{found:#?}");
+    assert!(told("note logs.metrics_collected.emf:", "documents that name none themselves are refused"), "{found:#?}");
+    assert_eq!(found.len(), 4, "{found:#?}");
+}
+
+#[test]
+fn a_path_that_json_made_something_else_of_is_told_so() {
+    let text = r#"{ "logs": { "logs_collected": { "files": { "collect_list": [{ "file_path": "C:\temp\new.log" }, { "file_path": "/x/a.log " }] } } } }"#;
+    let found = found(text, Some(PRIVATE));
+    assert!(
+        found.len() == 2 && found[0].contains("has a tab in it") && found[1].contains("ends with a blank"),
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_section_that_stands_twice_is_not_asked_what_the_other_one_says() {
+    let text = r#"{ "agent": { "region": "us-east-1" }, "agent": { "debug": true } }"#;
+    let all = all(text, Sends::AsConfigured, Surroundings::default());
+    assert!(all.iter().any(|said| said.contains("keep one of the two")), "{all:#?}");
+    assert!(!all.iter().any(|said| said.contains("no region")), "{all:#?}");
+}
