@@ -28,6 +28,10 @@ pub(super) const ENOUGH: usize = MESSAGE_BYTES + 8;
 /// So many bytes of a line that is too long go at once: with the mark at its end they are one message.
 pub(super) const PIECE: usize = MESSAGE_BYTES - CONTINUED.len();
 
+/// So much text that does not stand so in the buffer is enough for once: the rest of the buffer is read later. Decoding a buffer makes
+/// less; masks that are longer than what they hide may make thousands of times as much of many short lines.
+const FULL: usize = 4 * MESSAGE_BYTES;
+
 /// Room for this many bytes a line is a good first guess.
 const USUAL_LINE: usize = 96;
 
@@ -69,6 +73,8 @@ pub(super) struct Cut {
     pub split: u64,
     /// Events of several lines that went before their end was seen, because they had become too long.
     pub full: u64,
+    /// So much came out of it that the lines behind `used` wait for the next time.
+    pub full_up: bool,
     /// An event or a line is left that may go on. So far its lines are known to belong to it.
     pub open: Option<usize>,
 }
@@ -196,6 +202,9 @@ impl<'a> Cutter<'a> {
                 self.line(start, end);
                 start = end + 1;
                 self.reached(start);
+                if self.is_full_up() {
+                    return;
+                }
             }
         } else {
             let unit = self.own.decoder.unit();
@@ -203,9 +212,18 @@ impl<'a> Cutter<'a> {
                 self.line(start, next - unit);
                 start = next;
                 self.reached(start);
+                if self.is_full_up() {
+                    return;
+                }
             }
         }
         self.rest(start, tail);
+    }
+
+    /// Whether the rest of the buffer is to wait.
+    fn is_full_up(&mut self) -> bool {
+        self.cut.full_up = self.cut.rewritten.len() >= FULL && self.cut.used < self.text.len();
+        self.cut.full_up
     }
 
     /// Takes the line in `start..end`, or what is left of it.
@@ -346,8 +364,8 @@ impl<'a> Cutter<'a> {
     }
 
     fn event(&mut self, start: usize, end: usize, at: Timestamp, timed_by: TimedBy) {
-        // A buffer has little more than ENOUGH bytes, and what is rewritten is a few times that: far below 4 GiB.
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        // Little more than ENOUGH bytes of a buffer, FULL of what was rewritten, and then a few events: masks add 32 MiB to each at most.
+        let place = |at: usize| u32::try_from(at).expect("a buffer and what becomes of it is far below 4 GiB");
         let next = self.from + self.cut.used as u64;
         self.cut.events.push(Event { start: place(start), end: place(end), at, timed_by, next });
     }

@@ -131,7 +131,7 @@ impl Held {
             self.bytes.drain(..cut.used);
             self.from += cut.used as u64;
             length -= cut.used;
-            if cut.used == 0 || length < ENOUGH {
+            if cut.used == 0 || length < ENOUGH && !cut.full_up {
                 break;
             }
         }

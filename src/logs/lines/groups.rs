@@ -58,6 +58,9 @@ impl<'a> Cutter<'a> {
                 self.line(start, next - unit);
                 start = next;
                 self.reached(start);
+                if self.is_full_up() {
+                    return;
+                }
                 continue;
             }
             self.own.started = self.own.started || self.own.begins_event(line);
@@ -70,6 +73,9 @@ impl<'a> Cutter<'a> {
                 Follow::Open(end) => return self.open_group(start, end, tail),
             }
             start = self.cut.used;
+            if self.is_full_up() {
+                return;
+            }
         }
         self.rest(start, tail);
     }

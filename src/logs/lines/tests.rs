@@ -264,6 +264,27 @@ fn what_is_rewritten_stands_behind_what_was_read_in_its_order() {
     assert_eq!(cut.rewritten, "你好你".as_bytes());
 }
 
+#[test]
+fn of_lines_that_masks_make_much_longer_some_wait_so_that_memory_is_bounded() {
+    let redact = vec![crate::config::settings::text::Redaction {
+        expression: regex::bytes::Regex::new("x").expect("a good pattern"),
+        replacement: "m".repeat(4096),
+    }];
+    let several = MultiLine::Start(regex::bytes::Regex::new("x").expect("a good pattern"));
+    for multi_line in [MultiLine::Off, several] {
+        let text = "x\n".repeat(3 * FULL / 4096);
+        let mut lines = lines(TextRules { redact: redact.clone(), multi_line, ..TextRules::default() }, b"");
+        let (mut used, mut events) = (0, 0);
+        for left in (0..3).rev() {
+            let cut = lines.cut(&text.as_bytes()[used..], used as u64, Timestamp::default(), Tail::Quiet);
+            assert!(cut.rewritten.len() < FULL + 4096 && cut.events.iter().all(|e| e.end - e.start == 4096));
+            (used, events) = (used + cut.used, events + cut.events.len());
+            assert_eq!((cut.full_up, used < text.len(), cut.open), (left > 0, left > 0, None));
+        }
+        assert_eq!((used, events), (text.len(), text.len() / 2));
+    }
+}
+
 /// What lines say, by the simplest rule.
 fn expected(text: &str) -> Vec<String> {
     let content = |line: &str| line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\0').to_owned();

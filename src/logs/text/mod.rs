@@ -31,7 +31,7 @@ use crate::{
     },
     telemetry::counters,
 };
-use edge::{Bucket, Sample};
+use edge::{Bucket, Masked, Sample};
 use std::{borrow::Cow, sync::Arc};
 
 /// What becomes of an event.
@@ -96,8 +96,7 @@ impl Treatment {
     /// More of an event whose beginning was sent: all that is done to it is to hide what is not to be seen.
     pub fn treat_rest<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let (text, masked) = edge::redact(&self.rules.redact, text.into());
-        counters::EVENTS_REDACTED.add(masked.anything.into());
-        counters::EVENTS_MENDED.add(masked.mended.into());
+        self.count(masked);
         text
     }
 
@@ -173,13 +172,25 @@ impl Treatment {
         }
         let redact = if self.json { json::redact } else { edge::redact };
         let (text, masked) = redact(&self.rules.redact, text);
-        counters::EVENTS_REDACTED.add(masked.anything.into());
-        counters::EVENTS_MENDED.add(masked.mended.into());
+        self.count(masked);
         if text.is_empty() {
             counters::EVENTS_EMPTY.add(1);
             return Treated::NotSent;
         }
         Treated::Send { text, at, timed_by }
+    }
+
+    fn count(&self, masked: Masked) {
+        counters::EVENTS_REDACTED.add(masked.anything.into());
+        counters::EVENTS_MENDED.add(masked.mended.into());
+        counters::EVENTS_TRUNCATED.add(masked.cut.into());
+        if masked.cut {
+            tracing::warn!(
+                item = self.rules.at,
+                "masks would make an event longer by more than 32 MiB, so it is sent without its rest; \
+                shorten the `replacement` of `redact`, or let its `expression` match more at once"
+            );
+        }
     }
 
     fn fate(&self, age: Age) -> Option<OutOfRange> {

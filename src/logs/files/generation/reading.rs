@@ -83,7 +83,7 @@ impl Generation {
         self.head_unchecked |= trusted;
         let all = text.len() as u64 == there;
         self.seen = stat;
-        self.unread = !all && cut.used > 0;
+        self.unread = (!all || cut.full_up) && cut.used > 0;
         self.unfinished = all && (cut.used as u64) < there;
         self.note_open(&cut, text.len(), all, now);
         self.count(&cut);
