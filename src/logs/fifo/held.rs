@@ -117,6 +117,7 @@ impl Held {
                 take(said, event.at, event.timed_by);
             }
             counters::EVENTS_SPLIT.add(cut.split + cut.full);
+            counters::EVENTS_TRUNCATED.add(cut.truncated);
             if cut.full > 0 && assembler.complain_once() {
                 tracing::warn!(
                     item = self.rules.at,

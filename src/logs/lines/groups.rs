@@ -8,7 +8,7 @@
 //! hold it, and is split behind them ([`Assembler::limit`]).
 //!
 //! The last event stays in the file, from its first byte on, until its end is known.
-use super::{Assembler, Cutter, Tail, Verdict, hole};
+use super::{Assembler, Cutter, Tail, Verdict, ends::hole};
 use std::borrow::Cow;
 
 /// Where an event ends.

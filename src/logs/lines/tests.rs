@@ -285,6 +285,32 @@ fn of_lines_that_masks_make_much_longer_some_wait_so_that_memory_is_bounded() {
     }
 }
 
+#[test]
+fn bytes_that_are_no_character_count_as_what_they_become_and_what_is_too_long_then_goes_as_the_item_says() {
+    let (short, long) = (vec![0xff; 85], vec![0xff; 100]);
+    let text = [&short[..], b"\n", &long, b"\n"].concat();
+    for (oversize, mark, (split, truncated)) in
+        [(Oversize::Split, CONTINUED, (1, 0)), (Oversize::Truncate, TRUNCATED, (0, 1))]
+    {
+        for redact in [
+            vec![],
+            vec![crate::config::settings::text::Redaction {
+                expression: regex::bytes::Regex::new("secret").expect("a good pattern"),
+                replacement: "***".into(),
+            }],
+        ] {
+            let rules = TextRules { max_event_bytes: 256, oversize, redact, ..TextRules::default() };
+            let cut = lines(rules, b"").cut(&text, 0, Timestamp::default(), Tail::Growing);
+            let found = messages(&text, &cut);
+            assert_eq!((found.len() as u64, cut.split, cut.truncated), (2 + split, split, truncated));
+            assert!(found[1].ends_with(mark) && found.iter().all(|message| message.len() <= 256), "{found:?}");
+        }
+    }
+    let text = [vec![0xff; 400_000], b"\n".to_vec()].concat();
+    let found = messages(&text, &cut(&text, Tail::Growing));
+    assert!(found.len() == 2 && found.iter().all(|message| message.len() <= MESSAGE_BYTES));
+}
+
 /// What lines say, by the simplest rule.
 fn expected(text: &str) -> Vec<String> {
     let content = |line: &str| line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\0').to_owned();

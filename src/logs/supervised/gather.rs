@@ -70,7 +70,11 @@ impl<P: Place> Gatherer<P> {
             return;
         };
         counters::EVENTS_MENDED.add(u64::from(mended));
-        counters::EVENTS_SPLIT.add(u64::from(!parts::fits(&text, self.max)));
+        let long = match self.oversize {
+            Oversize::Split => &counters::EVENTS_SPLIT,
+            Oversize::Truncate => &counters::EVENTS_TRUNCATED,
+        };
+        long.add(u64::from(!parts::fits(&text, self.max)));
         let mut parts = parts::parts(&text, self.max, self.oversize).peekable();
         while let Some(part) = parts.next() {
             // Only the last part delivers the entry. Before the very first entry there is no position: such a cover is

@@ -187,6 +187,7 @@ impl Generation {
 
     fn count(&mut self, cut: &Cut) {
         counters::EVENTS_SPLIT.add(cut.split + cut.full);
+        counters::EVENTS_TRUNCATED.add(cut.truncated);
         if cut.full > 0 && self.lines.as_mut().is_some_and(Assembler::complain_once) {
             tracing::warn!(path = %self.names.path.display(), offset = self.offset,
                 "no line of this log begins an event: what comes together is sent in events of the largest size; \
