@@ -59,6 +59,7 @@ pub fn read(item: &Section<'_>, defaults: TextDefaults) -> Arc<TextRules> {
             Some("truncate") => Oversize::Truncate,
             _ => usual.oversize,
         },
+        told: usual.told,
     })
 }
 
