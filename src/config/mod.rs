@@ -35,6 +35,7 @@ pub mod settings;
 mod shape;
 mod surroundings;
 pub mod timestamp;
+mod words;
 pub mod zone;
 
 pub use dialect::Dialect;

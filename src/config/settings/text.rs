@@ -1,7 +1,7 @@
 //! What becomes of the text of an event, whatever source it comes from.
 use super::{Filter, FilterKind, FilterRule};
 use crate::{
-    config::{timestamp::TimestampFormat, zone::Zone},
+    config::{timestamp::TimestampFormat, words::words, zone::Zone},
     model::limits::MESSAGE_BYTES,
 };
 use regex::bytes::Regex;
@@ -141,22 +141,24 @@ pub struct TimestampRule {
     pub trim: bool,
 }
 
-/// What becomes of an event that CloudWatch would not take for its time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OutOfRange {
-    /// It is not sent.
-    Drop,
-    /// It is sent with the present time; its own stays in the message.
-    Restamp,
+words! {
+    /// What becomes of an event that CloudWatch would not take for its time.
+    pub enum OutOfRange {
+        /// It is not sent.
+        Drop = "drop",
+        /// It is sent with the present time; its own stays in the message.
+        Restamp = "restamp",
+    }
 }
 
-/// What becomes of an event that is longer than allowed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Oversize {
-    /// It is sent in parts, each but the last with a mark at its end.
-    Split,
-    /// Only its beginning is sent, with a mark at its end.
-    Truncate,
+words! {
+    /// What becomes of an event that is longer than allowed.
+    pub enum Oversize {
+        /// It is sent in parts, each but the last with a mark at its end.
+        Split = "split",
+        /// Only its beginning is sent, with a mark at its end.
+        Truncate = "truncate",
+    }
 }
 
 /// What is said once an item, by whichever of its sources sees it first, and counted from then on: a pattern may mean thousands of files.
