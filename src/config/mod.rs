@@ -29,6 +29,7 @@ mod pattern;
 pub mod placeholder;
 pub mod region;
 mod retention;
+pub mod rotation;
 mod section;
 mod service;
 pub mod settings;

@@ -1,7 +1,7 @@
 //! Section `logs`.
 use super::{Emf, text::TextRules};
 use crate::{
-    config::{glob::Glob, placeholder, words::words},
+    config::{glob::Glob, placeholder, rotation, words::words},
     model::{Entity, Fingerprint, LogGroupClass, limits::LOG_NAME},
 };
 use regex::bytes::Regex;
@@ -101,15 +101,11 @@ pub enum Pick {
     EachToItsGroup,
 }
 
-/// Endings of files whose bytes are no lines: no pattern matches them.
-const NO_LINES: &[&str] = &[".tar", ".zst", ".gz", ".zip", ".bz2", ".rar", ".xz", ".lz4"];
-
 impl Matching {
-    /// Whether a file is passed over although the pattern matches it.
+    /// Whether a file is passed over although the pattern matches it: no pattern means files whose bytes are no lines.
     pub fn leaves_out(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
-        let lower = name.to_string_lossy().to_ascii_lowercase();
-        NO_LINES.iter().any(|end| lower.ends_with(end))
+        rotation::is_packed(&name.to_string_lossy())
             || self.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
             || self.exclude.iter().any(|glob| glob.matches(path))
     }

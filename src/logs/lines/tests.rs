@@ -289,17 +289,12 @@ fn of_lines_that_masks_make_much_longer_some_wait_so_that_memory_is_bounded() {
 fn bytes_that_are_no_character_count_as_what_they_become_and_what_is_too_long_then_goes_as_the_item_says() {
     let (short, long) = (vec![0xff; 85], vec![0xff; 100]);
     let text = [&short[..], b"\n", &long, b"\n"].concat();
+    let excluding = excluding("noise").filter;
     for (oversize, mark, (split, truncated)) in
         [(Oversize::Split, CONTINUED, (1, 0)), (Oversize::Truncate, TRUNCATED, (0, 1))]
     {
-        for redact in [
-            vec![],
-            vec![crate::config::settings::text::Redaction {
-                expression: regex::bytes::Regex::new("secret").expect("a good pattern"),
-                replacement: "***".into(),
-            }],
-        ] {
-            let rules = TextRules { max_event_bytes: 256, oversize, redact, ..TextRules::default() };
+        for filter in [Filter::default(), excluding.clone()] {
+            let rules = TextRules { max_event_bytes: 256, oversize, filter, ..TextRules::default() };
             let cut = lines(rules, b"").cut(&text, 0, Timestamp::default(), Tail::Growing);
             let found = messages(&text, &cut);
             assert_eq!((found.len() as u64, cut.split, cut.truncated), (2 + split, split, truncated));
