@@ -27,10 +27,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
     let agent = root.child("agent");
     let region = named_region(&agent.child("region"));
     Agent {
-        destination: match agent.child("destination").text() {
-            Some("local") => Destination::Local,
-            _ => Destination::Aws,
-        },
+        destination: agent.child("destination").text().and_then(Destination::named).unwrap_or(Destination::Aws),
         instance: instance(&agent.child("instance"), dialect),
         authentication: authentication::read(&agent.child("authentication"), agent.has("region")),
         role_arn: role(&agent),

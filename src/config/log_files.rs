@@ -3,6 +3,7 @@
 use super::{
     finding::{Severity, nearest},
     glob::{Below, Way},
+    rotation,
     section::Section,
     settings::{Matching, Selection, Settings, text::Encoding},
 };
@@ -187,16 +188,18 @@ fn similar(path: &Path, named: &HashSet<&Path>, folders: bool) -> Option<PathBuf
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() == folders))
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|other| !is_generation(other, name) && !named.contains(path.with_file_name(other).as_path()))
+        .filter(|other| !is_no_slip(other, name) && !named.contains(path.with_file_name(other).as_path()))
         .collect();
     Some(path.with_file_name(nearest(name, names.iter().map(String::as_str))?))
 }
 
-/// Whether the two may be one log at two times (`app.log.1`, `app-2026-01-31.log`), or one of several that are counted.
-fn is_generation(other: &str, name: &str) -> bool {
+/// Whether a file is there for a reason of its own, so that its name is no hint at a slip: a generation of the log by the rule of those
+/// who look for them, anything else with more behind its name (`app.log-old`), or one of several that are dated or counted.
+fn is_no_slip(other: &str, name: &str) -> bool {
     let without_count = |name: &str| name.replace(|c: char| c.is_ascii_digit() || "._-".contains(c), "");
     let behind = other.strip_prefix(name).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
-    behind
+    rotation::is_rotation(name, other)
+        || behind
         || (without_count(other) == without_count(name)
             && other.bytes().chain(name.bytes()).any(|b| b.is_ascii_digit()))
 }
@@ -313,10 +316,20 @@ mod tests {
     fn other_generations_and_numbers_of_a_log_are_no_slips() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name);
-        for there in ["app.log.1", "app.log-old", "web-2.log", "day-2026-01-31.log"] {
+        for there in
+            ["app.log.1", "app.log-old", "web-2.log", "day-2026-01-31.log", "a-service-with-a-long-name-2026T10.log"]
+        {
             fs::write(path(there), "").expect("our folder");
         }
-        assert_eq!(said(&[path("app.log"), path("web-1.log"), path("day-2026-02-01.log")]), [""; 0]);
+        assert_eq!(
+            said(&[
+                path("app.log"),
+                path("web-1.log"),
+                path("day-2026-02-01.log"),
+                path("a-service-with-a-long-name.log")
+            ]),
+            [""; 0]
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub mod placeholder;
 mod places;
 pub mod region;
 mod retention;
+pub mod rotation;
 mod section;
 mod service;
 pub mod settings;
@@ -38,6 +39,7 @@ mod shape;
 mod slips;
 mod surroundings;
 pub mod timestamp;
+mod words;
 pub mod zone;
 
 pub use dialect::Dialect;

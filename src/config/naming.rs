@@ -38,20 +38,18 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>, agents:
             Piece::Placeholder(placeholder::UNIT) if name == Name::StreamOfUnits => {
                 template.push_str(&format!("{{{}}}", placeholder::UNIT));
             }
-            Piece::Placeholder(unknown) if agents && name != Name::Group => {
-                let why = format!("`{{{unknown}}}` is no placeholder, so it stays in the name as it is");
-                let known = placeholder::KNOWN.into_iter();
-                let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
-                section.report(Severity::Warning, why, suggestion.map(|known| format!("{{{known}}}")));
-                template.push_str(&format!("{{{unknown}}}"));
-            }
             Piece::Placeholder(unknown) => {
                 let known = placeholder::KNOWN.into_iter();
                 let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));
                 let suggestion = suggestion.map(|known| format!("{{{known}}}"));
-                let why = format!("unknown placeholder `{{{unknown}}}`");
-                section.report(Severity::Error, why, suggestion);
-                usable = false;
+                if agents && name != Name::Group {
+                    let why = format!("`{{{unknown}}}` is no placeholder, so it stays in the name as it is");
+                    section.report(Severity::Warning, why, suggestion);
+                    template.push_str(&format!("{{{unknown}}}"));
+                } else {
+                    section.report(Severity::Error, format!("unknown placeholder `{{{unknown}}}`"), suggestion);
+                    usable = false;
+                }
             }
         }
     }

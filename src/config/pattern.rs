@@ -23,11 +23,7 @@ pub fn filter(section: &Section<'_>) -> Filter {
 
 fn rule(section: &Section<'_>) -> Option<FilterRule> {
     let expression = pattern(&section.child("expression"));
-    let kind = match section.child("type").text()? {
-        "include" => FilterKind::Include,
-        "exclude" => FilterKind::Exclude,
-        _ => return None,
-    };
+    let kind = FilterKind::named(section.child("type").text()?)?;
     Some(FilterRule { kind, expression: expression? })
 }
 

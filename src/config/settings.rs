@@ -7,11 +7,12 @@ pub mod text;
 
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
 pub use logs::{
-    EntrySelection, EventFormat, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat, JournaldItem, Logs,
-    Matching, Others, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel, WindowsItem,
+    EntrySelection, EventFormat, EventLevel, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat,
+    JournaldItem, Logs, Matching, Others, PRIORITIES, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel,
+    WindowsItem, priority,
 };
 
-use crate::model::Dimension;
+use crate::{config::words::words, model::Dimension};
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
@@ -65,12 +66,13 @@ pub enum ImportState {
     From(PathBuf),
 }
 
-/// Where batches go.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Destination {
-    Aws,
-    /// The embedded CloudWatch.
-    Local,
+words! {
+    /// Where batches go.
+    pub enum Destination {
+        Aws = "aws",
+        /// The embedded CloudWatch.
+        Local = "local",
+    }
 }
 
 /// How the system's own name is found.

@@ -8,6 +8,7 @@
 //!
 //! Memory is bounded: a line that fills [`ENOUGH`] bytes without an end goes out piece by piece as it grows, cut between
 //! characters. All pieces share what became of the first one.
+mod ends;
 mod groups;
 
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     },
     model::{Event, TimedBy, Timestamp, limits::MESSAGE_BYTES},
 };
+use ends::{between_characters, hole, stripped};
 pub(super) use groups::Follow;
 use std::{borrow::Cow, sync::Arc};
 
@@ -27,6 +29,10 @@ pub(super) const ENOUGH: usize = MESSAGE_BYTES + 8;
 
 /// So many bytes of a line that is too long go at once: with the mark at its end they are one message.
 pub(super) const PIECE: usize = MESSAGE_BYTES - CONTINUED.len();
+
+/// So much text that does not stand so in the buffer is enough for once: the rest of the buffer is read later. Decoding a buffer makes
+/// less; masks that are longer than what they hide may make thousands of times as much of many short lines.
+const FULL: usize = 4 * MESSAGE_BYTES;
 
 /// Room for this many bytes a line is a good first guess.
 const USUAL_LINE: usize = 96;
@@ -65,10 +71,14 @@ pub(super) struct Cut {
     pub rewritten: Vec<u8>,
     /// So many bytes of the buffer need no reading any more.
     pub used: usize,
-    /// Events that were found too long here.
+    /// Events that were found too long here, and go in parts.
     pub split: u64,
+    /// Events that were found too long here, and go without their rest.
+    pub truncated: u64,
     /// Events of several lines that went before their end was seen, because they had become too long.
     pub full: u64,
+    /// So much came out of it that the lines behind `used` wait for the next time.
+    pub full_up: bool,
     /// An event or a line is left that may go on. So far its lines are known to belong to it.
     pub open: Option<usize>,
 }
@@ -196,6 +206,9 @@ impl<'a> Cutter<'a> {
                 self.line(start, end);
                 start = end + 1;
                 self.reached(start);
+                if self.is_full_up() {
+                    return;
+                }
             }
         } else {
             let unit = self.own.decoder.unit();
@@ -203,9 +216,18 @@ impl<'a> Cutter<'a> {
                 self.line(start, next - unit);
                 start = next;
                 self.reached(start);
+                if self.is_full_up() {
+                    return;
+                }
             }
         }
         self.rest(start, tail);
+    }
+
+    /// Whether the rest of the buffer is to wait.
+    fn is_full_up(&mut self) -> bool {
+        self.cut.full_up = self.cut.rewritten.len() >= FULL && self.cut.used < self.text.len();
+        self.cut.full_up
     }
 
     /// Takes the line in `start..end`, or what is left of it.
@@ -214,7 +236,7 @@ impl<'a> Cutter<'a> {
             let end = if end > start && self.text[end - 1] == b'\r' { end - 1 } else { end };
             let start = start + hole(&self.text[start..end]);
             let (start, end) = if self.strip { stripped(self.text, start, end) } else { (start, end) };
-            if end - start <= self.max {
+            if parts::fits(&self.text[start..end], self.max) {
                 if start < end {
                     self.event(start, end, self.at, TimedBy::Reader);
                 }
@@ -301,7 +323,11 @@ impl<'a> Cutter<'a> {
         match self.own.treatment.treat(&event[start..end], self.at) {
             Treated::NotSent => Verdict::NotSent,
             Treated::Send { text, at, timed_by } => {
-                self.cut.split += u64::from(more || text.len() > self.max);
+                let long = more || !parts::fits(&text, self.max);
+                match self.own.rules.oversize {
+                    Oversize::Split => self.cut.split += u64::from(long),
+                    Oversize::Truncate => self.cut.truncated += u64::from(long),
+                }
                 self.send(&text, at, timed_by, more)
             }
         }
@@ -315,14 +341,10 @@ impl<'a> Cutter<'a> {
             Oversize::Split => CONTINUED,
             Oversize::Truncate => TRUNCATED,
         };
-        if text.len() + mark.len() <= max {
-            self.place(text, mark, at, timed_by);
-        } else {
-            let mut parts = parts::parts(text, max.saturating_sub(mark.len()), oversize).peekable();
-            while let Some(part) = parts.next() {
-                let mark = if parts.peek().is_none() && part.mark.is_empty() { mark } else { part.mark };
-                self.place(part.text, mark, at, timed_by);
-            }
+        let mut parts = parts::parts(text, max.saturating_sub(mark.len()), oversize).peekable();
+        while let Some(part) = parts.next() {
+            let mark = if parts.peek().is_none() && part.mark.is_empty() { mark } else { part.mark };
+            self.place(part.text, mark, at, timed_by);
         }
         // Of what is cut off nothing more is sent.
         if more && oversize == Oversize::Truncate { Verdict::NotSent } else { Verdict::Sent { at, timed_by } }
@@ -346,8 +368,8 @@ impl<'a> Cutter<'a> {
     }
 
     fn event(&mut self, start: usize, end: usize, at: Timestamp, timed_by: TimedBy) {
-        // A buffer has little more than ENOUGH bytes, and what is rewritten is a few times that: far below 4 GiB.
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        // Little more than ENOUGH bytes of a buffer, FULL of what was rewritten, and then a few events: masks add 32 MiB to each at most.
+        let place = |at: usize| u32::try_from(at).expect("a buffer and what becomes of it is far below 4 GiB");
         let next = self.from + self.cut.used as u64;
         self.cut.events.push(Event { start: place(start), end: place(end), at, timed_by, next });
     }
@@ -359,38 +381,6 @@ impl<'a> Cutter<'a> {
             last.next = self.from + used as u64;
         }
     }
-}
-
-/// How many NUL bytes stand at the beginning.
-fn hole(text: &[u8]) -> usize {
-    text.iter().position(|&byte| byte != 0).unwrap_or(text.len())
-}
-
-/// Without white space at both ends.
-fn stripped(text: &[u8], start: usize, end: usize) -> (usize, usize) {
-    let line = &text[start..end];
-    let plain = |byte: &u8| byte.is_ascii_graphic();
-    if line.first().is_some_and(plain) && line.last().is_some_and(plain) {
-        return (start, end);
-    }
-    // Python strips the four separators of ASCII as well.
-    let space = |c: char| c.is_whitespace() || ('\x1c'..='\x1f').contains(&c);
-    match std::str::from_utf8(line) {
-        Ok(line) => {
-            let rest = line.trim_start_matches(space);
-            (end - rest.len(), end - rest.len() + rest.trim_end_matches(space).len())
-        }
-        Err(_) => {
-            let rest = line.trim_ascii_start();
-            (end - rest.len(), end - rest.len() + rest.trim_ascii_end().len())
-        }
-    }
-}
-
-/// The nearest place at or before `at` that does not cut a UTF-8 character in two; `at` itself in what is no UTF-8.
-fn between_characters(text: &[u8], at: usize) -> usize {
-    let continues = |i: usize| text.get(i).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
-    (at.saturating_sub(3)..=at).rev().find(|&i| !continues(i)).unwrap_or(at)
 }
 
 #[cfg(test)]

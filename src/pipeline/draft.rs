@@ -8,7 +8,7 @@ use crate::{
     telemetry::counters,
 };
 use bytes::Bytes;
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 /// A body of more JSON than this takes no further event. The service counts text, not JSON, and a control character is one byte
 /// of text and six of JSON: without a bound of ours such a log would cost six times the memory.
@@ -190,11 +190,11 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// As text, mended where needed.
-    pub fn to_str(self) -> Cow<'a, str> {
+    /// As it came.
+    pub fn bytes(self) -> &'a [u8] {
         match self {
-            Self::Valid(text) => text.into(),
-            Self::Raw(bytes) => String::from_utf8_lossy(bytes),
+            Self::Valid(text) => text.as_bytes(),
+            Self::Raw(bytes) => bytes,
         }
     }
 

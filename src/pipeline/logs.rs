@@ -14,6 +14,8 @@ use super::{
     draft::Text,
 };
 use crate::{
+    config::settings::text::Oversize,
+    logs::text::parts,
     model::{
         Chunk, Cover, Event, LaneWaker, Member, Outgoing, Position, Target, TimedBy, Timestamp, limits::MESSAGE_BYTES,
     },
@@ -180,22 +182,21 @@ impl Stage {
         self.find_place().await
     }
 
-    /// Append one event. Mending may make it longer than its source could know; then it leaves in parts.
+    /// Append one event. Sources split what is too long by the rule of its item, mended or not ([`parts`]); what comes too long
+    /// even so would be refused, with all that is in its batch.
     async fn push(&mut self, at: Timestamp, timed_by: TimedBy, text: Text<'_>) -> Result<(), Gone> {
         if text.counted() <= MESSAGE_BYTES {
             self.append(at, timed_by, text);
             return Ok(());
         }
         counters::EVENTS_SPLIT.add(1);
-        let mended = text.to_str();
-        let mut rest = mended.as_ref();
-        while !rest.is_empty() {
-            let (part, after) = rest.split_at(rest.floor_char_boundary(MESSAGE_BYTES));
-            if !self.admits(at, part.len()) {
-                self.make_room(part.len()).await?;
+        for part in parts::parts(text.bytes(), MESSAGE_BYTES, Oversize::Split) {
+            let part = [part.text, part.mark.as_bytes()].concat();
+            let part = Text::Raw(&part);
+            if !self.admits(at, part.counted()) {
+                self.make_room(part.counted()).await?;
             }
-            self.append(at, timed_by, Text::Valid(part));
-            rest = after;
+            self.append(at, timed_by, part);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@ use super::{
     ANYTHING, Any, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, List, NAME, Others, POSITIVE, SERVICE,
     Shape, TEXTS, Table, Text, Verbatim, Word, key, later, list, logs, table,
 };
+use crate::config::settings::EventFormat;
 
 const WORDS: Shape = Text(0, ANYTHING);
 const OBJECT: Shape = Shape::Table(&table(&[], Others::Accept));
@@ -244,7 +245,7 @@ const WINDOWS_CHANNEL: Shape = Shape::Table(&Table {
             key("event_name", NAME),
             key("event_levels", logs::EVENT_LEVELS),
             key("event_ids", logs::EVENT_IDS),
-            key("event_format", Word(&["text", "xml"])),
+            key("event_format", Word(EventFormat::WORDS)),
             key("log_group_name", Text(1, 512)),
             key("log_stream_name", Text(1, 512)),
         ],

@@ -7,7 +7,7 @@ mod logs;
 mod metrics;
 
 use super::shape::{Key, List, Others, Shape, Table, key, later, list, table};
-use crate::model::limits;
+use crate::{config::settings::Destination, model::limits};
 use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
 
 /// Seconds of an interval: up to two days.
@@ -85,7 +85,7 @@ const AGENT: Shape = Shape::Table(&table(
         later("precision", Any),
         later("round_interval", Any),
         // Our own.
-        key("destination", Word(&["aws", "local"])),
+        key("destination", Word(Destination::WORDS)),
         key("state_folder", PATH),
         key("import_state", Either(&[Bool, PATH])),
         // An hour: longer than any service manager waits.

@@ -112,10 +112,7 @@ fn socket(section: &Section<'_>) -> Option<EmfSocket> {
             }
         },
     };
-    let kind = match section.child("socket_type").text() {
-        Some("datagram") => SocketKind::Datagram,
-        _ => SocketKind::Stream,
-    };
+    let kind = section.child("socket_type").text().and_then(SocketKind::named).unwrap_or(SocketKind::Stream);
     let path = section.child("socket").text().filter(|path| !path.is_empty());
     if path.is_none() && section.has("socket_type") | section.has("socket_mode") && !section.has("socket") {
         section.warning("`socket_type` and `socket_mode` say something only beside `socket`");

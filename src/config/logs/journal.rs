@@ -6,15 +6,13 @@ use super::{
 use crate::config::{
     naming::Name,
     section::Section,
-    settings::{EntrySelection, Journal, JournalFormat, JournaldItem, TargetTemplate},
+    settings::{self, EntrySelection, Journal, JournalFormat, JournaldItem, TargetTemplate},
 };
 
 /// The stream of the journal.
 pub const STREAM: &str = "system-journal";
 /// Where the agent names none.
 const PRIORITY: u8 = 6;
-/// As `journalctl --priority` counts them, from 0.
-const PRIORITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
 /// `sd_journal_sendv(3)`: longer names are no fields.
 const LONGEST_FIELD: usize = 64;
 
@@ -56,17 +54,14 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<JournaldItem> {
         item: item_name(&target),
         target,
         text,
-        selection: EntrySelection { units, priority: Some(priority(&item.child("priority"))), matches },
-        format: match item.child("format").text() {
-            Some("message") => JournalFormat::Message,
-            Some(_) | None => JournalFormat::Json,
+        selection: EntrySelection {
+            units,
+            priority: item.child("priority").text().and_then(settings::priority).or(Some(PRIORITY)),
+            matches,
         },
+        // The agent's own default.
+        format: item.child("format").text().and_then(JournalFormat::named).unwrap_or(JournalFormat::Json),
     })
-}
-
-fn priority(section: &Section<'_>) -> u8 {
-    let named = |text: &str| PRIORITIES.iter().position(|name| *name == text).and_then(|at| u8::try_from(at).ok());
-    section.text().and_then(|text| text.parse().ok().or_else(|| named(text))).unwrap_or(PRIORITY)
 }
 
 /// The conditions of one object, of which an entry must fulfil all.

@@ -32,7 +32,7 @@ pub fn read(item: &Section<'_>, defaults: TextDefaults) -> Arc<TextRules> {
     let lines = matches!(defaults, TextDefaults::AgentFile | TextDefaults::PublisherFile);
     let filter = pattern::filter(item);
     let usual = TextRules::default();
-    let out_of_range = out_of_range(item);
+    let out_of_range = item.child("out_of_range").text().and_then(OutOfRange::named);
     Arc::new(TextRules {
         at: item.at.clone(),
         encoding: encoding::read(&item.child("encoding")).unwrap_or_default(),
@@ -55,10 +55,8 @@ pub fn read(item: &Section<'_>, defaults: TextDefaults) -> Arc<TextRules> {
             .unsigned()
             .and_then(|bytes| usize::try_from(bytes).ok())
             .unwrap_or(usual.max_event_bytes),
-        oversize: match item.child("oversize").text() {
-            Some("truncate") => Oversize::Truncate,
-            _ => usual.oversize,
-        },
+        oversize: item.child("oversize").text().and_then(Oversize::named).unwrap_or(usual.oversize),
+        told: usual.told,
     })
 }
 
@@ -78,14 +76,6 @@ fn timestamp(item: &Section<'_>) -> Option<TimestampRule> {
     let (format, odd) = TimestampFormat::parse(format).map_err(|why| section.error(why)).ok()?;
     odd.into_iter().for_each(|odd| section.warning(odd));
     Some(TimestampRule { format, zone: zone.unwrap_or(Zone::Local), trim })
-}
-
-fn out_of_range(item: &Section<'_>) -> Option<OutOfRange> {
-    match item.child("out_of_range").text()? {
-        "drop" => Some(OutOfRange::Drop),
-        "restamp" => Some(OutOfRange::Restamp),
-        _ => None,
-    }
 }
 
 /// A number of events a second, or an object with one.

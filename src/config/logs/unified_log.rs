@@ -34,11 +34,7 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<UnifiedItem> {
         target,
         text,
         predicate: predicate(item.child("predicate").verbatim(), item.child("subsystem").text()),
-        level: match item.child("level").text() {
-            Some("info") => UnifiedLevel::Info,
-            Some("debug") => UnifiedLevel::Debug,
-            Some(_) | None => UnifiedLevel::Default,
-        },
+        level: item.child("level").text().and_then(UnifiedLevel::named).unwrap_or_default(),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::config::{
     Severity,
     naming::Name,
     section::Section,
-    settings::{EventFormat, WindowsItem},
+    settings::{EventFormat, EventLevel, WindowsItem},
 };
 
 /// Reads the list.
@@ -30,8 +30,9 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<WindowsItem> {
     let text = text::read(item, TextDefaults::Entries);
     let stream = defaults.stream.clone().unwrap_or_else(|| STREAM.into());
     let target = target(item, defaults, defaults.group.clone(), Some(stream), Name::Stream);
-    let levels =
-        item.child("event_levels").items().iter().filter_map(Section::text).flat_map(levels).copied().collect();
+    let levels = item.child("event_levels").items();
+    let levels = levels.iter().filter_map(Section::text).filter_map(EventLevel::named);
+    let levels = levels.flat_map(EventLevel::numbers).copied().collect();
     let ids = item.child("event_ids").items().iter().filter_map(|id| u16::try_from(id.int()?).ok()).collect();
     let (target, channel) = (target?, name.text()?.to_owned());
     Some(WindowsItem {
@@ -43,22 +44,6 @@ fn one(item: &Section<'_>, defaults: &Defaults<'_>) -> Option<WindowsItem> {
         channel,
         levels,
         ids,
-        format: match item.child("event_format").text() {
-            Some("text") => EventFormat::Text,
-            Some(_) | None => EventFormat::Xml,
-        },
+        format: item.child("event_format").text().and_then(EventFormat::named).unwrap_or_default(),
     })
-}
-
-/// The numbers of a level. 0 is `LogAlways`, which Windows shows as information.
-/// <https://learn.microsoft.com/en-us/windows/win32/wes/eventmanifestschema-leveltype-complextype>
-fn levels(name: &str) -> &'static [u8] {
-    match name {
-        "CRITICAL" => &[1],
-        "ERROR" => &[2],
-        "WARNING" => &[3],
-        "INFORMATION" => &[4, 0],
-        "VERBOSE" => &[5],
-        _ => &[],
-    }
 }

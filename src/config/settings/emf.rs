@@ -1,5 +1,6 @@
 //! `logs.metrics_collected.emf`.
 use super::TargetTemplate;
+use crate::config::words::words;
 use std::path::PathBuf;
 
 /// Where documents of the embedded metric format are received, and where those go that do not say it.
@@ -55,11 +56,12 @@ pub struct EmfSocket {
     pub mode: u32,
 }
 
-/// What a UNIX socket takes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SocketKind {
-    /// Connections, one document a line.
-    Stream,
-    /// One document each.
-    Datagram,
+words! {
+    /// What a UNIX socket takes.
+    pub enum SocketKind {
+        /// Connections, one document a line.
+        Stream = "stream",
+        /// One document each.
+        Datagram = "datagram",
+    }
 }

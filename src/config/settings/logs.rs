@@ -1,7 +1,7 @@
 //! Section `logs`.
 use super::{Emf, text::TextRules};
 use crate::{
-    config::{glob::Glob, placeholder},
+    config::{glob::Glob, placeholder, rotation, words::words},
     model::{Entity, Fingerprint, LogGroupClass, limits::LOG_NAME},
 };
 use regex::bytes::Regex;
@@ -122,15 +122,11 @@ pub enum Pick {
     EachToItsGroup,
 }
 
-/// Endings of files whose bytes are no lines: no pattern matches them.
-const NO_LINES: &[&str] = &[".tar", ".zst", ".gz", ".zip", ".bz2", ".rar", ".xz", ".lz4"];
-
 impl Matching {
-    /// Whether a file is passed over although the pattern matches it.
+    /// Whether a file is passed over although the pattern matches it: no pattern means files whose bytes are no lines.
     pub fn leaves_out(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
-        let lower = name.to_string_lossy().to_ascii_lowercase();
-        NO_LINES.iter().any(|end| lower.ends_with(end))
+        rotation::is_packed(&name.to_string_lossy())
             || self.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
             || self.exclude.iter().any(|glob| glob.matches(path))
             || self.others.take(path)
@@ -195,14 +191,26 @@ pub struct EntrySelection {
     pub matches: Vec<Vec<(String, String)>>,
 }
 
-/// What is sent of an entry of the journal.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum JournalFormat {
-    /// `IDENTIFIER[PID]: MESSAGE`.
-    #[default]
-    Message,
-    /// `{"body":{...}}` with every field, as the agent sends it.
-    Json,
+/// Priorities as `journalctl --priority` takes them: by name, the gravest first, and by number.
+pub const PRIORITIES: &[&str] =
+    &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "0", "1", "2", "3", "4", "5", "6", "7"];
+
+/// The number of a priority.
+pub fn priority(word: &str) -> Option<u8> {
+    let names = PRIORITIES.len() / 2;
+    PRIORITIES.iter().position(|known| *known == word).and_then(|at| u8::try_from(at % names).ok())
+}
+
+words! {
+    /// What is sent of an entry of the journal.
+    #[derive(Default)]
+    pub enum JournalFormat {
+        /// `{"body":{...}}` with every field, as the agent sends it.
+        Json = "json",
+        /// `IDENTIFIER[PID]: MESSAGE`.
+        #[default]
+        Message = "message",
+    }
 }
 
 /// One entry of `logs.logs_collected.windows_events.collect_list`.
@@ -221,13 +229,40 @@ pub struct WindowsItem {
     pub format: EventFormat,
 }
 
-/// What is sent of a Windows event.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum EventFormat {
-    #[default]
-    Xml,
-    /// `[Channel] [LEVEL] [EventID] [Provider] [Computer] [Message]`.
-    Text,
+words! {
+    /// How grave a Windows event is.
+    pub enum EventLevel {
+        Critical = "CRITICAL",
+        Error = "ERROR",
+        Warning = "WARNING",
+        Information = "INFORMATION",
+        Verbose = "VERBOSE",
+    }
+}
+
+impl EventLevel {
+    /// The numbers of a level. 0 is `LogAlways`, which Windows shows as information.
+    /// <https://learn.microsoft.com/en-us/windows/win32/wes/eventmanifestschema-leveltype-complextype>
+    pub const fn numbers(self) -> &'static [u8] {
+        match self {
+            Self::Critical => &[1],
+            Self::Error => &[2],
+            Self::Warning => &[3],
+            Self::Information => &[4, 0],
+            Self::Verbose => &[5],
+        }
+    }
+}
+
+words! {
+    /// What is sent of a Windows event.
+    #[derive(Default)]
+    pub enum EventFormat {
+        /// `[Channel] [LEVEL] [EventID] [Provider] [Computer] [Message]`.
+        Text = "text",
+        #[default]
+        Xml = "xml",
+    }
 }
 
 /// One entry of `logs.logs_collected.unified_log`.
@@ -242,13 +277,15 @@ pub struct UnifiedItem {
     pub level: UnifiedLevel,
 }
 
-/// The least important entries of the unified log that are read; each level has those before it.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum UnifiedLevel {
-    #[default]
-    Default,
-    Info,
-    Debug,
+words! {
+    /// The least important entries of the unified log that are read; each level has those before it.
+    #[derive(Default)]
+    pub enum UnifiedLevel {
+        #[default]
+        Default = "default",
+        Info = "info",
+        Debug = "debug",
+    }
 }
 
 /// Which events are sent. An event passes when it matches any `include_patterns` (if there are any), no `exclude_patterns`,
@@ -267,9 +304,25 @@ pub struct FilterRule {
     pub expression: Regex,
 }
 
-/// What a match of a filter rule means.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum FilterKind {
-    Include,
-    Exclude,
+words! {
+    /// What a match of a filter rule means.
+    pub enum FilterKind {
+        Include = "include",
+        Exclude = "exclude",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_priority_has_a_name_and_a_number() {
+        let (names, numbers) = PRIORITIES.split_at(8);
+        for (number, (name, digit)) in (0..).zip(names.iter().zip(numbers)) {
+            assert_eq!((priority(name), priority(digit)), (Some(number), Some(number)), "{name}");
+            assert_eq!(digit.parse(), Ok(number));
+        }
+        assert_eq!(priority("8"), None);
+    }
 }

@@ -1,11 +1,17 @@
 //! What becomes of the text of an event, whatever source it comes from.
 use super::{Filter, FilterKind, FilterRule};
 use crate::{
-    config::{timestamp::TimestampFormat, zone::Zone},
+    config::{timestamp::TimestampFormat, words::words, zone::Zone},
     model::limits::MESSAGE_BYTES,
 };
 use regex::bytes::Regex;
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
 
 /// How long an event without a successor may wait for more lines.
 pub const MULTI_LINE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,6 +41,8 @@ pub struct TextRules {
     /// The longest message, in bytes of UTF-8.
     pub max_event_bytes: usize,
     pub oversize: Oversize,
+    /// What was said about events of this item so far.
+    pub told: Told,
 }
 
 impl Default for TextRules {
@@ -54,6 +62,7 @@ impl Default for TextRules {
             redact: vec![],
             max_event_bytes: MESSAGE_BYTES,
             oversize: Oversize::Split,
+            told: Told::default(),
         }
     }
 }
@@ -132,22 +141,48 @@ pub struct TimestampRule {
     pub trim: bool,
 }
 
-/// What becomes of an event that CloudWatch would not take for its time.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum OutOfRange {
-    /// It is not sent.
-    Drop,
-    /// It is sent with the present time; its own stays in the message.
-    Restamp,
+words! {
+    /// What becomes of an event that CloudWatch would not take for its time.
+    pub enum OutOfRange {
+        /// It is not sent.
+        Drop = "drop",
+        /// It is sent with the present time; its own stays in the message.
+        Restamp = "restamp",
+    }
 }
 
-/// What becomes of an event that is longer than allowed.
+words! {
+    /// What becomes of an event that is longer than allowed.
+    pub enum Oversize {
+        /// It is sent in parts, each but the last with a mark at its end.
+        Split = "split",
+        /// Only its beginning is sent, with a mark at its end.
+        Truncate = "truncate",
+    }
+}
+
+/// What is said once an item, by whichever of its sources sees it first, and counted from then on: a pattern may mean thousands of files.
+/// Settings are read anew at each start and reload, and then it is said again.
+#[derive(Clone, Debug, Default)]
+pub struct Told(Arc<AtomicU8>);
+
+/// What there may be to say about an event of an item.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Oversize {
-    /// It is sent in parts, each but the last with a mark at its end.
-    Split,
-    /// Only its beginning is sent, with a mark at its end.
-    Truncate,
+pub enum Remark {
+    /// What stands where its timestamp should be is no time.
+    NoTime,
+    TooOld,
+    TooNew,
+    /// Masks had no room.
+    Masks,
+}
+
+impl Told {
+    /// Whether this is news; it is none from now on.
+    pub fn is_news(&self, remark: Remark) -> bool {
+        let bit = 1 << remark as u8;
+        self.0.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
 }
 
 /// How many events of a source are sent.

@@ -117,6 +117,7 @@ impl Held {
                 take(said, event.at, event.timed_by);
             }
             counters::EVENTS_SPLIT.add(cut.split + cut.full);
+            counters::EVENTS_TRUNCATED.add(cut.truncated);
             if cut.full > 0 && assembler.complain_once() {
                 tracing::warn!(
                     item = self.rules.at,
@@ -131,7 +132,7 @@ impl Held {
             self.bytes.drain(..cut.used);
             self.from += cut.used as u64;
             length -= cut.used;
-            if cut.used == 0 || length < ENOUGH {
+            if cut.used == 0 || length < ENOUGH && !cut.full_up {
                 break;
             }
         }

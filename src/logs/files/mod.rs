@@ -175,7 +175,7 @@ pub fn target_key(target: &Target, selection: &Selection) -> String {
 
 /// Whether `other` is named as rotation tools name earlier generations of `base`, and holds lines as they were written.
 pub(super) fn is_rotated_name(base: &str, other: &str) -> bool {
-    siblings::is_rotation(base, other) && !siblings::is_compressed(other)
+    siblings::is_rotation(base, other) && !siblings::is_packed(other)
 }
 
 /// The position at `offset` of a file that is configured as `path`, for any target.

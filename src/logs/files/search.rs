@@ -9,7 +9,7 @@ use super::{
     generation::open_regular,
     handle::Handle,
     packed::Packed,
-    siblings::{Order, folder, is_compressed, is_rotation, is_sister, name, unpacked},
+    siblings::{Order, folder, is_packed, is_rotation, is_sister, name, unpacked},
 };
 use crate::{
     model::Timestamp,
@@ -295,7 +295,7 @@ impl Search<'_> {
         let text = file_name.to_string_lossy();
         let path = folder_of.join(file_name);
         let (plain, packed) = unpacked(&text).map_or((text.as_ref(), false), |plain| (plain, true));
-        if is_compressed(plain) || Some(&path) == self.places.first() {
+        if is_packed(plain) || Some(&path) == self.places.first() {
             return None;
         }
         let base = self.base(folder_of, &text);

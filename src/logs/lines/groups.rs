@@ -8,7 +8,7 @@
 //! hold it, and is split behind them ([`Assembler::limit`]).
 //!
 //! The last event stays in the file, from its first byte on, until its end is known.
-use super::{Assembler, Cutter, Tail, Verdict, hole};
+use super::{Assembler, Cutter, Tail, Verdict, ends::hole};
 use std::borrow::Cow;
 
 /// Where an event ends.
@@ -58,6 +58,9 @@ impl<'a> Cutter<'a> {
                 self.line(start, next - unit);
                 start = next;
                 self.reached(start);
+                if self.is_full_up() {
+                    return;
+                }
                 continue;
             }
             self.own.started = self.own.started || self.own.begins_event(line);
@@ -70,6 +73,9 @@ impl<'a> Cutter<'a> {
                 Follow::Open(end) => return self.open_group(start, end, tail),
             }
             start = self.cut.used;
+            if self.is_full_up() {
+                return;
+            }
         }
         self.rest(start, tail);
     }

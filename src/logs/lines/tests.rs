@@ -264,6 +264,48 @@ fn what_is_rewritten_stands_behind_what_was_read_in_its_order() {
     assert_eq!(cut.rewritten, "你好你".as_bytes());
 }
 
+#[test]
+fn of_lines_that_masks_make_much_longer_some_wait_so_that_memory_is_bounded() {
+    let redact = vec![crate::config::settings::text::Redaction {
+        expression: regex::bytes::Regex::new("x").expect("a good pattern"),
+        replacement: "m".repeat(4096),
+    }];
+    let several = MultiLine::Start(regex::bytes::Regex::new("x").expect("a good pattern"));
+    for multi_line in [MultiLine::Off, several] {
+        let text = "x\n".repeat(3 * FULL / 4096);
+        let mut lines = lines(TextRules { redact: redact.clone(), multi_line, ..TextRules::default() }, b"");
+        let (mut used, mut events) = (0, 0);
+        for left in (0..3).rev() {
+            let cut = lines.cut(&text.as_bytes()[used..], used as u64, Timestamp::default(), Tail::Quiet);
+            assert!(cut.rewritten.len() < FULL + 4096 && cut.events.iter().all(|e| e.end - e.start == 4096));
+            (used, events) = (used + cut.used, events + cut.events.len());
+            assert_eq!((cut.full_up, used < text.len(), cut.open), (left > 0, left > 0, None));
+        }
+        assert_eq!((used, events), (text.len(), text.len() / 2));
+    }
+}
+
+#[test]
+fn bytes_that_are_no_character_count_as_what_they_become_and_what_is_too_long_then_goes_as_the_item_says() {
+    let (short, long) = (vec![0xff; 85], vec![0xff; 100]);
+    let text = [&short[..], b"\n", &long, b"\n"].concat();
+    let excluding = excluding("noise").filter;
+    for (oversize, mark, (split, truncated)) in
+        [(Oversize::Split, CONTINUED, (1, 0)), (Oversize::Truncate, TRUNCATED, (0, 1))]
+    {
+        for filter in [Filter::default(), excluding.clone()] {
+            let rules = TextRules { max_event_bytes: 256, oversize, filter, ..TextRules::default() };
+            let cut = lines(rules, b"").cut(&text, 0, Timestamp::default(), Tail::Growing);
+            let found = messages(&text, &cut);
+            assert_eq!((found.len() as u64, cut.split, cut.truncated), (2 + split, split, truncated));
+            assert!(found[1].ends_with(mark) && found.iter().all(|message| message.len() <= 256), "{found:?}");
+        }
+    }
+    let text = [vec![0xff; 400_000], b"\n".to_vec()].concat();
+    let found = messages(&text, &cut(&text, Tail::Growing));
+    assert!(found.len() == 2 && found.iter().all(|message| message.len() <= MESSAGE_BYTES));
+}
+
 /// What lines say, by the simplest rule.
 fn expected(text: &str) -> Vec<String> {
     let content = |line: &str| line.strip_suffix('\r').unwrap_or(line).trim_start_matches('\0').to_owned();

@@ -1,10 +1,9 @@
 //! Less text, and none that nobody may see: decided here, before it costs anything.
-use super::parts::between_characters;
+use super::parts::{TRUNCATED, between_characters};
 use crate::{
     config::settings::text::{RateLimit, Redaction},
     model::Timestamp,
 };
-use regex::bytes::NoExpand;
 use std::borrow::Cow;
 
 /// One of so many events of a source: the first, and then at even distances.
@@ -83,40 +82,104 @@ pub(super) fn before_matches(rules: &[Redaction], text: &[u8], end: usize) -> us
     }
 }
 
+/// So many bytes masks may add to one event: as many as the usual `***` adds to the longest entry of any log, 16 MiB, of which each
+/// character is masked. Without a bound a short match and a long mask would make gigabytes of it.
+const ROOM: usize = 32 * 1024 * 1024;
+
+/// What masks may still add to an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room(Option<usize>);
+
+impl Room {
+    pub fn of_event() -> Self {
+        Self(Some(ROOM))
+    }
+
+    /// Whether a mask had to be left out.
+    pub fn was_exceeded(self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether a mask of `mask` bytes may stand for `found` bytes. Once one may not, none may.
+    fn takes(&mut self, found: usize, mask: usize) -> bool {
+        self.0 = self.0.and_then(|left| left.checked_sub(mask.saturating_sub(found)));
+        self.0.is_some()
+    }
+}
+
 /// The text with every match masked, one rule after the other; borrowed where nothing matched.
 ///
 /// It is mended first where it is not UTF-8: classes of characters do not match a stray byte, behind which the rest of a secret would be seen.
+///
+/// Where masks would add more than an event has [`Room`] for, it ends before the first that does, with [`TRUNCATED`]. Nothing is left of it
+/// but that where rules follow: a match of theirs that lies across the end would be seen in part.
 pub(super) fn redact<'a>(rules: &[Redaction], text: Cow<'a, [u8]>) -> (Cow<'a, [u8]>, Masked) {
+    let mut room = Room::of_event();
+    let (mut text, masked) = redact_within(rules, text, &mut room);
+    if masked.cut {
+        text.to_mut().extend_from_slice(TRUNCATED.as_bytes());
+    }
+    (text, masked)
+}
+
+/// The same with the room that is left, and without the words at the end of what is cut.
+pub(super) fn redact_within<'a>(rules: &[Redaction], text: Cow<'a, [u8]>, room: &mut Room) -> (Cow<'a, [u8]>, Masked) {
     let mut masked = Masked::default();
     if rules.is_empty() {
         return (text, masked);
     }
-    let mut text = match text {
+    let mut text = mended(text, &mut masked.mended);
+    for (at, rule) in rules.iter().enumerate() {
+        let Some(replaced) = replaced(rule, &text, room) else { continue };
+        masked.anything = true;
+        text = Cow::Owned(replaced);
+        if room.was_exceeded() {
+            masked.cut = true;
+            if at + 1 < rules.len() {
+                text = Cow::Borrowed(b"");
+            }
+            break;
+        }
+    }
+    (text, masked)
+}
+
+/// As UTF-8.
+fn mended<'a>(text: Cow<'a, [u8]>, mended: &mut bool) -> Cow<'a, [u8]> {
+    match text {
         Cow::Borrowed(bytes) => match String::from_utf8_lossy(bytes) {
             Cow::Borrowed(_) => Cow::Borrowed(bytes),
-            Cow::Owned(mended) => {
-                masked.mended = true;
-                Cow::Owned(mended.into_bytes())
+            Cow::Owned(text) => {
+                *mended = true;
+                Cow::Owned(text.into_bytes())
             }
         },
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8(bytes).map_or_else(
             |error| {
-                masked.mended = true;
+                *mended = true;
                 String::from_utf8_lossy(error.as_bytes()).into_owned().into_bytes()
             },
             String::into_bytes,
         )),
-    };
-    for rule in rules {
-        let replacement = NoExpand(rule.replacement.as_bytes());
-        let replaced = match rule.expression.replace_all(&text, replacement) {
-            Cow::Borrowed(_) => continue,
-            Cow::Owned(replaced) => replaced,
-        };
-        masked.anything = true;
-        text = Cow::Owned(replaced);
     }
-    (text, masked)
+}
+
+/// The text with each match of one rule masked, up to the first for which there is no room. `None`: nothing matches.
+fn replaced(rule: &Redaction, text: &[u8], room: &mut Room) -> Option<Vec<u8>> {
+    let mask = rule.replacement.as_bytes();
+    let mut matches = rule.expression.find_iter(text).peekable();
+    matches.peek()?;
+    let (mut masked, mut behind) = (Vec::with_capacity(text.len()), 0);
+    for found in matches {
+        masked.extend_from_slice(&text[behind..found.start()]);
+        if !room.takes(found.len(), mask.len()) {
+            return Some(masked);
+        }
+        masked.extend_from_slice(mask);
+        behind = found.end();
+    }
+    masked.extend_from_slice(&text[behind..]);
+    Some(masked)
 }
 
 /// What redacting did.
@@ -125,6 +188,8 @@ pub(super) struct Masked {
     pub anything: bool,
     /// The text was no UTF-8, and is now.
     pub mended: bool,
+    /// There was no room for all masks, so the rest is not there.
+    pub cut: bool,
 }
 
 #[cfg(test)]
@@ -190,6 +255,44 @@ mod tests {
         let (text, what) = redact(&[rule(r"password=\S+", "***")], Cow::Borrowed(b"password=hun\xffter2 ok"));
         assert_eq!(&*text, b"*** ok");
         assert!(what.anything && what.mended);
+    }
+
+    /// An entry of the longest kind, with a secret at its end.
+    fn long(filler: &str) -> Vec<u8> {
+        let mut text = filler.repeat(16 * 1024 * 1024 / filler.len()).into_bytes();
+        text.extend_from_slice(b" token=S3CR3T");
+        text
+    }
+
+    #[test]
+    fn masks_that_would_make_gigabytes_of_an_entry_end_it_where_they_have_no_room() {
+        let text = long("x");
+        let (masked, what) = redact(&[rule("x", &"m".repeat(4096))], Cow::Borrowed(&text));
+        assert!(what.anything && what.cut);
+        assert!(masked.len() <= ROOM + ROOM / 4095 + TRUNCATED.len(), "{}", masked.len());
+        assert!(masked.starts_with(b"mmm") && masked.ends_with(b"mmm[Truncated...]"));
+        assert!(memchr::memchr(b'x', &masked).is_none(), "all of it would have been masked");
+    }
+
+    #[test]
+    fn where_rules_follow_nothing_is_seen_of_what_they_have_not_judged() {
+        let text = [b"token=S3CR3T-", &long("x")[..]].concat();
+        let rules = [rule("x", &"m".repeat(4096)), rule("(?s)token=.*", "***")];
+        let (masked, what) = redact(&rules, Cow::Borrowed(&text));
+        assert_eq!((&*masked, what.cut), (TRUNCATED.as_bytes(), true));
+        let rules = [rule("x", &"m".repeat(2048)), rule("m", "nn"), rule("n", &"o".repeat(4096))];
+        let (masked, what) = redact(&rules, Cow::Borrowed(&text[..1024]));
+        assert!(what.cut && masked.len() < 2 * ROOM, "each adds to the same event: {}", masked.len());
+    }
+
+    #[test]
+    fn the_usual_mask_has_room_for_each_character_of_the_longest_entry() {
+        let longest = 16 * 1024 * 1024;
+        let mut room = Room::of_event();
+        assert!(room.takes(longest, 3 * longest), "as each of them by itself");
+        let text = "7".repeat(10_000);
+        let (masked, what) = redact(&[rule("[0-9]", "***")], Cow::Borrowed(text.as_bytes()));
+        assert!(!what.cut && masked.len() == 30_000 && masked.iter().all(|byte| *byte == b'*'));
     }
 
     proptest! {

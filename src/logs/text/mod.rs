@@ -14,7 +14,8 @@
 //!   not be cut in two and seen.
 //!
 //! A [`Treatment`] belongs to one source, not to its stream: a time is inherited within a source, and limits are those of a source. Nothing here
-//! waits or does I/O. What is not sent is counted by its cause, and covered by the position all the same.
+//! waits or does I/O. What is not sent is counted by its cause, and covered by the position all the same; the own log has the first of its
+//! kind of each item.
 pub mod encoding;
 pub mod parts;
 
@@ -23,7 +24,7 @@ mod json;
 
 use super::filter;
 use crate::{
-    config::settings::text::{OutOfRange, TextRules, TimestampRule},
+    config::settings::text::{OutOfRange, Remark, TextRules, TimestampRule},
     config::timestamp::Clock,
     model::{
         TimedBy, Timestamp,
@@ -31,7 +32,7 @@ use crate::{
     },
     telemetry::counters,
 };
-use edge::{Bucket, Sample};
+use edge::{Bucket, Masked, Sample};
 use std::{borrow::Cow, sync::Arc};
 
 /// What becomes of an event.
@@ -96,8 +97,7 @@ impl Treatment {
     /// More of an event whose beginning was sent: all that is done to it is to hide what is not to be seen.
     pub fn treat_rest<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let (text, masked) = edge::redact(&self.rules.redact, text.into());
-        counters::EVENTS_REDACTED.add(masked.anything.into());
-        counters::EVENTS_MENDED.add(masked.mended.into());
+        self.count(masked);
         text
     }
 
@@ -133,9 +133,12 @@ impl Treatment {
         let clock = Clock { zone: &rule.zone, now, last: self.last };
         let Some(at) = found.moment(clock) else {
             counters::TIMESTAMPS_UNPARSED.add(1);
-            let timestamp = String::from_utf8_lossy(&text[found.start..found.end]);
-            tracing::warn!(item = self.rules.at, %timestamp,
-                "what stands where `timestamp_format` says is no time; the event goes with the time of the one before it");
+            if self.rules.told.is_news(Remark::NoTime) {
+                let timestamp = String::from_utf8_lossy(&text[found.start..found.end]);
+                tracing::warn!(item = self.rules.at, %timestamp, counted_as = counters::TIMESTAMPS_UNPARSED.name,
+                    "what stands where `timestamp_format` says is no time: see whether the format is right; \
+                    such events go with the time of the one before them");
+            }
             return None;
         };
         Some((at, if rule.trim { without(text, found.start, found.end) } else { text.into() }))
@@ -173,13 +176,26 @@ impl Treatment {
         }
         let redact = if self.json { json::redact } else { edge::redact };
         let (text, masked) = redact(&self.rules.redact, text);
-        counters::EVENTS_REDACTED.add(masked.anything.into());
-        counters::EVENTS_MENDED.add(masked.mended.into());
+        self.count(masked);
         if text.is_empty() {
             counters::EVENTS_EMPTY.add(1);
             return Treated::NotSent;
         }
         Treated::Send { text, at, timed_by }
+    }
+
+    fn count(&self, masked: Masked) {
+        counters::EVENTS_REDACTED.add(masked.anything.into());
+        counters::EVENTS_MENDED.add(masked.mended.into());
+        counters::EVENTS_TRUNCATED.add(masked.cut.into());
+        if masked.cut && self.rules.told.is_news(Remark::Masks) {
+            tracing::warn!(
+                item = self.rules.at,
+                counted_as = counters::EVENTS_TRUNCATED.name,
+                "masks would make an event longer by more than 32 MiB, so it is sent without its rest; \
+                shorten the `replacement` of `redact`, or let its `expression` match more at once"
+            );
+        }
     }
 
     fn fate(&self, age: Age) -> Option<OutOfRange> {
@@ -190,43 +206,34 @@ impl Treatment {
         }
     }
 
-    /// Counts an event that CloudWatch would not take, and says so; the own log stops what repeats.
+    /// Counts an event that CloudWatch would not take, and says so of the first of its kind.
     fn say(&self, age: Age, fate: OutOfRange, at: Timestamp) {
-        let (item, time) = (&self.rules.at, at.rfc3339());
-        match (age, fate) {
-            (Age::Fits, _) => {}
-            (Age::TooOld, OutOfRange::Drop) => {
-                counters::EVENTS_DROPPED_TOO_OLD.add(1);
-                tracing::warn!(
-                    item,
-                    time,
-                    "an event is older than the 14 days that CloudWatch takes, and is not sent; `\"out_of_range\": \"restamp\"` sends such with the present time"
-                );
-            }
-            (Age::TooOld, OutOfRange::Restamp) => {
-                counters::EVENTS_RESTAMPED_TOO_OLD.add(1);
-                tracing::warn!(
-                    item,
-                    time,
-                    "an event is older than the 14 days that CloudWatch takes, and is sent with the present time"
-                );
-            }
-            (Age::TooNew, OutOfRange::Drop) => {
-                counters::EVENTS_DROPPED_TOO_NEW.add(1);
-                tracing::warn!(
-                    item,
-                    time,
-                    "an event is further ahead than the 2 hours that CloudWatch takes, and is not sent; see whether `timezone` and the clock are right"
-                );
-            }
-            (Age::TooNew, OutOfRange::Restamp) => {
-                counters::EVENTS_RESTAMPED_TOO_NEW.add(1);
-                tracing::warn!(
-                    item,
-                    time,
-                    "an event is further ahead than the 2 hours that CloudWatch takes, and is sent with the present time; see whether `timezone` and the clock are right"
-                );
-            }
+        let (counter, remark, words) = match (age, fate) {
+            (Age::Fits, _) => return,
+            (Age::TooOld, OutOfRange::Drop) => (
+                &counters::EVENTS_DROPPED_TOO_OLD,
+                Remark::TooOld,
+                "events older than the 14 days that CloudWatch takes are not sent; `\"out_of_range\": \"restamp\"` sends such with the present time",
+            ),
+            (Age::TooOld, OutOfRange::Restamp) => (
+                &counters::EVENTS_RESTAMPED_TOO_OLD,
+                Remark::TooOld,
+                "events older than the 14 days that CloudWatch takes are sent with the present time",
+            ),
+            (Age::TooNew, OutOfRange::Drop) => (
+                &counters::EVENTS_DROPPED_TOO_NEW,
+                Remark::TooNew,
+                "events further ahead than the 2 hours that CloudWatch takes are not sent; see whether `timezone` and the clock are right",
+            ),
+            (Age::TooNew, OutOfRange::Restamp) => (
+                &counters::EVENTS_RESTAMPED_TOO_NEW,
+                Remark::TooNew,
+                "events further ahead than the 2 hours that CloudWatch takes are sent with the present time; see whether `timezone` and the clock are right",
+            ),
+        };
+        counter.add(1);
+        if self.rules.told.is_news(remark) {
+            tracing::warn!(item = self.rules.at, time = at.rfc3339(), counted_as = counter.name, "{words}");
         }
     }
 }

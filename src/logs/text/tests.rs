@@ -3,7 +3,7 @@ use crate::{
     config::{
         settings::{
             Filter, FilterKind, FilterRule,
-            text::{RateLimit, Redaction},
+            text::{RateLimit, Redaction, Told},
         },
         timestamp::TimestampFormat,
         zone::Zone,
@@ -162,6 +162,23 @@ fn what_becomes_of_an_event_out_of_range_can_be_chosen_and_is_counted_by_its_cau
                 assert_eq!(treat(&mut treatment, text), expected, "the original time stays in the message");
             });
             assert_eq!(count, 1, "{}", counter.name);
+        }
+    }
+}
+
+#[test]
+fn what_is_odd_about_events_is_said_once_an_item_and_each_kind_by_itself() {
+    let masks = vec![Redaction { expression: regex("m"), replacement: "n".repeat(4096) }];
+    let item = TextRules { redact: masks, ..iso(true) };
+    let (old, new) = ("2020-01-01 00:00:00 x".to_owned(), "2026-07-01 00:00:00 x".to_owned());
+    let (none, long) = ("2026-02-31 00:00:00 x".to_owned(), "m".repeat(16 * 1024));
+    let all = [(old, Remark::TooOld), (new, Remark::TooNew), (none, Remark::NoTime), (long, Remark::Masks)];
+    for (text, said) in &all {
+        let rules = Arc::new(TextRules { told: Told::default(), ..item.clone() });
+        treat(&mut Treatment::new(rules.clone()), text);
+        for (_, remark) in &all {
+            assert_eq!(rules.told.is_news(*remark), remark != said, "{remark:?}, after {said:?} of another source");
+            assert!(!rules.told.is_news(*remark));
         }
     }
 }

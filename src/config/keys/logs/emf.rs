@@ -6,7 +6,7 @@ pub const EMF: Shape = Shape::Table(&table(
         key("service_address", Text(1, 512)),
         // Our own.
         key("socket", Text(1, 4096)),
-        key("socket_type", Word(&["stream", "datagram"])),
+        key("socket_type", Word(SocketKind::WORDS)),
         key("socket_mode", Text(3, 4)),
         key("log_group_name", GROUP),
         key("log_stream_name", STREAM),

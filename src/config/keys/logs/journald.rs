@@ -33,7 +33,7 @@ const JOURNALD_ITEM: Shape = Shape::Table(&Table {
             key("units", Shape::List(&List { min: 1, unique: true, ..list(Text(1, 256)) })),
             key("priority", Word(PRIORITIES)),
             // Our own: what is sent of an entry.
-            key("format", Word(&["json", "message"])),
+            key("format", Word(JournalFormat::WORDS)),
             key(
                 "matches",
                 Shape::List(&List {
@@ -46,6 +46,3 @@ const JOURNALD_ITEM: Shape = Shape::Table(&Table {
         Others::Error,
     )
 });
-
-const PRIORITIES: &[&str] =
-    &["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug", "0", "1", "2", "3", "4", "5", "6", "7"];

@@ -13,7 +13,10 @@ use super::{
     ANYTHING, Bool, CREDENTIALS, ENDPOINT, ENVIRONMENT, Either, INTERVAL, Int, Key, List, NAME, Others, Retention,
     SERVICE, Shape, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
-use crate::config::multi_line::PRESETS;
+use crate::config::{
+    multi_line::PRESETS,
+    settings::{EventFormat, EventLevel, FilterKind, JournalFormat, PRIORITIES, SocketKind, UnifiedLevel},
+};
 
 const GROUP: Shape = Text(1, limits::LOG_NAME);
 const STREAM: Shape = Text(1, limits::LOG_NAME);
@@ -55,7 +58,7 @@ const COLLECTED: Shape = Shape::Table(&table(
 /// The agent's schema asks for neither key, but the agent itself for both.
 const FILTERS: Shape = Shape::List(&list(Shape::Table(&Table {
     needs: &["type", "expression"],
-    ..table(&[key("type", Word(&["include", "exclude"])), key("expression", Verbatim(1, ANYTHING))], Others::Error)
+    ..table(&[key("type", Word(FilterKind::WORDS)), key("expression", Verbatim(1, ANYTHING))], Others::Error)
 })));
 
 const APPLICATION_SIGNALS: Shape = Shape::Table(&table(

@@ -1,5 +1,6 @@
 //! What becomes of the text of an item's events.
 use super::*;
+use crate::config::settings::text::{OutOfRange, Oversize};
 
 /// For sources of whole events, which know their own times.
 pub const ENTRIES: &[Key] = &[SAMPLE, RATE, REDACT, OUT_OF_RANGE, MAX_SIZE, OVERSIZE];
@@ -27,10 +28,10 @@ pub const LINES: &[Key] = &[
 const SAMPLE: Key = key("sample", Int(1, 1_000_000_000));
 const RATE: Key = key("rate_limit", Either(&[EVENTS, RATE_LIMIT]));
 const REDACT: Key = key("redact", Shape::List(&list(REDACTION)));
-const OUT_OF_RANGE: Key = key("out_of_range", Word(&["drop", "restamp"]));
+const OUT_OF_RANGE: Key = key("out_of_range", Word(OutOfRange::WORDS));
 /// From the least that says anything to the most that CloudWatch takes.
 const MAX_SIZE: Key = key("max_event_size", Int(256, limits::MESSAGE_BYTES.cast_signed() as i64));
-const OVERSIZE: Key = key("oversize", Word(&["split", "truncate"]));
+const OVERSIZE: Key = key("oversize", Word(Oversize::WORDS));
 
 const EVENTS: Shape = Int(1, 1_000_000);
 const RATE_LIMIT: Shape = Shape::Table(&Table {

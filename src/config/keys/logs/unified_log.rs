@@ -16,7 +16,7 @@ const fn with_list(keys: [Key; 12]) -> [Key; 14] {
 const KEYS: [Key; 12] = [
     key("predicate", Verbatim(1, 4096)),
     key("subsystem", Text(1, 255)),
-    key("level", Word(&["default", "info", "debug"])),
+    key("level", Word(UnifiedLevel::WORDS)),
     key("log_group_name", GROUP),
     key("log_stream_name", STREAM),
     key("retention_in_days", Retention),

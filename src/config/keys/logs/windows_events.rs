@@ -26,16 +26,12 @@ const WINDOWS_CHANNEL: Shape = Shape::Table(&Table {
             key("service.name", SERVICE),
             key("deployment.environment", ENVIRONMENT),
             key("retention_in_days", Retention),
-            key("event_format", Word(&["text", "xml"])),
+            key("event_format", Word(EventFormat::WORDS)),
         ],
         Others::Error,
     )
 });
 
-pub const EVENT_LEVELS: Shape = Shape::List(&List {
-    min: 1,
-    unique: true,
-    ..list(Word(&["CRITICAL", "ERROR", "WARNING", "INFORMATION", "VERBOSE"]))
-});
+pub const EVENT_LEVELS: Shape = Shape::List(&List { min: 1, unique: true, ..list(Word(EventLevel::WORDS)) });
 
 pub const EVENT_IDS: Shape = Shape::List(&List { min: 1, unique: true, ..list(Int(0, 65_535)) });

@@ -143,6 +143,14 @@ fn a_line_over_the_limit_goes_in_parts_as_it_grows_and_counts_once() {
 }
 
 #[test]
+fn lines_that_masks_make_much_longer_all_go_at_once() {
+    let redact = vec![Redaction { expression: regex("x"), replacement: "m".repeat(4096) }];
+    let mut bench = Bench::new(TextRules { redact, ..TextRules::default() });
+    bench.feed("x\n".repeat(3000));
+    assert!(bench.taken.len() == 3000 && bench.held.bytes.is_empty(), "{}", bench.taken.len());
+}
+
+#[test]
 fn times_encodings_and_secrets_are_those_of_the_item() {
     let (format, _) = TimestampFormat::parse("%Y-%m-%d %H:%M:%S").expect("a format");
     let rules = TextRules {

@@ -85,7 +85,7 @@ impl Generation {
         self.head_unchecked |= trusted;
         let all = text.len() as u64 == there;
         self.seen = stat;
-        self.unread = !all && cut.used > 0;
+        self.unread = (!all || cut.full_up) && cut.used > 0;
         self.unfinished = all && (cut.used as u64) < there;
         self.note_open(&cut, text.len(), all, now);
         self.count(&cut);
@@ -189,6 +189,7 @@ impl Generation {
 
     fn count(&mut self, cut: &Cut) {
         counters::EVENTS_SPLIT.add(cut.split + cut.full);
+        counters::EVENTS_TRUNCATED.add(cut.truncated);
         if cut.full > 0 && self.lines.as_mut().is_some_and(Assembler::complain_once) {
             tracing::warn!(path = %self.names.path.display(), offset = self.offset,
                 "no line of this log begins an event: what comes together is sent in events of the largest size; \

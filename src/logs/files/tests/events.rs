@@ -1,7 +1,7 @@
 //! Events of several lines, and of other encodings, from a file that grows into the lane.
 use super::bench::{Bench, messages};
 use crate::{
-    config::settings::text::TextRules,
+    config::settings::text::{Redaction, TextRules},
     logs::files::{content::READ, in_one_round},
     telemetry::counters,
 };
@@ -185,6 +185,18 @@ fn a_log_without_any_start_goes_on_by_size() {
     assert!(counters::EVENTS_SPLIT.here() - before > 3);
     let rest = run(&mut bench, 5 * SECOND);
     assert!(rest.len() == 1 && rest[0].starts_with("a line of this log"));
+}
+
+#[test]
+fn what_masks_make_too_much_of_for_one_slice_goes_with_the_next_without_waiting_for_more() {
+    let mut bench = Bench::with(64, |bench| {
+        let expression = regex::bytes::Regex::new("x").expect("a good pattern");
+        let redact = vec![Redaction { expression, replacement: "m".repeat(4096) }];
+        bench.watches[0].text = TextRules { redact, ..TextRules::default() }.into();
+        bench.append("app.log", "x\n".repeat(3000));
+    });
+    let lines = run(&mut bench, SECOND);
+    assert!(lines.len() == 3000 && lines.iter().all(|line| line.len() == 4096), "{}", lines.len());
 }
 
 /// In UTF-16, little end first.

@@ -20,7 +20,8 @@ fn pattern(bench: &Bench, group: &str) -> Watch {
     let path = bench.path("*.log");
     let glob = Glob::parse(path.to_str().expect("Unicode")).expect("a pattern");
     let pick = Pick::EachToItsStream;
-    let rule = Matching { glob, pick, blacklist: None, exclude: Vec::new(), auto_removal: false };
+    let rule =
+        Matching { glob, pick, blacklist: None, exclude: Vec::new(), auto_removal: false, others: Default::default() };
     Watch { path, selection: Selection::Matching(Arc::new(rule)), ..item(bench, group) }
 }
 
