@@ -63,10 +63,7 @@ impl Notes {
 
     fn write(&self, folder: &Path) -> io::Result<()> {
         let bytes = serde_json::to_vec_pretty(self)?;
-        let new = folder.join("imported.json.new");
-        disk::write_synced(&new, &bytes)?;
-        std::fs::rename(new, folder.join(IMPORTED))?;
-        disk::sync_folder(folder)
+        disk::replace(&folder.join(IMPORTED), &bytes)
     }
 }
 
