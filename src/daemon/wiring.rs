@@ -220,6 +220,7 @@ impl Running {
         let received = Received::open(self, plan)?;
         let keep = received.as_ref().map(Received::acknowledge);
         let (positions, bodies) = (self.positions.clone(), BodyPool::default());
+        let retention = Arc::new(Retention::in_folder(self.state.path()));
         let publisher = LogPublisher {
             put,
             acknowledge: Arc::new(move |covers| {
@@ -230,7 +231,7 @@ impl Running {
             }),
             report: Arc::new(Report::new(self.board.clone(), "logs")),
             dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
-            retention: Arc::new(Retention::in_folder(self.state.path())),
+            retention: retention.clone(),
             pace: Arc::default(),
             keep_rejected: logs.keep_rejected,
             no_retries: self.no_retries.clone(),
@@ -243,6 +244,7 @@ impl Running {
         }
         let lanes = Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone());
         self.outlet = Some(Arc::new(lanes));
+        self.tasks.spawn("notes of retentions", retention.run(self.end_lanes.clone()));
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
         if let Some(received) = received {
             received.start(self, interval);

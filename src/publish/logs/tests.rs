@@ -256,12 +256,21 @@ async fn a_stream_that_stays_missing_although_it_was_made_is_not_hammered() {
 
 /// A lane whose first batch finds its group missing and whose source then stays quiet for an hour.
 async fn an_hour_with_a_new_group(bench: &Bench) -> Vec<String> {
+    quiet(bench, Duration::from_mins(59)).await
+}
+
+/// A lane that has one thing to send and whose source then stays quiet for so long.
+async fn quiet(bench: &Bench, time: Duration) -> Vec<String> {
     let (to, batches) = mpsc::channel(1);
     to.send(batch(SourceId::unique(), 0, &["a"])).await.expect("open");
-    let run = tokio::spawn(bench.publisher().run(target(), batches));
-    tokio::time::sleep(Duration::from_mins(59)).await;
+    let (publisher, stop) = (bench.publisher(), CancellationToken::new());
+    let notes = tokio::spawn(publisher.retention.clone().run(stop.clone()));
+    let run = tokio::spawn(publisher.run(target(), batches));
+    tokio::time::sleep(time).await;
     drop(to);
     run.await.expect("ends");
+    stop.cancel();
+    notes.await.expect("ends");
     bench.put.calls()
 }
 

@@ -5,17 +5,6 @@ use crate::{
     publish::put::RejectedPlaces,
 };
 
-/// A lane that has one thing to send and whose source then stays quiet for so long.
-async fn quiet(bench: &Bench, time: Duration) -> Vec<String> {
-    let (to, batches) = mpsc::channel(1);
-    to.send(batch(SourceId::unique(), 0, &["a"])).await.expect("open");
-    let run = tokio::spawn(bench.publisher().run(target(), batches));
-    tokio::time::sleep(time).await;
-    drop(to);
-    run.await.expect("ends");
-    bench.put.calls()
-}
-
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test(start_paused = true)]
