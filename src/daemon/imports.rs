@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::task::{JoinError, JoinHandle};
 
 /// What was imported, for ever.
 pub const IMPORTED: &str = "imported.json";
@@ -150,16 +151,17 @@ pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, 
     if sought.is_empty() {
         return;
     }
-    let finding = tokio::task::spawn_blocking(move || find(&agents, &old, &sought));
-    let Ok(found) = tokio::time::timeout(LONGEST, finding).await else {
-        tracing::warn!(
-            "where the program before stopped reading could not be found out in {} seconds, as a file system does not answer: \
-            log files without a position of ours count as seen for the first time",
-            LONGEST.as_secs()
-        );
-        return;
+    let found = match in_time(tokio::task::spawn_blocking(move || find(&agents, &old, &sought))).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "where the program before stopped reading could not be found out: log files without a position of ours count as \
+                seen for the first time"
+            );
+            return;
+        }
     };
-    let found = found.unwrap_or_default();
     if found.is_empty() {
         return;
     }
@@ -181,6 +183,20 @@ pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, 
     }
 }
 
+/// Why it is not known what others left.
+#[derive(Debug, thiserror::Error)]
+enum SearchError {
+    #[error("a file system did not answer in {} seconds", LONGEST.as_secs())]
+    Late,
+    #[error("the search failed; that is a fault in this program, please report it")]
+    Fault(#[from] JoinError),
+}
+
+async fn in_time<T>(search: JoinHandle<T>) -> Result<T, SearchError> {
+    let found = tokio::time::timeout(LONGEST, search).await.map_err(|_| SearchError::Late)?;
+    Ok(found?)
+}
+
 /// Blocks. The agent's state first: who has both came from awslogs to the agent.
 fn find(agents: &Path, old: &awslogs::Places, sought: &Sought) -> Vec<Imported> {
     let named: Vec<PathBuf> = sought.named.keys().cloned().collect();
@@ -200,4 +216,20 @@ fn find(agents: &Path, old: &awslogs::Places, sought: &Sought) -> Vec<Imported> 
         ),
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::spawn_blocking;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_that_ends_badly_or_not_at_all_says_why_instead_of_finding_nothing() {
+        assert_eq!(in_time(spawn_blocking(|| 1)).await.expect("found"), 1);
+        let fault = in_time(spawn_blocking(|| -> u8 { panic!("a state file nobody thought of") })).await;
+        let fault = chain(&fault.expect_err("a panic"));
+        assert!(fault.contains("please report") && fault.contains("a state file nobody thought of"), "{fault}");
+        let late = in_time(tokio::spawn(std::future::pending::<u8>())).await.expect_err("late");
+        assert!(late.to_string().contains("30 seconds"), "{late}");
+    }
 }
