@@ -81,7 +81,7 @@ struct Sought {
 }
 
 impl Sought {
-    fn of(plan: &Plan, targets: &Targets, store: &positions::Store, notes: &Notes) -> Self {
+    fn of(targets: &Targets<'_>, store: &positions::Store, notes: &Notes) -> Self {
         let file = |(_, position)| match position {
             Position::File(file) => Some(file.path),
             Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
@@ -92,8 +92,7 @@ impl Sought {
             ours: store.saved().into_iter().filter_map(file).collect(),
             done: notes.files.iter().map(|note| (note.path.clone(), note.target.clone())).collect(),
         };
-        for (item, target) in plan.settings.logs.files.iter().zip(&targets.files) {
-            let Some(target) = target else { continue };
+        for (item, target) in &targets.files {
             // A pattern that an earlier run looked for has left its mark under its own name.
             if sought.ours.contains(item.path.as_path()) {
                 continue;
@@ -140,14 +139,14 @@ pub fn agent_folder(plan: &Plan) -> Option<PathBuf> {
 
 /// Takes over what other programs left for those files of this plan that have these targets and are not opened yet. What cannot be used is
 /// logged; the daemon starts all the same.
-pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, state: &Path) {
+pub async fn run(plan: &Plan, targets: &Targets<'_>, store: &Arc<positions::Store>, state: &Path) {
     let Some(agents) = agent_folder(plan) else { return };
     let old = match &plan.settings.agent.import_state {
         ImportState::From(folder) => awslogs::Places::in_folder(folder),
         ImportState::Usual | ImportState::Off => awslogs::Places::usual(),
     };
     let mut notes = Notes::read(state);
-    let sought = Sought::of(plan, targets, store, &notes);
+    let sought = Sought::of(targets, store, &notes);
     if sought.is_empty() {
         return;
     }
