@@ -2,8 +2,8 @@
 use super::{
     section::Section,
     settings::{Filter, FilterKind, FilterRule},
-    shape::brief,
 };
+use crate::model::brief;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// Bytes that one compiled pattern may take, and again its lazily built automaton. Enough for hundreds of alternatives.

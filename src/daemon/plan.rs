@@ -14,10 +14,7 @@ use crate::{
             Destination, Emf, FileItem, Journal, JournaldItem, Serial, TargetTemplate, UnifiedItem, WindowsItem,
         },
     },
-    model::{
-        Entity, Target,
-        limits::{LOG_NAME, fits_group, fits_stream},
-    },
+    model::{Entity, LogName, NameFault, Target},
 };
 use std::{
     borrow::Cow,
@@ -182,29 +179,8 @@ impl Plan {
 #[error("{at}: the name of the log {what} {fault}")]
 pub struct UnfitName {
     pub at: String,
-    /// `group` or `stream`.
-    pub what: &'static str,
+    pub what: LogName,
     pub fault: NameFault,
-}
-
-/// Why it would.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, thiserror::Error)]
-pub enum NameFault {
-    #[error(
-        "has {length} characters once its placeholders are filled in, and at most {LOG_NAME} are allowed: shorten it, or what \
-         goes into it ({})", brief(.name)
-    )]
-    TooLong { length: usize, name: String },
-    #[error("would be empty: name one")]
-    Empty,
-    #[error("cannot hold `{}`: {}", .found.escape_debug(), brief(.name))]
-    Character { found: char, name: String },
-}
-
-/// The beginning of a name that may be of any length.
-fn brief(name: &str) -> String {
-    const SHOWN: usize = 60;
-    name.char_indices().nth(SHOWN).map_or_else(|| name.to_owned(), |(end, _)| format!("{}...", &name[..end]))
 }
 
 /// The names that do not fit whatever this machine's command prints, each once. What is not known yet counts as short.
@@ -312,8 +288,9 @@ fn target(source: Source<'_>, identity: &Identity) -> Result<Target, Unfilled> {
             return Err(Unfilled::Missing(missing));
         }
     };
-    fits("group", &group, at, fits_group).map_err(Unfilled::Unfit)?;
-    fits("stream", &stream, at, fits_stream).map_err(Unfilled::Unfit)?;
+    for (what, name) in [(LogName::Group, &group), (LogName::Stream, &stream)] {
+        what.check(name).map_err(|fault| Unfilled::Unfit(UnfitName { at: at.to_owned(), what, fault }))?;
+    }
     let with_account = |entity: &Arc<Entity>| {
         Arc::new(Entity { account_id: identity.value(placeholder::ACCOUNT), ..(**entity).clone() })
     };
@@ -325,21 +302,6 @@ fn target(source: Source<'_>, identity: &Identity) -> Result<Target, Unfilled> {
         entity: template.entity.as_ref().map(with_account),
         emf: false,
     })
-}
-
-/// What the service would say at the first call, and again at each.
-fn fits(what: &'static str, name: &str, at: &str, fits: fn(char) -> bool) -> Result<(), UnfitName> {
-    let length = name.chars().count();
-    let fault = if length == 0 {
-        NameFault::Empty
-    } else if length > LOG_NAME {
-        NameFault::TooLong { length, name: name.to_owned() }
-    } else if let Some(found) = name.chars().find(|c| !fits(*c)) {
-        NameFault::Character { found, name: name.to_owned() }
-    } else {
-        return Ok(());
-    };
-    Err(UnfitName { at: at.to_owned(), what, fault })
 }
 
 /// A group has one retention, for all that goes there. The file was checked for it, but two templates may come to the same

@@ -58,15 +58,15 @@ async fn a_name_that_the_service_would_refuse_is_an_error_before_the_first_call(
     let nameless = r#"{ "logs": { "log_stream_name": "s", "logs_collected": { "files": { "collect_list": [
         { "file_path": ".log" }, { "file_path": ".txt", "log_stream_name": "t" } ] } } } }"#;
     let at = "logs.logs_collected.files.collect_list[0]".to_owned();
-    assert_eq!(early(nameless), [UnfitName { at, what: "group", fault: NameFault::Empty }], "said once");
+    assert_eq!(early(nameless), [UnfitName { at, what: LogName::Group, fault: NameFault::Empty }], "said once");
 }
 
 #[tokio::test]
 async fn each_source_has_the_target_that_it_names() {
-    let text = r#"{ "agent": { "instance": { "prefix": "sys", "serial": "1" } }, "logs": { "log_stream_name": "s",
+    let text = r#"{ "agent": { "instance": { "prefix": "sys", "serial": "1" } }, "logs": { "log_stream_name": "s", "log_group_name": "/journal",
         "metrics_collected": { "emf": { "log_group_name": "/emf" } },
         "logs_collected": {
-            "journal": { "log_group_name": "/journal" },
+            "journal": true,
             "journald": { "collect_list": [ { "log_group_name": "/journald" } ] },
             "windows_events": { "collect_list": [
                 { "event_name": "System", "event_levels": ["ERROR"], "log_group_name": "/windows" } ] },
