@@ -135,9 +135,12 @@ fn is_object(file: &File) -> bool {
     file.tree.kind() == "an object"
 }
 
+/// What is said of settings that start nothing.
+pub const NOTHING_TO_COLLECT: &str =
+    "there is nothing to collect: no log that can be read is named, and the agent's metrics are not run yet";
+
 fn nothing_to_collect(file: &File) -> Finding {
-    let why = "there is nothing to collect: no log that can be read is named, and the agent's metrics are not run yet";
-    Finding { severity: Severity::Warning, ..Finding::of_file(&file.path, why) }
+    Finding { severity: Severity::Warning, ..Finding::of_file(&file.path, NOTHING_TO_COLLECT) }
 }
 
 /// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.

@@ -4,7 +4,7 @@ use super::{
     placeholder::{self, Piece, pieces},
     section::Section,
 };
-use crate::model::limits::{self, LOG_NAME};
+use crate::model::{LogName, limits::LOG_NAME};
 use std::{
     collections::HashSet,
     path::{Component, Path},
@@ -70,11 +70,11 @@ fn part_of<'a>(word: &str, mut known: impl Iterator<Item = &'a str>) -> Option<S
 }
 
 fn fits(section: &Section<'_>, name: Name, literal: &str) -> bool {
-    let (fits, what): (fn(char) -> bool, _) = match name {
-        Name::Group => (limits::fits_group, "a log group's name takes letters, digits and . - _ / #"),
-        Name::Stream | Name::StreamOfUnits => (limits::fits_stream, "a log stream's name takes no : and no *"),
+    let (which, what) = match name {
+        Name::Group => (LogName::Group, "a log group's name takes letters, digits and . - _ / #"),
+        Name::Stream | Name::StreamOfUnits => (LogName::Stream, "a log stream's name takes no : and no *"),
     };
-    let wrong = literal.chars().find(|c| !fits(*c));
+    let wrong = literal.chars().find(|c| !which.fits(*c));
     if let Some(wrong) = wrong {
         // `{instance-id}` is no word, so nobody took it for a placeholder.
         let braced =

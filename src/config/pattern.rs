@@ -3,9 +3,9 @@ use super::{
     Severity,
     section::Section,
     settings::{Filter, FilterKind, FilterRule},
-    shape::brief,
     slips,
 };
+use crate::model::brief;
 use regex::bytes::{Regex, RegexBuilder};
 
 /// Bytes that one compiled pattern may take, and again its lazily built automaton. Enough for hundreds of alternatives.

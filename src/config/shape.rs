@@ -7,7 +7,10 @@ use super::{
     finding::{Severity, guessed, meant, meant_word},
     section::{Section, variable},
 };
-use crate::config::{dialect::Dialect, file::Value, places, retention};
+use crate::{
+    config::{dialect::Dialect, file::Value, places, retention},
+    model::brief,
+};
 use std::collections::HashMap;
 
 /// What may stand behind a key.
@@ -370,13 +373,4 @@ pub fn count(n: usize, what: &str) -> String {
 
 fn quoted(words: &[&str]) -> String {
     words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The beginning of a text that may be of any length.
-pub(super) fn brief(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}...", &text[..at]),
-        None => text.to_owned(),
-    }
 }

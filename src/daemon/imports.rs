@@ -24,6 +24,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio::task::{JoinError, JoinHandle};
 
 /// What was imported, for ever.
 pub const IMPORTED: &str = "imported.json";
@@ -63,10 +64,7 @@ impl Notes {
 
     fn write(&self, folder: &Path) -> io::Result<()> {
         let bytes = serde_json::to_vec_pretty(self)?;
-        let new = folder.join("imported.json.new");
-        disk::write_synced(&new, &bytes)?;
-        std::fs::rename(new, folder.join(IMPORTED))?;
-        disk::sync_folder(folder)
+        disk::replace(&folder.join(IMPORTED), &bytes)
     }
 }
 
@@ -83,7 +81,7 @@ struct Sought {
 }
 
 impl Sought {
-    fn of(plan: &Plan, targets: &Targets, store: &positions::Store, notes: &Notes) -> Self {
+    fn of(targets: &Targets<'_>, store: &positions::Store, notes: &Notes) -> Self {
         let file = |(_, position)| match position {
             Position::File(file) => Some(file.path),
             Position::Journal(_) | Position::Windows(_) | Position::Unified(_) | Position::Unsaved => None,
@@ -94,8 +92,7 @@ impl Sought {
             ours: store.saved().into_iter().filter_map(file).collect(),
             done: notes.files.iter().map(|note| (note.path.clone(), note.target.clone())).collect(),
         };
-        for (item, target) in plan.settings.logs.files.iter().zip(&targets.files) {
-            let Some(target) = target else { continue };
+        for (item, target) in &targets.files {
             // A pattern that an earlier run looked for has left its mark under its own name.
             if sought.ours.contains(item.path.as_path()) {
                 continue;
@@ -142,27 +139,28 @@ pub fn agent_folder(plan: &Plan) -> Option<PathBuf> {
 
 /// Takes over what other programs left for those files of this plan that have these targets and are not opened yet. What cannot be used is
 /// logged; the daemon starts all the same.
-pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, state: &Path) {
+pub async fn run(plan: &Plan, targets: &Targets<'_>, store: &Arc<positions::Store>, state: &Path) {
     let Some(agents) = agent_folder(plan) else { return };
     let old = match &plan.settings.agent.import_state {
         ImportState::From(folder) => awslogs::Places::in_folder(folder),
         ImportState::Usual | ImportState::Off => awslogs::Places::usual(),
     };
     let mut notes = Notes::read(state);
-    let sought = Sought::of(plan, targets, store, &notes);
+    let sought = Sought::of(targets, store, &notes);
     if sought.is_empty() {
         return;
     }
-    let finding = tokio::task::spawn_blocking(move || find(&agents, &old, &sought));
-    let Ok(found) = tokio::time::timeout(LONGEST, finding).await else {
-        tracing::warn!(
-            "where the program before stopped reading could not be found out in {} seconds, as a file system does not answer: \
-            log files without a position of ours count as seen for the first time",
-            LONGEST.as_secs()
-        );
-        return;
+    let found = match in_time(tokio::task::spawn_blocking(move || find(&agents, &old, &sought))).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "where the program before stopped reading could not be found out: log files without a position of ours count as \
+                seen for the first time"
+            );
+            return;
+        }
     };
-    let found = found.unwrap_or_default();
     if found.is_empty() {
         return;
     }
@@ -184,6 +182,20 @@ pub async fn run(plan: &Plan, targets: &Targets, store: &Arc<positions::Store>, 
     }
 }
 
+/// Why it is not known what others left.
+#[derive(Debug, thiserror::Error)]
+enum SearchError {
+    #[error("a file system did not answer in {} seconds", LONGEST.as_secs())]
+    Late,
+    #[error("the search failed; that is a fault in this program, please report it")]
+    Fault(#[from] JoinError),
+}
+
+async fn in_time<T>(search: JoinHandle<T>) -> Result<T, SearchError> {
+    let found = tokio::time::timeout(LONGEST, search).await.map_err(|_| SearchError::Late)?;
+    Ok(found?)
+}
+
 /// Blocks. The agent's state first: who has both came from awslogs to the agent.
 fn find(agents: &Path, old: &awslogs::Places, sought: &Sought) -> Vec<Imported> {
     let named: Vec<PathBuf> = sought.named.keys().cloned().collect();
@@ -203,4 +215,20 @@ fn find(agents: &Path, old: &awslogs::Places, sought: &Sought) -> Vec<Imported> 
         ),
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::task::spawn_blocking;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_that_ends_badly_or_not_at_all_says_why_instead_of_finding_nothing() {
+        assert_eq!(in_time(spawn_blocking(|| 1)).await.expect("found"), 1);
+        let fault = in_time(spawn_blocking(|| -> u8 { panic!("a state file nobody thought of") })).await;
+        let fault = chain(&fault.expect_err("a panic"));
+        assert!(fault.contains("please report") && fault.contains("a state file nobody thought of"), "{fault}");
+        let late = in_time(tokio::spawn(std::future::pending::<u8>())).await.expect_err("late");
+        assert!(late.to_string().contains("30 seconds"), "{late}");
+    }
 }

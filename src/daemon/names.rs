@@ -15,7 +15,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -269,16 +269,8 @@ impl Memory {
         if self.recall().as_ref() == Some(&facts) {
             return;
         }
-        let write = || {
-            let folder = self.file.parent().ok_or(io::ErrorKind::NotFound)?;
-            let note = serde_json::to_vec(&Note { machine: self.machine.clone(), facts })?;
-            let new = self.file.with_extension("json.new");
-            disk::write_synced(&new, &note)?;
-            fs::rename(&new, &self.file)?;
-            disk::sync_folder(folder)
-        };
-        let written: io::Result<()> = write();
-        if let Err(error) = written {
+        let note = serde_json::to_vec(&Note { machine: self.machine.clone(), facts }).map_err(io::Error::from);
+        if let Err(error) = note.and_then(|bytes| disk::replace(&self.file, &bytes)) {
             tracing::warn!(file = %self.file.display(), %error, "cannot note the names of this machine");
         }
     }

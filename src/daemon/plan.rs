@@ -10,13 +10,12 @@ use crate::{
     config::{
         Settings,
         placeholder::{self, Piece},
-        settings::{Destination, Serial, TargetTemplate},
+        settings::{
+            Destination, Emf, FileItem, Journal, JournaldItem, Serial, TargetTemplate, UnifiedItem, WindowsItem,
+        },
     },
     logs::files,
-    model::{
-        Entity, Target,
-        limits::{LOG_NAME, fits_group, fits_stream},
-    },
+    model::{Entity, LogName, NameFault, Target},
 };
 use std::{
     borrow::Cow,
@@ -29,7 +28,7 @@ pub struct Plan {
     pub settings: Settings,
     pub identity: Identity,
     pub home: Home,
-    /// Where everything goes, in the order of [`templates`].
+    /// Where each of [`sources`] goes.
     places: Vec<Place>,
     /// The retention that was named first for each group.
     retention: HashMap<String, u16>,
@@ -44,19 +43,21 @@ enum Place {
     Unfit(UnfitName),
 }
 
-/// The targets of the sources that can be started. `None`: not now.
+/// The sources that can be started, each with its target.
 #[derive(Debug, Default)]
-pub struct Targets {
-    /// Of `settings.logs.journal`.
-    pub journal: Option<Arc<Target>>,
-    /// Of each of `settings.logs.journald`, in the same order; `windows_events`, `unified_log` and `files` likewise.
-    pub journald: Vec<Option<Arc<Target>>>,
-    pub windows_events: Vec<Option<Arc<Target>>>,
-    pub unified_log: Vec<Option<Arc<Target>>>,
-    pub files: Vec<Option<Arc<Target>>>,
-    /// Of documents of `settings.logs.emf` that do not say it.
-    pub emf: Option<Arc<Target>>,
+pub struct Targets<'a> {
+    pub journal: Option<(&'a Journal, Arc<Target>)>,
+    pub journald: Vec<(&'a JournaldItem, Arc<Target>)>,
+    pub windows_events: Vec<(&'a WindowsItem, Arc<Target>)>,
+    pub unified_log: Vec<(&'a UnifiedItem, Arc<Target>)>,
+    pub files: Vec<(&'a FileItem, Arc<Target>)>,
+    /// The target is that of documents that do not say theirs.
+    pub emf: Option<(&'a Emf, Arc<Target>)>,
 }
+
+/// Which targets have just become known.
+#[derive(Debug, Default)]
+pub struct News(HashSet<usize>);
 
 /// A source that waits for its names.
 #[derive(Debug, Eq, PartialEq)]
@@ -84,7 +85,7 @@ impl Plan {
         if asks_aws {
             aws::connect(&settings, &identity.instance_id, Arc::default())?;
         }
-        let places = templates(&settings).map(|_| Place::Waits(BTreeSet::new())).collect();
+        let places = sources(&settings).map(|_| Place::Waits(BTreeSet::new())).collect();
         let mut plan = Self { settings, identity, home, places, retention: HashMap::new() };
         plan.fill();
         let unfit = plan.places.iter().find_map(|place| if let Place::Unfit(name) = place { Some(name) } else { None });
@@ -95,21 +96,25 @@ impl Plan {
     }
 
     /// All targets that are known.
-    pub fn targets(&self) -> Targets {
+    pub fn targets(&self) -> Targets<'_> {
         self.pick(|_| true)
     }
 
-    /// Fill in what has become known. The targets that are known only now.
-    pub fn learn(&mut self, identity: &Identity) -> Targets {
+    /// Those that have become known.
+    pub fn new_targets(&self, news: &News) -> Targets<'_> {
+        self.pick(|place| news.0.contains(&place))
+    }
+
+    /// Fill in what has become known.
+    pub fn learn(&mut self, identity: &Identity) -> News {
         self.identity = identity.clone();
-        let new = self.fill();
-        self.pick(|place| new.contains(&place))
+        self.fill()
     }
 
     /// Who waits for what.
     pub fn waiting(&self) -> impl Iterator<Item = Waiting<'_>> {
-        let all = templates(&self.settings).zip(&self.places).enumerate();
-        all.filter_map(|(place, ((template, at), state))| {
+        let all = sources(&self.settings).zip(&self.places).enumerate();
+        all.filter_map(|(place, (source, state))| {
             let why = match state {
                 Place::Known(_) => return None,
                 Place::Waits(missing) => {
@@ -118,7 +123,7 @@ impl Plan {
                 }
                 Place::Unfit(name) => format!("cannot be sent: {name}"),
             };
-            Some(Waiting { place, at, template, why })
+            Some(Waiting { place, at: source.at(), template: source.template(), why })
         })
     }
 
@@ -146,42 +151,44 @@ impl Plan {
         waits.flatten().copied().collect()
     }
 
-    /// Fill in whatever waits. The places that are known only now.
-    fn fill(&mut self) -> HashSet<usize> {
+    /// Fill in whatever waits.
+    fn fill(&mut self) -> News {
         let mut new = vec![];
-        for (place, (template, at)) in templates(&self.settings).enumerate() {
-            if !matches!(self.places[place], Place::Waits(_)) {
+        for (number, (source, place)) in sources(&self.settings).zip(&mut self.places).enumerate() {
+            if !matches!(place, Place::Waits(_)) {
                 continue;
             }
-            match target(template, at, &self.identity) {
-                Ok(target) => new.push((place, target)),
-                Err(Unfilled::Missing(names)) => self.places[place] = Place::Waits(names),
-                Err(Unfilled::Unfit(name)) => self.places[place] = Place::Unfit(name),
+            match target(source, &self.identity) {
+                Ok(target) => new.push((number, target)),
+                Err(Unfilled::Missing(names)) => *place = Place::Waits(names),
+                Err(Unfilled::Unfit(name)) => *place = Place::Unfit(name),
             }
         }
         one_retention_each(&mut self.retention, &mut new);
-        new.into_iter()
-            .map(|(place, target)| {
-                self.places[place] = Place::Known(Arc::new(target));
-                place
-            })
-            .collect()
+        let known = new.into_iter().map(|(number, target)| {
+            self.places[number] = Place::Known(Arc::new(target));
+            number
+        });
+        News(known.collect())
     }
 
-    fn pick(&self, chosen: impl Fn(usize) -> bool) -> Targets {
-        let mut all = self.places.iter().enumerate().map(|(number, place)| match place {
-            Place::Known(target) if chosen(number) => Some(target.clone()),
-            Place::Known(_) | Place::Waits(_) | Place::Unfit(_) => None,
-        });
-        let logs = &self.settings.logs;
-        Targets {
-            journal: logs.journal.as_ref().and_then(|_| all.next()).flatten(),
-            journald: all.by_ref().take(logs.journald.len()).collect(),
-            windows_events: all.by_ref().take(logs.windows_events.len()).collect(),
-            unified_log: all.by_ref().take(logs.unified_log.len()).collect(),
-            emf: logs.emf.as_ref().and_then(|_| all.next()).flatten(),
-            files: all.collect(),
+    fn pick(&self, chosen: impl Fn(usize) -> bool) -> Targets<'_> {
+        let mut targets = Targets::default();
+        for (number, (source, place)) in sources(&self.settings).zip(&self.places).enumerate() {
+            let target = match place {
+                Place::Known(target) if chosen(number) => target.clone(),
+                Place::Known(_) | Place::Waits(_) | Place::Unfit(_) => continue,
+            };
+            match source {
+                Source::Journal(journal) => targets.journal = Some((journal, target)),
+                Source::Journald(item) => targets.journald.push((item, target)),
+                Source::WindowsEvents(item) => targets.windows_events.push((item, target)),
+                Source::UnifiedLog(item) => targets.unified_log.push((item, target)),
+                Source::Emf(emf) => targets.emf = Some((emf, target)),
+                Source::File(item) => targets.files.push((item, target)),
+            }
         }
+        targets
     }
 }
 
@@ -190,29 +197,8 @@ impl Plan {
 #[error("{at}: the name of the log {what} {fault}")]
 pub struct UnfitName {
     pub at: String,
-    /// `group` or `stream`.
-    pub what: &'static str,
+    pub what: LogName,
     pub fault: NameFault,
-}
-
-/// Why it would.
-#[derive(Clone, Debug, Eq, Hash, PartialEq, thiserror::Error)]
-pub enum NameFault {
-    #[error(
-        "has {length} characters once its placeholders are filled in, and at most {LOG_NAME} are allowed: shorten it, or what \
-         goes into it ({})", brief(.name)
-    )]
-    TooLong { length: usize, name: String },
-    #[error("would be empty: name one")]
-    Empty,
-    #[error("cannot hold `{}`: {}", .found.escape_debug(), brief(.name))]
-    Character { found: char, name: String },
-}
-
-/// The beginning of a name that may be of any length.
-fn brief(name: &str) -> String {
-    const SHOWN: usize = 60;
-    name.char_indices().nth(SHOWN).map_or_else(|| name.to_owned(), |(end, _)| format!("{}...", &name[..end]))
 }
 
 /// The names that do not fit whatever this machine's command prints, each once. What is not known yet counts as short.
@@ -223,7 +209,7 @@ pub fn unfit_names(settings: &Settings) -> Vec<UnfitName> {
             identity.learn(unknown, "0".to_owned());
         }
     }
-    let targets = templates(settings).map(|(template, at)| target(template, at, &identity));
+    let targets = sources(settings).map(|source| target(source, &identity));
     let mut seen = HashSet::new();
     let unfit = targets.filter_map(|target| match target {
         Err(Unfilled::Unfit(unfit)) => Some(unfit),
@@ -247,20 +233,54 @@ pub fn names_in_use(settings: &Settings) -> Vec<(&'static str, Option<String>)> 
         placeholder::pieces(text).into_iter().filter_map(known).collect::<Vec<_>>()
     };
     let used: BTreeSet<_> =
-        templates(settings).flat_map(|(t, _)| [names(&t.group), names(&t.stream)].concat()).collect();
+        sources(settings).map(Source::template).flat_map(|t| [names(&t.group), names(&t.stream)].concat()).collect();
     used.into_iter().map(|name| (name, value(name))).collect()
 }
 
-/// Where everything goes, and the JSON path that says so: the journal first, then the system's other logs, then the files.
-fn templates(settings: &Settings) -> impl Iterator<Item = (&TargetTemplate, &str)> {
+/// What logs come from, as it is configured.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Journal(&'a Journal),
+    Journald(&'a JournaldItem),
+    WindowsEvents(&'a WindowsItem),
+    UnifiedLog(&'a UnifiedItem),
+    Emf(&'a Emf),
+    File(&'a FileItem),
+}
+
+impl<'a> Source<'a> {
+    /// Where it goes.
+    fn template(self) -> &'a TargetTemplate {
+        match self {
+            Self::Journal(journal) => &journal.target,
+            Self::Journald(item) => &item.target,
+            Self::WindowsEvents(item) => &item.target,
+            Self::UnifiedLog(item) => &item.target,
+            Self::Emf(emf) => &emf.target,
+            Self::File(item) => &item.target,
+        }
+    }
+
+    /// Its JSON path.
+    fn at(self) -> &'a str {
+        match self {
+            Self::Journal(journal) => &journal.at,
+            Self::Journald(item) => &item.at,
+            Self::WindowsEvents(item) => &item.at,
+            Self::UnifiedLog(item) => &item.at,
+            Self::Emf(emf) => &emf.at,
+            Self::File(item) => &item.at,
+        }
+    }
+}
+
+/// All sources: the journal first, then the system's other logs, then the files. Of two retentions of a group the first one counts.
+fn sources(settings: &Settings) -> impl Iterator<Item = Source<'_>> {
     let logs = &settings.logs;
-    let journal = logs.journal.iter().map(|item| (&item.target, item.at.as_str()));
-    let journald = logs.journald.iter().map(|item| (&item.target, item.at.as_str()));
-    let windows_events = logs.windows_events.iter().map(|item| (&item.target, item.at.as_str()));
-    let unified_log = logs.unified_log.iter().map(|item| (&item.target, item.at.as_str()));
-    let emf = logs.emf.iter().map(|emf| (&emf.target, emf.at.as_str()));
-    let systems = journal.chain(journald).chain(windows_events).chain(unified_log).chain(emf);
-    systems.chain(logs.files.iter().map(|item| (&item.target, item.at.as_str())))
+    let journal = logs.journal.iter().map(Source::Journal).chain(logs.journald.iter().map(Source::Journald));
+    let windows_events = logs.windows_events.iter().map(Source::WindowsEvents);
+    let systems = journal.chain(windows_events).chain(logs.unified_log.iter().map(Source::UnifiedLog));
+    systems.chain(logs.emf.iter().map(Source::Emf)).chain(logs.files.iter().map(Source::File))
 }
 
 /// Why a template has no target.
@@ -270,7 +290,8 @@ enum Unfilled {
 }
 
 /// Fill the placeholders in.
-fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Target, Unfilled> {
+fn target(source: Source<'_>, identity: &Identity) -> Result<Target, Unfilled> {
+    let (template, at) = (source.template(), source.at());
     let fill = |text: &str, fit: fn(&str) -> Cow<'_, str>| {
         // `{unit}` is another one with each event, so it stays as it is.
         let value = |name: &str| identity.value(name).map(|value| fit(&value).into_owned());
@@ -285,8 +306,9 @@ fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Ta
             return Err(Unfilled::Missing(missing));
         }
     };
-    fits("group", &group, at, fits_group).map_err(Unfilled::Unfit)?;
-    fits("stream", &stream, at, fits_stream).map_err(Unfilled::Unfit)?;
+    for (what, name) in [(LogName::Group, &group), (LogName::Stream, &stream)] {
+        what.check(name).map_err(|fault| Unfilled::Unfit(UnfitName { at: at.to_owned(), what, fault }))?;
+    }
     let with_account = |entity: &Arc<Entity>| {
         Arc::new(Entity { account_id: identity.value(placeholder::ACCOUNT), ..(**entity).clone() })
     };
@@ -298,21 +320,6 @@ fn target(template: &TargetTemplate, at: &str, identity: &Identity) -> Result<Ta
         entity: template.entity.as_ref().map(with_account),
         emf: false,
     })
-}
-
-/// What the service would say at the first call, and again at each.
-fn fits(what: &'static str, name: &str, at: &str, fits: fn(char) -> bool) -> Result<(), UnfitName> {
-    let length = name.chars().count();
-    let fault = if length == 0 {
-        NameFault::Empty
-    } else if length > LOG_NAME {
-        NameFault::TooLong { length, name: name.to_owned() }
-    } else if let Some(found) = name.chars().find(|c| !fits(*c)) {
-        NameFault::Character { found, name: name.to_owned() }
-    } else {
-        return Ok(());
-    };
-    Err(UnfitName { at: at.to_owned(), what, fault })
 }
 
 /// A group has one retention, for all that goes there. The file was checked for it, but two templates may come to the same

@@ -6,8 +6,14 @@ use crate::{
     model::{Cover, Target},
     platform::pipes,
     spool::text::{Depot, Door, Keeper},
+    telemetry::board::Board,
 };
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 /// The folder of the spool inside the state folder.
 const FOLDER: &str = "log-spool";
@@ -20,33 +26,38 @@ pub struct Received {
     keeper: Keeper,
 }
 
-/// Which items are FIFOs: those that say so, and those where one is now. In the order of the items.
-pub async fn pipes_among(items: &[FileItem]) -> Vec<bool> {
-    let said: Vec<Option<bool>> = items.iter().map(|item| item.pipe).collect();
-    let paths: Vec<PathBuf> = items.iter().map(|item| item.path.clone()).collect();
-    let asked = said.clone();
+/// Which items are FIFOs, by their JSON paths: those that say so, and those where one is now.
+pub async fn pipes_among(items: &[FileItem]) -> HashSet<String> {
+    let said = items.iter().filter(|item| item.pipe == Some(true)).map(|item| item.at.clone());
+    let unsaid: Vec<(String, PathBuf)> =
+        items.iter().filter(|item| item.pipe.is_none()).map(|item| (item.at.clone(), item.path.clone())).collect();
+    let mut found: HashSet<String> = said.collect();
     let look = tokio::task::spawn_blocking(move || {
-        let look = |(said, path): (Option<bool>, &PathBuf)| said.unwrap_or_else(|| pipes::is_pipe(path));
-        asked.into_iter().zip(&paths).map(look).collect()
+        unsaid.into_iter().filter(|(_, path)| pipes::is_pipe(path)).map(|(at, _)| at).collect::<Vec<_>>()
     });
     match tokio::time::timeout(LOOK, look).await {
-        Ok(Ok(found)) => found,
+        Ok(Ok(more)) => found.extend(more),
         Ok(Err(_)) | Err(_) => {
             tracing::warn!("whether a log file is a FIFO could not be found out in time: say so by its key `pipe`");
-            said.into_iter().map(|said| said == Some(true)).collect()
         }
     }
+    found
 }
 
 impl Received {
     /// Open the spool, where this configuration or an earlier run needs it.
-    pub fn open(running: &Running, plan: &Plan) -> Result<Option<Self>, DaemonError> {
-        let folder = running.state.path().join(FOLDER);
-        let wanted = plan.settings.logs.emf.is_some() || running.pipes.contains(&true);
+    pub fn open(
+        plan: &Plan,
+        state: &Path,
+        pipes: &HashSet<String>,
+        board: &Arc<Board>,
+    ) -> Result<Option<Self>, DaemonError> {
+        let folder = state.join(FOLDER);
+        let wanted = plan.settings.logs.emf.is_some() || !pipes.is_empty();
         if !wanted && !folder.exists() {
             return Ok(None);
         }
-        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, running.board.clone())?;
+        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, board.clone())?;
         Ok(Some(Self { door, keeper }))
     }
 
@@ -56,17 +67,22 @@ impl Received {
         move |covers| depot.acknowledge(covers)
     }
 
-    /// Start it. Sources get in by the door, which is held open until the stop.
+    /// Where sources get in.
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
+    /// Start it. The door is held open until the stop.
     pub fn start(self, running: &mut Running, interval: Duration) {
-        let (Self { door, keeper }, Some(outlet)) = (self, running.outlet.clone()) else { return };
-        let (spool_now, end_lanes) = (running.spool_now.clone(), running.end_lanes.clone());
+        let Self { door, keeper } = self;
+        let (outlet, spool_now, end_lanes) =
+            (running.outlet.clone(), running.spool_now.clone(), running.end_lanes.clone());
         running.tasks.spawn("keeper of received events", keeper.run(outlet, interval, spool_now, end_lanes));
-        let (stop, held) = (running.stop_sources.clone(), door.clone());
-        running.door = Some(door);
+        let stop = running.stop_sources.clone();
         // The keeper works for as long as a door is open.
         running.tasks.spawn("what earlier runs received", async move {
             stop.cancelled().await;
-            drop(held);
+            drop(door);
         });
     }
 }

@@ -27,11 +27,11 @@ pub struct Tail {
 
 impl Running {
     /// Start the sources whose targets these are.
-    pub fn start_logs(&mut self, plan: &Plan, targets: &Targets) -> Result<(), DaemonError> {
-        let Some(outlet) = self.outlet.clone() else { return Ok(()) };
+    pub fn start_logs(&mut self, plan: &Plan, targets: &Targets<'_>) -> Result<(), DaemonError> {
+        let outlet = self.outlet.clone();
         let checkpoints: Arc<dyn Checkpoints> = self.positions.clone();
         self.start_system_logs(plan, targets, &outlet, &checkpoints);
-        self.start_received(plan, targets);
+        self.start_received(targets);
         self.start_files(plan, targets, outlet, checkpoints)
     }
 
@@ -40,20 +40,18 @@ impl Running {
     fn start_files(
         &mut self,
         plan: &Plan,
-        targets: &Targets,
+        targets: &Targets<'_>,
         outlet: Arc<dyn Outlet>,
         checkpoints: Arc<dyn Checkpoints>,
     ) -> Result<(), DaemonError> {
         let avoid = self.avoid(plan);
-        let regular = plan.settings.logs.files.iter().zip(&targets.files).zip(&self.pipes);
-        let regular = regular.filter(|(_, is_pipe)| !**is_pipe);
-        let known = regular.filter_map(|((item, target), _)| Some((item, target.clone()?)));
-        let watches: Vec<_> = known
+        let regular = targets.files.iter().filter(|(item, _)| !self.pipes.contains(&item.at));
+        let watches: Vec<_> = regular
             .filter(|(item, _)| avoid.allows(&item.path, &item.selection))
             .map(|(item, target)| files::Watch {
                 path: item.path.clone(),
                 selection: item.selection.clone(),
-                target,
+                target: target.clone(),
                 known_as: None,
                 text: if self.once { files::in_one_round(&item.text) } else { item.text.clone() },
                 from_beginning: item.from_beginning,
@@ -105,7 +103,8 @@ impl Running {
     /// # Errors
     /// When a thread for it cannot be started.
     pub async fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
-        let targets = plan.learn(&self.names.identity);
+        let news = plan.learn(&self.names.identity);
+        let targets = plan.new_targets(&news);
         imports::run(plan, &targets, &self.positions, self.state.path()).await;
         self.show_waiting(plan);
         self.start_logs(plan, &targets)
@@ -138,11 +137,10 @@ impl Running {
     fn start_system_logs(
         &mut self,
         plan: &Plan,
-        targets: &Targets,
+        targets: &Targets<'_>,
         outlet: &Arc<dyn Outlet>,
         checkpoints: &Arc<dyn Checkpoints>,
     ) {
-        let logs = &plan.settings.logs;
         let stop = self.stop_sources.clone();
         let site = supervised::Site {
             checkpoints: checkpoints.clone(),
@@ -151,28 +149,32 @@ impl Running {
             clock: Timestamp::now,
         };
         if has_journal() {
-            let whole = logs.journal.iter().zip(&targets.journal);
+            let whole = targets.journal.iter();
             let whole = whole.map(|(journal, target)| journald::Options::whole(journal, target.clone()));
-            let items = logs.journald.iter().zip(&targets.journald);
-            let items = items.filter_map(|(item, target)| Some(journald::Options::item(item, target.clone()?)));
+            let items = targets.journald.iter();
+            let items = items.map(|(item, target)| journald::Options::item(item, target.clone()));
             for options in whole.chain(items) {
                 self.tasks.spawn("journal", journald::run(options, site.clone(), stop.clone()));
             }
         }
         if has_windows_events() {
             let agent = imports::agent_folder(plan);
-            for (item, target) in logs.windows_events.iter().zip(&targets.windows_events) {
-                let Some(target) = target else { continue };
+            for (item, target) in &targets.windows_events {
                 let log = platform::windows_events::open();
-                let reader =
-                    windows_events::run(item.clone(), target.clone(), log, site.clone(), agent.clone(), stop.clone());
+                let reader = windows_events::run(
+                    (*item).clone(),
+                    target.clone(),
+                    log,
+                    site.clone(),
+                    agent.clone(),
+                    stop.clone(),
+                );
                 self.tasks.spawn("Windows events", reader);
             }
         }
         if has_unified_log() {
-            for (item, target) in logs.unified_log.iter().zip(&targets.unified_log) {
-                let Some(target) = target else { continue };
-                let reader = unified_log::run(item.clone(), target.clone(), site.clone(), stop.clone());
+            for (item, target) in &targets.unified_log {
+                let reader = unified_log::run((*item).clone(), target.clone(), site.clone(), stop.clone());
                 self.tasks.spawn("unified log", reader);
             }
         }
@@ -198,19 +200,22 @@ impl Running {
     }
 
     /// What comes from others and cannot be read again. One round only sends what earlier runs left: it waits for nobody.
-    fn start_received(&mut self, plan: &Plan, targets: &Targets) {
-        let (logs, Some(door)) = (&plan.settings.logs, self.door.clone().filter(|_| !self.once)) else { return };
-        if let (Some(settings), Some(target)) = (&logs.emf, &targets.emf) {
+    fn start_received(&mut self, targets: &Targets<'_>) {
+        let Some(door) = self.door.clone().filter(|_| !self.once) else { return };
+        if let Some((settings, target)) = &targets.emf {
             let options = received::emf_options(settings, target);
             let intake: Arc<dyn Intake> = Arc::new(door.clone().durable(settings.durable));
             let listeners = emf::run(options, intake, self.board.clone(), self.stop_sources.clone());
             self.tasks.spawn("EMF listeners", listeners);
         }
-        let pipes = logs.files.iter().zip(&targets.files).zip(&self.pipes).filter(|(_, is_pipe)| **is_pipe);
-        let watches = pipes.filter_map(|((item, target), _)| {
-            Some(fifo::Watch { path: item.path.clone(), target: target.clone()?, text: item.text.clone() })
-        });
-        let watches: Vec<_> = watches.collect();
+        let pipes = targets.files.iter().filter(|(item, _)| self.pipes.contains(&item.at));
+        let watches: Vec<_> = pipes
+            .map(|(item, target)| fifo::Watch {
+                path: item.path.clone(),
+                target: target.clone(),
+                text: item.text.clone(),
+            })
+            .collect();
         if !watches.is_empty() {
             let reader = fifo::run(watches, Arc::new(door), self.board.clone(), self.stop_sources.clone());
             self.tasks.spawn("FIFOs", reader);

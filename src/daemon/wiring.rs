@@ -11,17 +11,19 @@ use super::{
     tasks::Tasks,
 };
 use crate::{
-    aws, local,
+    aws,
+    config::NOTHING_TO_COLLECT,
+    local,
     logs::files,
     metrics,
     model::{Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
     platform, positions,
-    publish::{DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
+    publish::{Acknowledge, DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::{Spool, text::Door},
     telemetry::board::Board,
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout_at},
@@ -37,6 +39,54 @@ const METRIC_BATCHES: usize = 16;
 /// time left to save what was acknowledged.
 const SPOOL_AT: f64 = 0.7;
 const END_LANES_AT: f64 = 0.9;
+
+/// How it gets to where everything goes.
+struct Way {
+    put: Arc<dyn Put>,
+    /// For people: `aws`, `local`, `dry-run`.
+    name: &'static str,
+    /// Keeps the credentials fresh, where there are any.
+    renewal: Option<aws::Renewal>,
+    /// Knows what the names of log groups lack, where somebody may be asked.
+    asks: Option<Arc<dyn Asks>>,
+}
+
+impl Way {
+    /// Sends and asks nothing yet.
+    fn out(plan: &Plan, options: &Options, board: &Arc<Board>) -> Result<Self, DaemonError> {
+        let Plan { settings, identity, home, .. } = plan;
+        Ok(match (&options.destination, &home.store) {
+            (Override::DryRun(put, _), _) => Self { put: put.clone(), name: "dry-run", renewal: None, asks: None },
+            (Override::AsConfigured | Override::Local(_), Some(folder)) => {
+                let put = Arc::new(local::Store::open(folder, settings.local.retention)?);
+                Self { put, name: "local", renewal: None, asks: None }
+            }
+            (Override::AsConfigured | Override::Local(_), None) => {
+                let connection = aws::connect(settings, &identity.instance_id, board.clone())?;
+                let asks: Arc<dyn Asks> = Arc::new(connection.inquiry);
+                Self { put: connection.put, name: "aws", renewal: Some(connection.renewal), asks: Some(asks) }
+            }
+        })
+    }
+}
+
+/// Where what has been delivered is noted.
+fn acknowledge(positions: Arc<positions::Store>, received: Option<&Received>) -> Acknowledge {
+    let keep = received.map(Received::acknowledge);
+    Arc::new(move |covers| {
+        positions.acknowledge(covers);
+        if let Some(keep) = &keep {
+            keep(covers);
+        }
+    })
+}
+
+/// What works for the sources of logs beside their lanes.
+struct Behind {
+    retention: Arc<Retention>,
+    received: Option<Received>,
+    interval: Duration,
+}
 
 /// The daemon with everything in it.
 pub struct Running {
@@ -54,17 +104,17 @@ pub struct Running {
     pub end_lanes: CancellationToken,
     /// What the names of log groups still lack.
     pub names: Names,
-    /// Opens lanes. `None` before the logs are started.
-    pub outlet: Option<Arc<dyn Outlet>>,
+    /// Opens lanes.
+    pub outlet: Arc<dyn Outlet>,
     /// The lines of the board for sources that wait for their names.
     pub waiting: Vec<SourceId>,
     /// One round, in which nobody waits for more.
     pub once: bool,
     /// Reads the log files, once there is any.
     pub tail: Option<Tail>,
-    /// Which of the configured files are FIFOs, in their order.
-    pub pipes: Vec<bool>,
-    /// Takes what cannot be read again.
+    /// The JSON paths of the configured files that are FIFOs.
+    pub pipes: HashSet<String>,
+    /// Takes what cannot be read again, where such a thing is configured or an earlier run left some; until the stop.
     pub door: Option<Door>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
     pub state: Arc<StateFolder>,
@@ -88,32 +138,54 @@ impl Running {
         }
         let state = StateFolder::claim(scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state))?;
         let state = Arc::new(state);
-        let names = Names::new(plan.identity.clone(), plan.missing(), None, state.path());
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
         imports::run(plan, &plan.targets(), &positions, state.path()).await;
+        let way = Way::out(plan, options, &board)?;
+        let pipes = pipes_among(&plan.settings.logs.files).await;
+        let received = Received::open(plan, state.path(), &pipes, &board)?;
+        let (tasks, lanes, bodies) = (Tasks::default(), TaskTracker::new(), BodyPool::default());
+        let (no_retries, end_lanes) = (CancellationToken::new(), CancellationToken::new());
+        // One round has nothing to wait for.
+        let interval = if options.once { Duration::from_millis(200) } else { plan.settings.logs.interval };
+        let retention = Arc::new(Retention::in_folder(state.path()));
+        let publisher = LogPublisher {
+            put: way.put.clone(),
+            acknowledge: acknowledge(positions.clone(), received.as_ref()),
+            report: Arc::new(Report::new(board.clone(), "logs")),
+            dead_letters: Arc::new(DeadLetters::in_folder(state.path())),
+            retention: retention.clone(),
+            pace: Arc::default(),
+            keep_rejected: plan.settings.logs.keep_rejected,
+            no_retries: no_retries.clone(),
+            lanes: bodies.lanes.clone(),
+        };
+        let outlet = Lanes::new(publisher, interval, bodies, lanes.clone(), end_lanes.clone());
         let mut running = Self {
-            tasks: Tasks::default(),
-            lanes: TaskTracker::new(),
+            tasks,
+            lanes,
             positions,
             stop_sources: CancellationToken::new(),
-            no_retries: CancellationToken::new(),
+            no_retries,
             spool_now: CancellationToken::new(),
-            end_lanes: CancellationToken::new(),
+            end_lanes,
             board,
-            names,
-            outlet: None,
+            names: Names::new(plan.identity.clone(), plan.missing(), way.asks, state.path()),
+            outlet: Arc::new(outlet),
             waiting: vec![],
             once: options.once,
             tail: None,
-            pipes: vec![],
-            door: None,
+            pipes,
+            door: received.as_ref().map(Received::door),
             state,
             _scratch: scratch,
         };
-        running.pipes = pipes_among(&plan.settings.logs.files).await;
-        let built = running.build(plan, options);
-        if let Err(error) = built {
+        if let Some(renewal) = way.renewal {
+            running.board.destination("credentials", |_| {});
+            running.tasks.spawn("credentials", renewal.run(running.no_retries.clone()));
+        }
+        let began = running.begin(plan, way.put, way.name, Behind { retention, received, interval });
+        if let Err(error) = began {
             // What has been spawned may hold what the next start needs.
             running.end_lanes.cancel();
             running.tasks.abort().await;
@@ -122,41 +194,21 @@ impl Running {
         Ok(running)
     }
 
-    fn build(&mut self, plan: &Plan, options: &Options) -> Result<(), DaemonError> {
-        let (put, destination) = self.destination(plan, options)?;
-        self.open_status(plan, destination);
-        self.start_metrics(plan, put.clone())?;
-        self.start_lanes(plan, options, put)?;
+    /// Start everything: what sends first, the sources last.
+    fn begin(&mut self, plan: &Plan, put: Arc<dyn Put>, way: &'static str, behind: Behind) -> Result<(), DaemonError> {
+        self.open_status(plan, way);
+        self.start_metrics(plan, put)?;
+        self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);
         let (config, state) = (plan.settings.file.display(), self.state.path().display());
         let store = plan.home.store.as_ref().map(|store| tracing::field::display(store.display()));
         let (version, instance) = (env!("CARGO_PKG_VERSION"), &plan.identity.instance_id);
-        tracing::info!(version, %config, destination, instance, %state, store, "started");
+        tracing::info!(version, %config, destination = way, instance, %state, store, "started");
         if !plan.settings.collects_something() {
-            tracing::warn!(
-                "there is nothing to collect: name log files or the journal; the agent's metrics are not run yet"
-            );
+            tracing::warn!("{NOTHING_TO_COLLECT}");
         }
         Ok(())
-    }
-
-    fn destination(&mut self, plan: &Plan, options: &Options) -> Result<(Arc<dyn Put>, &'static str), DaemonError> {
-        let Plan { settings, identity, home, .. } = plan;
-        match (&options.destination, &home.store) {
-            (Override::DryRun(put, _), _) => Ok((put.clone(), "dry-run")),
-            (Override::AsConfigured | Override::Local(_), Some(folder)) => {
-                Ok((Arc::new(local::Store::open(folder, settings.local.retention)?), "local"))
-            }
-            (Override::AsConfigured | Override::Local(_), None) => {
-                let connection = aws::connect(settings, &identity.instance_id, self.board.clone())?;
-                self.board.destination("credentials", |_| {});
-                self.tasks.spawn("credentials", connection.renewal.run(self.no_retries.clone()));
-                let asks: Arc<dyn Asks> = Arc::new(connection.inquiry);
-                self.names = Names::new(identity.clone(), plan.missing(), Some(asks), self.state.path());
-                Ok((connection.put, "aws"))
-            }
-        }
     }
 
     fn open_status(&mut self, plan: &Plan, destination: &'static str) {
@@ -212,40 +264,17 @@ impl Running {
         Ok(())
     }
 
-    /// Everything behind the sources of logs.
-    fn start_lanes(&mut self, plan: &Plan, options: &Options, put: Arc<dyn Put>) -> Result<(), DaemonError> {
-        let logs = &plan.settings.logs;
-        let received = Received::open(self, plan)?;
-        let keep = received.as_ref().map(Received::acknowledge);
-        let (positions, bodies) = (self.positions.clone(), BodyPool::default());
-        let publisher = LogPublisher {
-            put,
-            acknowledge: Arc::new(move |covers| {
-                positions.acknowledge(covers);
-                if let Some(keep) = &keep {
-                    keep(covers);
-                }
-            }),
-            report: Arc::new(Report::new(self.board.clone(), "logs")),
-            dead_letters: Arc::new(DeadLetters::in_folder(self.state.path())),
-            retention: Arc::new(Retention::in_folder(self.state.path())),
-            pace: Arc::default(),
-            keep_rejected: logs.keep_rejected,
-            no_retries: self.no_retries.clone(),
-            lanes: bodies.lanes.clone(),
-        };
-        // One round has nothing to wait for.
-        let interval = if options.once { Duration::from_millis(200) } else { logs.interval };
-        if logs.collects_something() || received.is_some() {
+    /// What works for the sources of logs beside their lanes.
+    fn start_behind_logs(&mut self, plan: &Plan, behind: Behind) {
+        let Behind { retention, received, interval } = behind;
+        if plan.settings.logs.collects_something() || received.is_some() {
             self.board.destination("logs", |_| {});
         }
-        let lanes = Lanes::new(publisher, interval, bodies, self.lanes.clone(), self.end_lanes.clone());
-        self.outlet = Some(Arc::new(lanes));
+        self.tasks.spawn("notes of retentions", retention.run(self.end_lanes.clone()));
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));
         if let Some(received) = received {
             received.start(self, interval);
         }
-        Ok(())
     }
 
     /// Take everything down: sources first, then what they fed, all within `limit`.
@@ -254,7 +283,7 @@ impl Running {
         let deadline = begun + limit;
         self.no_retries.cancel();
         self.stop_sources.cancel();
-        self.door = None;
+        self.door = None; // The keeper ends with the last one who holds it.
         if let Some(tail) = &self.tail {
             // The thread may have ended already.
             let _ = tail.wake.send(files::Wake::Stop);

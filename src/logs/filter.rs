@@ -15,11 +15,6 @@ pub fn passes(filter: &Filter, event: &[u8]) -> bool {
         })
 }
 
-/// Whether the filter can keep anything back at all.
-pub fn is_open(filter: &Filter) -> bool {
-    filter.include_patterns.is_empty() && filter.exclude_patterns.is_empty() && filter.rules.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,7 +32,7 @@ mod tests {
     #[test]
     fn without_patterns_everything_passes() {
         let filter = Filter::default();
-        assert!(is_open(&filter));
+        assert!(filter.is_open());
         assert!(passes(&filter, b"anything"));
         assert!(passes(&filter, b"\xff\xfe"));
     }
@@ -45,7 +40,7 @@ mod tests {
     #[test]
     fn any_include_pattern_is_enough() {
         let filter = Filter { include_patterns: vec![regex("^WARN"), regex("ERROR")], ..Filter::default() };
-        assert!(!is_open(&filter));
+        assert!(!filter.is_open());
         assert!(passes(&filter, b"WARN low"));
         assert!(passes(&filter, b"an ERROR \xff"));
         assert!(!passes(&filter, b"INFO fine"));

@@ -10,6 +10,7 @@ mod headcount;
 mod intake;
 pub mod limits;
 mod log;
+mod log_name;
 mod metric;
 mod position;
 mod target;
@@ -20,6 +21,7 @@ pub use intake::{Intake, TooManyTargets};
 pub use log::{
     Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };
+pub use log_name::{LogName, NameFault, brief};
 pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
 pub use position::{
     Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,

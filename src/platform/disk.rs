@@ -42,6 +42,27 @@ pub fn create_synced<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result
     written
 }
 
+/// Put `bytes` in the place of what stands at `path`, whole or not at all, and wait until the disk has them under that name.
+///
+/// # Errors
+/// From all but the last step: at `path` stands what stood there before. From the last one: the new bytes stand there, and nobody
+/// knows which of the two a power cut would leave.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let mut new = name.to_owned();
+    new.push(".new");
+    let new = folder.join(new);
+    // Beside the old one, so that a crash amid the writing leaves that one whole; and on the disk before it gets its name: a
+    // rename may reach the disk before the bytes do, and then a power cut would leave an empty file.
+    write_synced(&new, bytes)?;
+    // In one step: whoever opens it finds the old bytes or the new ones.
+    fs::rename(&new, path).inspect_err(|_| _ = fs::remove_file(&new))?;
+    // Until then a power cut may bring the old name back.
+    sync_folder(folder)
+}
+
 /// Opens a regular file that is there, to append to it.
 ///
 /// # Errors
@@ -171,6 +192,22 @@ mod tests {
             write_synced(odd, b"ours").expect("written in its place");
             assert_eq!(read_regular(odd, 100).expect("a regular file now"), b"ours");
         }
+    }
+
+    #[test]
+    fn what_is_replaced_is_the_old_or_the_new_one_and_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let names = || fs::read_dir(folder.path()).expect("a folder").count();
+        let file = folder.path().join("note.json");
+        fs::write(folder.path().join("note.json.new"), "left by a crash").expect("written");
+        for bytes in [b"one".as_slice(), b"two"] {
+            replace(&file, bytes).expect("replaced");
+            assert_eq!((fs::read(&file).expect("there").as_slice(), names()), (bytes, 1));
+        }
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).expect("created");
+        assert!(replace(&taken, b"x").is_err());
+        assert_eq!((taken.is_dir(), names()), (true, 2));
     }
 
     #[test]

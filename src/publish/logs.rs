@@ -4,7 +4,7 @@
 //! [`IN_FLIGHT`] are on their way at once, where there are few lanes. Batches may finish in any order: positions move over the contiguous prefix only.
 //! A group that is made here gets its retention; where that fails, it is tried again beside the batches, which never wait for it.
 //! All lanes share one [`Pace`], so that a service that throttles is not asked by each of them.
-//! At the stop a batch gets the attempt it is in; what fails then stays unacknowledged in its source and is read again.
+//! At the stop a batch gets the attempt it is in, or one that need not wait for its turn; what fails then stays unacknowledged in its source and is read again.
 //!
 //! A refused batch is halved until the events that are to blame stand alone; they go to the dead-letter file. But only when
 //! the target has taken something since: as long as it takes nothing, the target is what is refused, and everything waits.
@@ -250,7 +250,8 @@ impl Sender {
             if !self.leave_out_untimely(batch).await? {
                 return Ok(None);
             }
-            let begun = self.publisher.pace.turn(std::mem::take(&mut history.mended)).await;
+            let mended = std::mem::take(&mut history.mended);
+            let begun = self.publisher.pace.turn(mended, &self.publisher.no_retries).await.ok_or(Stopped)?;
             let made = *self.made.lock().await;
             match self.report.watch(self.publisher.put.logs(batch)).await {
                 Ok(rejected) => {
@@ -345,11 +346,7 @@ impl Sender {
     }
 
     async fn pause(&self, wait: Duration) -> Result<(), Stopped> {
-        let no_retries = &self.publisher.no_retries;
-        if no_retries.is_cancelled() {
-            return Err(Stopped);
-        }
-        no_retries.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
+        self.publisher.no_retries.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stopped)
     }
 }
 

@@ -16,7 +16,7 @@ pub mod scripted;
 
 pub use backoff::Backoff;
 pub use dead_letter::DeadLetters;
-pub use logs::LogPublisher;
+pub use logs::{Acknowledge, LogPublisher};
 pub use metrics::MetricPublisher;
 pub use pace::Pace;
 pub use put::{BoxError, Next, Put, PutError, PutFuture, Rejected, Service};

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// Over this time it is counted what was achieved.
 const WINDOW: Duration = Duration::from_secs(1);
@@ -81,17 +82,19 @@ struct Bound {
 }
 
 impl Pace {
-    /// Wait until a call may begin; not where it comes right behind one that had its turn.
-    pub async fn turn(&self, behind: bool) -> Begun {
+    /// Wait until a call may begin; not where it comes right behind one that had its turn. `None`: it would have to wait, and
+    /// since `stop` nobody does. Calls that need not wait begin after it, too.
+    pub async fn turn(&self, behind: bool, stop: &CancellationToken) -> Option<Begun> {
         if behind {
-            return Begun(Instant::now());
+            return Some(Begun(Instant::now()));
         }
+        // Whoever holds it hears the stop, so this is no wait that outlives it.
         let _next = self.line.lock().await;
         loop {
             let wait = self.state().wait(Instant::now());
             match wait {
-                Some(at) => sleep_until(at).await,
-                None => return Begun(Instant::now()),
+                Some(at) => stop.run_until_cancelled(sleep_until(at)).await?,
+                None => return Some(Begun(Instant::now())),
             }
         }
     }
@@ -231,13 +234,18 @@ mod tests {
         }
     }
 
+    /// The next turn, where nobody stops.
+    async fn turn(pace: &Pace) -> Begun {
+        pace.turn(false, &CancellationToken::new()).await.expect("no stop")
+    }
+
     /// So many lanes that always have something to send; a refused one waits a little by itself.
     fn lanes(count: usize, pace: &Arc<Pace>, server: &Arc<Server>) -> Vec<tokio::task::JoinHandle<u32>> {
         let lane = |pace: Arc<Pace>, server: Arc<Server>| async move {
             let mut sent = 0;
             let end = Instant::now() + Duration::from_mins(2);
             while Instant::now() < end {
-                let begun = pace.turn(false).await;
+                let begun = turn(&pace).await;
                 tokio::time::sleep(Duration::from_millis(40)).await;
                 if server.takes() {
                     pace.succeeded();
@@ -278,13 +286,13 @@ mod tests {
     async fn after_a_start_under_throttling_the_pace_is_found_within_seconds() {
         let pace = Pace::default();
         for _ in 0..5 {
-            let begun = pace.turn(false).await;
+            let begun = turn(&pace).await;
             pace.throttled(begun, None);
         }
         // Nothing was ever achieved; from here on the service takes everything.
         let start = Instant::now();
         for _ in 0..200 {
-            pace.turn(false).await;
+            turn(&pace).await;
             pace.succeeded();
         }
         assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
@@ -294,7 +302,7 @@ mod tests {
     async fn a_service_that_refuses_each_tenth_call_is_still_sent_to() {
         let (pace, mut taken, start) = (Pace::default(), 0, Instant::now());
         for n in 0.. {
-            let begun = pace.turn(false).await;
+            let begun = turn(&pace).await;
             if start.elapsed() > Duration::from_mins(1) {
                 break;
             }
@@ -323,10 +331,10 @@ mod tests {
         tokio::time::sleep(Duration::from_mins(1)).await;
         assert!(server.counts().1 <= 7, "all lanes together");
         drop(lanes);
-        let begun = pace.turn(false).await;
+        let begun = turn(&pace).await;
         assert!(begun.0.elapsed() <= Duration::from_secs(10));
         for _ in 0..100 {
-            pace.turn(false).await;
+            turn(&pace).await;
             pace.succeeded();
         }
         assert!(pace.state().bound.expect("not forgotten").rate > 1.0);
@@ -336,16 +344,16 @@ mod tests {
     async fn without_a_refusal_nothing_waits_and_after_a_while_none_is_remembered() {
         let (pace, start) = (Pace::default(), Instant::now());
         for _ in 0..1000 {
-            pace.turn(false).await;
+            turn(&pace).await;
             pace.succeeded();
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
-        let begun = pace.turn(false).await;
+        let begun = turn(&pace).await;
         pace.throttled(begun, None);
         tokio::time::sleep(FORGET).await;
         let start = Instant::now();
         for _ in 0..1000 {
-            pace.turn(false).await;
+            turn(&pace).await;
         }
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
@@ -353,15 +361,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_rest_that_the_service_asks_for_is_everybodys() {
         let pace = Pace::default();
-        let begun = pace.turn(false).await;
+        let begun = turn(&pace).await;
         pace.throttled(begun, Some(Duration::from_secs(20)));
         let start = Instant::now();
-        pace.turn(false).await;
+        turn(&pace).await;
         assert!(start.elapsed() >= Duration::from_secs(20));
-        let begun = pace.turn(false).await;
+        let begun = turn(&pace).await;
         pace.throttled(begun, Some(Duration::MAX));
         let start = Instant::now();
-        pace.turn(false).await;
+        turn(&pace).await;
         assert!(start.elapsed() <= LONGEST_REST + Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_stop_ends_every_wait_for_a_turn_and_what_need_not_wait_goes_on() {
+        let (pace, stop) = (Pace::default(), CancellationToken::new());
+        let begun = turn(&pace).await;
+        pace.throttled(begun, Some(Duration::from_mins(1)));
+        let start = Instant::now();
+        let stopping = async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            stop.cancel();
+        };
+        let ((), first, second) = tokio::join!(stopping, pace.turn(false, &stop), pace.turn(false, &stop));
+        assert!(first.is_none() && second.is_none());
+        assert_eq!(start.elapsed(), Duration::from_secs(2), "the one that waits, and the one in line behind it");
+        assert!(pace.turn(false, &stop).await.is_none() && pace.turn(true, &stop).await.is_some());
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert!(pace.turn(false, &stop).await.is_some(), "its turn has come");
     }
 }

@@ -1,23 +1,31 @@
 //! Which log groups we made and still owe their retention: without it they keep, and cost, for ever. And which were looked at.
 //!
-//! A group is noted before it is made, so neither a crash between the two calls nor a service that is busy leaves it without.
-//! The note is a small file in the state folder, there only while something is owed. One lane at a time owns a debt and pays
-//! it ([`super::logs`]); what a lane leaves unpaid is there for the next one, and for the next start. Where the note cannot be
-//! written that is said, and the debt lives in memory.
+//! A group is noted on the disk before it is made, so neither a crash between the two calls nor a service that is busy leaves it
+//! without. The note is a small file in the state folder, there only while something is owed. One lane at a time owns a debt and
+//! pays it ([`super::logs`]); what a lane leaves unpaid is there for the next one, and for the next start. Where the note cannot be
+//! written that is said, and the debt lives in memory. That a debt is paid and that a group was looked at is written at most once a
+//! second, for all groups together: what a crash takes of that is set, or looked at, once more.
+mod note;
+
 use super::{Backoff, Next, PutError};
 use crate::{
     model::Timestamp,
     platform::disk,
     telemetry::{chain, gist},
 };
+use note::Note;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
-    path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    io,
+    path::Path,
+    sync::Arc,
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
 
 /// How long until the next attempt when the policy does not allow it: only a person can mend that, and nothing waits for it.
 const DENIED: Duration = Duration::from_hours(1);
@@ -25,22 +33,35 @@ const DENIED: Duration = Duration::from_hours(1);
 const LOOK: Duration = Duration::from_hours(24);
 /// The notes hold group names of at most 512 characters each.
 const MOST: u64 = 8 << 20;
+/// What nobody waits for is written so much later, with all that has changed by then.
+const GATHER: Duration = Duration::from_secs(1);
 
-/// The note, shared by all lanes.
+/// The notes, shared by all lanes.
 #[derive(Debug)]
 pub struct Retention {
-    file: PathBuf,
-    owed: Mutex<Owed>,
-    looks: Mutex<Looks>,
+    owed: Arc<Note<Owed>>,
+    looks: Arc<Note<Looks>>,
+    /// There is something to write for which nobody waits.
+    changed: Notify,
 }
 
 /// Which groups were looked at in the last day, for how many days they were to keep their events, and when.
 #[derive(Debug, Default)]
 struct Looks {
-    file: PathBuf,
     done: BTreeMap<String, (u16, Timestamp)>,
     /// A lane is looking at these.
     begun: BTreeSet<String>,
+    /// The time of the last of them.
+    last: Option<Timestamp>,
+}
+
+impl Looks {
+    fn bytes(&mut self) -> serde_json::Result<Option<Vec<u8>>> {
+        if let Some(now) = self.last {
+            self.done.retain(|_, &mut (_, at)| is_fresh(at, now));
+        }
+        serde_json::to_vec(&self.done).map(Some)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +69,12 @@ struct Owed {
     groups: BTreeSet<String>,
     /// Those of them that a lane is about to pay.
     claimed: BTreeSet<String>,
+}
+
+impl Owed {
+    fn bytes(&mut self) -> serde_json::Result<Option<Vec<u8>>> {
+        if self.groups.is_empty() { Ok(None) } else { serde_json::to_vec(&self.groups).map(Some) }
+    }
 }
 
 impl Retention {
@@ -63,107 +90,98 @@ impl Retention {
                 BTreeSet::new()
             }
         };
+        let owed = Owed { groups, ..Owed::default() };
         // A look too many harms nothing.
         let looks = state.join("retention-looks.json");
         let done = disk::read_regular(&looks, MOST).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let looks = Looks { file: looks, done: done.unwrap_or_default(), begun: BTreeSet::new() };
-        Self { file, owed: Mutex::new(Owed { groups, claimed: BTreeSet::new() }), looks: Mutex::new(looks) }
+        let done = Looks { done: done.unwrap_or_default(), ..Looks::default() };
+        let (owed, looks) = (Note::new(file, owed, Owed::bytes), Note::new(looks, done, Looks::bytes));
+        Self { owed, looks, changed: Notify::new() }
+    }
+
+    /// Write what nobody waits for, now and then until `stop`, and what is left of it then.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        while stop.run_until_cancelled(self.changed.notified()).await.is_some() {
+            // The stop is no reason to wait.
+            let _ = stop.run_until_cancelled(sleep(GATHER)).await;
+            self.save().await;
+        }
+        self.save().await;
+    }
+
+    async fn save(&self) {
+        self.save_owed().await;
+        if let Err(error) = self.looks.save().await {
+            tracing::debug!(file = %self.looks.file().display(), %error, "cannot note which log groups were looked at");
+        }
+    }
+
+    async fn save_owed(&self) {
+        if let Err(error) = self.owed.save().await {
+            tracing::warn!(file = %self.owed.file().display(), %error, "cannot note which log groups still need their retention");
+        }
     }
 
     /// Whether the lane that asks is to look at the group now: nobody has in the last day, and nobody is about to.
     pub(super) fn may_look(&self, group: &str, days: u16, now: Timestamp) -> bool {
-        let mut looks = self.looks();
-        let fresh = looks.done.get(group).is_some_and(|&(wanted, at)| wanted == days && is_fresh(at, now));
-        !fresh && looks.begun.insert(group.to_owned())
+        self.looks.with(|looks| {
+            let fresh = looks.done.get(group).is_some_and(|&(wanted, at)| wanted == days && is_fresh(at, now));
+            (!fresh && looks.begun.insert(group.to_owned()), false)
+        })
     }
 
     /// It was looked at, or its retention was set.
     pub(super) fn looked(&self, group: &str, days: u16, now: Timestamp) {
-        let mut looks = self.looks();
-        looks.begun.remove(group);
-        looks.done.retain(|_, &mut (_, at)| is_fresh(at, now));
-        looks.done.insert(group.to_owned(), (days, now));
-        let written = serde_json::to_vec(&looks.done).map_err(io::Error::from);
-        if let Err(error) = written.and_then(|bytes| replace(&looks.file, &bytes)) {
-            tracing::debug!(file = %looks.file.display(), %error, "cannot note which log groups were looked at");
-        }
+        self.looks.with(|looks| {
+            looks.begun.remove(group);
+            looks.last = Some(now);
+            (looks.done.insert(group.to_owned(), (days, now)), true)
+        });
+        self.changed.notify_one();
     }
 
-    fn looks(&self) -> MutexGuard<'_, Looks> {
-        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The lane that looks ends, or looks again later.
+    pub(super) fn not_looked(&self, group: &str) {
+        self.looks.with(|looks| (looks.begun.remove(group), false));
     }
 
     /// The group is about to be made by the lane that asks. On disk when this returns. Whether that is news.
-    pub(super) fn owe(&self, group: &str) -> bool {
-        let mut owed = self.owed();
-        owed.claimed.insert(group.to_owned());
-        let news = owed.groups.insert(group.to_owned());
-        if news {
-            self.write(&owed.groups);
-        }
+    pub(super) async fn owe(&self, group: &str) -> bool {
+        let news = self.owed.with(|owed| {
+            owed.claimed.insert(group.to_owned());
+            let news = owed.groups.insert(group.to_owned());
+            (news, news)
+        });
+        self.save_owed().await;
         news
     }
 
     /// Whether the group is owed its retention and nobody else is about to pay: then the lane that asks is.
     pub(super) fn claim(&self, group: &str) -> bool {
-        let mut owed = self.owed();
-        owed.groups.contains(group) && owed.claimed.insert(group.to_owned())
+        self.owed.with(|owed| (owed.groups.contains(group) && owed.claimed.insert(group.to_owned()), false))
     }
 
     /// The lane ends without having paid.
     pub(super) fn release(&self, group: &str) {
-        self.owed().claimed.remove(group);
-    }
-
-    /// The lane that looks ends, or looks again later.
-    pub(super) fn not_looked(&self, group: &str) {
-        self.looks().begun.remove(group);
+        self.owed.with(|owed| (owed.claimed.remove(group), false));
     }
 
     /// It is paid, or not owed any more.
     pub(super) fn settle(&self, group: &str) {
-        let mut owed = self.owed();
-        owed.claimed.remove(group);
-        if owed.groups.remove(group) {
-            self.write(&owed.groups);
+        let paid = self.owed.with(|owed| {
+            owed.claimed.remove(group);
+            let paid = owed.groups.remove(group);
+            (paid, paid)
+        });
+        if paid {
+            self.changed.notify_one();
         }
-    }
-
-    /// Short and rare (a group is made), so it is done in place.
-    fn write(&self, groups: &BTreeSet<String>) {
-        let write = || {
-            if groups.is_empty() {
-                return fs::remove_file(&self.file).or_else(|error| match error.kind() {
-                    io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                });
-            }
-            replace(&self.file, &serde_json::to_vec(groups)?)
-        };
-        if let Err(error) = write() {
-            tracing::warn!(file = %self.file.display(), %error, "cannot note which log groups still need their retention");
-        }
-    }
-
-    fn owed(&self) -> MutexGuard<'_, Owed> {
-        // Both sets are whole between any two statements.
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
     // One that lies ahead was made by a clock that was wrong.
     now.since(at) < LOOK && at <= now
-}
-
-/// Write a small file anew, whole or not at all.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Some(folder) = file.parent() else { return Ok(()) };
-    disk::private_folder(folder)?;
-    let new = file.with_extension("json.new");
-    disk::write_synced(&new, bytes)?;
-    fs::rename(&new, file)?;
-    disk::sync_folder(folder)
 }
 
 /// What one lane owes its group.
@@ -246,38 +264,64 @@ impl Debt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
-    #[test]
-    fn a_debt_outlives_the_process_until_it_is_settled() {
+    #[tokio::test]
+    async fn a_debt_outlives_the_process_until_it_is_settled() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let retention = Retention::in_folder(folder.path());
-        retention.owe("a");
-        retention.owe("b");
+        retention.owe("a").await;
+        retention.owe("b").await;
         assert!(!retention.claim("a"), "whoever made it pays");
         let next = Retention::in_folder(folder.path());
         assert!(next.claim("a") && !next.claim("a") && !next.claim("c"));
         next.release("a");
         assert!(next.claim("a"));
         next.settle("a");
+        next.save().await;
         let next = Retention::in_folder(folder.path());
         assert!(!next.claim("a") && next.claim("b"));
         next.settle("b");
-        assert!(!next.file.exists());
+        next.save().await;
+        assert!(!next.owed.file().exists());
     }
 
-    #[test]
-    fn a_note_that_cannot_be_read_or_written_stops_nothing() {
+    #[tokio::test]
+    async fn a_note_that_cannot_be_read_or_written_stops_nothing() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let state = folder.path().join("removed");
         let retention = Retention::in_folder(&state);
-        retention.owe("a");
+        retention.owe("a").await;
         assert!(Retention::in_folder(&state).claim("a"), "the folder is made again");
-        fs::write(&retention.file, "torn").expect("written");
+        let file = retention.owed.file();
+        fs::write(file, "torn").expect("written");
         assert!(!Retention::in_folder(&state).claim("a"));
-        fs::remove_file(&retention.file).expect("removed");
-        fs::create_dir(&retention.file).expect("in the way");
-        retention.owe("b");
+        fs::remove_file(file).expect("removed");
+        fs::create_dir(file).expect("in the way");
+        retention.owe("b").await;
         retention.release("b");
         assert!(retention.claim("b"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_at_thousands_of_groups_are_one_write_a_second_later_or_at_the_stop() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let retention = Arc::new(Retention::in_folder(folder.path()));
+        let stop = CancellationToken::new();
+        let run = tokio::spawn(retention.clone().run(stop.clone()));
+        let now = Timestamp::now();
+        let noted = |group: &str| !Retention::in_folder(folder.path()).may_look(group, 7, now);
+        for number in 0..3000 {
+            retention.looked(&number.to_string(), 7, now);
+        }
+        sleep(GATHER - Duration::from_millis(1)).await;
+        assert!(!noted("0"));
+        sleep(Duration::from_millis(100)).await;
+        assert!(noted("0") && noted("2999"));
+        retention.looked("late", 7, now);
+        tokio::task::yield_now().await;
+        stop.cancel();
+        run.await.expect("ends");
+        assert!(noted("late"));
     }
 }

@@ -103,10 +103,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Unusable> {
 /// Write a whole file under its name, and wait until both are on the disk. On failure there is no such file.
 pub(super) fn write(folder: &Path, name: Name, bytes: &[u8]) -> io::Result<()> {
     let path = folder.join(name.to_string());
-    let new = path.with_extension("batch.new");
-    disk::write_synced(&new, bytes)?;
-    fs::rename(&new, &path)?;
-    disk::sync_folder(folder).inspect_err(|_| {
+    disk::replace(&path, bytes).inspect_err(|_| {
         // The caller keeps the batch: one that stays here too would be sent twice.
         let _ = fs::remove_file(&path);
     })

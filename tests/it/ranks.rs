@@ -1,4 +1,4 @@
-//! Who may import whom: strictly downwards, siblings never see each other.
+//! Who may import whom: strictly downwards, siblings never see each other. And how long a file may be.
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -30,7 +30,15 @@ fn rank(room: &str) -> Option<u8> {
     RANKS.iter().find(|(name, _)| *name == room).map(|&(_, rank)| rank)
 }
 
+/// Lines of the longest file: more than that is more than one subject.
+const LONGEST: usize = 400;
+
+/// The code that ships, with its unit tests.
 fn sources() -> Vec<PathBuf> {
+    below("src")
+}
+
+fn below(folder: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).expect("the checkout") {
             let path = entry.expect("the checkout").path();
@@ -42,7 +50,7 @@ fn sources() -> Vec<PathBuf> {
         }
     }
     let mut found = vec![];
-    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
     found
 }
 
@@ -157,6 +165,15 @@ fn systems_are_told_apart_in_platform_and_daemon_only() {
         let found = tells.iter().find(|tell| text.contains(*tell));
         assert!(room == "platform" || room == "daemon" || found.is_none(), "{} has {found:?}", path.display());
     }
+}
+
+#[test]
+fn no_file_is_too_long_to_be_read_in_one_sitting() {
+    let lines = |path: &PathBuf| fs::read_to_string(path).expect("readable").lines().count();
+    let all = sources().into_iter().chain(below("tests")).map(|path| (lines(&path), path));
+    let long: Vec<_> =
+        all.filter(|(lines, _)| *lines > LONGEST).map(|(n, path)| format!("{}: {n}", path.display())).collect();
+    assert!(long.is_empty(), "at most {LONGEST} lines: {}", long.join(", "));
 }
 
 #[test]

@@ -297,6 +297,14 @@ pub struct Filter {
     pub rules: Vec<FilterRule>,
 }
 
+impl Filter {
+    /// Whether it lets every event pass, whatever stands in it.
+    pub fn is_open(&self) -> bool {
+        let Self { include_patterns, exclude_patterns, rules } = self;
+        include_patterns.is_empty() && exclude_patterns.is_empty() && rules.is_empty()
+    }
+}
+
 /// One entry of the agent's `filters`.
 #[derive(Clone, Debug)]
 pub struct FilterRule {

@@ -80,10 +80,8 @@ impl TextRules {
 
     /// Whether every event is sent as it stands, with the time of reading: nobody needs to look at its text, but for its ends.
     pub fn sends_as_is(&self) -> bool {
-        let Filter { include_patterns, exclude_patterns, rules } = &self.filter;
-        let unfiltered = include_patterns.is_empty() && exclude_patterns.is_empty() && rules.is_empty();
         let unlimited = self.sample == 1 && self.rate_limit.is_none();
-        unfiltered && unlimited && self.timestamp.is_none() && self.redact.is_empty()
+        self.filter.is_open() && unlimited && self.timestamp.is_none() && self.redact.is_empty()
     }
 }
 

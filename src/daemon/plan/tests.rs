@@ -20,11 +20,11 @@ async fn groups_that_are_one_only_when_they_are_filled_in_get_one_retention_the_
                     { "file_path": "/y", "log_group_name": "/a/{instance_id}", "retention_in_days": 30 },
                     { "file_path": "/z", "log_group_name": "/b" } ] } } } }"#;
     let plan = plan(text).await.expect("a plan");
-    let days = |target: &Arc<Target>| (target.group.clone(), target.retention_in_days);
+    let days = |target: &Target| (target.group.clone(), target.retention_in_days);
     let Targets { journal, files, .. } = plan.targets();
     // The file's own check is by template: there the journal and `/y` are one group.
-    assert_eq!(journal.as_ref().map(days), Some(("/a/sys-1".into(), Some(30))));
-    let files: Vec<_> = files.iter().flatten().map(days).collect();
+    assert_eq!(journal.map(|(_, target)| days(&target)), Some(("/a/sys-1".into(), Some(30))));
+    let files: Vec<_> = files.iter().map(|(_, target)| days(target)).collect();
     assert_eq!(files, [("/a/sys-1".into(), Some(30)), ("/a/sys-1".into(), Some(30)), ("/b".into(), None)]);
 }
 
@@ -58,7 +58,34 @@ async fn a_name_that_the_service_would_refuse_is_an_error_before_the_first_call(
     let nameless = r#"{ "logs": { "log_stream_name": "s", "logs_collected": { "files": { "collect_list": [
         { "file_path": ".log" }, { "file_path": ".txt", "log_stream_name": "t" } ] } } } }"#;
     let at = "logs.logs_collected.files.collect_list[0]".to_owned();
-    assert_eq!(early(nameless), [UnfitName { at, what: "group", fault: NameFault::Empty }], "said once");
+    assert_eq!(early(nameless), [UnfitName { at, what: LogName::Group, fault: NameFault::Empty }], "said once");
+}
+
+#[tokio::test]
+async fn each_source_has_the_target_that_it_names() {
+    let text = r#"{ "agent": { "instance": { "prefix": "sys", "serial": "1" } }, "logs": { "log_stream_name": "s", "log_group_name": "/journal",
+        "metrics_collected": { "emf": { "log_group_name": "/emf" } },
+        "logs_collected": {
+            "journal": true,
+            "journald": { "collect_list": [ { "log_group_name": "/journald" } ] },
+            "windows_events": { "collect_list": [
+                { "event_name": "System", "event_levels": ["ERROR"], "log_group_name": "/windows" } ] },
+            "unified_log": { "collect_list": [ { "log_group_name": "/unified" } ] },
+            "files": { "collect_list": [
+                { "file_path": "/x", "log_group_name": "/x" }, { "file_path": "/y", "log_group_name": "/y" } ] } } } }"#;
+    let plan = plan(text).await.expect("a plan");
+    let Targets { journal, journald, windows_events, unified_log, files, emf } = plan.targets();
+    let group = |template: &TargetTemplate, target: &Target| {
+        assert_eq!(template.group, target.group);
+        target.group.clone()
+    };
+    let mut groups: Vec<_> = files.iter().map(|(item, target)| group(&item.target, target)).collect();
+    groups.extend(journal.map(|(item, target)| group(&item.target, &target)));
+    groups.extend(journald.iter().map(|(item, target)| group(&item.target, target)));
+    groups.extend(windows_events.iter().map(|(item, target)| group(&item.target, target)));
+    groups.extend(unified_log.iter().map(|(item, target)| group(&item.target, target)));
+    groups.extend(emf.map(|(item, target)| group(&item.target, &target)));
+    assert_eq!(groups, ["/x", "/y", "/journal", "/journald", "/windows", "/unified", "/emf"]);
 }
 
 #[tokio::test]
@@ -73,20 +100,24 @@ async fn who_lacks_a_name_waits_until_it_is_known_and_holds_up_nobody_else() {
     let settings = crate::config::load(file.path()).settings.expect("valid");
     let options = Options { destination: Override::AsConfigured, once: false };
     let mut plan = Plan::make(settings, &options).await.expect("a plan");
-    let groups =
-        |targets: &Targets| targets.files.iter().map(|t| t.as_ref().map(|t| t.group.clone())).collect::<Vec<_>>();
-    assert_eq!(groups(&plan.targets()), [None, Some("/b".into()), None]);
+    let groups = |targets: &Targets<'_>| {
+        let groups = targets.files.iter().map(|(item, target)| format!("{}: {}", item.path.display(), target.group));
+        groups.collect::<Vec<_>>()
+    };
+    assert_eq!(groups(&plan.targets()), ["/y: /b"]);
     assert_eq!(plan.missing().into_iter().collect::<Vec<_>>(), ["account_id"]);
     let waiting: Vec<_> = plan.waiting().map(|waiting| (waiting.place, waiting.why)).collect();
     assert_eq!(waiting[0], (0, "waits for the value of {account_id}".to_owned()));
     let mut identity = plan.identity.clone();
-    assert_eq!(groups(&plan.learn(&identity)), [None, None, None], "nothing new");
+    let news = plan.learn(&identity);
+    assert!(groups(&plan.new_targets(&news)).is_empty(), "nothing new");
     identity.learn("account_id", "123456789012".into());
-    let new = plan.learn(&identity);
-    assert_eq!(groups(&new), [Some("/123456789012/us-east-1".into()), None, Some("/123456789012".into())]);
-    let entity = new.files[0].as_ref().and_then(|target| target.entity.clone()).expect("a service");
+    let news = plan.learn(&identity);
+    let new = plan.new_targets(&news);
+    assert_eq!(groups(&new), ["/x: /123456789012/us-east-1", "/z: /123456789012"]);
+    let entity = new.files[0].1.entity.clone().expect("a service");
     assert_eq!((entity.service.as_str(), entity.account_id.as_deref()), ("shop", Some("123456789012")));
-    assert_eq!(groups(&plan.targets()).iter().flatten().count(), 3, "a restart starts all of them");
+    assert_eq!(plan.targets().files.len(), 3, "a restart starts all of them");
     assert_eq!(plan.waiting().count(), 0);
 }
 

@@ -8,7 +8,10 @@ use super::{
     fault::Fault,
     split::{self, Directive, Metric},
 };
-use crate::model::limits::{DIMENSION_VALUE, DIMENSIONS, LOG_NAME, MESSAGE_BYTES, fits_group, fits_stream, fits_value};
+use crate::model::{
+    LogName, brief,
+    limits::{DIMENSION_VALUE, DIMENSIONS, MESSAGE_BYTES, fits_value},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -62,8 +65,9 @@ pub(super) fn read<'a>(bytes: &'a [u8], fallback: &'a Fallback) -> Result<Accept
     let group = member("LogGroupName", "log_group_name").or(fallback.group.as_deref().map(Cow::Borrowed));
     let stream = member("LogStreamName", "log_stream_name").unwrap_or(Cow::Borrowed(&fallback.stream));
     let group = group.ok_or(Fault::NoGroup)?;
-    fits("group", &group, fits_group)?;
-    fits("stream", &stream, fits_stream)?;
+    for (what, name) in [(LogName::Group, &group), (LogName::Stream, &stream)] {
+        what.check(name).map_err(|_| Fault::Name { what, name: brief(name) })?;
+    }
     let in_aws = aws.as_ref().and_then(|aws| aws.get(DIRECTIVES));
     let (texts, faults) = match in_aws.or_else(|| root.get(DIRECTIVES)) {
         None => (Texts::Whole(text), vec![]),
@@ -144,13 +148,6 @@ fn not_json(text: &str, error: &serde_json::Error) -> Fault {
         Some(word) => Fault::NotANumber(word),
         None => Fault::NotJson(error.to_string()),
     }
-}
-
-fn fits(what: &'static str, name: &str, fits: fn(char) -> bool) -> Result<(), Fault> {
-    if name.is_empty() || name.chars().count() > LOG_NAME || !name.chars().all(fits) {
-        return Err(Fault::Name { what, name: name.chars().take(60).collect() });
-    }
-    Ok(())
 }
 
 /// The directives with what holds of each, and what does not. An error: nothing holds.
@@ -251,10 +248,6 @@ fn values(raw: &RawValue) -> Option<Option<usize>> {
         return values.iter().all(|value| fits_value(*value)).then_some(Some(values.len()));
     }
     serde_json::from_str::<f64>(raw.get()).ok().filter(|value| fits_value(*value)).map(|_| None)
-}
-
-fn brief(name: &str) -> String {
-    name.chars().take(60).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What is wrong with a document, or with a part of it: counted by cause, and said seldom.
 use crate::{
-    model::limits::{DIMENSION_VALUE, DIMENSIONS, LOG_NAME, MESSAGE_BYTES},
+    model::{
+        LogName,
+        limits::{DIMENSION_VALUE, DIMENSIONS, LOG_NAME, MESSAGE_BYTES},
+    },
     telemetry::counters::{self, Counter},
 };
 use std::{
@@ -30,7 +33,7 @@ pub(super) enum Fault {
     #[error(
         "the name of its log {what} is empty, longer than {LOG_NAME} characters, or holds what no such name can: `{name}`"
     )]
-    Name { what: &'static str, name: String },
+    Name { what: LogName, name: String },
     #[error("{0}")]
     TooManyTargets(String),
     #[error("its {0} has another form than the embedded metric format gives it")]

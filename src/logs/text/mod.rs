@@ -69,7 +69,7 @@ impl Treatment {
     /// For a new source.
     pub fn new(rules: Arc<TextRules>) -> Self {
         Self {
-            open: filter::is_open(&rules.filter),
+            open: rules.filter.is_open(),
             sample: Sample::new(rules.sample),
             json: false,
             bucket: rules.rate_limit.map(Bucket::new),

@@ -41,7 +41,7 @@ impl Sender {
     async fn make_group(&self) -> Result<(), PutError> {
         let (LogPublisher { put, retention, .. }, target) = (&self.publisher, &*self.target);
         let wants_retention = target.retention_in_days.is_some();
-        let news = wants_retention && retention.owe(&target.group);
+        let news = wants_retention && retention.owe(&target.group).await;
         match put.create_group(target).await {
             Ok(()) => {}
             // Perhaps it is made and only the answer was lost. If not, setting its retention will say so.

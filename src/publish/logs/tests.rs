@@ -255,7 +255,7 @@ async fn a_call_that_missed_its_stream_keeps_its_turn_in_the_pace() {
     assert_eq!(calls, ["logs", "logs", "create_stream", "logs", "event:a"]);
     assert_eq!(times[1], times[3], "it does not stand in line again");
     let now = tokio::time::Instant::now();
-    bench.pace.turn(false).await;
+    bench.pace.turn(false, &bench.no_retries).await;
     assert!(now.elapsed() > Duration::from_millis(100), "others do");
 }
 
@@ -269,12 +269,21 @@ async fn a_stream_that_stays_missing_although_it_was_made_is_not_hammered() {
 
 /// A lane whose first batch finds its group missing and whose source then stays quiet for an hour.
 async fn an_hour_with_a_new_group(bench: &Bench) -> Vec<String> {
+    quiet(bench, Duration::from_mins(59)).await
+}
+
+/// A lane that has one thing to send and whose source then stays quiet for so long.
+async fn quiet(bench: &Bench, time: Duration) -> Vec<String> {
     let (to, batches) = mpsc::channel(1);
     to.send(batch(SourceId::unique(), 0, &["a"])).await.expect("open");
-    let run = tokio::spawn(bench.publisher().run(target(), batches));
-    tokio::time::sleep(Duration::from_mins(59)).await;
+    let (publisher, stop) = (bench.publisher(), CancellationToken::new());
+    let notes = tokio::spawn(publisher.retention.clone().run(stop.clone()));
+    let run = tokio::spawn(publisher.run(target(), batches));
+    tokio::time::sleep(time).await;
     drop(to);
     run.await.expect("ends");
+    stop.cancel();
+    notes.await.expect("ends");
     bench.put.calls()
 }
 

@@ -180,7 +180,7 @@ async fn what_is_discarded_by_its_sources_own_time_is_gone_and_acknowledged() {
 #[tokio::test(start_paused = true)]
 async fn a_lane_without_a_retention_leaves_what_another_owes() {
     let bench = Bench::against(Scripted::default());
-    Retention::in_folder(bench.folder.path()).owe("g");
+    Retention::in_folder(bench.folder.path()).owe("g").await;
     let without = Arc::new(Target { retention_in_days: None, ..(*target()).clone() });
     let (to, batches) = mpsc::channel(1);
     drop(to);

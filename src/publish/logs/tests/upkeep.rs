@@ -5,17 +5,6 @@ use crate::{
     publish::put::RejectedPlaces,
 };
 
-/// A lane that has one thing to send and whose source then stays quiet for so long.
-async fn quiet(bench: &Bench, time: Duration) -> Vec<String> {
-    let (to, batches) = mpsc::channel(1);
-    to.send(batch(SourceId::unique(), 0, &["a"])).await.expect("open");
-    let run = tokio::spawn(bench.publisher().run(target(), batches));
-    tokio::time::sleep(time).await;
-    drop(to);
-    run.await.expect("ends");
-    bench.put.calls()
-}
-
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test(start_paused = true)]
@@ -108,6 +97,30 @@ async fn a_service_that_throttles_one_lane_slows_all() {
     let (first, second) = tokio::join!(lane(one, 0), lane(other, 1));
     assert!(first >= 30 && second >= 30, "{first} {second}");
     assert_eq!(bench.put.accepted().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_the_pace_and_what_was_not_sent_stays_in_its_source() {
+    let throttled = || PutError::Throttled { service: LOGS, after: Some(Duration::from_mins(2)) };
+    let bench = Bench::against(Scripted::failing([throttled()]));
+    let start = tokio::time::Instant::now();
+    let lane = |publisher: LogPublisher, wait: u64| async move {
+        let (to, batches) = mpsc::channel(1);
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+        to.send(batch(SourceId::unique(), 0, &["a"])).await.expect("open");
+        drop(to);
+        publisher.run(target(), batches).await;
+    };
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        bench.no_retries.cancel();
+    };
+    // The first is refused; the second waits for its turn, the third behind it; the fourth comes after the stop.
+    let lanes = [0, 1, 2, 11].map(|wait| lane(bench.publisher(), wait));
+    tokio::join!(stop, futures_util::future::join_all(lanes));
+    assert_eq!(start.elapsed().as_secs(), 11);
+    assert_eq!(count(&bench.put.calls(), "logs"), 1);
+    assert_eq!(*bench.acknowledged.lock().expect("whole"), []);
 }
 
 /// A batch whose events have these times by their source.
