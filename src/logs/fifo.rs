@@ -16,7 +16,7 @@ use crate::{
     config::settings::text::TextRules,
     model::{Intake, SourceId, Target, Timestamp},
     platform::pipes::Pipe,
-    telemetry::{board::Board, counters},
+    telemetry::board::Board,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use held::Held;
@@ -125,7 +125,7 @@ impl Reader {
                 read = next => read,
                 () = silence => {
                     let Self { held, watch, intake, .. } = self;
-                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
+                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at| intake.take_configured(&watch.target, text, at));
                     continue;
                 }
                 () = sleep_until(look) => {
@@ -162,14 +162,16 @@ impl Reader {
     fn take(&mut self, bytes: &[u8]) {
         self.read += bytes.len() as u64;
         let Self { held, watch, intake, .. } = self;
-        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
+        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at| {
+            intake.take_configured(&watch.target, text, at)
+        });
         let read = self.read;
         self.board.source(self.id, |line| (line.read, line.acknowledged, line.size) = (read, read, Some(read)));
     }
 
     fn flush(&mut self) {
         let Self { held, watch, intake, .. } = self;
-        held.flush(Timestamp::now(), &mut |text, at| take(watch, &**intake, text, at));
+        held.flush(Timestamp::now(), &mut |text, at| intake.take_configured(&watch.target, text, at));
     }
 
     fn tell(&self, error: &io::Error) {
@@ -185,12 +187,5 @@ impl Reader {
         if news {
             tracing::warn!(path = %self.watch.path.display(), %error, "the FIFO is not read; trying again");
         }
-    }
-}
-
-fn take(watch: &Watch, intake: &dyn Intake, text: &[u8], at: Timestamp) {
-    if let Err(error) = intake.take(&watch.target, text, at) {
-        counters::LOG_SPOOL_DROPPED.add(1);
-        tracing::warn!(path = %watch.path.display(), %error, "a line of a FIFO is not taken");
     }
 }

@@ -8,7 +8,10 @@ use super::{
     fault::Fault,
     split::{self, Directive, Metric},
 };
-use crate::model::limits::{DIMENSION_VALUE, DIMENSIONS, LOG_NAME, MESSAGE_BYTES, fits_group, fits_stream, fits_value};
+use crate::model::{
+    Target,
+    limits::{DIMENSION_VALUE, DIMENSIONS, LOG_NAME, MESSAGE_BYTES, fits_group, fits_stream, fits_value},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -27,6 +30,13 @@ pub struct Fallback {
     /// `None`: documents without a group are refused.
     pub group: Option<String>,
     pub stream: String,
+}
+
+impl Fallback {
+    /// Whether this is where documents go that name neither group nor stream.
+    pub(super) fn is_target(&self, target: &Target) -> bool {
+        self.group.as_ref() == Some(&target.group) && self.stream == target.stream
+    }
 }
 
 /// A document, or what is left of it.

@@ -269,11 +269,19 @@ impl Desk {
             state.complaints.left_out(fault, document, from);
         }
         let (target, now) = (state.target(&accepted.group, &accepted.stream), Timestamp::now());
+        let configured = self.fallback.is_target(&target);
+        let take = |text: &str| {
+            if configured {
+                self.intake.take_configured(&target, text.as_bytes(), now);
+                return Ok(());
+            }
+            self.intake.take(&target, text.as_bytes(), now)
+        };
         let taken = match &accepted.texts {
-            Texts::Whole(text) => self.intake.take(&target, text.as_bytes(), now),
+            Texts::Whole(text) => take(text),
             Texts::Parts(parts) => {
                 counters::EMF_SPLIT.add(u64::from(parts.len() > 1));
-                parts.iter().try_for_each(|part| self.intake.take(&target, part.as_bytes(), now))
+                parts.iter().try_for_each(|part| take(part))
             }
         };
         if let Err(full) = taken {

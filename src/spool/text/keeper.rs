@@ -200,10 +200,11 @@ impl Keeper {
     /// Targets for which nothing came for a while lose their lane.
     fn forget_idle(&self) {
         let mut state = self.depot.state();
-        let State { queues, targets, .. } = &mut *state;
+        let State { queues, targets, invented, .. } = &mut *state;
         queues.retain(|_, queue| {
             let keep = !queue.is_empty() || queue.used.elapsed() < IDLE;
             if !keep {
+                *invented -= usize::from(!queue.configured);
                 targets.remove(&queue.source);
                 self.depot.board.forget(queue.source);
             }

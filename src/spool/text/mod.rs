@@ -17,6 +17,7 @@
 //! A target's events are sent in the order in which they came, whatever is on the disk. A crash costs what was only in memory,
 //! and what is on the disk but was on its way is sent twice. Where the spool is full the oldest segment goes, counted
 //! (`LOG_SPOOL_DROPPED`). Where the disk takes nothing and memory is full, [`Intake::room`] keeps the sources waiting.
+//! Targets that the configuration names always have a place; those that only events name share [`TARGETS`] places.
 //!
 //! To keep another kind of event, bring it through a door: only its text, time and target are known here.
 mod keeper;
@@ -56,7 +57,7 @@ const TICK: Duration = Duration::from_millis(250);
 const MEMORY: usize = 8 << 20;
 /// From here on they are moved to the disk.
 const MUCH: usize = 6 << 20;
-/// Targets that events from outside may name at once: each has a lane. Whoever may send must not exhaust the memory by inventing names.
+/// Targets beside those of the configuration that events from outside may name at once: each has a lane. Whoever may send must not exhaust the memory by inventing names.
 const TARGETS: usize = 1_000;
 
 /// All undelivered events. All methods return at once.
@@ -73,6 +74,8 @@ pub struct Depot {
 struct State {
     queues: HashMap<Arc<Target>, Queue>,
     targets: HashMap<SourceId, Arc<Target>>,
+    /// Queues whose targets only events named, of this run or of earlier ones.
+    invented: usize,
     /// Bytes in memory.
     memory: usize,
     /// Delivered, and still on the disk.
@@ -151,8 +154,9 @@ impl State {
 
     /// The queue of a target; made when it is new.
     fn queue(&mut self, target: &Arc<Target>, now: Instant) -> &mut Queue {
-        let Self { queues, targets, .. } = self;
+        let Self { queues, targets, invented, .. } = self;
         queues.entry(target.clone()).or_insert_with(|| {
+            *invented += 1;
             let queue = Queue::new(target.clone(), now);
             targets.insert(queue.source, target.clone());
             queue
@@ -171,6 +175,29 @@ impl Door {
     pub fn depot(&self) -> Arc<Depot> {
         self.depot.clone()
     }
+
+    fn push(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        target: &Arc<Target>,
+        text: &[u8],
+        at: Timestamp,
+        configured: bool,
+    ) {
+        // The service takes no empty message.
+        if text.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let queue = state.queue(target, now);
+        queue.durable |= self.durable;
+        let known_now = configured && !std::mem::replace(&mut queue.configured, true);
+        let cost = queue.push(text, at, now);
+        state.invented -= usize::from(known_now);
+        state.memory += cost;
+        drop(state);
+        self.depot.changed.notify_one();
+    }
 }
 
 impl Intake for Door {
@@ -187,20 +214,15 @@ impl Intake for Door {
     }
 
     fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp) -> Result<(), TooManyTargets> {
-        // The service takes no empty message.
-        if text.is_empty() {
-            return Ok(());
-        }
-        let (mut state, now) = (self.depot.state(), Instant::now());
-        if state.queues.len() >= TARGETS && !state.queues.contains_key(target) {
+        let state = self.depot.state();
+        if state.invented >= TARGETS && !state.queues.contains_key(target) {
             return Err(TooManyTargets(TARGETS));
         }
-        let queue = state.queue(target, now);
-        queue.durable |= self.durable;
-        let cost = queue.push(text, at, now);
-        state.memory += cost;
-        drop(state);
-        self.depot.changed.notify_one();
+        self.push(state, target, text, at, false);
         Ok(())
+    }
+
+    fn take_configured(&self, target: &Arc<Target>, text: &[u8], at: Timestamp) {
+        self.push(self.depot.state(), target, text, at, true);
     }
 }
