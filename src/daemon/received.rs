@@ -46,7 +46,8 @@ impl Received {
         if !wanted && !folder.exists() {
             return Ok(None);
         }
-        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, running.board.clone())?;
+        let sending = running.board.health("logs");
+        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, running.board.clone(), sending)?;
         Ok(Some(Self { door, keeper }))
     }
 

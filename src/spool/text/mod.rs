@@ -7,7 +7,7 @@
 //! Sources bring events through a [`Door`]; the keeper hands them to their lanes at once when these have room, and keeps a copy
 //! until they are acknowledged. So nothing touches the disk while sending works. Copies go to the disk
 //!
-//! - while sending log events fails (the board says so), at each tick ([`TICK`]);
+//! - while sending log events fails (the daemon's [`Health`] of it says so), at each tick ([`TICK`]);
 //! - when a target's oldest event waits for longer than a batch takes to fill and arrive: an outage in the making. From then on
 //!   what comes for it is written at each tick, until everything older is delivered;
 //! - when more than a few MiB wait in memory, those first that no lane took;
@@ -34,7 +34,7 @@ use crate::{
     config::settings,
     model::{Cover, Intake, SourceId, Target, Timestamp, TooManyTargets},
     platform::disk,
-    telemetry::board::Board,
+    telemetry::board::{Board, Health},
 };
 use futures_util::future::BoxFuture;
 use queue::Queue;
@@ -68,6 +68,8 @@ pub struct Depot {
     /// For the sources: there may be room.
     room: Notify,
     board: Arc<Board>,
+    /// Whether log events can be sent.
+    sending: Health,
 }
 
 #[derive(Default)]
@@ -93,24 +95,31 @@ pub struct Door {
 }
 
 impl Depot {
-    /// Take over the folder, which is made when it is missing. What is in it is read by the keeper.
+    /// Take over the folder, which is made when it is missing. What is in it is read by the keeper. The board shows what waits;
+    /// `sending` tells whether log events can be sent.
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub fn open(folder: &Path, bounds: settings::Spool, board: Arc<Board>) -> Result<(Door, Keeper), SpoolError> {
-        Self::open_with(folder, bounds, board, Box::new(disk::free_bytes))
+    pub fn open(
+        folder: &Path,
+        bounds: settings::Spool,
+        board: Arc<Board>,
+        sending: Health,
+    ) -> Result<(Door, Keeper), SpoolError> {
+        Self::open_with(folder, bounds, board, sending, Box::new(disk::free_bytes))
     }
 
     fn open_with(
         folder: &Path,
         bounds: settings::Spool,
         board: Arc<Board>,
+        sending: Health,
         free: Measure,
     ) -> Result<(Door, Keeper), SpoolError> {
         let store = Store::new(folder, bounds, free)
             .map_err(|source| SpoolError::Folder { folder: folder.to_owned(), source })?;
         let (room, changed) = (Notify::new(), Arc::new(Notify::new()));
-        let depot = Arc::new(Self { state: Mutex::default(), changed, room, board });
+        let depot = Arc::new(Self { state: Mutex::default(), changed, room, board, sending });
         let (open, closed) = mpsc::channel(1);
         let door = Door { depot: depot.clone(), durable: false, _open: open };
         Ok((door, Keeper::new(depot, store, closed)))

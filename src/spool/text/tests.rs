@@ -54,7 +54,9 @@ impl Host {
     }
 
     fn start_with(folder: &Path, bounds: settings::Spool, free: Measure) -> Self {
-        let (door, keeper) = Depot::open_with(folder, bounds, Arc::default(), free).expect("a folder");
+        let board: Arc<Board> = Arc::default();
+        let sending = board.health("events");
+        let (door, keeper) = Depot::open_with(folder, bounds, board, sending, free).expect("a folder");
         let lanes = Arc::new(Lanes::default());
         let (spool_now, end_lanes) = (CancellationToken::new(), CancellationToken::new());
         let working = tokio::spawn(keeper.run(lanes.clone(), INTERVAL, spool_now.clone(), end_lanes.clone()));
@@ -181,7 +183,12 @@ async fn what_waits_for_longer_than_a_batch_takes_survives_a_crash_and_goes_when
 async fn while_sending_fails_what_comes_is_written_at_once() {
     let folder = folder();
     let host = Host::start(folder.path());
+    host.take("s", "zero");
+    // What people see of other destinations is none of the keeper's business.
     host.door.depot.board.failed("logs", "out of reach".into());
+    host.pass(TICK * 2).await;
+    assert_eq!(host.segments(), 0);
+    host.door.depot.board.failed("events", "out of reach".into());
     let begun = Instant::now();
     host.take("s", "one");
     host.until("the spool", |host| host.door.depot.state().memory == 0 && host.segments() == 1).await;

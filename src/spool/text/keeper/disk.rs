@@ -15,9 +15,6 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Who tells on the board how sending log events goes.
-const DESTINATION: &str = "logs";
-
 /// Events to be written: for each target where the blocks begin, and their texts.
 type Writing = Vec<(Arc<Target>, Vec<u64>, Vec<Arc<Text>>)>;
 
@@ -107,7 +104,7 @@ impl Keeper {
         let state = self.depot.state();
         let much = state.memory > MUCH;
         // Of whatever log stream: what is true for one may be true for this one at its next call.
-        let failing = self.depot.board.is_failing(DESTINATION);
+        let failing = self.depot.sending.is_failing();
         let late = |queue: &Queue| queue.waits_since().is_some_and(|since| since.elapsed() > self.patience);
         let select = |only_unsent: bool| {
             let queues = state.queues.values().filter_map(|queue| {
