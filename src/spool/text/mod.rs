@@ -33,7 +33,6 @@ use super::SpoolError;
 use crate::{
     config::settings,
     model::{Cover, Intake, SourceId, Target, Timestamp, TooManyTargets},
-    platform::disk,
     telemetry::board::{Board, Health},
 };
 use futures_util::future::BoxFuture;
@@ -45,7 +44,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use store::{Extent, Measure, Store};
+use store::{Disk, Extent, Medium, Store};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -106,7 +105,7 @@ impl Depot {
         board: Arc<Board>,
         sending: Health,
     ) -> Result<(Door, Keeper), SpoolError> {
-        Self::open_with(folder, bounds, board, sending, Box::new(disk::free_bytes))
+        Self::open_with(folder, bounds, board, sending, Box::new(Disk))
     }
 
     fn open_with(
@@ -114,9 +113,9 @@ impl Depot {
         bounds: settings::Spool,
         board: Arc<Board>,
         sending: Health,
-        free: Measure,
+        medium: Box<dyn Medium>,
     ) -> Result<(Door, Keeper), SpoolError> {
-        let store = Store::new(folder, bounds, free)
+        let store = Store::new(folder, bounds, medium)
             .map_err(|source| SpoolError::Folder { folder: folder.to_owned(), source })?;
         let (room, changed) = (Notify::new(), Arc::new(Notify::new()));
         let depot = Arc::new(Self { state: Mutex::default(), changed, room, board, sending });

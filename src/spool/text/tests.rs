@@ -1,3 +1,6 @@
+mod failing;
+mod wreck;
+
 use super::*;
 use crate::{
     model::{Chunk, LaneWaker, Outlet},
@@ -6,6 +9,7 @@ use crate::{
 use std::{fs, path::PathBuf};
 use tokio::{task::JoinHandle, time::advance};
 use tokio_util::sync::CancellationToken;
+use wreck::Wreck;
 
 const BOUNDS: settings::Spool =
     settings::Spool { max_bytes: 0, max_age: Duration::from_hours(24), min_free_bytes: 1_000, max_log_bytes: 16 << 20 };
@@ -50,13 +54,14 @@ const LATE: Duration = Duration::from_secs(5);
 
 impl Host {
     fn start(folder: &Path) -> Self {
-        Self::start_with(folder, BOUNDS, Box::new(|_| Ok(u64::MAX)))
+        Self::start_with(folder, BOUNDS, &Wreck::default())
     }
 
-    fn start_with(folder: &Path, bounds: settings::Spool, free: Measure) -> Self {
+    fn start_with(folder: &Path, bounds: settings::Spool, disk: &Wreck) -> Self {
         let board: Arc<Board> = Arc::default();
         let sending = board.health("events");
-        let (door, keeper) = Depot::open_with(folder, bounds, board, sending, free).expect("a folder");
+        let (door, keeper) =
+            Depot::open_with(folder, bounds, board, sending, Box::new(disk.clone())).expect("a folder");
         let lanes = Arc::new(Lanes::default());
         let (spool_now, end_lanes) = (CancellationToken::new(), CancellationToken::new());
         let working = tokio::spawn(keeper.run(lanes.clone(), INTERVAL, spool_now.clone(), end_lanes.clone()));
@@ -271,7 +276,7 @@ async fn much_in_memory_goes_to_the_disk_and_nothing_is_lost_or_out_of_order() {
 async fn at_its_bound_the_spool_gives_the_oldest_up_and_counts_it() {
     let folder = folder();
     let bounds = settings::Spool { max_log_bytes: 3 << 20, ..BOUNDS };
-    let host = Host::start_with(folder.path(), bounds, Box::new(|_| Ok(u64::MAX)));
+    let host = Host::start_with(folder.path(), bounds, &Wreck::default());
     let before = counters::LOG_SPOOL_DROPPED.here();
     host.take("other", "x");
     let _stuck = host.chunk("other").await;
@@ -300,7 +305,7 @@ async fn at_its_bound_the_spool_gives_the_oldest_up_and_counts_it() {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_is_full_keeps_sources_waiting_and_loses_nothing() {
     let folder = folder();
-    let host = Host::start_with(folder.path(), BOUNDS, Box::new(|_| Ok(0)));
+    let host = Host::start_with(folder.path(), BOUNDS, &Wreck::full());
     host.door.room().await;
     let long = "x".repeat(1_000_000);
     for number in 0..9 {
