@@ -189,3 +189,39 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TooManyTargets;
+    use futures_util::future::BoxFuture;
+    use std::sync::Mutex;
+
+    /// Has no place for targets that others name.
+    #[derive(Default)]
+    struct Crowded(Mutex<Vec<String>>);
+
+    impl Intake for Crowded {
+        fn room(&self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn take(&self, _: &Arc<Target>, _: &[u8], _: Timestamp) -> Result<(), TooManyTargets> {
+            Err(TooManyTargets(0))
+        }
+
+        fn take_configured(&self, _: &Arc<Target>, text: &[u8], _: Timestamp) {
+            self.0.lock().expect("no panic").push(String::from_utf8_lossy(text).into_owned());
+        }
+    }
+
+    #[test]
+    fn a_fifo_has_its_place_whatever_others_invent() {
+        let intake = Arc::new(Crowded::default());
+        let watch = Watch { path: "/fifo".into(), target: Arc::default(), text: Arc::default() };
+        let mut reader = Reader::new(watch, intake.clone(), Arc::default());
+        reader.take(b"one\ntwo\nthree");
+        reader.flush();
+        assert_eq!(*intake.0.lock().expect("no panic"), ["one", "two", "three"]);
+    }
+}
