@@ -57,7 +57,7 @@ impl Received {
         if !wanted && !folder.exists() {
             return Ok(None);
         }
-        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, board.clone())?;
+        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, board.clone(), board.health("logs"))?;
         Ok(Some(Self { door, keeper }))
     }
 

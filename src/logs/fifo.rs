@@ -14,9 +14,9 @@ mod held;
 
 use crate::{
     config::settings::text::TextRules,
-    model::{Intake, SourceId, Target, TimedBy, Timestamp},
+    model::{Intake, SourceId, Target, Timestamp},
     platform::pipes::Pipe,
-    telemetry::{board::Board, counters},
+    telemetry::board::Board,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use held::Held;
@@ -125,7 +125,7 @@ impl Reader {
                 read = next => read,
                 () = silence => {
                     let Self { held, watch, intake, .. } = self;
-                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at, by| take(watch, &**intake, text, at, by));
+                    held.ripen(Instant::now(), Timestamp::now(), &mut |text, at, by| intake.take_configured(&watch.target, text, at, by));
                     continue;
                 }
                 () = sleep_until(look) => {
@@ -162,14 +162,16 @@ impl Reader {
     fn take(&mut self, bytes: &[u8]) {
         self.read += bytes.len() as u64;
         let Self { held, watch, intake, .. } = self;
-        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at, by| take(watch, &**intake, text, at, by));
+        held.feed(bytes, Instant::now(), Timestamp::now(), &mut |text, at, by| {
+            intake.take_configured(&watch.target, text, at, by);
+        });
         let read = self.read;
         self.board.source(self.id, |line| (line.read, line.acknowledged, line.size) = (read, read, Some(read)));
     }
 
     fn flush(&mut self) {
         let Self { held, watch, intake, .. } = self;
-        held.flush(Timestamp::now(), &mut |text, at, by| take(watch, &**intake, text, at, by));
+        held.flush(Timestamp::now(), &mut |text, at, by| intake.take_configured(&watch.target, text, at, by));
     }
 
     fn tell(&self, error: &io::Error) {
@@ -188,9 +190,38 @@ impl Reader {
     }
 }
 
-fn take(watch: &Watch, intake: &dyn Intake, text: &[u8], at: Timestamp, timed_by: TimedBy) {
-    if let Err(error) = intake.take(&watch.target, text, at, timed_by) {
-        counters::LOG_SPOOL_DROPPED.add(1);
-        tracing::warn!(path = %watch.path.display(), %error, "a line of a FIFO is not taken");
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{TimedBy, TooManyTargets};
+    use futures_util::future::BoxFuture;
+    use std::sync::Mutex;
+
+    /// Has no place for targets that others name.
+    #[derive(Default)]
+    struct Crowded(Mutex<Vec<String>>);
+
+    impl Intake for Crowded {
+        fn room(&self) -> BoxFuture<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+
+        fn take(&self, _: &Arc<Target>, _: &[u8], _: Timestamp, _: TimedBy) -> Result<(), TooManyTargets> {
+            Err(TooManyTargets(0))
+        }
+
+        fn take_configured(&self, _: &Arc<Target>, text: &[u8], _: Timestamp, _: TimedBy) {
+            self.0.lock().expect("no panic").push(String::from_utf8_lossy(text).into_owned());
+        }
+    }
+
+    #[test]
+    fn a_fifo_has_its_place_whatever_others_invent() {
+        let intake = Arc::new(Crowded::default());
+        let watch = Watch { path: "/fifo".into(), target: Arc::default(), text: Arc::default() };
+        let mut reader = Reader::new(watch, intake.clone(), Arc::default());
+        reader.take(b"one\ntwo\nthree");
+        reader.flush();
+        assert_eq!(*intake.0.lock().expect("no panic"), ["one", "two", "three"]);
     }
 }

@@ -9,14 +9,18 @@ pub trait Intake: Send + Sync {
     /// as well, where its way of sending lets it.
     fn room(&self) -> BoxFuture<'_, ()>;
 
-    /// Take one event that goes to `target` and happened `at`, as `timed_by` says. Never waits.
+    /// Take one event that goes to `target`, which somebody outside named, and happened `at`, as `timed_by` says. Never waits.
     ///
     /// # Errors
-    /// When events wait for too many other targets already.
+    /// When events wait for too many other targets already that were named so.
     fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, timed_by: TimedBy) -> Result<(), TooManyTargets>;
+
+    /// Take one event as [`Intake::take`] does, for a target that the configuration names: there is always a place for it,
+    /// whatever others invent.
+    fn take_configured(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, timed_by: TimedBy);
 }
 
-/// There is no place for another target.
+/// There is no place for another target that the configuration does not name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("events go to {0} log streams already, and no more are taken from outside at once")]
+#[error("events name {0} log streams already that the configuration does not, and no more are taken at once")]
 pub struct TooManyTargets(pub usize);

@@ -141,8 +141,13 @@ impl Spool {
                 ring.bytes += metadata.len();
                 ring.files.insert(name, metadata.len());
             } else if file::is_leftover(text) {
-                tracing::info!(file = %entry.path().display(), "removed a half-written batch");
-                let _ = fs::remove_file(entry.path());
+                let file = entry.path();
+                match fs::remove_file(&file) {
+                    Ok(()) => tracing::info!(file = %file.display(), "removed a half-written batch"),
+                    Err(error) => {
+                        tracing::warn!(file = %file.display(), %error, "a half-written batch cannot be removed: it takes room that is not counted, and nothing of it is sent");
+                    }
+                }
             }
         }
         let spool =

@@ -328,3 +328,26 @@ fn what_is_no_regular_file_of_a_sane_size_is_left_alone_and_not_counted_as_room(
     assert!(spool.oldest().expect("none is left").is_none());
     assert!(ours.is_symlink() && large.exists());
 }
+
+/// What the own log gets while `act` works.
+pub(super) fn said(act: impl FnOnce()) -> String {
+    let page = tempfile::NamedTempFile::new().expect("a temporary file");
+    let writer = Arc::new(page.reopen().expect("opened"));
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    // Beside an only subscriber, a line that another test's thread comes to first would be turned off for all threads.
+    let _beside = tracing::Dispatch::new(tracing_subscriber::registry());
+    tracing::subscriber::with_default(subscriber, act);
+    fs::read_to_string(page.path()).expect("text")
+}
+
+#[test]
+fn a_half_written_batch_is_said_to_be_removed_only_when_it_is() {
+    let folder = folder();
+    let leftover = folder.path().join("0000000000000010-0000000001.batch.new");
+    let open = || drop(spool(folder.path(), BOUNDS));
+    fs::create_dir(&leftover).expect("made: no file, and so not removed as one");
+    assert!(said(open).contains("cannot be removed") && leftover.exists());
+    fs::remove_dir(&leftover).expect("removed");
+    fs::write(&leftover, "half").expect("written");
+    assert!(said(open).contains("removed a half-written batch") && !leftover.exists());
+}

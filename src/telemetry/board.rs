@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -123,6 +123,20 @@ pub struct Page {
 #[derive(Debug, Default)]
 pub struct Board(Mutex<Page>);
 
+/// Whether one destination fails. Whoever is given this has not to know by which name people see it.
+#[derive(Clone, Debug)]
+pub struct Health {
+    board: Arc<Board>,
+    destination: &'static str,
+}
+
+impl Health {
+    /// Whether any part of the destination suffers from something now.
+    pub fn is_failing(&self) -> bool {
+        self.board.page().destinations.get(self.destination).is_some_and(|d| d.failures_in_a_row > 0)
+    }
+}
+
 impl Board {
     /// A copy of the page as it is now.
     pub fn read(&self) -> Page {
@@ -184,9 +198,9 @@ impl Board {
         });
     }
 
-    /// Whether any part of the destination suffers from something now.
-    pub fn is_failing(&self, name: &'static str) -> bool {
-        self.page().destinations.get(name).is_some_and(|d| d.failures_in_a_row > 0)
+    /// Tells how one destination is doing, for who acts upon it.
+    pub fn health(self: &Arc<Self>, destination: &'static str) -> Health {
+        Health { board: self.clone(), destination }
     }
 
     /// This part waits for an answer; what it suffers from already says more.
@@ -248,13 +262,13 @@ mod tests {
 
     #[test]
     fn a_part_that_works_hides_none_that_does_not_and_the_worst_is_shown() {
-        let board = Board::default();
+        let board = Arc::new(Board::default());
         let (denied, busy) = (Part::unique(), Part::unique());
         let line = || board.read().destinations.remove("logs").expect("there");
         board.part_failed("logs", denied, "denied".into());
         board.part_failed("logs", denied, "denied".into());
         board.part_failed("logs", busy, "busy".into());
-        assert!(board.is_failing("logs") && !board.is_failing("metrics"));
+        assert!(board.health("logs").is_failing() && !board.health("metrics").is_failing());
         assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (2, Some("denied")));
         board.part_succeeded("logs", busy);
         assert_eq!((line().failures_in_a_row, line().last_success.is_some()), (2, true));

@@ -9,7 +9,7 @@ use super::{
     split::{self, Directive, Metric},
 };
 use crate::model::{
-    LogName, brief,
+    LogName, Target, brief,
     limits::{DIMENSION_VALUE, DIMENSIONS, MESSAGE_BYTES, fits_value},
 };
 use serde::{
@@ -30,6 +30,13 @@ pub struct Fallback {
     /// `None`: documents without a group are refused.
     pub group: Option<String>,
     pub stream: String,
+}
+
+impl Fallback {
+    /// Whether this is where documents go that name neither group nor stream.
+    pub(super) fn is_target(&self, target: &Target) -> bool {
+        self.group.as_ref() == Some(&target.group) && self.stream == target.stream
+    }
 }
 
 /// A document, or what is left of it.

@@ -298,7 +298,14 @@ impl Desk {
             state.complaints.left_out(fault, document, from);
         }
         let (target, now) = (state.target(&accepted.group, &accepted.stream), Timestamp::now());
-        let take = |text: &str| self.intake.take(&target, text.as_bytes(), now, TimedBy::Reader);
+        let configured = self.fallback.is_target(&target);
+        let take = |text: &str| {
+            if configured {
+                self.intake.take_configured(&target, text.as_bytes(), now, TimedBy::Reader);
+                return Ok(());
+            }
+            self.intake.take(&target, text.as_bytes(), now, TimedBy::Reader)
+        };
         let taken = match &accepted.texts {
             Texts::Whole(text) => take(text),
             Texts::Parts(parts) => {

@@ -19,6 +19,10 @@ impl Intake for Taken {
         self.0.lock().expect("no panic").push((target.stream.clone(), text));
         Ok(())
     }
+
+    fn take_configured(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, by: TimedBy) {
+        self.take(target, text, at, by).expect("it takes all");
+    }
 }
 
 fn desk(split_datagrams: bool) -> (Desk, Arc<Taken>) {
@@ -165,4 +169,39 @@ proptest! {
         lines.end(&desk, "here");
         prop_assert_eq!(texts(&taken), documents);
     }
+}
+
+/// Takes nothing for targets that others name.
+#[derive(Default)]
+struct Crowded(Taken);
+
+impl Intake for Crowded {
+    fn room(&self) -> BoxFuture<'_, ()> {
+        self.0.room()
+    }
+
+    fn take(&self, _: &Arc<Target>, _: &[u8], _: Timestamp, _: TimedBy) -> Result<(), TooManyTargets> {
+        Err(TooManyTargets(0))
+    }
+
+    fn take_configured(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, by: TimedBy) {
+        self.0.take_configured(target, text, at, by);
+    }
+}
+
+#[tokio::test]
+async fn names_that_others_invent_leave_a_place_for_documents_without_any() {
+    let taken = Arc::new(Crowded::default());
+    let desk = Desk::new(taken.clone(), Fallback { group: Some("/g".into()), stream: "s".into() }, false);
+    let before = counters::EMF_TOO_MANY_TARGETS.here();
+    for document in [
+        r#"{"log_stream_name":"invented"}"#,
+        r#"{"log_group_name":"/invented"}"#,
+        r#"{"a":1}"#,
+        r#"{"log_group_name":"/g"}"#,
+    ] {
+        desk.take(document.as_bytes(), "here");
+    }
+    assert_eq!(texts(&taken.0), [r#"{"a":1}"#, r#"{"log_group_name":"/g"}"#]);
+    assert_eq!(counters::EMF_TOO_MANY_TARGETS.here() - before, 2);
 }

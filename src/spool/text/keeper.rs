@@ -1,5 +1,7 @@
 //! The task that moves events on: to their lanes when these have room, to the disk when that is safer, away when they are delivered.
 mod disk;
+#[cfg(test)]
+pub(super) use disk::STUMBLES;
 
 use super::{
     Depot, MEMORY, MUCH, State, TICK,
@@ -46,7 +48,7 @@ pub struct Keeper {
     doors: mpsc::Receiver<Infallible>,
     patience: Duration,
     waker: Arc<LaneWaker>,
-    /// The disk took nothing at the last attempt.
+    /// The disk did not take everything at the last attempt.
     failing: bool,
     /// It was said that events are given up.
     dropping: bool,
@@ -200,10 +202,11 @@ impl Keeper {
     /// Targets for which nothing came for a while lose their lane.
     fn forget_idle(&self) {
         let mut state = self.depot.state();
-        let State { queues, targets, .. } = &mut *state;
+        let State { queues, targets, invented, .. } = &mut *state;
         queues.retain(|_, queue| {
             let keep = !queue.is_empty() || queue.used.elapsed() < IDLE;
             if !keep {
+                *invented -= usize::from(!queue.configured);
                 targets.remove(&queue.source);
                 self.depot.board.forget(queue.source);
             }

@@ -7,7 +7,7 @@
 //! Sources bring events through a [`Door`]; the keeper hands them to their lanes at once when these have room, and keeps a copy
 //! until they are acknowledged. So nothing touches the disk while sending works. Copies go to the disk
 //!
-//! - while sending log events fails (the board says so), at each tick ([`TICK`]);
+//! - while sending log events fails (the daemon's [`Health`] of it says so), at each tick ([`TICK`]);
 //! - when a target's oldest event waits for longer than a batch takes to fill and arrive: an outage in the making. From then on
 //!   what comes for it is written at each tick, until everything older is delivered;
 //! - when more than a few MiB wait in memory, those first that no lane took;
@@ -17,6 +17,7 @@
 //! A target's events are sent in the order in which they came, whatever is on the disk. A crash costs what was only in memory,
 //! and what is on the disk but was on its way is sent twice. Where the spool is full the oldest segment goes, counted
 //! (`LOG_SPOOL_DROPPED`). Where the disk takes nothing and memory is full, [`Intake::room`] keeps the sources waiting.
+//! Targets that the configuration names always have a place; those that only events name share [`TARGETS`] places.
 //!
 //! To keep another kind of event, bring it through a door: only its text, time (with who says it) and target are known here.
 mod keeper;
@@ -32,8 +33,7 @@ use super::SpoolError;
 use crate::{
     config::settings,
     model::{Cover, Intake, SourceId, Target, TimedBy, Timestamp, TooManyTargets},
-    platform::disk,
-    telemetry::board::Board,
+    telemetry::board::{Board, Health},
 };
 use futures_util::future::BoxFuture;
 use queue::Queue;
@@ -45,7 +45,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use store::{Extent, Measure, Store};
+use store::{Disk, Extent, Medium, Store};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -57,7 +57,7 @@ const TICK: Duration = Duration::from_millis(250);
 const MEMORY: usize = 8 << 20;
 /// From here on they are moved to the disk.
 const MUCH: usize = 6 << 20;
-/// Targets that events from outside may name at once: each has a lane. Whoever may send must not exhaust the memory by inventing names.
+/// Targets beside those of the configuration that events from outside may name at once: each has a lane. Whoever may send must not exhaust the memory by inventing names.
 const TARGETS: usize = 1_000;
 
 /// All undelivered events. All methods return at once.
@@ -68,12 +68,16 @@ pub struct Depot {
     /// For the sources: there may be room.
     room: Notify,
     board: Arc<Board>,
+    /// Whether log events can be sent.
+    sending: Health,
 }
 
 #[derive(Default)]
 struct State {
     queues: HashMap<Arc<Target>, Queue>,
     targets: HashMap<SourceId, Arc<Target>>,
+    /// Queues whose targets only events named, of this run or of earlier ones.
+    invented: usize,
     /// Bytes in memory.
     memory: usize,
     /// Delivered, and still on the disk.
@@ -91,24 +95,31 @@ pub struct Door {
 }
 
 impl Depot {
-    /// Take over the folder, which is made when it is missing. What is in it is read by the keeper.
+    /// Take over the folder, which is made when it is missing. What is in it is read by the keeper. The board shows what waits;
+    /// `sending` tells whether log events can be sent.
     ///
     /// # Errors
     /// The folder cannot be made.
-    pub fn open(folder: &Path, bounds: settings::Spool, board: Arc<Board>) -> Result<(Door, Keeper), SpoolError> {
-        Self::open_with(folder, bounds, board, Box::new(disk::free_bytes))
+    pub fn open(
+        folder: &Path,
+        bounds: settings::Spool,
+        board: Arc<Board>,
+        sending: Health,
+    ) -> Result<(Door, Keeper), SpoolError> {
+        Self::open_with(folder, bounds, board, sending, Box::new(Disk))
     }
 
     fn open_with(
         folder: &Path,
         bounds: settings::Spool,
         board: Arc<Board>,
-        free: Measure,
+        sending: Health,
+        medium: Box<dyn Medium>,
     ) -> Result<(Door, Keeper), SpoolError> {
-        let store = Store::new(folder, bounds, free)
+        let store = Store::new(folder, bounds, medium)
             .map_err(|source| SpoolError::Folder { folder: folder.to_owned(), source })?;
         let (room, changed) = (Notify::new(), Arc::new(Notify::new()));
-        let depot = Arc::new(Self { state: Mutex::default(), changed, room, board });
+        let depot = Arc::new(Self { state: Mutex::default(), changed, room, board, sending });
         let (open, closed) = mpsc::channel(1);
         let door = Door { depot: depot.clone(), durable: false, _open: open };
         Ok((door, Keeper::new(depot, store, closed)))
@@ -152,8 +163,9 @@ impl State {
 
     /// The queue of a target; made when it is new.
     fn queue(&mut self, target: &Arc<Target>, now: Instant) -> &mut Queue {
-        let Self { queues, targets, .. } = self;
+        let Self { queues, targets, invented, .. } = self;
         queues.entry(target.clone()).or_insert_with(|| {
+            *invented += 1;
             let queue = Queue::new(target.clone(), now);
             targets.insert(queue.source, target.clone());
             queue
@@ -172,6 +184,22 @@ impl Door {
     pub fn depot(&self) -> Arc<Depot> {
         self.depot.clone()
     }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, target: &Arc<Target>, text: &[u8], told: Told, configured: bool) {
+        // The service takes no empty message.
+        if text.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let queue = state.queue(target, now);
+        queue.durable |= self.durable;
+        let known_now = configured && !std::mem::replace(&mut queue.configured, true);
+        let cost = queue.push(text, told, now);
+        state.invented -= usize::from(known_now);
+        state.memory += cost;
+        drop(state);
+        self.depot.changed.notify_one();
+    }
 }
 
 impl Intake for Door {
@@ -188,20 +216,15 @@ impl Intake for Door {
     }
 
     fn take(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, timed_by: TimedBy) -> Result<(), TooManyTargets> {
-        // The service takes no empty message.
-        if text.is_empty() {
-            return Ok(());
-        }
-        let (mut state, now) = (self.depot.state(), Instant::now());
-        if state.queues.len() >= TARGETS && !state.queues.contains_key(target) {
+        let state = self.depot.state();
+        if state.invented >= TARGETS && !state.queues.contains_key(target) {
             return Err(TooManyTargets(TARGETS));
         }
-        let queue = state.queue(target, now);
-        queue.durable |= self.durable;
-        let cost = queue.push(text, Told { at, timed_by }, now);
-        state.memory += cost;
-        drop(state);
-        self.depot.changed.notify_one();
+        self.push(state, target, text, Told { at, timed_by }, false);
         Ok(())
+    }
+
+    fn take_configured(&self, target: &Arc<Target>, text: &[u8], at: Timestamp, timed_by: TimedBy) {
+        self.push(self.depot.state(), target, text, Told { at, timed_by }, true);
     }
 }

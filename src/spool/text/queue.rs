@@ -59,6 +59,8 @@ pub(super) struct Queue {
     pub target: Arc<Target>,
     /// Nothing is sent before it is on the disk.
     pub durable: bool,
+    /// The configuration names its target, and so it always has a place.
+    pub configured: bool,
     pub lane: Option<mpsc::Sender<Box<Chunk>>>,
     /// When an event came in, or was delivered, for the last time.
     pub used: Instant,
@@ -74,8 +76,19 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) fn new(target: Arc<Target>, now: Instant) -> Self {
         let (blocks, beyond) = Default::default();
-        let source = SourceId::unique();
-        Self { source, target, durable: false, lane: None, used: now, news: true, blocks, end: 0, reached: 0, beyond }
+        Self {
+            source: SourceId::unique(),
+            target,
+            durable: false,
+            configured: false,
+            lane: None,
+            used: now,
+            news: true,
+            blocks,
+            end: 0,
+            reached: 0,
+            beyond,
+        }
     }
 
     /// One more event, into memory. Returns the bytes that it takes there.

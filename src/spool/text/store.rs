@@ -3,16 +3,23 @@
 //! Segments are named by a number that only grows, so the lowest is the oldest, whoever its target is. No file stays open:
 //! appending opens one, and looks whether it is still as it was left. A process never appends to what an earlier one wrote,
 //! so nothing that a crash tore is ever written behind.
-use super::segment::{self, RECORD, Told, Unusable};
+//!
+//! What the disk does not take whole is taken back: the next start finds nothing that its owner still holds in memory.
+mod inventory;
+mod medium;
+
+pub(super) use inventory::Inventory;
+pub(super) use medium::{Disk, Medium};
+
+use super::segment::{self, RECORD, Told};
 use crate::{
     config::settings,
     model::{Target, Timestamp, limits},
     platform::disk,
 };
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs,
-    io::{self, Write as _},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -54,22 +61,6 @@ impl Text {
     }
 }
 
-/// What an earlier run left for one target: the extents with their numbers of events, oldest first.
-pub(super) struct Found {
-    pub target: Target,
-    pub extents: Vec<(Extent, u64)>,
-}
-
-/// What was found at the start.
-#[derive(Default)]
-pub(super) struct Inventory {
-    pub found: Vec<Found>,
-    /// Segments of which a part, or all, cannot be read.
-    pub corrupt: u64,
-    /// Events that were too old to be kept, or over the bounds.
-    pub dropped: u64,
-}
-
 /// Why an extent was not read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
@@ -79,6 +70,7 @@ pub(super) enum ReadError {
     Io(io::Error),
 }
 
+#[derive(Clone, Copy)]
 struct Segment {
     /// Bytes of the file.
     size: u64,
@@ -86,9 +78,6 @@ struct Segment {
     live: u64,
     newest: Timestamp,
 }
-
-/// Bytes free on the file system of a folder.
-pub(super) type Measure = Box<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>;
 
 /// All segments of this daemon.
 pub(super) struct Store {
@@ -99,7 +88,9 @@ pub(super) struct Store {
     next: u64,
     /// The segment that each target's events are appended to.
     open: HashMap<Arc<Target>, u64>,
-    free: Measure,
+    /// Segments with something behind their end that could not be cut off again.
+    uncut: BTreeSet<u64>,
+    medium: Box<dyn Medium>,
 }
 
 impl Store {
@@ -107,126 +98,25 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn new(folder: &Path, bounds: settings::Spool, free: Measure) -> io::Result<Self> {
+    pub(super) fn new(folder: &Path, bounds: settings::Spool, medium: Box<dyn Medium>) -> io::Result<Self> {
         disk::private_folder(folder)?;
-        let (segments, open) = Default::default();
-        Ok(Self { folder: folder.to_owned(), bounds, segments, bytes: 0, next: 1, open, free })
-    }
-
-    /// Read what earlier runs left.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed.
-    pub(super) fn take_inventory(&mut self, now: Timestamp) -> io::Result<Inventory> {
-        let mut numbers = vec![];
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
-            let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)).and_then(|n| n.parse::<u64>().ok());
-            numbers.extend(number.filter(|number| *self.path(*number).file_name().unwrap_or_default() == *name));
-        }
-        numbers.sort_unstable();
-        let mut inventory = Inventory::default();
-        let mut places: HashMap<Target, usize> = HashMap::new();
-        for number in numbers {
-            self.next = self.next.max(number.saturating_add(1));
-            let Some((target, extents)) = self.look_into(number, now, &mut inventory) else { continue };
-            let place = *places.entry(target.clone()).or_insert_with(|| {
-                inventory.found.push(Found { target, extents: vec![] });
-                inventory.found.len() - 1
-            });
-            inventory.found[place].extents.extend(extents);
-        }
-        Ok(inventory)
-    }
-
-    /// Read one segment that an earlier run left. `None`: there is nothing in it to send.
-    fn look_into(
-        &mut self,
-        number: u64,
-        now: Timestamp,
-        inventory: &mut Inventory,
-    ) -> Option<(Target, Vec<(Extent, u64)>)> {
-        let path = self.path(number);
-        let left_alone = |why: &dyn std::fmt::Display| {
-            tracing::warn!(file = %path.display(), %why, "a spooled segment of log text is left alone");
-        };
-        // Of a strange kind, or unreadable now: a later start may find it better.
-        let bytes = disk::read_regular(&path, MOST).map_err(|error| left_alone(&error)).ok()?;
-        let (target, mut at) = match segment::parse_head(&bytes) {
-            Ok(head) => head,
-            Err(why @ Unusable::Newer(_)) => {
-                left_alone(&why);
-                return None;
-            }
-            Err(Unusable::Corrupt) => {
-                // A crash while it was begun leaves nothing in it; otherwise nobody can know whose events they are.
-                inventory.corrupt += u64::from(!bytes.iter().all(|byte| *byte == 0));
-                let _ = fs::remove_file(&path);
-                return None;
-            }
-        };
-        let (mut extents, mut events, mut newest): (Vec<(Extent, u64)>, u64, _) = (vec![], 0, Timestamp::default());
-        let start = at;
-        loop {
-            match segment::record(&bytes, at) {
-                Ok(Some(record)) => {
-                    let length = (record.end - at) as u64;
-                    match extents.last_mut() {
-                        Some((last, count)) if last.length + length <= EXTENT => {
-                            (last.length, *count) = (last.length + length, *count + 1);
-                        }
-                        _ => extents.push((Extent { segment: number, offset: at as u64, length }, 1)),
-                    }
-                    (at, events, newest) = (record.end, events + 1, newest.max(record.told.at));
-                }
-                Ok(None) => break,
-                Err(why) => {
-                    inventory.corrupt += 1;
-                    tracing::warn!(file = %path.display(), %why, byte = at, events, "the rest of a spooled segment cannot be read");
-                    break;
-                }
-            }
-        }
-        let outdated = now.since(newest) > self.bounds.max_age;
-        if events == 0 || outdated {
-            inventory.dropped += events;
-            let _ = fs::remove_file(&path);
-            return None;
-        }
-        let size = bytes.len() as u64;
-        self.bytes += size;
-        self.segments.insert(number, Segment { size, live: (at - start) as u64, newest });
-        Some((target, extents))
+        let (segments, open, uncut) = Default::default();
+        Ok(Self { folder: folder.to_owned(), bounds, segments, bytes: 0, next: 1, open, uncut, medium })
     }
 
     /// Append the events of one target; each text gets an extent of its own. They are on the disk when this returns.
     ///
     /// # Errors
-    /// Nothing of it is in the spool then.
+    /// Nothing of it is in the spool then, nor will the next start find any of it; where the disk does not even let go of it again,
+    /// that is said, and the next start may send it once more.
     pub(super) fn append(&mut self, target: &Arc<Target>, texts: &[Arc<Text>]) -> io::Result<Vec<Extent>> {
-        let mut extents = vec![];
-        for text in texts {
-            let written = self.append_one(target, text);
-            match written {
-                Ok(extent) => extents.push(extent),
-                Err(error) => {
-                    extents.into_iter().for_each(|extent| self.release(extent));
-                    return Err(error);
-                }
-            }
-        }
-        let mut numbers: Vec<u64> = extents.iter().map(|extent| extent.segment).collect();
-        numbers.dedup();
-        for number in numbers {
-            let synced = disk::append_private(&self.path(number)).and_then(|file| file.sync_data());
-            if let Err(error) = synced {
-                extents.into_iter().for_each(|extent| self.release(extent));
-                return Err(error);
-            }
-        }
-        Ok(extents)
+        let behind = self.open.get(target).and_then(|number| Some((*number, *self.segments.get(number)?)));
+        let first_new = self.next;
+        let extents = texts.iter().map(|text| self.append_one(target, text)).collect::<io::Result<Vec<_>>>();
+        extents.and_then(|extents| self.sync(&extents).map(|()| extents)).inspect_err(|_| self.undo(behind, first_new))
     }
 
+    /// The segment counts as grown before it is written to: a failure is taken back by [`Self::undo`] as a whole.
     fn append_one(&mut self, target: &Arc<Target>, text: &Text) -> io::Result<Extent> {
         let mut records = Vec::with_capacity(text.bytes.len() + text.events.len() * RECORD);
         let mut newest = Timestamp::default();
@@ -239,30 +129,67 @@ impl Store {
             && let Some(segment) = self.segments.get_mut(&number)
         {
             let offset = segment.size;
-            write_behind(&self.folder.join(name(number)), &records, offset)?;
             (segment.size, segment.live, segment.newest) =
                 (offset + length, segment.live + length, segment.newest.max(newest));
             self.bytes += length;
+            self.medium.append(&self.path(number), &records)?;
             return Ok(Extent { segment: number, offset, length });
         }
         let mut bytes = segment::head(target);
         let offset = bytes.len() as u64;
         bytes.append(&mut records);
         let number = self.next;
-        let path = self.path(number);
-        let mut written = disk::write_synced(&path, &bytes);
-        if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            disk::private_folder(&self.folder)?;
-            tracing::warn!(folder = %self.folder.display(), "somebody removed the spool of log text: it is made again");
-            written = disk::write_synced(&path, &bytes);
-        }
-        written?;
-        disk::sync_folder(&self.folder).inspect_err(|_| _ = fs::remove_file(&path))?;
+        self.create(number, &bytes).inspect_err(|_| self.delete(number))?;
         self.next += 1;
         self.bytes += offset + length;
         self.segments.insert(number, Segment { size: offset + length, live: length, newest });
         self.open.insert(target.clone(), number);
         Ok(Extent { segment: number, offset, length })
+    }
+
+    fn create(&self, number: u64, bytes: &[u8]) -> io::Result<()> {
+        let path = self.path(number);
+        match self.medium.create(&self.folder, &path, bytes) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                disk::private_folder(&self.folder)?;
+                tracing::warn!(folder = %self.folder.display(), "somebody removed the spool of log text: it is made again");
+                self.medium.create(&self.folder, &path, bytes)
+            }
+            created => created,
+        }
+    }
+
+    fn sync(&self, extents: &[Extent]) -> io::Result<()> {
+        let mut numbers: Vec<u64> = extents.iter().map(|extent| extent.segment).collect();
+        numbers.dedup();
+        numbers.into_iter().try_for_each(|number| self.medium.sync(&self.path(number)))
+    }
+
+    /// Take back what was appended `behind` a segment, which was like this before, and all segments from `first_new` on.
+    fn undo(&mut self, behind: Option<(u64, Segment)>, first_new: u64) {
+        let new: Vec<u64> = self.segments.range(first_new..).map(|(number, _)| *number).collect();
+        new.into_iter().for_each(|number| self.remove(number));
+        let Some((number, before)) = behind else { return };
+        let Some(segment) = self.segments.get_mut(&number).filter(|segment| segment.size > before.size) else { return };
+        self.bytes -= segment.size - before.size;
+        *segment = before;
+        if let Err(error) = self.cut(number) {
+            // It is not as it was left, so nothing more is appended to it.
+            let file = self.path(number).display().to_string();
+            tracing::warn!(file, %error, "what could not be spooled cannot be cut off again; this is tried again, but a start before that sends it twice");
+            self.uncut.insert(number);
+        }
+    }
+
+    /// Let a segment end where it is known to end.
+    fn cut(&self, number: u64) -> io::Result<()> {
+        let Some(segment) = self.segments.get(&number) else { return Ok(()) };
+        let path = self.path(number);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.len() > segment.size => self.medium.cut(&path, segment.size),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// The segment that takes more events of this target, if it is still as it was left.
@@ -305,11 +232,13 @@ impl Store {
         }
     }
 
-    /// Make room for `size` bytes more: the oldest segments go first. Returns those that went.
+    /// Make room for `size` bytes more: what is still to be cut off, then the oldest segments. Returns those that went.
     ///
     /// # Errors
     /// When even an empty spool would leave too little free.
     pub(super) fn trim(&mut self, size: u64, now: Timestamp) -> (Vec<u64>, io::Result<()>) {
+        let uncut = std::mem::take(&mut self.uncut);
+        self.uncut = uncut.into_iter().filter(|number| self.cut(*number).is_err()).collect();
         let mut gone = vec![];
         let max_age = self.bounds.max_age;
         let outdated: Vec<u64> =
@@ -327,7 +256,7 @@ impl Store {
             return (gone, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
         }
         // Where the room cannot be measured, the write itself will tell.
-        let Ok(free) = (self.free)(&self.folder) else { return (gone, Ok(())) };
+        let Ok(free) = self.medium.free(&self.folder) else { return (gone, Ok(())) };
         let wanted = self.bounds.min_free_bytes.saturating_add(size).saturating_sub(free);
         let before = self.bytes;
         while before - self.bytes < wanted
@@ -353,17 +282,23 @@ impl Store {
     }
 
     fn remove(&mut self, number: u64) {
-        let path = self.path(number);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(file = %path.display(), %error, "a spooled segment cannot be deleted; it is sent again after the next start");
-            }
-            Ok(()) | Err(_) => {}
-        }
+        self.delete(number);
         if let Some(segment) = self.segments.remove(&number) {
             self.bytes -= segment.size;
         }
         self.open.retain(|_, open| *open != number);
+        self.uncut.remove(&number);
+    }
+
+    /// Delete the file of a segment, if there is one.
+    fn delete(&self, number: u64) {
+        let path = self.path(number);
+        match self.medium.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(file = %path.display(), %error, "a spooled segment cannot be deleted; the next start finds it again, and sends what is in it");
+            }
+            Ok(()) | Err(_) => {}
+        }
     }
 
     fn path(&self, number: u64) -> PathBuf {
@@ -373,12 +308,6 @@ impl Store {
 
 fn name(number: u64) -> String {
     format!("{number:012}{SUFFIX}")
-}
-
-/// Append where the file ends, at `offset`. On failure it ends there again.
-fn write_behind(path: &Path, bytes: &[u8], offset: u64) -> io::Result<()> {
-    let mut file = disk::append_private(path)?;
-    file.write_all(bytes).inspect_err(|_| _ = file.set_len(offset))
 }
 
 #[cfg(test)]

@@ -1,3 +1,7 @@
+mod failing;
+mod places;
+mod wreck;
+
 use super::*;
 use crate::{
     model::{Chunk, LaneWaker, Outlet},
@@ -6,6 +10,7 @@ use crate::{
 use std::{fs, path::PathBuf};
 use tokio::{task::JoinHandle, time::advance};
 use tokio_util::sync::CancellationToken;
+use wreck::Wreck;
 
 const BOUNDS: settings::Spool =
     settings::Spool { max_bytes: 0, max_age: Duration::from_hours(24), min_free_bytes: 1_000, max_log_bytes: 16 << 20 };
@@ -52,11 +57,14 @@ const LATE: Duration = Duration::from_secs(5);
 
 impl Host {
     fn start(folder: &Path) -> Self {
-        Self::start_with(folder, BOUNDS, Box::new(|_| Ok(u64::MAX)))
+        Self::start_with(folder, BOUNDS, &Wreck::default())
     }
 
-    fn start_with(folder: &Path, bounds: settings::Spool, free: Measure) -> Self {
-        let (door, keeper) = Depot::open_with(folder, bounds, Arc::default(), free).expect("a folder");
+    fn start_with(folder: &Path, bounds: settings::Spool, disk: &Wreck) -> Self {
+        let board: Arc<Board> = Arc::default();
+        let sending = board.health("events");
+        let (door, keeper) =
+            Depot::open_with(folder, bounds, board, sending, Box::new(disk.clone())).expect("a folder");
         let lanes = Arc::new(Lanes::default());
         let (spool_now, end_lanes) = (CancellationToken::new(), CancellationToken::new());
         let working = tokio::spawn(keeper.run(lanes.clone(), INTERVAL, spool_now.clone(), end_lanes.clone()));
@@ -183,7 +191,12 @@ async fn what_waits_for_longer_than_a_batch_takes_survives_a_crash_and_goes_when
 async fn while_sending_fails_what_comes_is_written_at_once() {
     let folder = folder();
     let host = Host::start(folder.path());
+    host.take("s", "zero");
+    // What people see of other destinations is none of the keeper's business.
     host.door.depot.board.failed("logs", "out of reach".into());
+    host.pass(TICK * 2).await;
+    assert_eq!(host.segments(), 0);
+    host.door.depot.board.failed("events", "out of reach".into());
     let begun = Instant::now();
     host.take("s", "one");
     host.until("the spool", |host| host.door.depot.state().memory == 0 && host.segments() == 1).await;
@@ -268,7 +281,7 @@ async fn much_in_memory_goes_to_the_disk_and_nothing_is_lost_or_out_of_order() {
 async fn at_its_bound_the_spool_gives_the_oldest_up_and_counts_it() {
     let folder = folder();
     let bounds = settings::Spool { max_log_bytes: 3 << 20, ..BOUNDS };
-    let host = Host::start_with(folder.path(), bounds, Box::new(|_| Ok(u64::MAX)));
+    let host = Host::start_with(folder.path(), bounds, &Wreck::default());
     let before = counters::LOG_SPOOL_DROPPED.here();
     host.take("other", "x");
     let _stuck = host.chunk("other").await;
@@ -297,7 +310,7 @@ async fn at_its_bound_the_spool_gives_the_oldest_up_and_counts_it() {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_is_full_keeps_sources_waiting_and_loses_nothing() {
     let folder = folder();
-    let host = Host::start_with(folder.path(), BOUNDS, Box::new(|_| Ok(0)));
+    let host = Host::start_with(folder.path(), BOUNDS, &Wreck::full());
     host.door.room().await;
     let long = "x".repeat(1_000_000);
     for number in 0..9 {
@@ -313,33 +326,4 @@ async fn a_disk_that_is_full_keeps_sources_waiting_and_loses_nothing() {
     }
     host.door.room().await;
     host.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_target_of_which_nothing_is_heard_loses_its_lane_and_its_place() {
-    let folder = folder();
-    let host = Host::start(folder.path());
-    host.take("s", "one");
-    let chunk = host.chunk("s").await;
-    host.acknowledge(&chunk);
-    host.pass(Duration::from_mins(4)).await;
-    assert_eq!(host.door.depot.state().queues.len(), 1);
-    host.pass(Duration::from_mins(2)).await;
-    assert_eq!(host.door.depot.state().queues.len(), 0);
-    let closed = host.lanes.0.lock().expect("no panic").get_mut("s").expect("known").try_recv().err();
-    assert_eq!(closed, Some(mpsc::error::TryRecvError::Disconnected));
-    host.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_number_of_targets_is_bounded() {
-    let folder = folder();
-    let host = Host::start(folder.path());
-    for number in 0..TARGETS {
-        host.take(&number.to_string(), "x");
-    }
-    let one_more = host.door.take(&target("more"), b"x", Timestamp::now(), TimedBy::Reader);
-    assert_eq!(one_more, Err(TooManyTargets(TARGETS)));
-    host.take("0", "a known one");
-    host.crash().await;
 }

@@ -15,8 +15,8 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// Who tells on the board how sending log events goes.
-const DESTINATION: &str = "logs";
+/// Targets that one round may fail to write, except at the stop: on a broken disk each can take seconds, and nothing is sent meanwhile.
+pub(in crate::spool::text) const STUMBLES: usize = 8;
 
 /// Events to be written: for each target where the blocks begin, and their texts.
 type Writing = Vec<(Arc<Target>, Vec<u64>, Vec<Arc<Text>>)>;
@@ -71,30 +71,36 @@ impl Keeper {
 
     /// Write what is to be on the disk.
     pub(super) async fn secure(&mut self, which: Which) {
-        let writing = self.to_write(which);
+        let mut writing = self.to_write(which);
         if writing.is_empty() {
             return;
         }
+        // The small ones first: where some of these find no room, no larger one does.
+        writing.sort_by_cached_key(|(_, _, texts)| texts.iter().map(|text| cost(text)).sum::<usize>());
         let texts: Vec<_> = writing.iter().map(|(target, _, texts)| (target.clone(), texts.clone())).collect();
         let size = texts.iter().flat_map(|(_, texts)| texts).map(|text| cost(text) as u64).sum();
+        let most = match which {
+            Which::Due => STUMBLES,
+            Which::All => usize::MAX,
+        };
         let (gone, written) = self
             .on_disk(move |store| {
                 let (gone, room) = store.trim(size, Timestamp::now());
-                let written = room.and_then(|()| {
-                    texts.iter().map(|(target, texts)| store.append(target, texts)).collect::<io::Result<Vec<_>>>()
-                });
-                (gone, written)
+                (gone, room.map(|()| append_each(store, &texts, most)))
             })
             .await;
         self.give_up(&gone);
-        match written {
-            Ok(extents) => {
-                self.moved(writing, extents);
+        let failed = match written {
+            Ok(written) => self.book(writing, written),
+            Err(no_room) => Some(no_room),
+        };
+        match failed {
+            None => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("log text is spooled again");
                 }
             }
-            Err(error) => {
+            Some(error) => {
                 if !std::mem::replace(&mut self.failing, true) {
                     let folder = self.store().folder().display().to_string();
                     tracing::warn!(folder, %error, "log text cannot be spooled: it waits in memory, and so does who sends more than that takes");
@@ -107,7 +113,7 @@ impl Keeper {
         let state = self.depot.state();
         let much = state.memory > MUCH;
         // Of whatever log stream: what is true for one may be true for this one at its next call.
-        let failing = self.depot.board.is_failing(DESTINATION);
+        let failing = self.depot.sending.is_failing();
         let late = |queue: &Queue| queue.waits_since().is_some_and(|since| since.elapsed() > self.patience);
         let select = |only_unsent: bool| {
             let queues = state.queues.values().filter_map(|queue| {
@@ -123,10 +129,20 @@ impl Keeper {
         if much && state.memory - size > MUCH { select(false) } else { first }
     }
 
-    fn moved(&self, writing: Writing, extents: Vec<Vec<Extent>>) {
+    /// Each target's result counts by itself: what is on the disk leaves the memory, whatever became of the others, which are
+    /// tried again. Returns why the first of these is not there.
+    fn book(&self, writing: Writing, written: Vec<io::Result<Vec<Extent>>>) -> Option<io::Error> {
         let mut state = self.depot.state();
-        let mut spooled = 0;
-        for ((target, starts, texts), extents) in writing.into_iter().zip(extents) {
+        let (mut spooled, mut failed, mut any) = (0, None, false);
+        for ((target, starts, texts), written) in writing.into_iter().zip(written) {
+            let extents = match written {
+                Ok(extents) => extents,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
+            any = true;
             for ((from, text), extent) in starts.into_iter().zip(texts).zip(extents) {
                 let State { queues, memory, freed, .. } = &mut *state;
                 match queues.get_mut(&target).and_then(|queue| queue.moved(from, extent)) {
@@ -139,7 +155,11 @@ impl Keeper {
             }
         }
         counters::LOG_EVENTS_SPOOLED.add(spooled);
-        self.depot.tell(&state);
+        // Not after a mere failure: that would be tried again at once, for ever.
+        if any {
+            self.depot.tell(&state);
+        }
+        failed
     }
 
     /// Segments went at a bound of the spool.
@@ -186,4 +206,17 @@ impl Keeper {
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Write each target's events by themselves, until `most` have failed: a result for each that was tried.
+fn append_each(
+    store: &mut Store,
+    texts: &[(Arc<Target>, Vec<Arc<Text>>)],
+    most: usize,
+) -> Vec<io::Result<Vec<Extent>>> {
+    let mut failed = 0;
+    let tried = texts
+        .iter()
+        .map_while(|(target, texts)| (failed < most).then(|| store.append(target, texts).inspect_err(|_| failed += 1)));
+    tried.collect()
 }
