@@ -140,6 +140,7 @@ async fn the_first_start_goes_on_where_the_agent_stopped_and_only_the_first() {
     assert!(daemon.terminate().await.success());
 }
 
+#[cfg(unix)]
 #[tokio::test]
 async fn a_log_that_was_rotated_right_after_the_agent_stopped_is_read_on_also_if_it_is_compressed() {
     let aws = FakeAws::start();
