@@ -140,6 +140,33 @@ async fn the_first_start_goes_on_where_the_agent_stopped_and_only_the_first() {
     assert!(daemon.terminate().await.success());
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_log_that_was_rotated_right_after_the_agent_stopped_is_read_on_also_if_it_is_compressed() {
+    let aws = FakeAws::start();
+    for (round, compressed) in [false, true].into_iter().enumerate() {
+        // Lines of one length: where one begins in the old file, one begins in the new one.
+        let lines = |range: std::ops::Range<u32>| range.map(|n| format!("{round} line {n:04}\n")).collect::<String>();
+        let host = TestHost::tailing(&aws, &["app.log"]);
+        host.append("app.log", &lines(0..20));
+        let folder = agent_state(&host, "app.log", lines(0..10).len());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        fs::rename(host.path("app.log"), host.path("app.log.1")).expect("ours");
+        if compressed {
+            let gzip = std::process::Command::new("gzip").arg(host.path("app.log.1")).status().expect("gzip is there");
+            assert!(gzip.success());
+        }
+        host.append("app.log", &lines(20..60));
+        let host = host.with("agent.import_state", json!(folder));
+        let mut daemon = host.start();
+        daemon.until_cloud(&aws, "the last line", |seen| seen.has(&format!("{round} line 0059"))).await;
+        assert!(daemon.terminate().await.success());
+        let sent = aws.messages("app.log");
+        let sent = sent.iter().filter(|line| line.starts_with(&format!("{round} "))).map(|line| format!("{line}\n"));
+        assert_eq!(sent.collect::<String>(), lines(10..60), "compressed: {compressed}");
+    }
+}
+
 #[tokio::test]
 async fn the_files_of_a_pattern_go_on_where_the_agent_stopped_and_what_it_never_saw_is_sent() {
     let aws = FakeAws::start();

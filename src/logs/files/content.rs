@@ -24,7 +24,7 @@ pub(super) fn bytes(file: &impl Bytes, offset: u64, length: u64) -> io::Result<V
 }
 
 /// What says something at every offset, up to its end.
-pub(super) trait Bytes {
+pub(in crate::logs) trait Bytes {
     /// See [`bytes`].
     fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>>;
 
@@ -82,7 +82,7 @@ pub(super) fn goes_on(file: &impl Bytes, stat: &Stat, position: &FilePosition) -
 }
 
 /// Whether all of `file` stands in `whole` as well, as far as a look at its first and last piece can tell.
-pub(super) fn is_part_of(file: &impl Bytes, size: u64, whole: &impl Bytes) -> io::Result<bool> {
+pub(in crate::logs) fn is_part_of(file: &impl Bytes, size: u64, whole: &impl Bytes) -> io::Result<bool> {
     let piece = (PIECE as u64).min(size);
     for start in [0, size - piece] {
         if bytes(file, start, piece)? != bytes(whole, start, piece)? {

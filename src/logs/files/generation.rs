@@ -115,7 +115,7 @@ pub(super) struct Generation {
 }
 
 /// Opens a regular file. Everything else is refused, without waiting for a FIFO's writer.
-pub(super) fn open_regular(path: &Path) -> io::Result<(File, Stat)> {
+pub(in crate::logs) fn open_regular(path: &Path) -> io::Result<(File, Stat)> {
     let file = files::open(path)?;
     let stat = files::stat_open(&file)?;
     match stat.kind {

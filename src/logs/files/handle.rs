@@ -8,12 +8,17 @@ use std::{fs::File, io, sync::Arc, time::SystemTime};
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) enum Handle {
+pub(in crate::logs) enum Handle {
     Plain(Arc<File>),
     Packed(Arc<Packed>),
 }
 
 impl Handle {
+    /// Of a file that is `packed` or not, as its name says.
+    pub fn of(file: File, packed: bool) -> io::Result<Self> {
+        Ok(if packed { Self::Packed(Arc::new(Packed::open(file)?)) } else { file.into() })
+    }
+
     /// As files are asked, but in bytes of the text. Of a compressed one the first time costs reading all of it.
     pub fn stat(&self) -> io::Result<Stat> {
         match self {

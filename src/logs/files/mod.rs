@@ -48,14 +48,16 @@ use crate::{
     platform::files::{FileId, Stat},
 };
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+pub(super) use content::{Bytes, is_part_of};
 pub use discovery::{Avoid, Roster, Scanner, find};
+pub(super) use generation::open_regular;
+pub(super) use handle::Handle;
 pub use run::{Wake, run};
 pub use tailer::Tailer;
 
@@ -173,13 +175,26 @@ pub fn target_key(target: &Target, selection: &Selection) -> String {
     }
 }
 
-/// Whether `other` is named as rotation tools name earlier generations of `base`, and holds lines as they were written.
-pub(super) fn is_rotated_name(base: &str, other: &str) -> bool {
-    siblings::is_rotation(base, other) && !siblings::is_packed(other)
+/// Opens what lies at `path`, beside a log that is called `base`, if it is named as rotation tools name earlier
+/// generations of that, and its lines can be read: as they were written, or through gzip. Its time is that of the text.
+///
+/// # Errors
+/// What the file system says, and `InvalidInput` where no regular file is.
+pub(super) fn open_rotated(base: &str, path: &Path) -> io::Result<Option<(Handle, Stat)>> {
+    let name = siblings::name(path);
+    let (plain, packed) = siblings::unpacked(&name).map_or((&*name, false), |plain| (plain, true));
+    let is_named = siblings::is_rotation(base, plain) || packed && plain == base;
+    if !is_named || siblings::is_packed(plain) {
+        return Ok(None);
+    }
+    let (file, stat) = generation::open_regular(path)?;
+    let file = Handle::of(file, packed)?;
+    let modified = file.modified(&stat);
+    Ok(Some((file, Stat { modified, ..stat })))
 }
 
 /// The position at `offset` of a file that is configured as `path`, for any target.
-pub(super) fn position_in(file: &File, stat: &Stat, path: &Path, offset: u64) -> io::Result<FilePosition> {
+pub(super) fn position_in(file: &Handle, stat: &Stat, path: &Path, offset: u64) -> io::Result<FilePosition> {
     let head = Fingerprint::of(&content::bytes(file, 0, content::HEAD)?);
     Ok(FilePosition {
         path: path.into(),

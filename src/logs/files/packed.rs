@@ -32,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What keeps a compressed file from being read to its end.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{why}")]
-pub(super) struct Fault {
+pub(in crate::logs) struct Fault {
     /// It ends too early: it may still be being written.
     pub ends_early: bool,
     why: String,
@@ -40,7 +40,7 @@ pub(super) struct Fault {
 
 /// An open compressed file. Also one that is not, as it shows: its text is empty, and it has a fault.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(in crate::logs) struct Packed {
     file: Arc<File>,
     inner: Mutex<Inner>,
 }

@@ -8,7 +8,6 @@
 use super::{
     generation::open_regular,
     handle::Handle,
-    packed::Packed,
     siblings::{Order, folder, is_packed, is_rotation, is_sister, name, unpacked},
 };
 use crate::{
@@ -21,7 +20,6 @@ use std::{
     ffi::OsStr,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -79,8 +77,7 @@ impl Opened {
     pub fn new(Sibling { path, stat: listed, packed, younger, .. }: Sibling) -> io::Result<Self> {
         match open_regular(&path) {
             Ok((file, stat)) if stat.id == listed.id => {
-                let file = if packed { Handle::Packed(Arc::new(Packed::open(file)?)) } else { file.into() };
-                Ok(Self { path, file, stat, younger })
+                Ok(Self { path, file: Handle::of(file, packed)?, stat, younger })
             }
             Ok(_) => Err(still_changing()),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {

@@ -111,8 +111,7 @@ impl Section {
     fn fingerprint(&self, candidate: &Candidate) -> io::Result<Option<String>> {
         let mut hash = Md5::new();
         hash.update(self.name.as_bytes());
-        let mut reader = BufReader::new(candidate.file.try_clone()?);
-        io::Seek::rewind(&mut reader)?;
+        let mut reader = BufReader::new(candidate.text());
         for number in 1..=self.lines.1 {
             let mut line = Vec::new();
             if io::Read::take(&mut reader, LINE).read_until(b'\n', &mut line)? == 0 {

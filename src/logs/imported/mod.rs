@@ -7,29 +7,28 @@
 //!
 //! Neither program says which file it read in a way that proves it: the agent knows a path only. So an offset is taken
 //! over only if the file is older than what was said of it, is long enough, and has a line end just before the offset.
-//! If not, the file was rotated since: the rotated one is looked for beside it, and read on; the file at the path then
-//! begins at its beginning. What cannot be told is read again rather than missed.
+//! If not, the file was rotated since: the rotated one is looked for beside it, compressed by gzip or not, and read on;
+//! the file at the path then begins at its beginning ([`choice`]). What cannot be told is read again rather than missed.
 pub mod agent;
 pub mod awslogs;
+mod choice;
 #[cfg(test)]
 mod tests;
 
-use super::files::{is_rotated_name, position_in};
+use super::files::{Bytes as _, Handle, open_regular, open_rotated, position_in};
 use crate::{
     model::{FilePosition, Timestamp},
-    platform::files::{self, FileKind, Stat},
+    platform::files::Stat,
 };
+use choice::{Choice, choose};
 use std::{
-    fs::File,
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// What another program kept is small; a file that is larger is none of its.
 const MOST: u64 = 1 << 20;
-/// File systems date files by a tick of their own.
-const TICK: Duration = Duration::from_secs(2);
 /// The longest line end of an encoding: UTF-32.
 const LINE_END: u64 = 4;
 
@@ -61,48 +60,51 @@ struct Stopped {
 /// A file that may be the one that was read.
 struct Candidate {
     path: PathBuf,
-    file: File,
+    file: Handle,
     stat: Stat,
-    /// When the file was made, where the file system tells.
+    /// When the file was made, where the file system tells. What is compressed was made long after its lines.
     made: Option<Timestamp>,
 }
 
 impl Candidate {
     fn open(path: &Path) -> io::Result<Self> {
-        let file = files::open(path)?;
-        let stat = files::stat_open(&file)?;
-        if stat.kind != FileKind::Regular {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        let made = file.metadata().and_then(|data| data.created()).ok().map(Timestamp::from);
-        Ok(Self { path: path.to_owned(), file, stat, made })
+        let (file, stat) = open_regular(path)?;
+        Ok(Self::new(path, file.into(), stat))
     }
 
-    /// Whether the file was made before `at`, if that is known.
-    fn is_older_than(&self, at: Timestamp) -> Option<bool> {
-        self.made.map(|made| made <= at.plus(TICK))
+    fn new(path: &Path, file: Handle, stat: Stat) -> Self {
+        let made = file.file().metadata().and_then(|data| data.created()).ok().filter(|_| !file.is_packed());
+        Self { path: path.to_owned(), file, stat, made: made.map(Timestamp::from) }
     }
 
     /// Whether a line begins at `offset`.
     fn begins_a_line(&self, offset: u64) -> io::Result<bool> {
-        if offset == 0 || offset > self.stat.size {
-            return Ok(offset == 0);
-        }
-        let mut end = [0; LINE_END as usize];
-        let end = &mut end[..usize::try_from(LINE_END.min(offset)).unwrap_or(0)];
-        let read = files::read_at(&self.file, end, offset - end.len() as u64)?;
+        let length = LINE_END.min(offset);
+        let end = self.file.bytes(offset - length, length)?;
         // UTF-16 and UTF-32 with the low byte first put zeros behind it.
-        let without_zeros = end[..read].iter().rposition(|byte| *byte != 0);
-        Ok(without_zeros.is_some_and(|last| end[last] == b'\n'))
+        let last = end.iter().rfind(|byte| **byte != 0);
+        Ok(offset == 0 || end.len() as u64 == length && last == Some(&b'\n'))
     }
 
-    /// The rotated generations beside the file at `path`, the youngest first.
+    /// Its text, from the beginning on.
+    fn text(&self) -> impl io::Read {
+        Text { file: self.file.clone(), at: 0 }
+    }
+
+    /// The rotated generations beside the file at `path`, the youngest first. What is being compressed is the original until
+    /// that is gone.
     fn rotated(path: &Path) -> Vec<Self> {
         let Some((folder, name)) = path.parent().zip(path.file_name()) else { return Vec::new() };
         let name = name.to_string_lossy();
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let named = entries.filter(|entry| is_rotated_name(&name, &entry.file_name().to_string_lossy()));
-        let mut found: Vec<_> = named.filter_map(|entry| Self::open(&entry.path()).ok()).collect();
+        let mut found = Vec::new();
+        for path in entries.map(|entry| entry.path()) {
+            if let Ok(Some((file, stat))) = open_rotated(&name, &path) {
+                found.push(Self::new(&path, file, stat));
+            }
+        }
+        let plain: HashSet<_> = found.iter().filter(|one| !one.file.is_packed()).map(|one| one.path.clone()).collect();
+        found.retain(|one| !one.file.is_packed() || !plain.contains(&one.path.with_extension("")));
         found.sort_by_key(|candidate| std::cmp::Reverse(candidate.stat.modified));
         found
     }
@@ -110,6 +112,21 @@ impl Candidate {
     /// Of the file that is configured as `path`.
     fn position(&self, path: &Path, offset: u64) -> io::Result<FilePosition> {
         position_in(&self.file, &self.stat, path, offset)
+    }
+}
+
+/// What a file says, one piece after the other.
+struct Text {
+    file: Handle,
+    at: u64,
+}
+
+impl io::Read for Text {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let text = self.file.bytes(self.at, buffer.len() as u64)?;
+        buffer[..text.len()].copy_from_slice(&text);
+        self.at += text.len() as u64;
+        Ok(text.len())
     }
 }
 
@@ -134,40 +151,9 @@ fn resume(path: &Path, stopped: Stopped, from: &'static str) -> io::Result<Optio
         }
         Choice::Another => {
             tracing::warn!(path = %shown, offset, from, "another file stands here than the one that the other program read, which is nowhere \
-                beside it: this one is sent from its beginning; what was not sent of the other one is missed");
+                beside it (of compressed files, those of gzip are searched): this one is sent from its beginning; what was not sent of the other one is missed");
         }
     }
     let offset = if matches!(choice, Choice::Here) { offset } else { 0 };
     here.map(|here| here.position(path, offset)).transpose()
-}
-
-/// Which file was read.
-enum Choice<'a> {
-    /// The one at the path.
-    Here,
-    Rotated(&'a Candidate),
-    /// The one at the path, but it says something else now.
-    Rewritten,
-    /// One that is not there any more.
-    Another,
-}
-
-fn choose<'a>(here: Option<&Candidate>, rotated: &'a [Candidate], stopped: Stopped) -> io::Result<Choice<'a>> {
-    let Stopped { offset, at } = stopped;
-    // Where the system does not say when a file was made, the content has to tell.
-    let here_is_older = here.map(|here| here.is_older_than(at).unwrap_or(true));
-    if let (Some(here), Some(true)) = (here, here_is_older)
-        && here.stat.size >= offset
-    {
-        return here.begins_a_line(offset).map(|fits| if fits { Choice::Here } else { Choice::Rewritten });
-    }
-    // Renamed: the one that was read is older than what was said of it. Copied and cut short: the copy is younger.
-    let renamed = here_is_older != Some(true);
-    for candidate in rotated {
-        let fits = candidate.is_older_than(at) == Some(renamed) && candidate.stat.size >= offset;
-        if fits && candidate.begins_a_line(offset)? {
-            return Ok(Choice::Rotated(candidate));
-        }
-    }
-    Ok(Choice::Another)
 }

@@ -1,9 +1,13 @@
 //! Which offsets of other programs are believed, and where reading goes on otherwise.
 use super::*;
 use crate::model::Fingerprint;
+use flate2::{Compression, write::GzEncoder};
 use md5::{Digest, Md5};
 use rusqlite::Connection;
-use std::{fs, time::SystemTime};
+use std::{
+    fs::{self, File},
+    time::{Duration, SystemTime},
+};
 
 /// A folder with logs and one with the agent's state.
 struct Host {
@@ -77,57 +81,43 @@ fn an_offset_amid_a_line_is_not_believed() {
     assert_eq!(host.found(&path, &["g:s"])[0].offset, 4);
 }
 
-/// At this second of a day on which the agent stopped at noon.
-const NOON: i64 = 43_200;
-
-fn at(second: i64) -> Timestamp {
-    Timestamp::from_millis(second * 1000)
+/// As gzip does: the compressed file is as old as the original, which is gone.
+fn gzip(path: &Path) -> PathBuf {
+    let (text, data) = (fs::read(path).expect("there"), fs::metadata(path).expect("there"));
+    let packed = PathBuf::from(format!("{}.gz", path.display()));
+    let mut encoder = GzEncoder::new(File::create(&packed).expect("made"), Compression::fast());
+    io::Write::write_all(&mut encoder, &text).expect("written");
+    encoder.finish().and_then(|file| file.set_modified(data.modified()?)).expect("written");
+    fs::remove_file(path).expect("ours");
+    packed
 }
 
-/// Which file is chosen of the one at the path and of `app.log.1`, `app.log.2`: each with its text and when it was made.
-fn chosen(here: Option<(&str, i64)>, rotated: &[(&str, i64)], offset: u64) -> String {
+#[test]
+fn a_file_that_was_renamed_and_compressed_since_is_read_on() {
     let host = Host::new();
-    let open = |name: &str, (text, made): (&str, i64)| Candidate {
-        made: Some(at(made)),
-        ..Candidate::open(&host.log(name, text)).expect("there")
-    };
-    let here = here.map(|here| open("app.log", here));
-    let numbered = rotated.iter().zip(1..).map(|(file, number)| open(&format!("app.log.{number}"), *file));
-    let rotated: Vec<_> = numbered.collect();
-    match choose(here.as_ref(), &rotated, Stopped { offset, at: at(NOON) }).expect("readable") {
-        Choice::Here => "here".into(),
-        Choice::Rotated(file) => file.path.file_name().expect("a file").to_string_lossy().into_owned(),
-        Choice::Rewritten => "rewritten".into(),
-        Choice::Another => "another".into(),
-    }
+    let path = host.log("app.log", "");
+    host.agent(&path, &format!("8\n{}", path.display()), -60);
+    let packed = gzip(&host.log("app.log.1", "one\ntwo\nthree\n"));
+    host.log("app.log", "new\nand longer\n");
+    let found = host.found(&path, &["g:s"]);
+    assert_eq!((found[0].offset, found[0].before), (8, Fingerprint::of(b"one\ntwo\n")));
+    assert_eq!(found[0].identity.head, Fingerprint::of(b"one\ntwo\nthree\n"));
+    assert_eq!(found[0].identity.inode, crate::platform::files::stat(&packed).expect("there").id.inode);
+    // While it is being compressed the original is read.
+    host.log("app.log.1", "one\ntwo\nthree\n");
+    let found = host.found(&path, &["g:s"]);
+    assert_ne!(found[0].identity.inode, crate::platform::files::stat(&packed).expect("there").id.inode);
 }
 
 #[test]
-fn a_file_that_was_renamed_since_is_found_beside_the_new_one() {
-    let (read, new) = (("one\ntwo\n", 100), ("new\nand longer\n", NOON + 60));
-    assert_eq!(chosen(Some(read), &[], 4), "here");
-    assert_eq!(chosen(Some(new), &[read], 4), "app.log.1");
-    assert_eq!(chosen(None, &[read], 4), "app.log.1", "there is no new one yet");
-    assert_eq!(chosen(Some(new), &[("mid\n", NOON + 30), read], 4), "app.log.2", "the first one of two rotations");
-    assert_eq!(chosen(Some(new), &[], 4), "another");
-    assert_eq!(chosen(Some(new), &[("older, and ends elsewhere\n", 50)], 4), "another");
-}
-
-#[test]
-fn a_file_that_was_copied_and_cut_short_since_goes_on_in_its_copy() {
-    let here = ("new\n", 100);
-    assert_eq!(chosen(Some(here), &[("one\ntwo\n", NOON + 60), ("old\nold\n", 50)], 8), "app.log.1");
-    assert_eq!(chosen(Some(here), &[("old\nold\n", 50)], 8), "another", "that copy was made before");
-}
-
-#[test]
-fn a_file_that_is_not_dated_is_judged_by_what_it_says() {
+fn a_compressed_file_in_which_no_line_begins_there_is_not_the_one_that_was_read() {
     let host = Host::new();
-    let file = Candidate { made: None, ..Candidate::open(&host.log("app.log", "one\ntwo\n")).expect("there") };
-    let choose = |offset| choose(Some(&file), &[], Stopped { offset, at: at(NOON) }).expect("readable");
-    assert!(matches!(choose(8), Choice::Here));
-    assert!(matches!(choose(7), Choice::Rewritten));
-    assert!(matches!(choose(9), Choice::Another));
+    let path = host.log("app.log", "");
+    host.agent(&path, &format!("8\n{}", path.display()), -60);
+    gzip(&host.log("app.log.1", "short\n"));
+    gzip(&host.log("app.log.2", "of other lines\n"));
+    host.log("app.log", "new\nand longer\n");
+    assert_eq!(host.found(&path, &["g:s"])[0].offset, 0);
 }
 
 #[test]
@@ -231,6 +221,8 @@ fn a_file_that_was_rotated_since_awslogs_stopped_is_read_on() {
     host.log("app.log.1", "one\ntwo\nthree\n");
     host.log("app.log", "new\n");
     assert_eq!(old_found(&host, &path, &["/g:s-app"]), [("/g:s-app".to_owned(), 4)]);
+    gzip(&host.logs.path().join("app.log.1"));
+    assert_eq!(old_found(&host, &path, &["/g:s-app"]), [("/g:s-app".to_owned(), 4)], "and compressed");
 }
 
 #[test]
