@@ -1,6 +1,6 @@
 //! A destination that sends nothing: it prints each request that would be sent as one line of JSON.
 use crate::{
-    model::{LogBatch, MetricBatch, Target},
+    model::{LogBatch, MetricBatch, Target, Timestamp},
     publish::{Put, PutError, PutFuture, Rejected, Service},
 };
 use serde_json::{Value, json};
@@ -102,12 +102,17 @@ impl<W: Write + Send + 'static> Put for Printer<W> {
     fn renew(&self) -> PutFuture<'_, ()> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Nobody else's clock is asked in a dry run.
+    fn service_time(&self) -> Option<Timestamp> {
+        Some(Timestamp::now())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Dimension, Point, Resolution, Timestamp, Unit};
+    use crate::model::{Dimension, Point, Resolution, Unit};
 
     #[tokio::test]
     async fn each_request_is_one_line_of_json() {

@@ -91,11 +91,10 @@ counters! {
     EVENTS_RATE_LIMITED, "events_rate_limited", "log events not sent because of `rate_limit`";
     EVENTS_REDACTED, "events_redacted", "log events in which something was masked";
     TIMESTAMPS_UNPARSED, "timestamps_unparsed", "log events in which what stands where `timestamp_format` says is no time";
-    EVENTS_DROPPED_TOO_OLD, "events_dropped_too_old", "log events not sent because their time is older than 14 days";
-    EVENTS_DROPPED_TOO_NEW, "events_dropped_too_new", "log events not sent because their time is more than 2 hours ahead";
+    TIMESTAMPS_MISSING, "timestamps_missing", "log events without anything of the form of their `timestamp_format`";
     EVENTS_RESTAMPED_TOO_OLD, "events_restamped_too_old", "log events older than 14 days, sent with the present time";
     EVENTS_RESTAMPED_TOO_NEW, "events_restamped_too_new", "log events more than 2 hours ahead, sent with the present time";
-    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days, or that had become so while they waited";
+    EVENTS_TOO_OLD, "events_rejected_too_old", "log events that the service discarded as older than 14 days, or that it would discard as that";
     EVENTS_TOO_NEW, "events_rejected_too_new", "log events that the service discarded as more than 2 hours ahead, or that it would discard as that";
     EVENTS_EXPIRED, "events_rejected_expired", "log events that the service discarded as older than the group's retention";
     EVENTS_SET_ASIDE, "events_set_aside", "log events that the service refused, kept in the dead-letter file";

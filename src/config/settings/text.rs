@@ -142,7 +142,7 @@ pub struct TimestampRule {
 words! {
     /// What becomes of an event that CloudWatch would not take for its time.
     pub enum OutOfRange {
-        /// It is not sent.
+        /// It is not sent, where the clock of the service says so too.
         Drop = "drop",
         /// It is sent with the present time; its own stays in the message.
         Restamp = "restamp",
@@ -169,6 +169,8 @@ pub struct Told(Arc<AtomicU8>);
 pub enum Remark {
     /// What stands where its timestamp should be is no time.
     NoTime,
+    /// Nothing of the form of its timestamp stands in any event of a source.
+    NeverATime,
     TooOld,
     TooNew,
     /// Masks had no room.

@@ -162,9 +162,9 @@ async fn a_secret_in_a_json_object_is_masked_and_the_size_is_that_of_the_whole()
 #[tokio::test]
 async fn ages_sample_rate_and_size_are_those_of_the_item_and_what_is_not_sent_is_covered() {
     let rooms = Arc::new(Rooms::default());
-    let day = Timestamp::default().plus(Duration::from_secs(24 * 3600));
+    let old = Timestamp::from_millis(-15 * 24 * 3600 * 1000);
     let rules = TextRules {
-        too_new: OutOfRange::Drop,
+        too_old: OutOfRange::Restamp,
         sample: 2,
         max_event_bytes: 256,
         oversize: Oversize::Truncate,
@@ -172,12 +172,12 @@ async fn ages_sample_rate_and_size_are_those_of_the_item_and_what_is_not_sent_is
     };
     let mut source = treated(&rooms, "s", rules);
     for (number, (text, at)) in
-        [("early", day), ("one", Timestamp::default()), ("two", Timestamp::default())].into_iter().enumerate()
+        [("old", old), ("one", Timestamp::default()), ("two", Timestamp::default())].into_iter().enumerate()
     {
         source.take(Entry { at, ..entry(number as u64, "", text) }).await.expect("open");
     }
     source.take(entry(3, "", &"x".repeat(300))).await.expect("open");
-    source.take(Entry { at: day, ..entry(4, "", "late") }).await.expect("open");
+    source.take(entry(4, "", "four")).await.expect("open");
     source.send().await.expect("open");
     let long = format!("{}[Truncated...]", "x".repeat(242));
     assert_eq!(rooms.chunks("s"), [(vec!["one".to_owned(), long], 0, 5)]);

@@ -8,7 +8,8 @@
 //! - The time is read first, from the whole text, and cut out where that is wished: filters see what would be sent.
 //! - Filters come before everything that keeps count. What nobody wants takes no place in a sample, uses up no limit, and its age
 //!   concerns nobody. They see the text unmasked, so that a rule may be about what is masked.
-//! - Ages come next: what is too old to be sent at all must not use up a limit either.
+//! - Ages come next, where they change what is sent. What is too old to be sent at all is left to who sends: this host's clock may be
+//!   what is wrong, and the answers of the service tell.
 //! - The sample comes before the limit, so that the limit is one on what is sent.
 //! - Redacting rewrites, so it is done for what goes out only. The size comes last, because redacting changes it, and a secret must
 //!   not be cut in two and seen.
@@ -24,7 +25,7 @@ mod json;
 
 use super::filter;
 use crate::{
-    config::settings::text::{OutOfRange, Remark, TextRules, TimestampRule},
+    config::settings::text::{OutOfRange, Oversize, Remark, TextRules, TimestampRule},
     config::timestamp::Clock,
     model::{
         TimedBy, Timestamp,
@@ -55,7 +56,12 @@ pub struct Treatment {
     bucket: Option<Bucket>,
     /// The time of the last event whose text told one.
     last: Option<Timestamp>,
+    /// So many events told none, in a row.
+    untimed: u32,
 }
+
+/// After so many events without any timestamp the format is most likely wrong: no stack trace, and no banner, is that long.
+const NEVER: u32 = 100;
 
 /// An event's time before anybody asked whether it can be sent with it.
 struct Timed<'a> {
@@ -74,6 +80,7 @@ impl Treatment {
             json: false,
             bucket: rules.rate_limit.map(Bucket::new),
             last: None,
+            untimed: 0,
             rules,
         }
     }
@@ -109,7 +116,7 @@ impl Treatment {
 
     /// Whether what becomes of an event may depend on any part of its text.
     pub fn looks_at_all(&self) -> bool {
-        !self.open || !self.rules.redact.is_empty()
+        !self.open || !self.rules.redact.is_empty() || self.rules.oversize == Oversize::Truncate
     }
 
     /// Reads the time that the text tells; else that of the event before counts, else now.
@@ -119,7 +126,7 @@ impl Treatment {
             return Timed { text: text.into(), at: now, timed_by: TimedBy::Reader };
         };
         if let Some((at, text)) = self.told(rule, text, now) {
-            self.last = Some(at);
+            (self.last, self.untimed) = (Some(at), 0);
             return Timed { text, at, timed_by: TimedBy::Source };
         }
         // Only where it belongs between the others. Should it be too late for that when it is sent, the time of sending is as good.
@@ -128,8 +135,11 @@ impl Treatment {
     }
 
     /// The time that stands in the text, and the text as it is sent then.
-    fn told<'a>(&self, rule: &TimestampRule, text: &'a [u8], now: Timestamp) -> Option<(Timestamp, Cow<'a, [u8]>)> {
-        let found = rule.format.find(text)?;
+    fn told<'a>(&mut self, rule: &TimestampRule, text: &'a [u8], now: Timestamp) -> Option<(Timestamp, Cow<'a, [u8]>)> {
+        let Some(found) = rule.format.find(text) else {
+            self.miss();
+            return None;
+        };
         let clock = Clock { zone: &rule.zone, now, last: self.last };
         let Some(at) = found.moment(clock) else {
             counters::TIMESTAMPS_UNPARSED.add(1);
@@ -144,6 +154,17 @@ impl Treatment {
         Some((at, if rule.trim { without(text, found.start, found.end) } else { text.into() }))
     }
 
+    /// Nothing in an event has the form of the timestamp.
+    fn miss(&mut self) {
+        counters::TIMESTAMPS_MISSING.add(1);
+        self.untimed = self.untimed.saturating_add(1);
+        if self.last.is_none() && self.untimed == NEVER && self.rules.told.is_news(Remark::NeverATime) {
+            tracing::warn!(item = self.rules.at, events = NEVER, counted_as = counters::TIMESTAMPS_MISSING.name,
+                "no timestamp was found in any event so far: `timestamp_format` does not fit what is written; \
+                events go with the time at which they are read");
+        }
+    }
+
     fn judge<'a>(&mut self, whole: &'a [u8], timed: Timed<'a>, now: Timestamp) -> Treated<'a> {
         let Timed { mut text, mut at, mut timed_by } = timed;
         if text.is_empty() {
@@ -155,16 +176,10 @@ impl Treatment {
             return Treated::NotSent;
         }
         let age = age(at, now);
-        match self.fate(age) {
-            None => {}
-            Some(OutOfRange::Drop) => {
-                self.say(age, OutOfRange::Drop, at);
-                return Treated::NotSent;
-            }
-            Some(OutOfRange::Restamp) => {
-                self.say(age, OutOfRange::Restamp, at);
-                (text, at, timed_by) = (whole.into(), now, TimedBy::Reader);
-            }
+        // What is to be dropped goes on: our clock may be what is wrong, and who sends knows that of the service.
+        if self.fate(age) == Some(OutOfRange::Restamp) {
+            self.say(age, at);
+            (text, at, timed_by) = (whole.into(), now, TimedBy::Reader);
         }
         if !self.sample.takes() {
             counters::EVENTS_SAMPLED_OUT.add(1);
@@ -206,26 +221,16 @@ impl Treatment {
         }
     }
 
-    /// Counts an event that CloudWatch would not take, and says so of the first of its kind.
-    fn say(&self, age: Age, fate: OutOfRange, at: Timestamp) {
-        let (counter, remark, words) = match (age, fate) {
-            (Age::Fits, _) => return,
-            (Age::TooOld, OutOfRange::Drop) => (
-                &counters::EVENTS_DROPPED_TOO_OLD,
-                Remark::TooOld,
-                "events older than the 14 days that CloudWatch takes are not sent; `\"out_of_range\": \"restamp\"` sends such with the present time",
-            ),
-            (Age::TooOld, OutOfRange::Restamp) => (
+    /// Counts an event that CloudWatch would not take with its own time, and says so of the first of its kind.
+    fn say(&self, age: Age, at: Timestamp) {
+        let (counter, remark, words) = match age {
+            Age::Fits => return,
+            Age::TooOld => (
                 &counters::EVENTS_RESTAMPED_TOO_OLD,
                 Remark::TooOld,
                 "events older than the 14 days that CloudWatch takes are sent with the present time",
             ),
-            (Age::TooNew, OutOfRange::Drop) => (
-                &counters::EVENTS_DROPPED_TOO_NEW,
-                Remark::TooNew,
-                "events further ahead than the 2 hours that CloudWatch takes are not sent; see whether `timezone` and the clock are right",
-            ),
-            (Age::TooNew, OutOfRange::Restamp) => (
+            Age::TooNew => (
                 &counters::EVENTS_RESTAMPED_TOO_NEW,
                 Remark::TooNew,
                 "events further ahead than the 2 hours that CloudWatch takes are sent with the present time; see whether `timezone` and the clock are right",

@@ -136,32 +136,32 @@ fn what_looks_like_a_time_and_is_none_is_counted_and_stays_in_the_text() {
 }
 
 #[test]
-fn by_default_what_is_too_old_is_not_sent_and_what_is_too_new_is_sent_with_the_present_time() {
+fn by_default_what_is_too_old_keeps_its_time_and_what_is_too_new_is_sent_with_the_present_one() {
     let mut treatment = treatment(iso(true));
-    let old = counted(&counters::EVENTS_DROPPED_TOO_OLD, || {
+    // Who sends drops it, if it is too old by the service's clock as well.
+    let old = counted(&counters::EVENTS_RESTAMPED_TOO_OLD, || {
         assert_eq!(treat(&mut treatment, "2026-06-01 12:00:00 x"), source("x", -14 * DAY));
-        assert_eq!(treat(&mut treatment, "2026-06-01 11:59:59 x"), None);
+        assert_eq!(treat(&mut treatment, "2026-06-01 11:59:59 x"), source("x", -14 * DAY - SECOND));
     });
     let new = counted(&counters::EVENTS_RESTAMPED_TOO_NEW, || {
         assert_eq!(treat(&mut treatment, "2026-06-15 14:00:00 x"), source("x", 2 * HOUR));
         assert_eq!(treat(&mut treatment, "2026-06-15 14:00:01 x"), reader("2026-06-15 14:00:01 x", 0));
     });
-    assert_eq!((old, new), (1, 1));
+    assert_eq!((old, new), (0, 1));
 }
 
 #[test]
 fn what_becomes_of_an_event_out_of_range_can_be_chosen_and_is_counted_by_its_cause() {
-    for (fate, old, new) in [
-        (OutOfRange::Drop, &counters::EVENTS_DROPPED_TOO_OLD, &counters::EVENTS_DROPPED_TOO_NEW),
-        (OutOfRange::Restamp, &counters::EVENTS_RESTAMPED_TOO_OLD, &counters::EVENTS_RESTAMPED_TOO_NEW),
-    ] {
+    let (old, new) = (&counters::EVENTS_RESTAMPED_TOO_OLD, &counters::EVENTS_RESTAMPED_TOO_NEW);
+    for fate in [OutOfRange::Drop, OutOfRange::Restamp] {
         let mut treatment = treatment(TextRules { too_old: fate, too_new: fate, ..iso(true) });
-        for (text, counter) in [("2020-01-01 00:00:00 x", old), ("2026-07-01 00:00:00 x", new)] {
+        for (text, by, counter) in [("2026-05-31 12:00:00 x", -15 * DAY, old), ("2026-06-30 12:00:00 x", 15 * DAY, new)] {
+            let restamped = fate == OutOfRange::Restamp;
             let count = counted(counter, || {
-                let expected = if fate == OutOfRange::Drop { None } else { reader(text, 0) };
+                let expected = if restamped { reader(text, 0) } else { source("x", by) };
                 assert_eq!(treat(&mut treatment, text), expected, "the original time stays in the message");
             });
-            assert_eq!(count, 1, "{}", counter.name);
+            assert_eq!(count, u64::from(restamped), "{}", counter.name);
         }
     }
 }
@@ -169,7 +169,7 @@ fn what_becomes_of_an_event_out_of_range_can_be_chosen_and_is_counted_by_its_cau
 #[test]
 fn what_is_odd_about_events_is_said_once_an_item_and_each_kind_by_itself() {
     let masks = vec![Redaction { expression: regex("m"), replacement: "n".repeat(4096) }];
-    let item = TextRules { redact: masks, ..iso(true) };
+    let item = TextRules { redact: masks, too_old: OutOfRange::Restamp, ..iso(true) };
     let (old, new) = ("2020-01-01 00:00:00 x".to_owned(), "2026-07-01 00:00:00 x".to_owned());
     let (none, long) = ("2026-02-31 00:00:00 x".to_owned(), "m".repeat(16 * 1024));
     let all = [(old, Remark::TooOld), (new, Remark::TooNew), (none, Remark::NoTime), (long, Remark::Masks)];
@@ -191,7 +191,29 @@ fn a_time_that_the_source_knows_is_taken_and_none_is_looked_for() {
         sent(treatment.treat_timed(text, Timestamp::from_millis(NOON - 5), now())),
         source("2026-06-15 11:00:00 x", -5)
     );
-    assert_eq!(sent(treatment.treat_timed(text, Timestamp::from_millis(NOON - 15 * DAY), now())), None);
+    let old = Timestamp::from_millis(NOON - 15 * DAY);
+    assert_eq!(sent(treatment.treat_timed(text, old, now())), source("2026-06-15 11:00:00 x", -15 * DAY));
+}
+
+#[test]
+fn a_format_that_never_fits_is_said_once_and_one_that_fits_once_is_not() {
+    let never = Arc::new(iso(true));
+    let mut treatment = Treatment::new(never.clone());
+    let count = counted(&counters::TIMESTAMPS_MISSING, || {
+        for _ in 0..NEVER {
+            treat(&mut treatment, "15.06.2026 11:00 x");
+        }
+    });
+    assert_eq!(count, u64::from(NEVER));
+    assert!(!never.told.is_news(Remark::NeverATime));
+
+    let once = Arc::new(iso(true));
+    let mut treatment = Treatment::new(once.clone());
+    treat(&mut treatment, "2026-06-15 11:00:00 x");
+    for _ in 0..2 * NEVER {
+        treat(&mut treatment, "and more of it");
+    }
+    assert!(once.told.is_news(Remark::NeverATime));
 }
 
 #[test]

@@ -78,7 +78,7 @@ impl Sender {
         Ok(rejected.total() > all)
     }
 
-    /// Leave out what has become too old while it waited, where the service's time is known and the source's own time counts.
+    /// Leave out what is too old, or has become so while it waited, where the service's time is known and the source's own time counts.
     /// Whether anything is left to send. Costs two comparisons where nothing is.
     pub(super) async fn leave_out_untimely(&self, batch: &mut LogBatch) -> Result<bool, Stopped> {
         let (Some(first), Some(last)) = (batch.index.first(), batch.index.last()) else { return Ok(false) };
@@ -120,7 +120,8 @@ impl Sender {
             count
         });
         let (group, stream, sample) = (&self.target.group, &self.target.stream, sample(batch, *first));
-        tracing::warn!(group, stream, too_old, too_new, expired, sample, "events are discarded by their time");
+        tracing::warn!(group, stream, too_old, too_new, expired, sample, "events are discarded by their time: CloudWatch takes what is at most 14 days old and 2 hours ahead; `\"out_of_range\": \"restamp\"` \
+            sends such with the present time; see whether `timezone` is right");
         Ok(())
     }
 
