@@ -159,9 +159,13 @@ impl Treatment {
         counters::TIMESTAMPS_MISSING.add(1);
         self.untimed = self.untimed.saturating_add(1);
         if self.last.is_none() && self.untimed == NEVER && self.rules.told.is_news(Remark::NeverATime) {
-            tracing::warn!(item = self.rules.at, events = NEVER, counted_as = counters::TIMESTAMPS_MISSING.name,
+            tracing::warn!(
+                item = self.rules.at,
+                events = NEVER,
+                counted_as = counters::TIMESTAMPS_MISSING.name,
                 "no timestamp was found in any event so far: `timestamp_format` does not fit what is written; \
-                events go with the time at which they are read");
+                events go with the time at which they are read"
+            );
         }
     }
 

@@ -155,7 +155,8 @@ fn what_becomes_of_an_event_out_of_range_can_be_chosen_and_is_counted_by_its_cau
     let (old, new) = (&counters::EVENTS_RESTAMPED_TOO_OLD, &counters::EVENTS_RESTAMPED_TOO_NEW);
     for fate in [OutOfRange::Drop, OutOfRange::Restamp] {
         let mut treatment = treatment(TextRules { too_old: fate, too_new: fate, ..iso(true) });
-        for (text, by, counter) in [("2026-05-31 12:00:00 x", -15 * DAY, old), ("2026-06-30 12:00:00 x", 15 * DAY, new)] {
+        for (text, by, counter) in [("2026-05-31 12:00:00 x", -15 * DAY, old), ("2026-06-30 12:00:00 x", 15 * DAY, new)]
+        {
             let restamped = fate == OutOfRange::Restamp;
             let count = counted(counter, || {
                 let expected = if restamped { reader(text, 0) } else { source("x", by) };

@@ -120,8 +120,16 @@ impl Sender {
             count
         });
         let (group, stream, sample) = (&self.target.group, &self.target.stream, sample(batch, *first));
-        tracing::warn!(group, stream, too_old, too_new, expired, sample, "events are discarded by their time: CloudWatch takes what is at most 14 days old and 2 hours ahead; `\"out_of_range\": \"restamp\"` \
-            sends such with the present time; see whether `timezone` is right");
+        tracing::warn!(
+            group,
+            stream,
+            too_old,
+            too_new,
+            expired,
+            sample,
+            "events are discarded by their time: CloudWatch takes what is at most 14 days old and 2 hours ahead; `\"out_of_range\": \"restamp\"` \
+            sends such with the present time; see whether `timezone` is right"
+        );
         Ok(())
     }
 

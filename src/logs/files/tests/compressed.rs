@@ -108,29 +108,6 @@ fn what_was_compressed_while_it_is_open_is_read_from_its_handle_and_not_again() 
 }
 
 #[test]
-fn no_compressed_file_is_waited_for_while_the_next_log_comes_and_goes() {
-    let mut bench = after(&long("old"));
-    for round in 0..4 {
-        let slow = OpenOptions::new().append(true).open(bench.path("app.log")).expect("there");
-        rotate(&bench);
-        let new = long(&format!("new {round}"));
-        bench.append("app.log", &new);
-        assert_eq!(
-            bench.lines(),
-            new.lines().collect::<Vec<_>>(),
-            "it is followed although the compressed one may not be complete"
-        );
-        // A program that is slow to change over: what it writes stands in no file that has a name.
-        bench.append_to(slow, format!("late {round}\n"));
-        bench.pass(Duration::from_millis(500));
-        assert_eq!(bench.lines(), [format!("late {round}")]);
-        bench.pass(Duration::from_millis(1_500));
-    }
-    bench.pass(LATE);
-    assert_eq!(lines(&mut bench), [""; 0]);
-}
-
-#[test]
 fn what_was_compressed_after_it_was_delivered_is_not_sent_at_the_next_rotation() {
     for text in ["one\n".to_owned(), long("one")] {
         let mut bench = after(&text);

@@ -134,7 +134,8 @@ fn an_event_over_the_limit_is_masked_whole_before_it_is_split() {
 
 #[test]
 fn an_event_of_many_lines_is_truncated_once() {
-    let found = split_late(TextRules { oversize: crate::config::settings::text::Oversize::Truncate, ..TextRules::default() });
+    let found =
+        split_late(TextRules { oversize: crate::config::settings::text::Oversize::Truncate, ..TextRules::default() });
     assert!(found.len() == 2 && found[0].len() <= 256 && found[0].ends_with("[Truncated...]"), "{found:?}");
     assert_eq!(found[1], "next");
 }

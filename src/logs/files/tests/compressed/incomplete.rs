@@ -20,6 +20,29 @@ fn what_is_still_being_compressed_without_an_original_is_waited_for() {
 }
 
 #[test]
+fn no_compressed_file_is_waited_for_while_the_next_log_comes_and_goes() {
+    let mut bench = after(&long("old"));
+    for round in 0..4 {
+        let slow = OpenOptions::new().append(true).open(bench.path("app.log")).expect("there");
+        rotate(&bench);
+        let new = long(&format!("new {round}"));
+        bench.append("app.log", &new);
+        assert_eq!(
+            bench.lines(),
+            new.lines().collect::<Vec<_>>(),
+            "it is followed although the compressed one may not be complete"
+        );
+        // A program that is slow to change over: what it writes stands in no file that has a name.
+        bench.append_to(slow, format!("late {round}\n"));
+        bench.pass(Duration::from_millis(500));
+        assert_eq!(bench.lines(), [format!("late {round}")]);
+        bench.pass(Duration::from_millis(1_500));
+    }
+    bench.pass(LATE);
+    assert_eq!(lines(&mut bench), [""; 0]);
+}
+
+#[test]
 fn what_takes_long_to_compress_is_read_as_far_as_it_is_there_and_on_when_it_has_grown() {
     let mut bench = after("one\n");
     let text = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 10_007)).collect::<String>();
