@@ -171,16 +171,16 @@ async fn ages_sample_rate_and_size_are_those_of_the_item_and_what_is_not_sent_is
         ..TextRules::default()
     };
     let mut source = treated(&rooms, "s", rules);
-    for (number, (text, at)) in
-        [("old", old), ("one", Timestamp::default()), ("two", Timestamp::default())].into_iter().enumerate()
-    {
+    let restamped = crate::telemetry::counters::EVENTS_RESTAMPED_TOO_OLD.here();
+    for (number, (text, at)) in [("old", old), ("one", Timestamp::default())].into_iter().enumerate() {
         source.take(Entry { at, ..entry(number as u64, "", text) }).await.expect("open");
     }
-    source.take(entry(3, "", &"x".repeat(300))).await.expect("open");
-    source.take(entry(4, "", "four")).await.expect("open");
+    source.take(entry(2, "", &"x".repeat(300))).await.expect("open");
+    source.take(entry(3, "", "three")).await.expect("open");
     source.send().await.expect("open");
     let long = format!("{}[Truncated...]", "x".repeat(242));
-    assert_eq!(rooms.chunks("s"), [(vec!["one".to_owned(), long], 0, 5)]);
+    assert_eq!(rooms.chunks("s"), [(vec!["old".to_owned(), long], 0, 4)]);
+    assert_eq!(crate::telemetry::counters::EVENTS_RESTAMPED_TOO_OLD.here() - restamped, 1);
 }
 
 #[tokio::test]

@@ -277,7 +277,7 @@ fn what_is_masked_is_judged_unmasked_and_counted_once() {
 
 proptest! {
     #[test]
-    fn no_bytes_panic_and_what_is_sent_is_never_out_of_range(
+    fn no_bytes_panic_and_what_is_restamped_is_never_out_of_range(
         texts in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..30), 0..3000u32), 1..20),
         restamp in any::<bool>(), trim in any::<bool>(),
     ) {
@@ -289,7 +289,7 @@ proptest! {
             let text = [&bytes[..], format!("2026{days:04}").as_bytes()].concat();
             let treated = treatment.treat(&text, now());
             if let Treated::Send { text, at, .. } = treated {
-                prop_assert_eq!(age(at, now()), Age::Fits);
+                prop_assert!(!restamp || age(at, now()) == Age::Fits);
                 prop_assert!(!text.is_empty() && !text.iter().any(u8::is_ascii_digit));
             }
         }
