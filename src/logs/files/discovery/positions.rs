@@ -40,8 +40,11 @@ impl Family {
     }
 
     fn take(&mut self, saved: &mut Vec<Saved>, of: impl Fn(&FilePosition) -> bool) -> bool {
-        let glob = self.rule.glob.clone();
-        let is_mine = |p: &FilePosition| glob.matches(&p.path) || *p.path == *Path::new(glob.text());
+        let rule = self.rule.clone();
+        // What is left out now stays for the item that reads it now, or for a day on which it is not left out.
+        let is_mine = |p: &FilePosition| {
+            rule.glob.matches(&p.path) && !rule.leaves_out(&p.path) || *p.path == *Path::new(rule.glob.text())
+        };
         let mut found = false;
         for (id, position) in saved.extract_if(.., |(_, p)| of(p) && is_mine(p)) {
             found = true;

@@ -90,7 +90,8 @@ impl Awaited {
         let is_path = match &self.selection {
             Selection::This => *position.path == *self.path,
             Selection::Matching(rule) => {
-                rule.glob.matches(&position.path) || *position.path == *Path::new(rule.glob.text())
+                rule.glob.matches(&position.path) && !rule.leaves_out(&position.path)
+                    || *position.path == *Path::new(rule.glob.text())
             }
         };
         is_path && (position.target.is_empty() || fits(&self.target_key(), &position.target))

@@ -25,6 +25,16 @@ fn pattern(bench: &Bench, group: &str) -> Watch {
     Watch { path, selection: Selection::Matching(Arc::new(rule)), ..item(bench, group) }
 }
 
+/// The same without `app.log`.
+fn pattern_of_others(bench: &Bench, group: &str) -> Watch {
+    let all = pattern(bench, group);
+    let Selection::Matching(rule) = &all.selection else { unreachable!("a pattern") };
+    let path = bench.path("app.log");
+    let exclude = vec![Glob::parse(path.to_str().expect("Unicode")).expect("a pattern")];
+    let rule = Matching { exclude, ..rule.as_ref().clone() };
+    Watch { selection: Selection::Matching(Arc::new(rule)), ..all }
+}
+
 /// An item of which only this much of the group's name is known.
 fn awaited(watch: &Watch, group: &str) -> Awaited {
     let target = Target { group: group.to_owned(), ..watch.target.as_ref().clone() };
@@ -64,6 +74,19 @@ fn nobody_inherits_what_an_item_saved_that_waits_for_its_names() {
         bench.follow(vec![late(&bench, "/1/app")], vec![]);
         assert_eq!(bench.lines_of("/1/app"), ["two", "three"]);
     }
+}
+
+#[test]
+fn a_file_that_a_pattern_leaves_out_now_is_read_by_the_item_that_names_it_or_by_nobody() {
+    let mut bench = second_run(pattern, |bench| bench.watches = vec![pattern_of_others(bench, "/1/app")]);
+    bench.append("app.log", "three\n");
+    assert_eq!(bench.lines_of("/1/app"), [""; 0]);
+    bench.watches = vec![pattern_of_others(&bench, "/1/app"), item(&bench, "named")];
+    bench.restart();
+    assert_eq!(bench.lines_of("named"), ["two", "three"], "from where the pattern stopped");
+    bench.append("app.log", "four\n");
+    assert_eq!(bench.lines_of("named"), ["four"]);
+    assert_eq!(bench.lines_of("/1/app"), [""; 0]);
 }
 
 #[test]
