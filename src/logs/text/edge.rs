@@ -68,17 +68,23 @@ pub(super) fn before_matches(rules: &[Redaction], text: &[u8], end: usize) -> us
         return end;
     }
     // A match is known for what it is only where its end is seen.
-    let mut cut = between_characters(text, end.min(text.len().saturating_sub(AHEAD)));
-    loop {
-        let across = |rule: &Redaction| {
-            let mut found = rule.expression.find_iter(text).take_while(|found| found.start() < cut);
-            found.find(|found| found.end() > cut).map(|found| found.start())
-        };
-        match rules.iter().filter_map(across).min() {
-            None => return cut,
-            Some(start) if start > end / 2 => cut = start,
-            Some(_) => return end,
-        }
+    let cut = between_characters(text, end.min(text.len().saturating_sub(AHEAD)));
+    // Matches of several rules that reach into each other are one piece. In one pass over each, however many there are.
+    let mut found: Vec<_> = rules.iter().map(|rule| rule.expression.find_iter(text).peekable()).collect();
+    let mut piece = 0..0;
+    while let Some((start, matches)) =
+        found.iter_mut().filter_map(|matches| Some((matches.peek()?.start(), matches))).min_by_key(|(start, _)| *start)
+        && start < cut
+        && let Some(next) = matches.next()
+    {
+        piece = if start < piece.end { piece.start..piece.end.max(next.end()) } else { next.range() };
+    }
+    if piece.end <= cut {
+        cut
+    } else if piece.start > end / 2 {
+        piece.start
+    } else {
+        end
     }
 }
 
@@ -212,6 +218,18 @@ mod tests {
 
     fn masked(rules: &[Redaction], text: &str) -> String {
         String::from_utf8(redact(rules, Cow::Borrowed(text.as_bytes())).0.into_owned()).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_cut_before_matches_that_reach_into_each_other_is_found_in_one_pass() {
+        let rules = [rule("xy", "*"), rule("yx", "*"), rule("z+", "*")];
+        let text = "xy".repeat(700_000);
+        assert_eq!(before_matches(&rules, text.as_bytes(), 1_000_000), 1_000_000, "all of it is one piece");
+        let text = format!("{} {}", "a".repeat(800_000), "xy".repeat(200_000));
+        assert_eq!(before_matches(&rules, text.as_bytes(), 1_000_000), 800_001);
+        let text = format!("{}zz{}", "a".repeat(999_999), "a".repeat(10_000));
+        assert_eq!(before_matches(&rules, text.as_bytes(), 1_000_000), 999_999);
+        assert_eq!(before_matches(&rules, text.as_bytes(), 1_000_001), 1_000_001);
     }
 
     #[test]
