@@ -150,9 +150,10 @@ impl Reader {
 
     /// What is in the pipe already.
     async fn drain(&mut self, pipe: &mut Pipe, buffer: &mut [u8]) {
-        // A pipe holds a megabyte at most, unless an administrator said otherwise.
+        // A pipe holds a megabyte at most, unless an administrator said otherwise. What came a moment ago is only seen when the
+        // runtime has asked the system once more.
         for _ in 0..(1 << 20) / READ {
-            match tokio::time::timeout(Duration::ZERO, pipe.reader.read(buffer)).await {
+            match tokio::time::timeout(Duration::from_millis(1), pipe.reader.read(buffer)).await {
                 Ok(Ok(length)) if length > 0 => self.take(&buffer[..length]),
                 Ok(_) | Err(_) => return,
             }

@@ -58,6 +58,7 @@ use complaint::Complaint;
 pub(super) use resting::Rest;
 use std::{
     collections::{HashSet, VecDeque},
+    fs::File,
     io::{self, ErrorKind},
     path::PathBuf,
     time::{Instant, SystemTime},
@@ -113,6 +114,8 @@ struct FirstLook {
     saved: Vec<(SourceId, FilePosition)>,
     /// This file was found, so long, but it could not be opened.
     seen: Option<(FileId, u64)>,
+    /// What was at the path when it was too early to tell: it may be gone by the next look, and its name with it.
+    met: Option<File>,
 }
 
 #[derive(Debug)]
@@ -174,7 +177,7 @@ impl Trail {
             queue: VecDeque::new(),
             stand: Stand::Without,
             late: Vec::new(),
-            first_look: Some(FirstLook { saved, seen: None }),
+            first_look: Some(FirstLook { saved, ..FirstLook::default() }),
             awaited: None,
             newest: Timestamp::default(),
             last: Vec::new(),

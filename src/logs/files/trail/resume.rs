@@ -84,12 +84,29 @@ impl Trail {
             .any(|folder| devices().any(|device| device == folder.id.device) || devices().next().is_none())
     }
 
+    /// What is at the path stays open until all is found out: a compressed file that may not be complete is waited for, and the
+    /// log may be rotated and compressed itself meanwhile, while its writer goes on.
     fn resume(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let here = match open_regular(&self.watch.path) {
-            Ok(opened) => Some(opened),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+        let met = self.first_look.as_mut().and_then(|first| first.met.take());
+        let met = met.and_then(|file| Some((files::stat_open(&file).ok()?, file)));
+        let here = match met {
+            // What still has a name is found by that.
+            Some((stat, file)) if stat.links == 0 => Some((file, stat)),
+            Some(_) | None => match open_regular(&self.watch.path) {
+                Ok(opened) => Some(opened),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
         };
+        let met = here.as_ref().and_then(|(file, _)| file.try_clone().ok());
+        let resumed = self.resume_from(cx, here);
+        if let (Err(error), Some(first)) = (&resumed, &mut self.first_look) {
+            first.met = met.filter(|_| search::is_still_changing(error));
+        }
+        resumed
+    }
+
+    fn resume_from(&mut self, cx: &mut Context<'_>, here: Option<(File, Stat)>) -> io::Result<()> {
         let here = here.filter(|(_, stat)| cx.ledger.holder(&self.names.target, stat.id).is_none());
         let saved = self.saved().to_vec();
         let (promises, files) = saved.iter().cloned().partition::<Vec<_>, _>(|(_, p)| is_promise(p));
@@ -190,7 +207,7 @@ impl Trail {
         for Claim { id, offset, path, file, stat } in elsewhere {
             self.queue.push_back(self.rotated(cx, id, Unread { known: None, path, file, stat, start: offset })?);
         }
-        let here = match here {
+        let mut here = match here {
             Some((file, stat)) => {
                 Some(Generation::new(at_path.0, &self.names, file, stat, Start::At(at_path.1), cx.now)?)
             }
@@ -202,7 +219,13 @@ impl Trail {
         let mut more = None;
         if search {
             let ask = Ask { since: self.newest, at_most: cx.ledger.room() };
-            let (unread, others) = self.between(cx, ask, &mut |_| {})?;
+            // A compressed file may hold what it says.
+            let nameless = here.take_if(|here| here.seen.links == 0);
+            let is_nameless = nameless.is_some();
+            self.queue.extend(nameless);
+            let found = self.between(cx, ask, &mut |_| {});
+            here = here.or_else(|| self.queue.pop_back_if(|_| is_nameless));
+            let (unread, others) = found?;
             more = others;
             for unread in unread {
                 let generation = self.rotated(cx, SourceId::unique(), unread)?;
@@ -218,14 +241,21 @@ impl Trail {
                 return Ok((more, here));
             }
         }
-        if let Some(here) = here {
+        if let Some(mut here) = here {
             let is_there = || files::stat(&self.watch.path).is_ok_and(|stat| stat.id == here.file_id());
-            if search && !self.is_impatient(cx.now) && !is_there() {
+            let has_a_name = here.seen.links > 0;
+            if search && has_a_name && !self.is_impatient(cx.now) && !is_there() {
                 return Err(search::still_changing()); // What was found may be younger than it.
             }
             self.newest = here.modified();
+            if has_a_name {
+                self.stand = Stand::Following;
+            } else {
+                // It was rotated and compressed while it was held open, or deleted: what comes to the path is another one.
+                here.detached = Some(cx.now);
+                self.last = vec![here.file_id()];
+            }
             self.queue.push_back(here);
-            self.stand = Stand::Following;
         }
         Ok((more, None))
     }

@@ -43,6 +43,36 @@ fn no_compressed_file_is_waited_for_while_the_next_log_comes_and_goes() {
 }
 
 #[test]
+fn what_is_at_the_path_at_a_start_is_held_while_a_compressed_file_is_waited_for() {
+    let mut bench = after(&long("old"));
+    let mut expected = Vec::new();
+    bench.restart();
+    for round in 0..3 {
+        // One that nobody saw, and may not be complete.
+        rotate(&bench);
+        bench.append("app.log", long(&format!("new {round}")));
+        bench.turn();
+        let slow = OpenOptions::new().append(true).open(bench.path("app.log")).expect("there");
+        bench.pass(Duration::from_millis(500));
+        rotate(&bench);
+        bench.append_to(slow, format!("late {round}\n"));
+        bench.append("app.log", format!("next {round}\n"));
+        let mut found = lines(&mut bench);
+        bench.pass(LATE);
+        found.extend(bench.lines());
+        expected.extend(long(&format!("new {round}")).lines().map(str::to_owned));
+        expected.extend([format!("late {round}"), format!("next {round}")]);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "{round}");
+        expected.clear();
+        bench.append("app.log", "met by nobody\n");
+        expected.push("met by nobody".to_owned());
+        bench.restart();
+    }
+}
+
+#[test]
 fn what_takes_long_to_compress_is_read_as_far_as_it_is_there_and_on_when_it_has_grown() {
     let mut bench = after("one\n");
     let text = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 10_007)).collect::<String>();
