@@ -19,10 +19,17 @@ use tokio::sync::oneshot;
 /// Bytes of stack for a thread that looks for log files.
 const SCANNER_STACK: usize = 256 * 1024;
 
-/// The daemon's end of the tail thread.
+/// The daemon's end of the tail thread, which stops when this is dropped: whatever else could not be started.
 pub struct Tail {
-    pub wake: std_mpsc::Sender<files::Wake>,
+    wake: std_mpsc::Sender<files::Wake>,
     roster: files::Roster,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        // The thread may have ended already.
+        let _ = self.wake.send(files::Wake::Stop);
+    }
 }
 
 impl Running {
@@ -231,4 +238,43 @@ fn start_scanner(scanner: files::Scanner, wake: std_mpsc::Sender<files::Wake>) -
         .spawn(move || files::find(scanner, &wake))
         .map_err(|source| DaemonError::Thread { what: "thread that looks for log files", source })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Chunk, Target},
+        positions,
+        telemetry::board::Board,
+    };
+    use tokio::sync::mpsc;
+
+    struct Nowhere;
+
+    impl Outlet for Nowhere {
+        fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
+            mpsc::channel(1).0
+        }
+    }
+
+    #[test]
+    fn a_tail_thread_ends_with_the_daemons_end_of_it_however_that_came_about() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let board = Arc::new(Board::default());
+        let positions = positions::Store::open(folder.path(), board.clone()).expect("positions");
+        let (wake, wakes) = std_mpsc::channel();
+        let avoid = files::Avoid { state: None, own_log: None };
+        let (tailer, roster) = files::Tailer::new(avoid, positions, Arc::new(Nowhere), LaneWaker::new(|| {}), board);
+        let (ended, end) = std_mpsc::channel();
+        let tail = Tail { wake: wake.clone(), roster };
+        let thread = std::thread::spawn(move || {
+            files::run(tailer, wake, &wakes);
+            ended.send(()).expect("the test waits");
+        });
+        // As when the next thread cannot be started.
+        drop(tail);
+        end.recv_timeout(std::time::Duration::from_secs(30)).expect("it heard that nobody needs it any more");
+        thread.join().expect("no panic");
+    }
 }

@@ -13,9 +13,7 @@ use super::{
 use crate::{
     aws,
     config::NOTHING_TO_COLLECT,
-    local,
-    logs::files,
-    metrics,
+    local, metrics,
     model::{Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
     platform, positions,
@@ -186,7 +184,9 @@ impl Running {
         }
         let began = running.begin(plan, way.put, way.name, Behind { retention, received, interval });
         if let Err(error) = began {
-            // What has been spawned may hold what the next start needs.
+            // What has been spawned may hold what the next start needs. The threads hear of it first.
+            running.stop_sources.cancel();
+            running.tail = None;
             running.end_lanes.cancel();
             running.tasks.abort().await;
             return Err(error);
@@ -284,10 +284,7 @@ impl Running {
         self.no_retries.cancel();
         self.stop_sources.cancel();
         self.door = None; // The keeper ends with the last one who holds it.
-        if let Some(tail) = &self.tail {
-            // The thread may have ended already.
-            let _ = tail.wake.send(files::Wake::Stop);
-        }
+        self.tail = None; // Its thread is told by that.
         self.lanes.close();
         let lanes_are_late = tokio::select! {
             () = self.lanes.wait() => false,
