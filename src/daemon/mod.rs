@@ -45,6 +45,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio_util::task::AbortOnDropHandle;
 use wiring::Running;
 
 /// Where batches go, if not where the configuration says.
@@ -120,10 +121,13 @@ impl DaemonError {
     }
 }
 
+/// See [`Reload::read`].
+pub type Read = Arc<dyn Fn() -> Option<Settings> + Send + Sync>;
+
 /// What whoever reads the configuration does when a reload is asked for.
 pub struct Reload<'a> {
-    /// Reads it again, and says itself what is wrong with it.
-    pub read: &'a dyn Fn() -> Option<Settings>,
+    /// Reads it again, and says itself what is wrong with it. Blocks: it looks at files of this host.
+    pub read: Read,
     /// Told which settings run from now on.
     pub in_force: &'a dyn Fn(&Settings),
 }
@@ -191,6 +195,21 @@ async fn first_plan(settings: Settings, options: &Options, signals: &mut Signals
     made.map(Some)
 }
 
+/// What the configuration comes to that is there now; `None` where it says nothing that could run.
+async fn plan_again(read: Read, options: &Options) -> Result<Option<Plan>, DaemonError> {
+    // One that is asked for anew before it has begun is not begun.
+    let reading = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || read()));
+    let settings = reading.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only where the runtime is about to end.
+        Err(_) => None,
+    });
+    match settings {
+        Some(settings) => Plan::make(settings, options).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Wait for the end, or for a reason to end.
 async fn attend(
     running: &mut Running,
@@ -204,20 +223,18 @@ async fn attend(
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.
-    let mut planning: Option<BoxFuture<'_, Result<Plan, DaemonError>>> = None;
+    let mut planning: Option<BoxFuture<'_, Result<Option<Plan>, DaemonError>>> = None;
     loop {
         tokio::select! {
             request = signals.next() => match request {
                 Request::Stop => return Ok(Ended::Stopped),
-                Request::Reload => match (reload.read)() {
-                    Some(new) => planning = Some(Box::pin(Plan::make(new, options))),
-                    None => tracing::error!("the configuration was not reloaded; the old one stays in force"),
-                },
+                Request::Reload => planning = Some(Box::pin(plan_again(reload.read.clone(), options))),
             },
             planned = planned(&mut planning) => {
                 planning = None;
                 match planned {
-                    Ok(plan) => return Ok(Ended::Reload(Box::new(plan))),
+                    Ok(Some(plan)) => return Ok(Ended::Reload(Box::new(plan))),
+                    Ok(None) => tracing::error!("the configuration was not reloaded; the old one stays in force"),
                     Err(error) => old_goes_on(&error),
                 }
             }
@@ -265,4 +282,30 @@ async fn second_stop(signals: &mut Signals) {
     const SAME: Duration = Duration::from_millis(500);
     let first = Instant::now();
     while signals.next().await != Request::Stop || first.elapsed() < SAME {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Mutex, mpsc};
+
+    #[tokio::test]
+    async fn while_the_configuration_is_read_again_signals_are_heard() {
+        let (answer, answered) = mpsc::channel::<()>();
+        let answered = Mutex::new(answered);
+        // As long as a mount does not answer.
+        let read: Read = Arc::new(move || {
+            let answered = answered.lock().expect("one reader");
+            assert!(answered.recv_timeout(Duration::from_secs(30)).is_ok(), "nobody else came to its turn");
+            None
+        });
+        let options = Options::default();
+        let mut planning = pin!(plan_again(read, &options));
+        tokio::select! {
+            biased;
+            _ = &mut planning => panic!("it is still being read"),
+            () = tokio::task::yield_now() => answer.send(()).expect("it is being read"),
+        }
+        assert!(planning.await.expect("read").is_none());
+    }
 }
