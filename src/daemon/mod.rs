@@ -37,7 +37,7 @@ use crate::{
     telemetry::log,
 };
 use futures_util::future::BoxFuture;
-use plan::Plan;
+use plan::{News, Plan};
 use std::{
     io,
     path::PathBuf,
@@ -224,13 +224,15 @@ async fn attend(
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.
     let mut planning: Option<BoxFuture<'_, Result<Option<Plan>, DaemonError>>> = None;
+    // Of more sources at a time; what is learned meanwhile is looked at when that is done.
+    let mut preparing: Option<BoxFuture<'_, News>> = None;
     loop {
         tokio::select! {
             request = signals.next() => match request {
                 Request::Stop => return Ok(Ended::Stopped),
                 Request::Reload => planning = Some(Box::pin(plan_again(reload.read.clone(), options))),
             },
-            planned = planned(&mut planning) => {
+            planned = outcome(&mut planning) => {
                 planning = None;
                 match planned {
                     Ok(Some(plan)) => return Ok(Ended::Reload(Box::new(plan))),
@@ -238,7 +240,11 @@ async fn attend(
                     Err(error) => old_goes_on(&error),
                 }
             }
-            () = running.names.next() => running.open_more(plan).await?,
+            () = running.names.next(), if preparing.is_none() => preparing = Some(running.prepare_more(plan)),
+            news = outcome(&mut preparing) => {
+                preparing = None;
+                running.open_more(plan, &news)?;
+            }
             name = running.tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
             by = &mut taken => return Err(by.into()),
             error = unprintable(&options.destination) => return match error {
@@ -260,9 +266,10 @@ async fn unprintable(destination: &Override) -> io::ErrorKind {
     }
 }
 
-async fn planned<T>(planning: &mut Option<BoxFuture<'_, T>>) -> T {
-    match planning {
-        Some(planning) => planning.await,
+/// Waits for ever while there is nothing to come out.
+async fn outcome<T>(work: &mut Option<BoxFuture<'_, T>>) -> T {
+    match work {
+        Some(work) => work.await,
         None => std::future::pending().await,
     }
 }

@@ -1,7 +1,7 @@
 //! Starts the sources of logs: at the start those whose names are known, later those that waited for theirs.
 use super::{
     DaemonError, imports,
-    plan::{Plan, Targets},
+    plan::{News, Plan, Targets},
     received,
     wiring::Running,
 };
@@ -13,6 +13,7 @@ use crate::{
         logs::{has_journal, has_unified_log, has_windows_events},
     },
 };
+use futures_util::future::BoxFuture;
 use std::sync::{Arc, mpsc as std_mpsc};
 use tokio::sync::oneshot;
 
@@ -105,16 +106,27 @@ impl Running {
         files::Avoid { state: Some(self.state.path().to_path_buf()), own_log }
     }
 
-    /// More of the names is known: start whoever waited only for that.
+    /// More of the names is known: look for positions of other programs for whoever waited only for that. May take long; who gives it
+    /// up has moved nothing.
+    pub fn prepare_more(&self, plan: &mut Plan) -> BoxFuture<'static, News> {
+        let news = plan.learn(&self.names.identity);
+        let targets = plan.new_targets(&news);
+        let import = imports::of(plan, &targets, &self.earlier, &self.positions, self.state.path());
+        Box::pin(async move {
+            if let Some(import) = import {
+                import.run().await;
+            }
+            news
+        })
+    }
+
+    /// Start whoever waited only for that.
     ///
     /// # Errors
     /// When a thread for it cannot be started.
-    pub async fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
-        let news = plan.learn(&self.names.identity);
-        let targets = plan.new_targets(&news);
-        imports::run(plan, &targets, &self.positions, self.state.path()).await;
+    pub fn open_more(&mut self, plan: &Plan, news: &News) -> Result<(), DaemonError> {
         self.show_waiting(plan);
-        self.start_logs(plan, &targets)
+        self.start_logs(plan, &plan.new_targets(news))
     }
 
     /// A line of the board for each source that waits for its names.

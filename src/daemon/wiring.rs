@@ -21,7 +21,12 @@ use crate::{
     spool::{Spool, text::Door},
     telemetry::board::Board,
 };
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout_at},
@@ -112,6 +117,8 @@ pub struct Running {
     pub tail: Option<Tail>,
     /// The JSON paths of the configured files that are FIFOs.
     pub pipes: HashSet<String>,
+    /// Files of which earlier runs left a position.
+    pub earlier: BTreeSet<Arc<Path>>,
     /// Takes what cannot be read again, where such a thing is configured or an earlier run left some; until the stop.
     pub door: Option<Door>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
@@ -138,7 +145,10 @@ impl Running {
         let state = Arc::new(state);
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
-        imports::run(plan, &plan.targets(), &positions, state.path()).await;
+        let earlier = imports::ours(&positions);
+        if let Some(import) = imports::of(plan, &plan.targets(), &earlier, &positions, state.path()) {
+            import.run().await;
+        }
         let way = Way::out(plan, options, &board)?;
         let pipes = pipes_among(&plan.settings.logs.files).await;
         let received = Received::open(plan, state.path(), &pipes, &board)?;
@@ -174,6 +184,7 @@ impl Running {
             once: options.once,
             tail: None,
             pipes,
+            earlier,
             door: received.as_ref().map(Received::door),
             state,
             _scratch: scratch,
