@@ -293,8 +293,77 @@ async fn second_stop(signals: &mut Signals) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        names::{Asks, Names},
+        *,
+    };
+    use crate::{aws::Facts, local::Printer};
     use std::sync::{Mutex, mpsc};
+    use tokio::sync::Notify;
+
+    /// Knows the account, and tells when it was asked for.
+    struct Knows(Arc<Notify>);
+
+    impl Asks for Knows {
+        fn metadata(&self) -> BoxFuture<'_, Result<Facts, String>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn region(&self) -> BoxFuture<'_, Result<String, String>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn account(&self) -> BoxFuture<'_, Result<String, String>> {
+            self.0.notify_one();
+            Box::pin(async { Ok("123456789012".to_owned()) })
+        }
+    }
+
+    #[test]
+    fn while_positions_of_another_program_are_looked_for_the_rest_is_attended_to() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().expect("a runtime");
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let text = serde_json::json!({
+                "agent": { "region": "us-east-1", "instance": { "prefix": "sys", "serial": "1" },
+                    "state_folder": folder.path().join("state"), "import_state": folder.path().join("agent") },
+                "logs": { "logs_collected": { "files": { "collect_list": [
+                    { "file_path": folder.path().join("x.log"), "log_group_name": "/{account_id}" } ] } } } });
+            let file = folder.path().join("c.json");
+            std::fs::write(&file, text.to_string()).expect("written");
+            let settings = crate::config::load(&file).settings.expect("valid");
+            let mut plan = Plan::make(settings, &Options::default()).await.expect("a plan");
+            let printer = Printer::new(std::io::sink());
+            let trouble = printer.trouble();
+            let options = Options { destination: Override::DryRun(Arc::new(printer), trouble), once: false };
+            let mut running = Running::start(&plan, &options).await.expect("it starts");
+            // All threads for what blocks hang, as on a dead mount: what is looked for is not found.
+            let (release, released) = mpsc::channel::<()>();
+            let hanging = tokio::task::spawn_blocking(move || _ = released.recv());
+            let asked = Arc::new(Notify::new());
+            let asks: Arc<dyn Asks> = Arc::new(Knows(asked.clone()));
+            running.names = Names::new(plan.identity.clone(), plan.missing(), Some(asks), folder.path());
+            running.tasks.spawn("short", async move {
+                asked.notified().await;
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            });
+            let mut signals = Signals::listen().expect("signals");
+            let reload = Reload { read: Arc::new(|| None), in_force: &|_| {} };
+            let ended = tokio::time::timeout(
+                Duration::from_secs(20),
+                attend(&mut running, &mut plan, &options, &mut signals, &reload),
+            );
+            let ended = ended.await.expect("in time");
+            assert!(matches!(ended, Err(DaemonError::TaskEnded("short"))), "{:?}", ended.err());
+            assert_eq!(plan.waiting().count(), 0, "its name was known");
+            drop(release);
+            hanging.await.expect("no panic");
+            running.stop(Duration::from_secs(5)).await;
+        });
+    }
 
     #[tokio::test]
     async fn while_the_configuration_is_read_again_signals_are_heard() {
