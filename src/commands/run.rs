@@ -60,13 +60,13 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     };
     log_panics(log.is_some());
     raise_descriptor_limit();
-    let read = || load(&path, host, &mut log_finding);
+    let read = Arc::new(move || load(&path, host, &mut log_finding));
     let in_force = |settings: &Settings| {
         if let Err(error) = log::change(&log_options(settings, arguments.dry_run)) {
             tracing::error!("the own log stays as it was: {}", publish::chain(&error));
         }
     };
-    let reload = Reload { read: &read, in_force: &in_force };
+    let reload = Reload { read, in_force: &in_force };
     let options = Options { destination: destination(arguments), once: arguments.once };
     let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload));
     runtime.shutdown_timeout(BLOCKED);

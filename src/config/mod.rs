@@ -22,6 +22,7 @@ mod log_files;
 pub mod login_files;
 mod login_names;
 mod logs;
+mod lookout;
 mod metrics;
 mod multi_line;
 mod naming;

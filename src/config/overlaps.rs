@@ -6,6 +6,7 @@
 //! number that it has it already; who was first there stays it at later starts.
 use super::{
     log_files::{self, MOST_LOOKED_AT},
+    lookout::{Lookout, Unanswered},
     section::Section,
     settings::{FileItem, Matching, Others, Pick, Selection, Settings},
     shape::count,
@@ -14,13 +15,14 @@ use crate::platform::files::{self, FileId};
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
     time::Duration,
 };
 
 /// A start waits no longer for folders: a look at a dead network mount may never end.
 const LONGEST: Duration = Duration::from_secs(3);
+/// Shared by all reloads of this process.
+static LOOKOUT: Lookout = Lookout::new();
 
 /// Where the lines of an item go, as far as it can be one with another item's: what stands in saved positions, with templates.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -105,27 +107,22 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
     }
     let sections = root.path(&["logs", "logs_collected", "files", "collect_list"]).items();
     let sections: HashMap<&str, &Section<'_>> = sections.iter().map(|item| (item.at.as_str(), item)).collect();
-    let (tell, told) = mpsc::channel();
     let (theirs, first) = (items.clone(), circles[0][0]);
-    let look = move || {
-        // Nobody listens any more when it took too long.
-        let _ = tell.send(found(&theirs, &circles));
-    };
-    // Without a thread nothing can be said, and the start says why soon enough.
-    let started = thread::Builder::new().name("overlaps".into()).spawn(look).is_ok();
+    let looked = LOOKOUT.look("overlaps", LONGEST, move || found(&theirs, &circles));
     let section = |number: usize| sections.get(items[number].at.as_str()).map(|item| item.child("file_path"));
-    match told.recv_timeout(LONGEST) {
+    match looked {
         Ok(found) => {
             for ((second, first), shared) in found {
                 section(second).inspect(|section| section.warning(in_words(&shared, &items[first], &items[second])));
             }
         }
-        Err(_) if started => _ = section(first).inspect(|section| section.warning(format!(
+        Err(Unanswered::Late) => _ = section(first).inspect(|section| section.warning(format!(
             "whether another item means the same files for the same stream could not be found out in {} seconds: a file system does not answer, \
              or is very large. Each file is read once, with the keys of one item",
             LONGEST.as_secs()
         ))),
-        Err(_) => {}
+        // Nothing can be said, and the start says why soon enough.
+        Err(Unanswered::NoThread) => {}
     }
 }
 

@@ -17,7 +17,8 @@ use std::{
 use tokio::{runtime::Handle, sync::mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Chunks that wait in front of a stage, each at most about 256 KiB, beside the one that it works on.
+/// Chunks that wait in front of a stage, beside the one that it works on. Each has about 256 KiB of text, one long line, or where lines are
+/// written anew (masks, decoding) some 4 MiB; one event with masks may have 32 MiB more than it had.
 const CHUNKS: usize = 1;
 /// Batches that wait between a stage and its publisher.
 const BATCHES: usize = 1;

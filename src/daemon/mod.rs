@@ -37,7 +37,7 @@ use crate::{
     telemetry::log,
 };
 use futures_util::future::BoxFuture;
-use plan::Plan;
+use plan::{News, Plan};
 use std::{
     io,
     path::PathBuf,
@@ -45,6 +45,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio_util::task::AbortOnDropHandle;
 use wiring::Running;
 
 /// Where batches go, if not where the configuration says.
@@ -120,10 +121,13 @@ impl DaemonError {
     }
 }
 
+/// See [`Reload::read`].
+pub type Read = Arc<dyn Fn() -> Option<Settings> + Send + Sync>;
+
 /// What whoever reads the configuration does when a reload is asked for.
 pub struct Reload<'a> {
-    /// Reads it again, and says itself what is wrong with it.
-    pub read: &'a dyn Fn() -> Option<Settings>,
+    /// Reads it again, and says itself what is wrong with it. Blocks: it looks at files of this host.
+    pub read: Read,
     /// Told which settings run from now on.
     pub in_force: &'a dyn Fn(&Settings),
 }
@@ -191,6 +195,21 @@ async fn first_plan(settings: Settings, options: &Options, signals: &mut Signals
     made.map(Some)
 }
 
+/// What the configuration comes to that is there now; `None` where it says nothing that could run.
+async fn plan_again(read: Read, options: &Options) -> Result<Option<Plan>, DaemonError> {
+    // One that is asked for anew before it has begun is not begun.
+    let reading = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || read()));
+    let settings = reading.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only where the runtime is about to end.
+        Err(_) => None,
+    });
+    match settings {
+        Some(settings) => Plan::make(settings, options).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Wait for the end, or for a reason to end.
 async fn attend(
     running: &mut Running,
@@ -204,24 +223,28 @@ async fn attend(
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.
-    let mut planning: Option<BoxFuture<'_, Result<Plan, DaemonError>>> = None;
+    let mut planning: Option<BoxFuture<'_, Result<Option<Plan>, DaemonError>>> = None;
+    // Of more sources at a time; what is learned meanwhile is looked at when that is done.
+    let mut preparing: Option<BoxFuture<'_, News>> = None;
     loop {
         tokio::select! {
             request = signals.next() => match request {
                 Request::Stop => return Ok(Ended::Stopped),
-                Request::Reload => match (reload.read)() {
-                    Some(new) => planning = Some(Box::pin(Plan::make(new, options))),
-                    None => tracing::error!("the configuration was not reloaded; the old one stays in force"),
-                },
+                Request::Reload => planning = Some(Box::pin(plan_again(reload.read.clone(), options))),
             },
-            planned = planned(&mut planning) => {
+            planned = outcome(&mut planning) => {
                 planning = None;
                 match planned {
-                    Ok(plan) => return Ok(Ended::Reload(Box::new(plan))),
+                    Ok(Some(plan)) => return Ok(Ended::Reload(Box::new(plan))),
+                    Ok(None) => tracing::error!("the configuration was not reloaded; the old one stays in force"),
                     Err(error) => old_goes_on(&error),
                 }
             }
-            () = running.names.next() => running.open_more(plan).await?,
+            () = running.names.next(), if preparing.is_none() => preparing = Some(running.prepare_more(plan)),
+            news = outcome(&mut preparing) => {
+                preparing = None;
+                running.open_more(plan, &news)?;
+            }
             name = running.tasks.next_end() => return Err(DaemonError::TaskEnded(name)),
             by = &mut taken => return Err(by.into()),
             error = unprintable(&options.destination) => return match error {
@@ -243,9 +266,10 @@ async fn unprintable(destination: &Override) -> io::ErrorKind {
     }
 }
 
-async fn planned<T>(planning: &mut Option<BoxFuture<'_, T>>) -> T {
-    match planning {
-        Some(planning) => planning.await,
+/// Waits for ever while there is nothing to come out.
+async fn outcome<T>(work: &mut Option<BoxFuture<'_, T>>) -> T {
+    match work {
+        Some(work) => work.await,
         None => std::future::pending().await,
     }
 }
@@ -265,4 +289,99 @@ async fn second_stop(signals: &mut Signals) {
     const SAME: Duration = Duration::from_millis(500);
     let first = Instant::now();
     while signals.next().await != Request::Stop || first.elapsed() < SAME {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        names::{Asks, Names},
+        *,
+    };
+    use crate::{aws::Facts, local::Printer};
+    use std::sync::{Mutex, mpsc};
+    use tokio::sync::Notify;
+
+    /// Knows the account, and tells when it was asked for.
+    struct Knows(Arc<Notify>);
+
+    impl Asks for Knows {
+        fn metadata(&self) -> BoxFuture<'_, Result<Facts, String>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn region(&self) -> BoxFuture<'_, Result<String, String>> {
+            Box::pin(std::future::pending())
+        }
+
+        fn account(&self) -> BoxFuture<'_, Result<String, String>> {
+            self.0.notify_one();
+            Box::pin(async { Ok("123456789012".to_owned()) })
+        }
+    }
+
+    #[test]
+    fn while_positions_of_another_program_are_looked_for_the_rest_is_attended_to() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build().expect("a runtime");
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().expect("a folder");
+            let text = serde_json::json!({
+                "agent": { "region": "us-east-1", "instance": { "prefix": "sys", "serial": "1" },
+                    "state_folder": folder.path().join("state"), "import_state": folder.path().join("agent") },
+                "logs": { "logs_collected": { "files": { "collect_list": [
+                    { "file_path": folder.path().join("x.log"), "log_group_name": "/{account_id}" } ] } } } });
+            let file = folder.path().join("c.json");
+            std::fs::write(&file, text.to_string()).expect("written");
+            let settings = crate::config::load(&file).settings.expect("valid");
+            let mut plan = Plan::make(settings, &Options::default()).await.expect("a plan");
+            let printer = Printer::new(std::io::sink());
+            let trouble = printer.trouble();
+            let options = Options { destination: Override::DryRun(Arc::new(printer), trouble), once: false };
+            let mut running = Running::start(&plan, &options).await.expect("it starts");
+            // All threads for what blocks hang, as on a dead mount: what is looked for is not found.
+            let (release, released) = mpsc::channel::<()>();
+            let hanging = tokio::task::spawn_blocking(move || _ = released.recv());
+            let asked = Arc::new(Notify::new());
+            let asks: Arc<dyn Asks> = Arc::new(Knows(asked.clone()));
+            running.names = Names::new(plan.identity.clone(), plan.missing(), Some(asks), folder.path());
+            running.tasks.spawn("short", async move {
+                asked.notified().await;
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            });
+            let mut signals = Signals::listen().expect("signals");
+            let reload = Reload { read: Arc::new(|| None), in_force: &|_| {} };
+            let ended = tokio::time::timeout(
+                Duration::from_secs(20),
+                attend(&mut running, &mut plan, &options, &mut signals, &reload),
+            );
+            let ended = ended.await.expect("in time");
+            assert!(matches!(ended, Err(DaemonError::TaskEnded("short"))), "{:?}", ended.err());
+            assert_eq!(plan.waiting().count(), 0, "its name was known");
+            drop(release);
+            hanging.await.expect("no panic");
+            running.stop(Duration::from_secs(5)).await;
+        });
+    }
+
+    #[tokio::test]
+    async fn while_the_configuration_is_read_again_signals_are_heard() {
+        let (answer, answered) = mpsc::channel::<()>();
+        let answered = Mutex::new(answered);
+        // As long as a mount does not answer.
+        let read: Read = Arc::new(move || {
+            let answered = answered.lock().expect("one reader");
+            assert!(answered.recv_timeout(Duration::from_secs(30)).is_ok(), "nobody else came to its turn");
+            None
+        });
+        let options = Options::default();
+        let mut planning = pin!(plan_again(read, &options));
+        tokio::select! {
+            biased;
+            _ = &mut planning => panic!("it is still being read"),
+            () = tokio::task::yield_now() => answer.send(()).expect("it is being read"),
+        }
+        assert!(planning.await.expect("read").is_none());
+    }
 }

@@ -1,7 +1,7 @@
 //! Starts the sources of logs: at the start those whose names are known, later those that waited for theirs.
 use super::{
     DaemonError, imports,
-    plan::{Plan, Targets},
+    plan::{News, Plan, Targets},
     received,
     wiring::Running,
 };
@@ -13,16 +13,24 @@ use crate::{
         logs::{has_journal, has_unified_log, has_windows_events},
     },
 };
+use futures_util::future::BoxFuture;
 use std::sync::{Arc, mpsc as std_mpsc};
 use tokio::sync::oneshot;
 
 /// Bytes of stack for a thread that looks for log files.
 const SCANNER_STACK: usize = 256 * 1024;
 
-/// The daemon's end of the tail thread.
+/// The daemon's end of the tail thread, which stops when this is dropped: whatever else could not be started.
 pub struct Tail {
-    pub wake: std_mpsc::Sender<files::Wake>,
+    wake: std_mpsc::Sender<files::Wake>,
     roster: files::Roster,
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        // The thread may have ended already.
+        let _ = self.wake.send(files::Wake::Stop);
+    }
 }
 
 impl Running {
@@ -98,16 +106,27 @@ impl Running {
         files::Avoid { state: Some(self.state.path().to_path_buf()), own_log }
     }
 
-    /// More of the names is known: start whoever waited only for that.
+    /// More of the names is known: look for positions of other programs for whoever waited only for that. May take long; who gives it
+    /// up has moved nothing.
+    pub fn prepare_more(&self, plan: &mut Plan) -> BoxFuture<'static, News> {
+        let news = plan.learn(&self.names.identity);
+        let targets = plan.new_targets(&news);
+        let import = imports::of(plan, &targets, &self.earlier, &self.positions, self.state.path());
+        Box::pin(async move {
+            if let Some(import) = import {
+                import.run().await;
+            }
+            news
+        })
+    }
+
+    /// Start whoever waited only for that.
     ///
     /// # Errors
     /// When a thread for it cannot be started.
-    pub async fn open_more(&mut self, plan: &mut Plan) -> Result<(), DaemonError> {
-        let news = plan.learn(&self.names.identity);
-        let targets = plan.new_targets(&news);
-        imports::run(plan, &targets, &self.positions, self.state.path()).await;
+    pub fn open_more(&mut self, plan: &Plan, news: &News) -> Result<(), DaemonError> {
         self.show_waiting(plan);
-        self.start_logs(plan, &targets)
+        self.start_logs(plan, &plan.new_targets(news))
     }
 
     /// A line of the board for each source that waits for its names.
@@ -231,4 +250,43 @@ fn start_scanner(scanner: files::Scanner, wake: std_mpsc::Sender<files::Wake>) -
         .spawn(move || files::find(scanner, &wake))
         .map_err(|source| DaemonError::Thread { what: "thread that looks for log files", source })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{Chunk, Target},
+        positions,
+        telemetry::board::Board,
+    };
+    use tokio::sync::mpsc;
+
+    struct Nowhere;
+
+    impl Outlet for Nowhere {
+        fn lane(&self, _: &Arc<Target>, _: &Arc<LaneWaker>) -> mpsc::Sender<Box<Chunk>> {
+            mpsc::channel(1).0
+        }
+    }
+
+    #[test]
+    fn a_tail_thread_ends_with_the_daemons_end_of_it_however_that_came_about() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let board = Arc::new(Board::default());
+        let positions = positions::Store::open(folder.path(), board.clone()).expect("positions");
+        let (wake, wakes) = std_mpsc::channel();
+        let avoid = files::Avoid { state: None, own_log: None };
+        let (tailer, roster) = files::Tailer::new(avoid, positions, Arc::new(Nowhere), LaneWaker::new(|| {}), board);
+        let (ended, end) = std_mpsc::channel();
+        let tail = Tail { wake: wake.clone(), roster };
+        let thread = std::thread::spawn(move || {
+            files::run(tailer, wake, &wakes);
+            ended.send(()).expect("the test waits");
+        });
+        // As when the next thread cannot be started.
+        drop(tail);
+        end.recv_timeout(std::time::Duration::from_secs(30)).expect("it heard that nobody needs it any more");
+        thread.join().expect("no panic");
+    }
 }

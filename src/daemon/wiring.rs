@@ -13,9 +13,7 @@ use super::{
 use crate::{
     aws,
     config::NOTHING_TO_COLLECT,
-    local,
-    logs::files,
-    metrics,
+    local, metrics,
     model::{Outlet, SourceId, Timestamp},
     pipeline::{BodyPool, batch_metrics},
     platform, positions,
@@ -23,7 +21,12 @@ use crate::{
     spool::{Spool, text::Door},
     telemetry::board::Board,
 };
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout_at},
@@ -114,6 +117,8 @@ pub struct Running {
     pub tail: Option<Tail>,
     /// The JSON paths of the configured files that are FIFOs.
     pub pipes: HashSet<String>,
+    /// Files of which earlier runs left a position.
+    pub earlier: BTreeSet<Arc<Path>>,
     /// Takes what cannot be read again, where such a thing is configured or an earlier run left some; until the stop.
     pub door: Option<Door>,
     /// Held last: its lock keeps other daemons out until nothing of us is left.
@@ -140,7 +145,10 @@ impl Running {
         let state = Arc::new(state);
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;
-        imports::run(plan, &plan.targets(), &positions, state.path()).await;
+        let earlier = imports::ours(&positions);
+        if let Some(import) = imports::of(plan, &plan.targets(), &earlier, &positions, state.path()) {
+            import.run().await;
+        }
         let way = Way::out(plan, options, &board)?;
         let pipes = pipes_among(&plan.settings.logs.files).await;
         let received = Received::open(plan, state.path(), &pipes, &board)?;
@@ -176,6 +184,7 @@ impl Running {
             once: options.once,
             tail: None,
             pipes,
+            earlier,
             door: received.as_ref().map(Received::door),
             state,
             _scratch: scratch,
@@ -186,7 +195,9 @@ impl Running {
         }
         let began = running.begin(plan, way.put, way.name, Behind { retention, received, interval });
         if let Err(error) = began {
-            // What has been spawned may hold what the next start needs.
+            // What has been spawned may hold what the next start needs. The threads hear of it first.
+            running.stop_sources.cancel();
+            running.tail = None;
             running.end_lanes.cancel();
             running.tasks.abort().await;
             return Err(error);
@@ -284,10 +295,7 @@ impl Running {
         self.no_retries.cancel();
         self.stop_sources.cancel();
         self.door = None; // The keeper ends with the last one who holds it.
-        if let Some(tail) = &self.tail {
-            // The thread may have ended already.
-            let _ = tail.wake.send(files::Wake::Stop);
-        }
+        self.tail = None; // Its thread is told by that.
         self.lanes.close();
         let lanes_are_late = tokio::select! {
             () = self.lanes.wait() => false,

@@ -137,6 +137,11 @@ impl Known {
         unopened.map(|(id, source)| (*id, source.progress.position()))
     }
 
+    /// The positions of all sources, opened or not.
+    pub fn positions(&self) -> impl Iterator<Item = &Position> {
+        self.sources.values().map(|source| source.progress.position())
+    }
+
     /// A source that is read from here on, or one that is only remembered.
     pub fn put(&mut self, id: SourceId, start: u64, position: Position, opened: bool, seen: Timestamp) {
         let before = self.sources.remove(&id);
@@ -261,13 +266,5 @@ impl Known {
         let there = |id: &SourceId| self.sources.contains_key(id);
         let ids = batch.taken.iter().map(|taken| taken.id).chain(batch.left.map(|stand| stand.id));
         self.changed.extend(ids.filter(there));
-    }
-}
-
-#[cfg(test)]
-impl Known {
-    /// The positions of all sources.
-    pub fn positions(&self) -> Vec<Position> {
-        self.sources.values().map(|source| source.progress.position().clone()).collect()
     }
 }

@@ -97,6 +97,11 @@ impl Store {
         Ok(Arc::new(store))
     }
 
+    /// All positions, whether a source has opened them or not.
+    pub fn all(&self) -> Vec<Position> {
+        self.known().positions().cloned().collect()
+    }
+
     /// Remember positions that another program left, as if an earlier run of this one had saved them.
     pub fn adopt(&self, positions: impl IntoIterator<Item = Position>) {
         let mut known = self.known();

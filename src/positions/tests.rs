@@ -46,7 +46,7 @@ fn found(folder: &Path) -> Vec<u64> {
 
 /// Where each source stands that would be saved now.
 fn stands(store: &Store) -> Vec<u64> {
-    store.known().positions().iter().map(offset).collect()
+    store.all().iter().map(offset).collect()
 }
 
 fn save(store: &Store) {

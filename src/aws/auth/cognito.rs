@@ -192,20 +192,19 @@ impl Cognito {
     }
 
     /// <https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html>
-    async fn credentials(&self, clients: &Clients, logins: &Value) -> Result<Credentials, SignInError> {
+    async fn credentials(&self, clients: &Clients, token: &SecretString) -> Result<Credentials, SignInError> {
         let kept = self.kept().identity.clone();
         let id = match kept {
             Some(id) => id,
-            None => self.identity(clients, logins).await?,
+            None => self.identity(clients, token).await?,
         };
-        let body = json!({ "IdentityId": id, "Logins": logins });
-        let mut answer = clients.identity.call("GetCredentialsForIdentity", &body).await.map_err(|e| {
-            let error = SignInError::of_call(IDENTITY, &e, |answer| self.identity_advice(answer.code()));
+        let body = json!({ "IdentityId": id, "Logins": { &clients.issuer: token.expose_secret() } });
+        let answer = self.show(clients, "GetCredentialsForIdentity", &body, token).await;
+        let mut answer = answer.inspect_err(|error| {
             if !error.passes() {
                 // Perhaps the identity was deleted: the next login asks for it again.
                 self.kept().identity = None;
             }
-            error
         })?;
         let unusable = || SignInError::Unusable { advice: format!("{IDENTITY} answered without usable credentials") };
         let mut given = answer.object("Credentials").ok_or_else(unusable)?;
@@ -220,20 +219,31 @@ impl Cognito {
     }
 
     /// <https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetId.html>
-    async fn identity(&self, clients: &Clients, logins: &Value) -> Result<String, SignInError> {
+    async fn identity(&self, clients: &Clients, token: &SecretString) -> Result<String, SignInError> {
         let settings = &self.settings;
+        let logins = json!({ &clients.issuer: token.expose_secret() });
         let body =
             json!({ "AccountId": settings.account_id, "IdentityPoolId": settings.identity_pool_id, "Logins": logins });
-        let mut answer = clients
-            .identity
-            .call("GetId", &body)
-            .await
-            .map_err(|e| SignInError::of_call(IDENTITY, &e, |answer| self.identity_advice(answer.code())))?;
+        let mut answer = self.show(clients, "GetId", &body, token).await?;
         let id = answer
             .text("IdentityId")
             .ok_or_else(|| SignInError::Unusable { advice: format!("{IDENTITY} answered without an identity") })?;
         self.kept().identity = Some(id.clone());
         Ok(id)
+    }
+
+    /// A call that shows this id token to the identity pool: whatever the answer says, the token is not repeated.
+    async fn show(
+        &self,
+        clients: &Clients,
+        call: &'static str,
+        body: &Value,
+        token: &SecretString,
+    ) -> Result<Members, SignInError> {
+        clients.identity.call(call, body).await.map_err(|e| {
+            let outcome = read(&e, SystemTime::now()).without(token.expose_secret());
+            SignInError::of_outcome(IDENTITY, outcome, |answer| self.identity_advice(answer.code()))
+        })
     }
 
     fn identity_advice(&self, code: &str) -> String {
@@ -266,8 +276,7 @@ impl Source for Cognito {
         Box::pin(async move {
             let clients = self.clients().await?;
             let token = self.id_token(clients).await?;
-            let logins = json!({ &clients.issuer: token.expose_secret() });
-            self.credentials(clients, &logins).await
+            self.credentials(clients, &token).await
         })
     }
 

@@ -17,7 +17,7 @@ fn cover_of(id: SourceId, from: u64, to: u64, path: &str) -> Cover {
 type Places = BTreeMap<PathBuf, u64>;
 
 fn places(store: &Store) -> Places {
-    let files = store.known().positions().into_iter().map(|position| match position {
+    let files = store.all().into_iter().map(|position| match position {
         Position::File(file) => (file.path.to_path_buf(), file.offset),
         _ => panic!("only files here"),
     });

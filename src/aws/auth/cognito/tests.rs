@@ -99,6 +99,28 @@ async fn a_refusal_that_repeats_the_password_is_told_without_it() {
 }
 
 #[tokio::test]
+async fn an_answer_that_repeats_the_id_token_is_told_without_it() {
+    for step in ["GetId", "GetCredentialsForIdentity"] {
+        let echo = move |code: &'static str, status| {
+            move |seen: &Seen| match seen.action() {
+                action if action == step => {
+                    let sent = &seen.json()["Logins"]["cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Pool"];
+                    assert_eq!(sent, ID_TOKEN);
+                    error(status, code, &format!("Invalid login token {ID_TOKEN} for eu-west-1:pool."))
+                }
+                _ => cognito_answer(seen),
+            }
+        };
+        let text = refused(echo("NotAuthorizedException", 400)).await;
+        assert!(text.contains("Invalid login token *** for eu-west-1:pool."), "{step}: {text}");
+        let fake = Fake::plain(echo("InternalErrorException", 500)).await;
+        let text = printed(&cognito(&fake.url).fetch().await.expect_err("failing"));
+        assert_no_secret(&text);
+        assert!(text.contains("Invalid login token *** for"), "{step}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_temporary_password_and_other_challenges_are_explained() {
     let temporary = refused(|_| json(200, r#"{"ChallengeName":"NEW_PASSWORD_REQUIRED","Session":"s"}"#)).await;
     assert!(temporary.contains("the password of sys-0001 is only a temporary one"), "{temporary}");
