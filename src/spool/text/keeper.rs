@@ -159,7 +159,7 @@ impl Keeper {
                 Err(ReadError::Gone) => {
                     let now = Instant::now();
                     let lost = self.depot.state().queues.get_mut(target).map(|queue| queue.lose(extent.segment, now));
-                    self.lost(target, extent, lost.unwrap_or_default());
+                    self.lost(target, extent, lost.unwrap_or_default().events);
                     return true;
                 }
                 Err(ReadError::Io(error)) => {
@@ -277,13 +277,11 @@ impl Keeper {
         all
     }
 
-    /// What even the disk did not take before the stop is gone with this process.
+    /// What even the disk did not take before the stop is gone with this process, and so is what it had to give up meanwhile.
     fn count_lost(&self) {
-        let state = self.depot.state();
-        let events: usize =
-            state.queues.values().flat_map(Queue::in_memory).map(|(_, text, _)| text.events.len()).sum();
+        let events: u64 = self.depot.state().queues.values().map(Queue::unkept).sum();
         if events > 0 {
-            counters::LOG_SPOOL_DROPPED.add(events as u64);
+            counters::LOG_SPOOL_DROPPED.add(events);
             tracing::error!(
                 events,
                 "neither CloudWatch nor the spool took these log events before the stop: they are lost"

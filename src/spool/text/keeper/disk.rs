@@ -166,15 +166,20 @@ impl Keeper {
     fn give_up(&mut self, segments: &[u64]) {
         let mut state = self.depot.state();
         let now = Instant::now();
-        let lost = segments
-            .iter()
-            .map(|segment| state.queues.values_mut().map(|queue| queue.lose(*segment, now)).sum::<u64>());
-        let events = lost.sum::<u64>();
+        let (mut events, mut on_their_way) = (0, 0);
+        for segment in segments {
+            for queue in state.queues.values_mut() {
+                let lost = queue.lose(*segment, now);
+                (events, on_their_way) = (events + lost.events, on_their_way + lost.copies);
+            }
+        }
         counters::LOG_SPOOL_DROPPED.add(events);
-        if events > 0 && !std::mem::replace(&mut self.dropping, true) {
+        if events + on_their_way > 0 && !std::mem::replace(&mut self.dropping, true) {
             tracing::warn!(
                 events,
-                "the spool of log text is full (agent.spool): events are given up, the oldest first; status counts them"
+                on_their_way,
+                "the spool of log text is full (agent.spool), or holds what is too old: the oldest events are given up; status counts them. \
+                 Of those on their way no copy is left: they are lost if they do not arrive before the stop"
             );
         }
     }
