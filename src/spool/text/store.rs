@@ -7,9 +7,11 @@
 //! What the disk does not take whole is taken back: the next start finds nothing that its owner still holds in memory.
 mod inventory;
 mod medium;
+mod room;
 
 pub(super) use inventory::Inventory;
 pub(super) use medium::{Disk, Medium};
+pub(super) use room::Room;
 
 use super::segment::{self, RECORD, Told};
 use crate::{
@@ -230,46 +232,6 @@ impl Store {
         if segment.live == 0 {
             self.remove(extent.segment);
         }
-    }
-
-    /// Make room for `size` bytes more: what is still to be cut off, then the oldest segments. Returns those that went.
-    ///
-    /// # Errors
-    /// When even an empty spool would leave too little free.
-    pub(super) fn trim(&mut self, size: u64, now: Timestamp) -> (Vec<u64>, io::Result<()>) {
-        let uncut = std::mem::take(&mut self.uncut);
-        self.uncut = uncut.into_iter().filter(|number| self.cut(*number).is_err()).collect();
-        let mut gone = vec![];
-        let max_age = self.bounds.max_age;
-        let outdated: Vec<u64> =
-            self.segments.iter().filter(|(_, s)| now.since(s.newest) > max_age).map(|(number, _)| *number).collect();
-        outdated.iter().for_each(|number| self.remove(*number));
-        gone.extend(outdated);
-        while self.bytes + size > self.bounds.max_log_bytes
-            && let Some(oldest) = self.segments.keys().next().copied()
-        {
-            self.remove(oldest);
-            gone.push(oldest);
-        }
-        if size > self.bounds.max_log_bytes {
-            let why = "what is to be kept is larger than agent.spool.max_log_bytes";
-            return (gone, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
-        }
-        // Where the room cannot be measured, the write itself will tell.
-        let Ok(free) = self.medium.free(&self.folder) else { return (gone, Ok(())) };
-        let wanted = self.bounds.min_free_bytes.saturating_add(size).saturating_sub(free);
-        let before = self.bytes;
-        while before - self.bytes < wanted
-            && let Some(oldest) = self.segments.keys().next().copied()
-        {
-            self.remove(oldest);
-            gone.push(oldest);
-        }
-        if before - self.bytes < wanted {
-            let why = format!("{free} bytes are free, and agent.spool.min_free_bytes leaves these alone");
-            return (gone, Err(io::Error::new(io::ErrorKind::StorageFull, why)));
-        }
-        (gone, Ok(()))
     }
 
     /// How many bytes it takes on the disk.

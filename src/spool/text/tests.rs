@@ -1,3 +1,4 @@
+mod bounds;
 mod failing;
 mod places;
 mod wreck;

@@ -5,7 +5,7 @@ use crate::{
     spool::text::{
         MUCH, State,
         queue::{Queue, cost},
-        store::{Extent, Inventory, Store, Text},
+        store::{EXTENT, Extent, Inventory, Room, Store, Text},
     },
     telemetry::counters,
 };
@@ -76,25 +76,26 @@ impl Keeper {
             return;
         }
         // The small ones first: where some of these find no room, no larger one does.
-        writing.sort_by_cached_key(|(_, _, texts)| texts.iter().map(|text| cost(text)).sum::<usize>());
+        writing.sort_by_cached_key(|(target, _, texts)| Store::need(target, texts));
+        if which == Which::All {
+            // There is no next time: where not all of a target finds room, a part of it is better than nothing.
+            writing = in_pieces(writing);
+        }
         let texts: Vec<_> = writing.iter().map(|(target, _, texts)| (target.clone(), texts.clone())).collect();
-        let size = texts.iter().flat_map(|(_, texts)| texts).map(|text| cost(text) as u64).sum();
         let most = match which {
             Which::Due => STUMBLES,
             Which::All => usize::MAX,
         };
-        let (gone, written) = self
+        let (Room { gone, refused, .. }, written) = self
             .on_disk(move |store| {
-                let (gone, room) = store.trim(size, Timestamp::now());
-                (gone, room.map(|()| append_each(store, &texts, most)))
+                let sizes: Vec<u64> = texts.iter().map(|(target, texts)| Store::need(target, texts)).collect();
+                let room = store.trim(&sizes, Timestamp::now());
+                let written = append_each(store, &texts[..room.fit], most);
+                (room, written)
             })
             .await;
         self.give_up(&gone);
-        let failed = match written {
-            Ok(written) => self.book(writing, written),
-            Err(no_room) => Some(no_room),
-        };
-        match failed {
+        match self.book(writing, written).or(refused) {
             None => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("log text is spooled again");
@@ -211,6 +212,28 @@ impl Keeper {
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same in pieces of about an extent, each target's one behind the other.
+fn in_pieces(writing: Writing) -> Writing {
+    let mut pieces: Writing = vec![];
+    for (target, starts, texts) in writing {
+        let (mut begun, mut size) = (false, 0);
+        for (start, text) in starts.into_iter().zip(texts) {
+            size += cost(&text) as u64;
+            match pieces.last_mut().filter(|_| begun && size <= EXTENT) {
+                Some((_, starts, texts)) => {
+                    starts.push(start);
+                    texts.push(text);
+                }
+                None => {
+                    (begun, size) = (true, cost(&text) as u64);
+                    pieces.push((target.clone(), vec![start], vec![text]));
+                }
+            }
+        }
+    }
+    pieces
 }
 
 /// Write each target's events by themselves, until `most` have failed: a result for each that was tried.

@@ -12,8 +12,8 @@ pub struct Wreck(Arc<Mutex<State>>);
 /// What fails now.
 #[derive(Default)]
 pub struct State {
-    /// Nothing is free.
-    pub full: bool,
+    /// So many bytes are free; without a number more than anybody needs.
+    pub free: Option<u64>,
     /// Bytes with this text in them are not written.
     pub refused: Option<&'static str>,
     /// So much of an append that fails reaches the file all the same.
@@ -27,7 +27,7 @@ pub struct State {
 impl Wreck {
     pub fn full() -> Self {
         let wreck = Self::default();
-        wreck.change(|disk| disk.full = true);
+        wreck.change(|disk| disk.free = Some(0));
         wreck
     }
 
@@ -58,7 +58,7 @@ fn failed<T>() -> io::Result<T> {
 
 impl Medium for Wreck {
     fn free(&self, _: &Path) -> io::Result<u64> {
-        Ok(if self.state().full { 0 } else { u64::MAX })
+        Ok(self.state().free.unwrap_or(u64::MAX))
     }
 
     fn create(&self, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
