@@ -48,6 +48,8 @@ pub struct Keeper {
     doors: mpsc::Receiver<Infallible>,
     patience: Duration,
     waker: Arc<LaneWaker>,
+    /// What earlier runs left is known. Until then nothing is written.
+    listed: bool,
     /// The disk did not take everything at the last attempt.
     failing: bool,
     /// It was said that events are given up.
@@ -61,7 +63,8 @@ impl Keeper {
         let changed = depot.changed.clone();
         let waker = LaneWaker::new(move || changed.notify_one());
         let store = Arc::new(Mutex::new(store));
-        Self { depot, store, doors, patience: SLOW, waker, failing: false, dropping: false, inline: cfg!(test) }
+        let (listed, failing, dropping) = (false, false, false);
+        Self { depot, store, doors, patience: SLOW, waker, listed, failing, dropping, inline: cfg!(test) }
     }
 
     /// Work until the last door is closed and everything is delivered or on the disk. `interval` is how long a batch may be

@@ -88,6 +88,8 @@ pub(super) struct Store {
     segments: BTreeMap<u64, Segment>,
     bytes: u64,
     next: u64,
+    /// What earlier runs left is known, and with it which numbers are taken.
+    listed: bool,
     /// The segment that each target's events are appended to.
     open: HashMap<Arc<Target>, u64>,
     /// Segments with something behind their end that could not be cut off again.
@@ -103,15 +105,18 @@ impl Store {
     pub(super) fn new(folder: &Path, bounds: settings::Spool, medium: Box<dyn Medium>) -> io::Result<Self> {
         disk::private_folder(folder)?;
         let (segments, open, uncut) = Default::default();
-        Ok(Self { folder: folder.to_owned(), bounds, segments, bytes: 0, next: 1, open, uncut, medium })
+        Ok(Self { folder: folder.to_owned(), bounds, segments, bytes: 0, next: 1, listed: false, open, uncut, medium })
     }
 
     /// Append the events of one target; each text gets an extent of its own. They are on the disk when this returns.
     ///
     /// # Errors
     /// Nothing of it is in the spool then, nor will the next start find any of it; where the disk does not even let go of it again,
-    /// that is said, and the next start may send it once more.
+    /// that is said, and the next start may send it once more. Always before [`Self::take_inventory`] has succeeded.
     pub(super) fn append(&mut self, target: &Arc<Target>, texts: &[Arc<Text>]) -> io::Result<Vec<Extent>> {
+        if !self.listed {
+            return Err(io::Error::other("it is not known what earlier runs left there"));
+        }
         let behind = self.open.get(target).and_then(|number| Some((*number, *self.segments.get(number)?)));
         let first_new = self.next;
         let extents = texts.iter().map(|text| self.append_one(target, text)).collect::<io::Result<Vec<_>>>();

@@ -22,13 +22,25 @@ pub(in crate::spool::text) const STUMBLES: usize = 8;
 type Writing = Vec<(Arc<Target>, Vec<u64>, Vec<Arc<Text>>)>;
 
 impl Keeper {
-    /// What earlier runs left comes before everything that is new.
+    /// What earlier runs left comes before everything that is new; where the folder cannot be listed at the start, as soon as it can.
     pub(super) async fn take_inventory(&mut self) {
         let found = self.on_disk(|store| store.take_inventory(Timestamp::now())).await;
-        let Inventory { found, corrupt, dropped } = found.unwrap_or_else(|error| {
-            tracing::error!(%error, "what earlier runs left in the spool of log text cannot be read; it stays there");
-            Inventory::default()
-        });
+        let Inventory { found, corrupt, dropped } = match found {
+            Ok(inventory) => {
+                if !std::mem::replace(&mut self.listed, true) && std::mem::take(&mut self.failing) {
+                    tracing::info!("the spool of log text can be listed now");
+                }
+                inventory
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    let folder = self.store().folder().display().to_string();
+                    tracing::error!(folder, %error, "the spool of log text cannot be listed: what earlier runs left stays there, \
+                        what comes waits in memory and is sent from there; tried again until it can be");
+                }
+                Inventory::default()
+            }
+        };
         counters::LOG_SPOOL_CORRUPT.add(corrupt);
         counters::LOG_SPOOL_DROPPED.add(dropped);
         let mut state = self.depot.state();
@@ -71,6 +83,12 @@ impl Keeper {
 
     /// Write what is to be on the disk.
     pub(super) async fn secure(&mut self, which: Which) {
+        if !self.listed {
+            self.take_inventory().await;
+        }
+        if !self.listed {
+            return;
+        }
         let mut writing = self.to_write(which);
         if writing.is_empty() {
             return;

@@ -17,7 +17,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let (disk, folder) = (Wreck::default(), folder());
-        let store = Store::new(folder.path(), BOUNDS, Box::new(disk.clone())).expect("a folder");
+        let mut store = Store::new(folder.path(), BOUNDS, Box::new(disk.clone())).expect("a folder");
+        store.take_inventory(Timestamp::now()).expect("readable");
         Self { store, disk, folder }
     }
 

@@ -1,6 +1,7 @@
 //! A disk that fails when it is told to, and writes to a real folder otherwise.
 use crate::spool::text::store::{Disk, Medium};
 use std::{
+    ffi::OsString,
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
@@ -18,6 +19,7 @@ pub struct State {
     pub refused: Option<&'static str>,
     /// So much of an append that fails reaches the file all the same.
     pub part: usize,
+    pub lists_fail: bool,
     pub syncs_fail: bool,
     pub cuts_fail: bool,
     pub removals_fail: bool,
@@ -59,6 +61,10 @@ fn failed<T>() -> io::Result<T> {
 impl Medium for Wreck {
     fn free(&self, _: &Path) -> io::Result<u64> {
         Ok(self.state().free.unwrap_or(u64::MAX))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        if self.state().lists_fail { failed() } else { Disk.list(folder) }
     }
 
     fn create(&self, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
