@@ -19,7 +19,7 @@ use crate::{
     platform, positions,
     publish::{Acknowledge, DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
     spool::{Spool, text::Door},
-    telemetry::board::Board,
+    telemetry::{board::Board, counters},
 };
 use std::{
     collections::{BTreeSet, HashSet},
@@ -322,14 +322,46 @@ impl Running {
         if lanes_are_late {
             late.push("log lanes");
         }
-        if late.is_empty() {
-            tracing::info!("stopped; everything that was read is delivered or kept");
-        } else {
-            tracing::warn!(
-                late = late.join(", "),
-                "stopped at the deadline; what was not delivered will be sent at the next start"
-            );
-        }
+        say_stopped(&late, counters::LOG_SPOOL_DROPPED.get(), counters::SPOOL_DROPPED.get());
         self.tasks.abort().await;
+    }
+}
+
+/// The last words of a run. What this process gave up since its start, also under an earlier configuration, is not called kept.
+fn say_stopped(late: &[&str], log_spool_dropped: u64, spooled_batches_dropped: u64) {
+    let given_up = log_spool_dropped + spooled_batches_dropped > 0;
+    let words = last_words(!late.is_empty(), given_up);
+    if late.is_empty() && !given_up {
+        return tracing::info!("{words}");
+    }
+    let late = (!late.is_empty()).then(|| late.join(", "));
+    let [log_spool_dropped, spooled_batches_dropped] =
+        [log_spool_dropped, spooled_batches_dropped].map(|count| (count > 0).then_some(count));
+    tracing::warn!(late, log_spool_dropped, spooled_batches_dropped, "{words}");
+}
+
+fn last_words(late: bool, given_up: bool) -> &'static str {
+    match (late, given_up) {
+        (false, false) => "stopped; everything that was read is delivered or kept",
+        (true, false) => "stopped at the deadline; what was not delivered will be sent at the next start",
+        (false, true) => "stopped; what these counters say was given up since the start, the rest is delivered or kept",
+        (true, true) => {
+            "stopped at the deadline; what these counters say was given up since the start, what else was not delivered will be sent at the next start"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn what_was_given_up_is_not_called_delivered_or_kept() {
+        assert!(last_words(false, false).contains("everything that was read is delivered or kept"));
+        for late in [false, true] {
+            let words = last_words(late, true);
+            assert!(words.contains("was given up") && !words.contains("everything"), "{words}");
+            assert_eq!(words.contains("at the deadline"), late);
+        }
     }
 }

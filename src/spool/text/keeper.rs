@@ -48,6 +48,8 @@ pub struct Keeper {
     doors: mpsc::Receiver<Infallible>,
     patience: Duration,
     waker: Arc<LaneWaker>,
+    /// What earlier runs left is known. Until then nothing is written.
+    listed: bool,
     /// The disk did not take everything at the last attempt.
     failing: bool,
     /// It was said that events are given up.
@@ -61,7 +63,8 @@ impl Keeper {
         let changed = depot.changed.clone();
         let waker = LaneWaker::new(move || changed.notify_one());
         let store = Arc::new(Mutex::new(store));
-        Self { depot, store, doors, patience: SLOW, waker, failing: false, dropping: false, inline: cfg!(test) }
+        let (listed, failing, dropping) = (false, false, false);
+        Self { depot, store, doors, patience: SLOW, waker, listed, failing, dropping, inline: cfg!(test) }
     }
 
     /// Work until the last door is closed and everything is delivered or on the disk. `interval` is how long a batch may be
@@ -159,7 +162,7 @@ impl Keeper {
                 Err(ReadError::Gone) => {
                     let now = Instant::now();
                     let lost = self.depot.state().queues.get_mut(target).map(|queue| queue.lose(extent.segment, now));
-                    self.lost(target, extent, lost.unwrap_or_default());
+                    self.lost(target, extent, lost.unwrap_or_default().events);
                     return true;
                 }
                 Err(ReadError::Io(error)) => {
@@ -277,13 +280,11 @@ impl Keeper {
         all
     }
 
-    /// What even the disk did not take before the stop is gone with this process.
+    /// What even the disk did not take before the stop is gone with this process, and so is what it had to give up meanwhile.
     fn count_lost(&self) {
-        let state = self.depot.state();
-        let events: usize =
-            state.queues.values().flat_map(Queue::in_memory).map(|(_, text, _)| text.events.len()).sum();
+        let events: u64 = self.depot.state().queues.values().map(Queue::unkept).sum();
         if events > 0 {
-            counters::LOG_SPOOL_DROPPED.add(events as u64);
+            counters::LOG_SPOOL_DROPPED.add(events);
             tracing::error!(
                 events,
                 "neither CloudWatch nor the spool took these log events before the stop: they are lost"

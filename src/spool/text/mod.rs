@@ -15,8 +15,9 @@
 //! - at each tick, before they are sent, where the source asks for it ([`Door::durable`]).
 //!
 //! A target's events are sent in the order in which they came, whatever is on the disk. A crash costs what was only in memory,
-//! and what is on the disk but was on its way is sent twice. Where the spool is full the oldest segment goes, counted
-//! (`LOG_SPOOL_DROPPED`). Where the disk takes nothing and memory is full, [`Intake::room`] keeps the sources waiting.
+//! and what is on the disk but was on its way is sent twice. Where the spool is full the oldest segments go, counted
+//! (`LOG_SPOOL_DROPPED`), but none for what finds no room even so. Where the disk takes nothing, or cannot tell what earlier runs left
+//! on it, and memory is full, [`Intake::room`] keeps the sources waiting.
 //! Targets that the configuration names always have a place; those that only events name share [`TARGETS`] places.
 //!
 //! To keep another kind of event, bring it through a door: only its text, time (with who says it) and target are known here.

@@ -48,6 +48,15 @@ pub(super) struct Freed {
     pub extents: Vec<Extent>,
 }
 
+/// What went with a segment that was given up.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Lost {
+    /// Events that nobody has any more.
+    pub events: u64,
+    /// Events that are on their way, and of which no copy is left.
+    pub copies: u64,
+}
+
 /// What a text takes in memory.
 pub(super) fn cost(text: &Text) -> usize {
     text.bytes.len() + text.events.len() * size_of::<(u32, Told)>()
@@ -190,23 +199,40 @@ impl Queue {
         }
     }
 
-    /// A segment was given up. Returns how many events are lost with it; those that are on their way are not.
-    pub(super) fn lose(&mut self, segment: u64, now: Instant) -> u64 {
-        let mut lost = vec![];
-        for block in &mut self.blocks {
-            if matches!(block.place, Place::Disk(extent) if extent.segment == segment) {
-                block.place = Place::Gone;
-                if !std::mem::replace(&mut block.sent, true) {
-                    lost.push((block.from, block.to));
-                }
+    /// A segment was given up. What of it is on its way is not lost yet: see [`Self::unkept`].
+    pub(super) fn lose(&mut self, segment: u64, now: Instant) -> Lost {
+        let (mut lost, mut on_their_way) = (vec![], vec![]);
+        self.blocks.retain_mut(|block| {
+            if !matches!(block.place, Place::Disk(extent) if extent.segment == segment) {
+                return true;
             }
-        }
+            block.place = Place::Gone;
+            let list = if block.sent { &mut on_their_way } else { &mut lost };
+            list.push((block.from, block.to));
+            block.sent
+        });
+        let copies = on_their_way.into_iter().map(|(from, to)| self.undelivered(from, to)).sum();
         let events = lost.iter().map(|(from, to)| to - from).sum();
         for (from, to) in lost {
             // What is gone has nothing to free.
             self.acknowledge(from, to, now);
         }
-        events
+        Lost { events, copies }
+    }
+
+    /// How many of these events are not acknowledged.
+    fn undelivered(&self, from: u64, to: u64) -> u64 {
+        let behind_gaps = self.beyond.range(..to).map(|(a, b)| to.min(*b).saturating_sub(from.max(*a)));
+        to.saturating_sub(from.max(self.reached)).saturating_sub(behind_gaps.sum())
+    }
+
+    /// Events that are neither acknowledged nor on the disk: gone when this process ends.
+    pub(super) fn unkept(&self) -> u64 {
+        let unkept = self.blocks.iter().filter(|block| match block.place {
+            Place::Memory(_) | Place::Gone => true,
+            Place::Disk(_) => false,
+        });
+        unkept.map(|block| self.undelivered(block.from, block.to)).sum()
     }
 
     /// When the oldest event that is not delivered came in.
@@ -305,13 +331,47 @@ mod tests {
     }
 
     #[test]
+    fn what_is_lost_from_the_middle_hides_nothing_that_is_to_be_sent() {
+        let (mut queue, now) = queue();
+        for segment in 1..=3 {
+            queue.restore(extent(segment, 0), 5, now);
+        }
+        assert_eq!(queue.lose(2, now), Lost { events: 5, copies: 0 });
+        for from in [0, 10] {
+            assert_eq!(queue.next().map(|block| block.from), Some(from));
+            queue.sent(from);
+            queue.acknowledge(from, from + 5, now);
+        }
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn what_is_in_memory_or_has_lost_its_copy_is_kept_nowhere_until_it_is_acknowledged() {
+        let (mut queue, now) = queue();
+        queue.restore(extent(1, 0), 5, now);
+        queue.restore(extent(2, 0), 5, now);
+        queue.push(b"one", at(), now);
+        [0, 5, 10].into_iter().for_each(|from| queue.sent(from));
+        assert_eq!(queue.unkept(), 1);
+        // Lanes may deliver a part, and out of turn.
+        queue.acknowledge(3, 4, now);
+        assert_eq!(queue.lose(1, now), Lost { events: 0, copies: 4 });
+        assert_eq!(queue.unkept(), 5);
+        queue.acknowledge(0, 2, now);
+        queue.acknowledge(10, 11, now);
+        assert_eq!(queue.unkept(), 2);
+        queue.acknowledge(2, 5, now);
+        assert_eq!((queue.unkept(), queue.is_empty()), (0, false));
+    }
+
+    #[test]
     fn a_lost_segment_costs_what_was_not_sent_and_stops_nothing() {
         let (mut queue, now) = queue();
         queue.restore(extent(1, 0), 5, now);
         queue.sent(0);
         queue.restore(extent(1, 10), 7, now);
         queue.restore(extent(2, 0), 1, now);
-        assert_eq!(queue.lose(1, now), 7);
+        assert_eq!(queue.lose(1, now), Lost { events: 7, copies: 5 });
         assert_eq!(queue.next().map(|block| block.from), Some(12));
         queue.sent(12);
         assert!(!queue.is_empty());

@@ -7,9 +7,11 @@
 //! What the disk does not take whole is taken back: the next start finds nothing that its owner still holds in memory.
 mod inventory;
 mod medium;
+mod room;
 
 pub(super) use inventory::Inventory;
 pub(super) use medium::{Disk, Medium};
+pub(super) use room::Room;
 
 use super::segment::{self, RECORD, Told};
 use crate::{
@@ -86,6 +88,8 @@ pub(super) struct Store {
     segments: BTreeMap<u64, Segment>,
     bytes: u64,
     next: u64,
+    /// What earlier runs left is known, and with it which numbers are taken.
+    listed: bool,
     /// The segment that each target's events are appended to.
     open: HashMap<Arc<Target>, u64>,
     /// Segments with something behind their end that could not be cut off again.
@@ -101,15 +105,18 @@ impl Store {
     pub(super) fn new(folder: &Path, bounds: settings::Spool, medium: Box<dyn Medium>) -> io::Result<Self> {
         disk::private_folder(folder)?;
         let (segments, open, uncut) = Default::default();
-        Ok(Self { folder: folder.to_owned(), bounds, segments, bytes: 0, next: 1, open, uncut, medium })
+        Ok(Self { folder: folder.to_owned(), bounds, segments, bytes: 0, next: 1, listed: false, open, uncut, medium })
     }
 
     /// Append the events of one target; each text gets an extent of its own. They are on the disk when this returns.
     ///
     /// # Errors
     /// Nothing of it is in the spool then, nor will the next start find any of it; where the disk does not even let go of it again,
-    /// that is said, and the next start may send it once more.
+    /// that is said, and the next start may send it once more. Always before [`Self::take_inventory`] has succeeded.
     pub(super) fn append(&mut self, target: &Arc<Target>, texts: &[Arc<Text>]) -> io::Result<Vec<Extent>> {
+        if !self.listed {
+            return Err(io::Error::other("it is not known what earlier runs left there"));
+        }
         let behind = self.open.get(target).and_then(|number| Some((*number, *self.segments.get(number)?)));
         let first_new = self.next;
         let extents = texts.iter().map(|text| self.append_one(target, text)).collect::<io::Result<Vec<_>>>();
@@ -230,46 +237,6 @@ impl Store {
         if segment.live == 0 {
             self.remove(extent.segment);
         }
-    }
-
-    /// Make room for `size` bytes more: what is still to be cut off, then the oldest segments. Returns those that went.
-    ///
-    /// # Errors
-    /// When even an empty spool would leave too little free.
-    pub(super) fn trim(&mut self, size: u64, now: Timestamp) -> (Vec<u64>, io::Result<()>) {
-        let uncut = std::mem::take(&mut self.uncut);
-        self.uncut = uncut.into_iter().filter(|number| self.cut(*number).is_err()).collect();
-        let mut gone = vec![];
-        let max_age = self.bounds.max_age;
-        let outdated: Vec<u64> =
-            self.segments.iter().filter(|(_, s)| now.since(s.newest) > max_age).map(|(number, _)| *number).collect();
-        outdated.iter().for_each(|number| self.remove(*number));
-        gone.extend(outdated);
-        while self.bytes + size > self.bounds.max_log_bytes
-            && let Some(oldest) = self.segments.keys().next().copied()
-        {
-            self.remove(oldest);
-            gone.push(oldest);
-        }
-        if size > self.bounds.max_log_bytes {
-            let why = "what is to be kept is larger than agent.spool.max_log_bytes";
-            return (gone, Err(io::Error::new(io::ErrorKind::QuotaExceeded, why)));
-        }
-        // Where the room cannot be measured, the write itself will tell.
-        let Ok(free) = self.medium.free(&self.folder) else { return (gone, Ok(())) };
-        let wanted = self.bounds.min_free_bytes.saturating_add(size).saturating_sub(free);
-        let before = self.bytes;
-        while before - self.bytes < wanted
-            && let Some(oldest) = self.segments.keys().next().copied()
-        {
-            self.remove(oldest);
-            gone.push(oldest);
-        }
-        if before - self.bytes < wanted {
-            let why = format!("{free} bytes are free, and agent.spool.min_free_bytes leaves these alone");
-            return (gone, Err(io::Error::new(io::ErrorKind::StorageFull, why)));
-        }
-        (gone, Ok(()))
     }
 
     /// How many bytes it takes on the disk.

@@ -1,5 +1,7 @@
+mod bounds;
 mod failing;
 mod places;
+mod unlisted;
 mod wreck;
 
 use super::*;

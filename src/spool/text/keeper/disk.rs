@@ -5,7 +5,7 @@ use crate::{
     spool::text::{
         MUCH, State,
         queue::{Queue, cost},
-        store::{Extent, Inventory, Store, Text},
+        store::{EXTENT, Extent, Inventory, Room, Store, Text},
     },
     telemetry::counters,
 };
@@ -22,13 +22,25 @@ pub(in crate::spool::text) const STUMBLES: usize = 8;
 type Writing = Vec<(Arc<Target>, Vec<u64>, Vec<Arc<Text>>)>;
 
 impl Keeper {
-    /// What earlier runs left comes before everything that is new.
+    /// What earlier runs left comes before everything that is new; where the folder cannot be listed at the start, as soon as it can.
     pub(super) async fn take_inventory(&mut self) {
         let found = self.on_disk(|store| store.take_inventory(Timestamp::now())).await;
-        let Inventory { found, corrupt, dropped } = found.unwrap_or_else(|error| {
-            tracing::error!(%error, "what earlier runs left in the spool of log text cannot be read; it stays there");
-            Inventory::default()
-        });
+        let Inventory { found, corrupt, dropped } = match found {
+            Ok(inventory) => {
+                if !std::mem::replace(&mut self.listed, true) && std::mem::take(&mut self.failing) {
+                    tracing::info!("the spool of log text can be listed now");
+                }
+                inventory
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    let folder = self.store().folder().display().to_string();
+                    tracing::error!(folder, %error, "the spool of log text cannot be listed: what earlier runs left stays there, \
+                        what comes waits in memory and is sent from there; tried again until it can be");
+                }
+                Inventory::default()
+            }
+        };
         counters::LOG_SPOOL_CORRUPT.add(corrupt);
         counters::LOG_SPOOL_DROPPED.add(dropped);
         let mut state = self.depot.state();
@@ -71,30 +83,37 @@ impl Keeper {
 
     /// Write what is to be on the disk.
     pub(super) async fn secure(&mut self, which: Which) {
+        if !self.listed {
+            self.take_inventory().await;
+        }
+        if !self.listed {
+            return;
+        }
         let mut writing = self.to_write(which);
         if writing.is_empty() {
             return;
         }
         // The small ones first: where some of these find no room, no larger one does.
-        writing.sort_by_cached_key(|(_, _, texts)| texts.iter().map(|text| cost(text)).sum::<usize>());
+        writing.sort_by_cached_key(|(target, _, texts)| Store::need(target, texts));
+        if which == Which::All {
+            // There is no next time: where not all of a target finds room, a part of it is better than nothing.
+            writing = in_pieces(writing);
+        }
         let texts: Vec<_> = writing.iter().map(|(target, _, texts)| (target.clone(), texts.clone())).collect();
-        let size = texts.iter().flat_map(|(_, texts)| texts).map(|text| cost(text) as u64).sum();
         let most = match which {
             Which::Due => STUMBLES,
             Which::All => usize::MAX,
         };
-        let (gone, written) = self
+        let (Room { gone, refused, .. }, written) = self
             .on_disk(move |store| {
-                let (gone, room) = store.trim(size, Timestamp::now());
-                (gone, room.map(|()| append_each(store, &texts, most)))
+                let sizes: Vec<u64> = texts.iter().map(|(target, texts)| Store::need(target, texts)).collect();
+                let room = store.trim(&sizes, Timestamp::now());
+                let written = append_each(store, &texts[..room.fit], most);
+                (room, written)
             })
             .await;
         self.give_up(&gone);
-        let failed = match written {
-            Ok(written) => self.book(writing, written),
-            Err(no_room) => Some(no_room),
-        };
-        match failed {
+        match self.book(writing, written).or(refused) {
             None => {
                 if std::mem::take(&mut self.failing) {
                     tracing::info!("log text is spooled again");
@@ -166,15 +185,20 @@ impl Keeper {
     fn give_up(&mut self, segments: &[u64]) {
         let mut state = self.depot.state();
         let now = Instant::now();
-        let lost = segments
-            .iter()
-            .map(|segment| state.queues.values_mut().map(|queue| queue.lose(*segment, now)).sum::<u64>());
-        let events = lost.sum::<u64>();
+        let (mut events, mut on_their_way) = (0, 0);
+        for segment in segments {
+            for queue in state.queues.values_mut() {
+                let lost = queue.lose(*segment, now);
+                (events, on_their_way) = (events + lost.events, on_their_way + lost.copies);
+            }
+        }
         counters::LOG_SPOOL_DROPPED.add(events);
-        if events > 0 && !std::mem::replace(&mut self.dropping, true) {
+        if events + on_their_way > 0 && !std::mem::replace(&mut self.dropping, true) {
             tracing::warn!(
                 events,
-                "the spool of log text is full (agent.spool): events are given up, the oldest first; status counts them"
+                on_their_way,
+                "the spool of log text is full (agent.spool), or holds what is too old: the oldest events are given up; status counts them. \
+                 Of those on their way no copy is left: they are lost if they do not arrive before the stop"
             );
         }
     }
@@ -206,6 +230,28 @@ impl Keeper {
     fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The same in pieces of about an extent, each target's one behind the other.
+fn in_pieces(writing: Writing) -> Writing {
+    let mut pieces: Writing = vec![];
+    for (target, starts, texts) in writing {
+        let (mut begun, mut size) = (false, 0);
+        for (start, text) in starts.into_iter().zip(texts) {
+            size += cost(&text) as u64;
+            match pieces.last_mut().filter(|_| begun && size <= EXTENT) {
+                Some((_, starts, texts)) => {
+                    starts.push(start);
+                    texts.push(text);
+                }
+                None => {
+                    (begun, size) = (true, cost(&text) as u64);
+                    pieces.push((target.clone(), vec![start], vec![text]));
+                }
+            }
+        }
+    }
+    pieces
 }
 
 /// Write each target's events by themselves, until `most` have failed: a result for each that was tried.

@@ -7,7 +7,7 @@ use crate::{
     model::{Target, Timestamp},
     platform::disk,
 };
-use std::{collections::HashMap, fs, io};
+use std::{collections::HashMap, io};
 
 /// What an earlier run left for one target: the extents with their numbers of events, oldest first.
 pub struct Found {
@@ -26,14 +26,19 @@ pub struct Inventory {
 }
 
 impl Store {
-    /// Read what earlier runs left.
+    /// Read what earlier runs left. Before this succeeds nothing is appended: it could take the number, and so the place, of what is there.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// When the folder cannot be listed. Nothing was touched then.
     pub fn take_inventory(&mut self, now: Timestamp) -> io::Result<Inventory> {
         let mut numbers = vec![];
-        for entry in fs::read_dir(&self.folder)? {
-            let name = entry?.file_name();
+        let names = match self.medium.list(&self.folder) {
+            // Somebody removed it; the first segment makes it again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => vec![],
+            listed => listed?,
+        };
+        self.listed = true;
+        for name in names {
             let number = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)).and_then(|n| n.parse::<u64>().ok());
             numbers.extend(number.filter(|number| *self.path(*number).file_name().unwrap_or_default() == *name));
         }

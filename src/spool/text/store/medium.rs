@@ -1,6 +1,7 @@
 //! What the store asks of a disk, call by call. Tests put one in its place that fails when they say so.
 use crate::platform::disk;
 use std::{
+    ffi::OsString,
     fs,
     io::{self, Write as _},
     path::Path,
@@ -11,6 +12,11 @@ pub trait Medium: Send {
     /// Bytes free on the file system of a folder.
     fn free(&self, folder: &Path) -> io::Result<u64> {
         disk::free_bytes(folder)
+    }
+
+    /// The names in a folder, in any order.
+    fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
     /// Make this file of the folder, bytes and name safe on the disk.

@@ -1,6 +1,7 @@
 //! A disk that fails when it is told to, and writes to a real folder otherwise.
 use crate::spool::text::store::{Disk, Medium};
 use std::{
+    ffi::OsString,
     io,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
@@ -12,12 +13,13 @@ pub struct Wreck(Arc<Mutex<State>>);
 /// What fails now.
 #[derive(Default)]
 pub struct State {
-    /// Nothing is free.
-    pub full: bool,
+    /// So many bytes are free; without a number more than anybody needs.
+    pub free: Option<u64>,
     /// Bytes with this text in them are not written.
     pub refused: Option<&'static str>,
     /// So much of an append that fails reaches the file all the same.
     pub part: usize,
+    pub lists_fail: bool,
     pub syncs_fail: bool,
     pub cuts_fail: bool,
     pub removals_fail: bool,
@@ -27,7 +29,7 @@ pub struct State {
 impl Wreck {
     pub fn full() -> Self {
         let wreck = Self::default();
-        wreck.change(|disk| disk.full = true);
+        wreck.change(|disk| disk.free = Some(0));
         wreck
     }
 
@@ -58,7 +60,11 @@ fn failed<T>() -> io::Result<T> {
 
 impl Medium for Wreck {
     fn free(&self, _: &Path) -> io::Result<u64> {
-        Ok(if self.state().full { 0 } else { u64::MAX })
+        Ok(self.state().free.unwrap_or(u64::MAX))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        if self.state().lists_fail { failed() } else { Disk.list(folder) }
     }
 
     fn create(&self, folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
