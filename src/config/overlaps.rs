@@ -4,6 +4,8 @@
 //! An item that names the file comes before a pattern, and of two alike the first in the list. Patterns that follow every match are told here what
 //! is not theirs. Of items that name one path each, and of patterns that follow the newest match, the reader of the files knows by the file's
 //! number that it has it already; who was first there stays it at later starts.
+mod entries;
+
 use super::{
     log_files::{self, MOST_LOOKED_AT},
     section::Section,
@@ -100,8 +102,9 @@ struct Shared {
 /// Items by their number: the one whose keys do nothing, and the one whose keys count.
 type Found = BTreeMap<(usize, usize), Shared>;
 
-/// Says which files two items mean for the same stream. Looks at the host only where two items might.
+/// Says which files, or which entries of a log, two items mean for the same stream. Looks at the host only where two items might mean one file.
 pub fn check(settings: &Settings, root: &Section<'_>) {
+    entries::check(settings, root);
     let items = &settings.logs.files;
     let circles = circles(items);
     if circles.is_empty() {

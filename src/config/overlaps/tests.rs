@@ -1,4 +1,6 @@
 //! Which files two items mean, and what is said of them.
+mod entries;
+
 use super::*;
 use crate::config::{File, Finding, section::Findings};
 use serde_json::{Value, json};
