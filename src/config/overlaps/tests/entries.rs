@@ -54,8 +54,13 @@ fn items_that_select_nothing_in_common_are_meant_so() {
 
 #[test]
 fn events_of_windows_and_entries_of_the_unified_log_are_said_as_well() {
-    let told =
-        list("windows_events", &[item(json!({ "event_name": "System", "event_ids": [1] })), item(json!({ "event_name": "system", "event_ids": [1, 2] }))]);
+    let told = list(
+        "windows_events",
+        &[
+            item(json!({ "event_name": "System", "event_ids": [1] })),
+            item(json!({ "event_name": "system", "event_ids": [1, 2] })),
+        ],
+    );
     twice(&told, "windows_events.collect_list[1]", "logs.logs_collected.windows_events.collect_list[0]");
     let told = list("unified_log", &[item(json!({})), item(json!({ "subsystem": "com.apple.x" }))]);
     twice(&told, "unified_log.collect_list[1]", "logs.logs_collected.unified_log.collect_list[0]");

@@ -61,6 +61,8 @@ pub(in crate::logs::files) struct Family {
     pub beginning: bool,
     /// Folders that cannot be looked into.
     troubles: BTreeMap<PathBuf, String>,
+    /// The item, by its JSON path, that has files which this one means as well.
+    left_to: Option<String>,
     /// That a file cannot be removed was said.
     pub(super) told: bool,
     noted: String,
@@ -77,11 +79,7 @@ pub(super) struct Entry {
 pub(super) enum State {
     /// Nothing is known of it.
     New,
-    Waiting {
-        saved: Vec<Saved>,
-        /// It was there when the pattern was looked for the first time.
-        first: bool,
-    },
+    Waiting(Waiting),
     /// By the trail of this number.
     Awake(usize),
     /// Delivered up to its end; the position is kept under this id.
@@ -93,6 +91,26 @@ pub(super) enum State {
     Link,
     /// Its first bytes are not to be sent.
     Passed(u64),
+}
+
+/// A match that is to be read when it is its turn.
+#[derive(Debug, Default)]
+pub(in crate::logs::files) struct Waiting {
+    /// What is known of it.
+    pub saved: Vec<Saved>,
+    /// It was there when the pattern was looked for the first time.
+    pub first: bool,
+    /// This file rests until its own trail has it: other items may mean it.
+    pub(super) rests: Option<FileId>,
+    /// It was passed over so far: `saved` is of this run, and needless where another item reads it.
+    pub(super) passed: bool,
+}
+
+impl Waiting {
+    /// Its trail is to have it before those of other items do.
+    pub fn is_at_once(&self) -> bool {
+        self.rests.is_some() || self.passed
+    }
 }
 
 impl Family {
@@ -117,6 +135,7 @@ impl Family {
             board: SourceId::unique(),
             beginning: true,
             troubles: BTreeMap::new(),
+            left_to: None,
             told: false,
             noted: String::new(),
         }
@@ -146,7 +165,23 @@ impl Family {
                 tracing::info!(folder = %path.display(), "the folder can be looked into again");
                 self.troubles.remove(&path);
             }
+            News::Shared { path, reader, other, said, .. } => self.share(&path, reader, &other, said),
             News::Folder { .. } => {}
+        }
+    }
+
+    /// Says of a file whose keys count for it. Of two patterns the one says so that reads it.
+    fn share(&mut self, path: &Path, reader: String, other: &str, said: bool) {
+        let own = self.rule.at() == Some(&reader);
+        let is_named = self.rule.others.named.values().any(|at| *at == reader);
+        if !said && (own || is_named) {
+            tracing::warn!(path = %path.display(), keys_of = reader, item = other,
+                "two items mean this file, and maybe more, for the same stream: read once, with the keys of the first of them (`keys_of`); the filters, \
+                 `redact` and all other keys of the other one (`item`) do nothing for it; leave it out of one of the two with `exclude`, or name \
+                 another stream");
+        }
+        if !own {
+            self.left_to.get_or_insert(reader);
         }
     }
 
@@ -188,9 +223,9 @@ impl Family {
                 self.entries.remove(path);
                 self.orphan(cx, id, old);
             }
-            (State::Waiting { saved, .. }, None) if !saved.is_empty() => {}
+            (State::Waiting(Waiting { saved, .. }), None) if !saved.is_empty() => {}
             (_, None) => _ = self.entries.remove(path),
-            (State::Waiting { .. }, Some(_)) => {}
+            (State::Waiting(_), Some(_)) => {}
             (State::Passed(_), Some(_)) => self.fresh.push(path.clone()),
             (State::Settling { .. } | State::Link, Some(seen)) => {
                 if old.is_none_or(|old| old.id != seen.id) {
@@ -212,11 +247,21 @@ impl Family {
         }
         self.owners.insert(seen.id, path.clone());
         let saved = self.position_of(cx, id).map(|(_, position)| vec![(id, position)]).unwrap_or_default();
-        if let Some(old) = old {
-            cx.ledger.unrest(&self.key, old.id);
-        }
         self.fresh.push(path.clone());
-        self.wait(path, saved, false);
+        match old {
+            Some(old) if !another && !saved.is_empty() => self.rouse(cx, path, old.id, saved),
+            Some(old) => {
+                cx.ledger.unrest(&self.key, old.id);
+                self.wait(path, saved, false);
+            }
+            None => self.wait(path, saved, false),
+        }
+    }
+
+    /// A file at rest is read on by its own trail, when that has its turn. Until then it rests for everybody else: other items may mean it.
+    pub(super) fn rouse(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, file: FileId, saved: Vec<Saved>) {
+        cx.ledger.rest(&self.key, file);
+        self.wait_in(path, Waiting { saved, rests: Some(file), ..Waiting::default() });
     }
 
     /// A path that was not there, or is another file's than before.
@@ -265,7 +310,11 @@ impl Family {
     }
 
     pub(super) fn wait(&mut self, path: &Arc<Path>, saved: Vec<Saved>, first: bool) {
-        self.set(path, State::Waiting { saved, first });
+        self.wait_in(path, Waiting { saved, first, ..Waiting::default() });
+    }
+
+    pub(super) fn wait_in(&mut self, path: &Arc<Path>, waiting: Waiting) {
+        self.set(path, State::Waiting(waiting));
         self.waiting.push_back(path.clone());
     }
 
@@ -292,13 +341,18 @@ impl Family {
         !self.waiting.is_empty()
     }
 
-    /// The next one to be read: its path, what is known of it, and whether it was there first.
-    pub fn next_waiting(&mut self) -> Option<(Arc<Path>, Vec<Saved>, bool)> {
+    /// The next one to be read, whose trail is begun now.
+    pub fn next_waiting(&mut self, cx: &mut Context<'_>) -> Option<(Arc<Path>, Waiting)> {
         while let Some(path) = self.waiting.pop_front() {
-            if let Some(entry) = self.entries.get_mut(&path)
-                && let State::Waiting { saved, first } = &mut entry.state
-            {
-                return Some((path, std::mem::take(saved), *first));
+            if let Some(Entry { seen, state: State::Waiting(waiting) }) = self.entries.get_mut(&path) {
+                let mut waiting = std::mem::take(waiting);
+                if let Some(file) = waiting.rests {
+                    cx.ledger.unrest(&self.key, file);
+                }
+                if waiting.passed && seen.is_some_and(|seen| cx.ledger.holder(&self.key, seen.id).is_some()) {
+                    waiting.saved.clear();
+                }
+                return Some((path, waiting));
             }
         }
         None
@@ -336,10 +390,13 @@ impl Family {
     pub fn note(&mut self, cx: &Context<'_>, hangs: Option<&Path>) {
         self.beginning &= self.unlisted > 0 || self.is_pressed() || self.has_questions(cx);
         let awake = self.entries.values().filter(|entry| matches!(entry.state, State::Awake(_))).count();
-        let followed = |e: &&Entry| matches!(e.state, State::Awake(_) | State::Asleep(_) | State::Waiting { .. });
+        let followed = |e: &&Entry| matches!(e.state, State::Awake(_) | State::Asleep(_) | State::Waiting(_));
         let state = match self.entries.values().filter(followed).count() {
             _ if self.unlisted > 0 => "looking for files".to_owned(),
-            0 => "no file matches yet".to_owned(),
+            0 => match &self.left_to {
+                Some(reader) => format!("its files are read by {reader}"),
+                None => "no file matches yet".to_owned(),
+            },
             files => format!("{files} files are followed, {awake} of them with something to do"),
         };
         let silent = hangs.map(|root| format!("{} does not answer", root.display()));

@@ -68,6 +68,9 @@ pub(super) enum News {
     Listed { family: usize },
     /// A folder that can hold matches is there, or not any more.
     Folder { path: PathBuf, there: Option<FileId> },
+    /// A match that two items mean for the same streams, once for two items: `reader` has it, with its keys, and `other` leaves it. By their
+    /// JSON paths. `said`: whoever read the configuration said so.
+    Shared { family: usize, path: PathBuf, reader: String, other: String, said: bool },
     /// A folder cannot be looked into, or can be again.
     Trouble { family: usize, path: PathBuf, why: Option<String> },
 }
