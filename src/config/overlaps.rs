@@ -77,7 +77,8 @@ pub fn settle(files: Vec<&mut FileItem>) {
             }
         }
     }
-    let patterns: HashMap<Streams, Arc<[(String, Arc<Matching>)]>> =
+    type Rules = Arc<[(String, Arc<Matching>)]>;
+    let patterns: HashMap<Streams, Rules> =
         patterns.into_iter().map(|(streams, rules)| (streams, rules.into())).collect();
     let mut before: HashMap<Streams, usize> = HashMap::new();
     for file in files {
@@ -143,7 +144,7 @@ fn in_words(shared: &Shared, first: &FileItem, second: &FileItem) -> String {
         files => format!("`{example}` and {} more are", count(files - 1, "file")),
     };
     match Keys::of(first, second) {
-        Keys::OfTheFirst { unless } => {
+        Keys::First { unless } => {
             let remedy = match second.selection {
                 Selection::This => "remove one of the two, or name another stream",
                 Selection::Matching(_) => "leave it out of one of the two with `exclude`, or name another stream",
@@ -153,12 +154,12 @@ fn in_words(shared: &Shared, first: &FileItem, second: &FileItem) -> String {
                  other keys of the other item do nothing for it; {remedy}"
             )
         }
-        Keys::OfEither => format!(
+        Keys::Either => format!(
             "{files} meant by {at} too, for the same stream: read once, with the keys of the item that follows it first, and that may be \
              either: each follows only the newest of the files that it means; the filters, `redact` and all other keys of the other item \
              do nothing for it; leave it out of one of the two with `exclude`, or write the same keys in both"
         ),
-        Keys::OfBoth => format!(
+        Keys::Both => format!(
             "{files} meant by {at} too, and goes to the same stream by another way: sent twice, once with the keys of each, so that what \
              `redact` masks in one may stand in the other; leave it out of one of the two with `exclude`, or name another stream"
         ),
@@ -168,11 +169,11 @@ fn in_words(shared: &Shared, first: &FileItem, second: &FileItem) -> String {
 /// Whose keys count for a file of two items.
 enum Keys {
     /// Those of the one that counts before the other, with what may make an exception.
-    OfTheFirst { unless: &'static str },
+    First { unless: &'static str },
     /// Those of whichever follows it first.
-    OfEither,
+    Either,
     /// Nobody knows that the streams are one: each sends it.
-    OfBoth,
+    Both,
 }
 
 impl Keys {
@@ -183,10 +184,10 @@ impl Keys {
         };
         let is_newest = |pick: Pick| pick == Pick::Newest;
         match (pick(first), pick(second)) {
-            (None, None) => Self::OfTheFirst { unless: ", or those here if an earlier run read it by them" },
-            (Some(Pick::Newest), Some(Pick::Newest)) => Self::OfEither,
-            (Some(one), Some(other)) if is_newest(one) != is_newest(other) => Self::OfBoth,
-            (Some(_), Some(_)) | (None, Some(_)) | (Some(_), None) => Self::OfTheFirst { unless: "" },
+            (None, None) => Self::First { unless: ", or those here if an earlier run read it by them" },
+            (Some(Pick::Newest), Some(Pick::Newest)) => Self::Either,
+            (Some(one), Some(other)) if is_newest(one) != is_newest(other) => Self::Both,
+            (Some(_), Some(_)) | (None, Some(_)) | (Some(_), None) => Self::First { unless: "" },
         }
     }
 }

@@ -112,7 +112,7 @@ impl TargetTemplate {
 }
 
 fn of_journald(one: &EntrySelection, other: &EntrySelection) -> Common {
-    let units_differ = differ(&one.units, &other.units, may_be_one_unit);
+    let units_differ = differ(&one.units, &other.units, |one, other| may_be_one_unit(one, other));
     // One value of a field each: with another one it is another entry.
     let fit = |one: &Vec<(String, String)>, other: &Vec<(String, String)>| {
         !one.iter().any(|(field, value)| other.iter().any(|(key, wanted)| field == key && value != wanted))
@@ -124,7 +124,7 @@ fn of_journald(one: &EntrySelection, other: &EntrySelection) -> Common {
 }
 
 /// Whether two units as journalctl takes them may have an entry in common. A slice has the entries of its units.
-fn may_be_one_unit(one: &String, other: &String) -> bool {
+fn may_be_one_unit(one: &str, other: &str) -> bool {
     let is_open = |unit: &str| unit.ends_with(".slice") || unit.contains(['*', '?', '[']);
     let whole = |unit: &str| unit.strip_suffix(".service").unwrap_or(unit).to_owned();
     is_open(one) || is_open(other) || whole(one) == whole(other)

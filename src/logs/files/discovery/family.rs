@@ -11,7 +11,7 @@
 //! Where only the newest is followed, a file is read when it is the newest, or came since the last look and is no older
 //! than what was the newest then. At the first start there is only the newest; later starts go on with every file of
 //! which something is not delivered, and with those that were written to since.
-use super::News;
+use super::{News, waiting::Waiting};
 use crate::{
     config::settings::{Matching, Pick, Selection},
     logs::files::{Names, Seen, Watch, siblings, trail::Context},
@@ -46,7 +46,7 @@ pub(in crate::logs::files) struct Family {
     /// Roots that were not looked through yet.
     pub(super) unlisted: usize,
     /// Whose turn to be read is next.
-    waiting: VecDeque<Arc<Path>>,
+    pub(super) waiting: VecDeque<Arc<Path>>,
     pub(super) unsettled: Vec<Arc<Path>>,
     /// Delivered files that stand at their path no more, and since when: they may have another name.
     pub(super) orphans: HashMap<FileId, (SourceId, Seen, Instant)>,
@@ -91,26 +91,6 @@ pub(super) enum State {
     Link,
     /// Its first bytes are not to be sent.
     Passed(u64),
-}
-
-/// A match that is to be read when it is its turn.
-#[derive(Debug, Default)]
-pub(in crate::logs::files) struct Waiting {
-    /// What is known of it.
-    pub saved: Vec<Saved>,
-    /// It was there when the pattern was looked for the first time.
-    pub first: bool,
-    /// This file rests until its own trail has it: other items may mean it.
-    pub(super) rests: Option<FileId>,
-    /// It was passed over so far: `saved` is of this run, and needless where another item reads it.
-    pub(super) passed: bool,
-}
-
-impl Waiting {
-    /// Its trail is to have it before those of other items do.
-    pub fn is_at_once(&self) -> bool {
-        self.rests.is_some() || self.passed
-    }
 }
 
 impl Family {
@@ -258,12 +238,6 @@ impl Family {
         }
     }
 
-    /// A file at rest is read on by its own trail, when that has its turn. Until then it rests for everybody else: other items may mean it.
-    pub(super) fn rouse(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, file: FileId, saved: Vec<Saved>) {
-        cx.ledger.rest(&self.key, file);
-        self.wait_in(path, Waiting { saved, rests: Some(file), ..Waiting::default() });
-    }
-
     /// A path that was not there, or is another file's than before.
     fn classify(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, seen: Seen) {
         if self.adopt_orphan(cx, path, seen) {
@@ -309,15 +283,6 @@ impl Family {
         self.is_new && self.mark.is_none()
     }
 
-    pub(super) fn wait(&mut self, path: &Arc<Path>, saved: Vec<Saved>, first: bool) {
-        self.wait_in(path, Waiting { saved, first, ..Waiting::default() });
-    }
-
-    pub(super) fn wait_in(&mut self, path: &Arc<Path>, waiting: Waiting) {
-        self.set(path, State::Waiting(waiting));
-        self.waiting.push_back(path.clone());
-    }
-
     pub(super) fn set(&mut self, path: &Arc<Path>, state: State) {
         if let Some(entry) = self.entries.get_mut(path) {
             entry.state = state;
@@ -334,28 +299,6 @@ impl Family {
             let (found, entry) = self.entries.get_key_value(path.with_file_name(base).as_path())?;
             (!matches!(entry.state, State::Settling { .. } | State::Link)).then(|| found.clone())
         })
-    }
-
-    /// Whether others wait for their turn.
-    pub fn is_pressed(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// The next one to be read, whose trail is begun now.
-    pub fn next_waiting(&mut self, cx: &mut Context<'_>) -> Option<(Arc<Path>, Waiting)> {
-        while let Some(path) = self.waiting.pop_front() {
-            if let Some(Entry { seen, state: State::Waiting(waiting) }) = self.entries.get_mut(&path) {
-                let mut waiting = std::mem::take(waiting);
-                if let Some(file) = waiting.rests {
-                    cx.ledger.unrest(&self.key, file);
-                }
-                if waiting.passed && seen.is_some_and(|seen| cx.ledger.holder(&self.key, seen.id).is_some()) {
-                    waiting.saved.clear();
-                }
-                return Some((path, waiting));
-            }
-        }
-        None
     }
 
     /// The item, narrowed to one of its files.

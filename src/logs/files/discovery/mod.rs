@@ -6,6 +6,7 @@
 //! family    one item with a pattern: each match with what is known of it; which ones are to be read
 //!   newest      which file is read where only the newest is
 //!   positions   where earlier runs stopped        settling    renamed files and copies under names that match
+//!   waiting     whose turn to be read is next
 //! ```
 //!
 //! Scanners only look: a folder is read when its time says that names in it came or went, a file is asked for its size
@@ -21,6 +22,7 @@ mod settling;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod waiting;
 
 pub(super) use scanner::{Inbox, Look, Scanners};
 pub use scanner::{Roster, Scanner, find};

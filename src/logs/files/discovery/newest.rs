@@ -1,5 +1,8 @@
 //! Which file is read where only the newest is followed.
-use super::family::{Entry, Family, State, Waiting};
+use super::{
+    family::{Entry, Family, State},
+    waiting::Waiting,
+};
 use crate::{config::settings::Pick, model::Timestamp};
 use std::{path::Path, sync::Arc, time::SystemTime};
 

@@ -44,7 +44,7 @@ fn a_file_that_comes_later_and_that_two_patterns_mean_is_said_once_before_it_is_
     let mut bench = two(Pick::EachToItsStream, |bench| bench.append("a.log", "one\n"));
     assert_eq!(streams(&mut bench).len(), 1);
     bench.append("pay1.log", "two\n");
-    let told = said(|| drop(bench.turn()));
+    let told = said(|| _ = bench.turn());
     let (before, after) = told.split_once("two items mean this file").expect(&told);
     assert!(before.contains("WARN") && !before.contains("INFO") && after.contains("pay1.log"), "{told}");
     assert!(after.contains(r#"keys_of="list[0]" item="list[1]""#) && !after.contains("two items"), "{told}");
