@@ -45,6 +45,10 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
 fn count(section: &Section<'_>, rule: &Matching) {
     let mut left = MOST_LOOKED_AT;
     let found = matches(rule, &mut left);
+    // What other items have of it was said.
+    if found.is_empty() && !matches(&rule.alone(), &mut left).is_empty() {
+        return;
+    }
     if found.is_empty() && rule.glob.ways().iter().any(|way| hinders(section, way.root())) {
         return;
     }

@@ -4,6 +4,8 @@
 //! An item that names the file comes before a pattern, and of two alike the first in the list. Patterns that follow every match are told here what
 //! is not theirs. Of items that name one path each, and of patterns that follow the newest match, the reader of the files knows by the file's
 //! number that it has it already; who was first there stays it at later starts.
+mod entries;
+
 use super::{
     log_files::{self, MOST_LOOKED_AT},
     lookout::{Lookout, Unanswered},
@@ -62,25 +64,30 @@ impl Streams {
 
 /// Tells patterns that follow every match which of them belong to another item.
 pub fn settle(files: Vec<&mut FileItem>) {
-    let mut named: HashMap<Streams, Vec<PathBuf>> = HashMap::new();
-    let mut patterns: HashMap<Streams, Vec<Arc<Matching>>> = HashMap::new();
+    let mut named: HashMap<Streams, HashMap<PathBuf, String>> = HashMap::new();
+    let mut patterns: HashMap<Streams, Vec<(String, Arc<Matching>)>> = HashMap::new();
     for file in &files {
         match &file.selection {
-            Selection::This => Streams::around(file)
-                .into_iter()
-                .for_each(|streams| named.entry(streams).or_default().push(file.path.clone())),
+            Selection::This => {
+                for streams in Streams::around(file) {
+                    named.entry(streams).or_default().entry(file.path.clone()).or_insert_with(|| file.at.clone());
+                }
+            }
             Selection::Matching(rule) if rule.pick == Pick::Newest => {}
-            Selection::Matching(rule) => patterns.entry(Streams::of(file)).or_default().push(rule.clone()),
+            Selection::Matching(rule) => {
+                patterns.entry(Streams::of(file)).or_default().push((file.at.clone(), rule.clone()));
+            }
         }
     }
-    let patterns: HashMap<Streams, Arc<[Arc<Matching>]>> =
+    type Rules = Arc<[(String, Arc<Matching>)]>;
+    let patterns: HashMap<Streams, Rules> =
         patterns.into_iter().map(|(streams, rules)| (streams, rules.into())).collect();
     let mut before: HashMap<Streams, usize> = HashMap::new();
     for file in files {
         let streams = Streams::of(file);
         let Selection::Matching(rule) = &mut file.selection else { continue };
         let Some(all) = patterns.get(&streams) else { continue };
-        let named = named.get(&streams).into_iter().flatten().cloned().collect();
+        let named = named.get(&streams).cloned().unwrap_or_default();
         let place = before.entry(streams).or_default();
         let others = Others { patterns: all.clone(), before: *place, named };
         *place += 1;
@@ -98,8 +105,9 @@ struct Shared {
 /// Items by their number: the one whose keys do nothing, and the one whose keys count.
 type Found = BTreeMap<(usize, usize), Shared>;
 
-/// Says which files two items mean for the same stream. Looks at the host only where two items might.
+/// Says which files, or which entries of a log, two items mean for the same stream. Looks at the host only where two items might mean one file.
 pub fn check(settings: &Settings, root: &Section<'_>) {
+    entries::check(settings, root);
     let items = &settings.logs.files;
     let circles = circles(items);
     if circles.is_empty() {
@@ -132,19 +140,53 @@ fn in_words(shared: &Shared, first: &FileItem, second: &FileItem) -> String {
         1 => format!("`{example}` is"),
         files => format!("`{example}` and {} more are", count(files - 1, "file")),
     };
-    let remedy = match second.selection {
-        Selection::This => "remove one of the two, or name another stream",
-        Selection::Matching(_) => "leave it out of one of the two with `exclude`, or name another stream",
-    };
-    let alike = std::mem::discriminant(&first.selection) == std::mem::discriminant(&second.selection);
-    let before = match Streams::of(second) {
-        Streams::One { .. } if alike => ", or those here if an earlier run read it by them",
-        Streams::One { .. } | Streams::ByPath { .. } | Streams::GroupByPath { .. } => "",
-    };
-    format!(
-        "{files} meant by {at} too, for the same stream: read once, with the keys of {at}{before}; the filters, `redact` and all \
-         other keys of the other item do nothing for it; {remedy}"
-    )
+    match Keys::of(first, second) {
+        Keys::First { unless } => {
+            let remedy = match second.selection {
+                Selection::This => "remove one of the two, or name another stream",
+                Selection::Matching(_) => "leave it out of one of the two with `exclude`, or name another stream",
+            };
+            format!(
+                "{files} meant by {at} too, for the same stream: read once, with the keys of {at}{unless}; the filters, `redact` and all \
+                 other keys of the other item do nothing for it; {remedy}"
+            )
+        }
+        Keys::Either => format!(
+            "{files} meant by {at} too, for the same stream: read once, with the keys of the item that follows it first, and that may be \
+             either: each follows only the newest of the files that it means; the filters, `redact` and all other keys of the other item \
+             do nothing for it; leave it out of one of the two with `exclude`, or write the same keys in both"
+        ),
+        Keys::Both => format!(
+            "{files} meant by {at} too, and goes to the same stream by another way: sent twice, once with the keys of each, so that what \
+             `redact` masks in one may stand in the other; leave it out of one of the two with `exclude`, or name another stream"
+        ),
+    }
+}
+
+/// Whose keys count for a file of two items.
+enum Keys {
+    /// Those of the one that counts before the other, with what may make an exception.
+    First { unless: &'static str },
+    /// Those of whichever follows it first.
+    Either,
+    /// Nobody knows that the streams are one: each sends it.
+    Both,
+}
+
+impl Keys {
+    fn of(first: &FileItem, second: &FileItem) -> Self {
+        let pick = |item: &FileItem| match &item.selection {
+            Selection::This => None,
+            Selection::Matching(rule) => Some(rule.pick),
+        };
+        let is_newest = |pick: Pick| pick == Pick::Newest;
+        match (pick(first), pick(second)) {
+            (None, None) => Self::First { unless: ", or those here if an earlier run read it by them" },
+            (Some(Pick::Newest), Some(Pick::Newest)) => Self::Either,
+            (Some(one), Some(other)) if is_newest(one) != is_newest(other) => Self::Both,
+            (Some(_), Some(_)) | (None, Some(_)) | (Some(_), None) => Self::First { unless: "" },
+        }
+    }
 }
 
 /// Items that may mean one file for one stream, each circle in the order in which they count.
@@ -159,10 +201,35 @@ fn circles(items: &[FileItem]) -> Vec<Vec<usize>> {
         }
     }
     let mut circles: Vec<Vec<usize>> = all.into_values().filter(|circle| circle.len() > 1).collect();
+    circles.extend(pairs(items));
     for circle in &mut circles {
         circle.sort_by_key(|number| (!matches!(items[*number].selection, Selection::This), *number));
     }
     circles
+}
+
+/// Patterns that give each file a stream of its own, and one that follows the newest file and is written to one of these.
+fn pairs(items: &[FileItem]) -> Vec<Vec<usize>> {
+    let (mut each, mut newest) = (Vec::new(), Vec::new());
+    for (number, item) in items.iter().enumerate() {
+        match (&item.selection, Streams::of(item)) {
+            (Selection::This, _) => {}
+            (Selection::Matching(_), streams @ Streams::One { .. }) => newest.push((number, streams)),
+            (Selection::Matching(_), streams) => each.push((number, streams)),
+        }
+    }
+    let may_be = |each: &Streams, one: &Streams| match (each, one) {
+        (Streams::ByPath { group, before }, Streams::One { group: one, stream }) => {
+            group == one && stream.starts_with(before.as_str())
+        }
+        (Streams::GroupByPath { stream }, Streams::One { stream: one, .. }) => stream == one,
+        (Streams::One { .. } | Streams::ByPath { .. } | Streams::GroupByPath { .. }, _) => false,
+    };
+    let with = |(number, one): &(usize, Streams)| {
+        let each = each.iter().filter(|(_, each)| may_be(each, one)).map(|(other, _)| vec![*other, *number]);
+        each.collect::<Vec<_>>()
+    };
+    newest.iter().flat_map(with).collect()
 }
 
 /// Blocks.
@@ -187,11 +254,21 @@ fn found(items: &[FileItem], circles: &[Vec<usize>]) -> Found {
     all
 }
 
-/// A named file and a pattern that gives every path a stream of its own meet at one path only.
+/// A pattern that gives every path a stream of its own meets another item at one path only. One path that two items name is an error.
 fn is_the_same(first: &FileItem, second: &FileItem, path: &Path) -> bool {
+    let is_its_stream = |each: &FileItem, pick: Pick, one: &FileItem| {
+        let (group, stream) = pick.names(&each.target.group, &each.target.stream, path);
+        (group, stream) == (one.target.group.clone(), one.target.stream.clone())
+    };
     match (&first.selection, &second.selection) {
         (Selection::This, Selection::Matching(rule)) if rule.pick != Pick::Newest => first.path == path,
-        (Selection::This | Selection::Matching(_), _) => true,
+        (Selection::Matching(one), Selection::Matching(other)) => match (one.pick, other.pick) {
+            (Pick::Newest, Pick::Newest) => first.path != second.path,
+            (Pick::Newest, pick) => is_its_stream(second, pick, first),
+            (pick, Pick::Newest) => is_its_stream(first, pick, second),
+            (_, _) => first.path != second.path,
+        },
+        (Selection::This | Selection::Matching(_), _) => first.path != second.path,
     }
 }
 
@@ -199,110 +276,9 @@ fn is_the_same(first: &FileItem, second: &FileItem, path: &Path) -> bool {
 fn meant(item: &FileItem, left: &mut usize) -> Vec<PathBuf> {
     match &item.selection {
         Selection::This => vec![item.path.clone()],
-        Selection::Matching(rule) => {
-            let alone = Matching { others: Others::default(), ..rule.as_ref().clone() };
-            log_files::matches(&alone, left).into_iter().collect()
-        }
+        Selection::Matching(rule) => log_files::matches(&rule.alone(), left).into_iter().collect(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{File, Finding, section::Findings};
-    use serde_json::{Value, json};
-
-    /// What is said of these items.
-    fn said(items: &[Value]) -> Vec<String> {
-        let (settings, file) = decoded(items);
-        let findings = Findings::default();
-        check(&settings, &Section::root(&file, &findings));
-        findings.into_sorted().iter().map(Finding::to_string).collect()
-    }
-
-    fn decoded(items: &[Value]) -> (Settings, File) {
-        let text = json!({ "logs": { "logs_collected": { "files": { "collect_list": items } } } }).to_string();
-        let file = File::parse(Path::new("c.json"), text.into_bytes(), None).expect("JSON");
-        let (settings, findings) = crate::config::decode(&file);
-        assert!(!findings.iter().any(Finding::is_error), "{findings:?}");
-        (settings, file)
-    }
-
-    fn folder(names: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().expect("a folder");
-        names.iter().for_each(|name| std::fs::write(folder.path().join(name), "x").expect("our folder"));
-        folder
-    }
-
-    #[test]
-    fn of_two_patterns_for_the_same_streams_the_first_one_has_the_file_and_it_is_said() {
-        let folder = folder(&["a.log", "pay1.log", "pay2.log", "pay.txt"]);
-        let item = |pattern: &str| json!({ "file_path": folder.path().join(pattern), "log_group_name": "g", "publish_multi_logs": true });
-        let (wide, narrow) = (item("*.log"), item("pay*"));
-        let (settings, _) = decoded(&[wide.clone(), narrow.clone()]);
-        let (wide_rule, narrow_rule) = match &settings.logs.files[..] {
-            [
-                FileItem { selection: Selection::Matching(wide), .. },
-                FileItem { selection: Selection::Matching(narrow), .. },
-            ] => (wide, narrow),
-            other => panic!("{other:?}"),
-        };
-        let path = |name: &str| folder.path().join(name);
-        assert!(narrow_rule.leaves_out(&path("pay1.log")) && !wide_rule.leaves_out(&path("pay1.log")));
-        assert!(!narrow_rule.leaves_out(&path("pay.txt")));
-        let told = said(&[wide.clone(), narrow.clone()]);
-        assert_eq!(told.len(), 1, "{told:?}");
-        let example = path("pay1.log");
-        let whole = format!(
-            "collect_list[1].file_path: `{}` and 1 file more are meant by logs.logs_collected.files.collect_list[0] too",
-            example.display()
-        );
-        assert!(
-            told[0].contains(&whole) && told[0].contains(": warning: ") && told[0].contains("`redact`"),
-            "{told:?}"
-        );
-        let turned = said(&[narrow, wide]);
-        assert!(
-            turned[0].contains("collect_list[1].file_path: ")
-                && turned[0].contains("keys of logs.logs_collected.files.collect_list[0]")
-        );
-    }
-
-    #[test]
-    fn a_named_file_comes_before_a_pattern_wherever_it_stands() {
-        let folder = folder(&["one.log", "two.log"]);
-        let path = |name: &str| folder.path().join(name);
-        for each in [true, false] {
-            let item = |file: &str| json!({ "file_path": path(file), "log_group_name": "g", "log_stream_name": "s", "publish_multi_logs": each });
-            let told = said(&[item("*.log"), item("one.log")]);
-            assert_eq!(told.len(), 1, "{each} {told:?}");
-            assert!(
-                told[0].contains("collect_list[0].file_path: `") && told[0].contains("one.log` is meant by"),
-                "{told:?}"
-            );
-            let (settings, _) = decoded(&[item("*.log"), item("one.log")]);
-            let Selection::Matching(rule) = &settings.logs.files[0].selection else { panic!("a pattern") };
-            assert_eq!(rule.leaves_out(&path("one.log")), each, "the reader of the files sees to the others");
-            assert!(!rule.leaves_out(&path("two.log")));
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_and_what_it_leads_to_are_one_file() {
-        let folder = folder(&["real.log"]);
-        std::os::unix::fs::symlink(folder.path().join("real.log"), folder.path().join("link.log")).expect("linked");
-        let item = |file: &str| json!({ "file_path": folder.path().join(file), "log_group_name": "g", "log_stream_name": "s" });
-        let told = said(&[item("real.log"), item("link.log")]);
-        assert!(told.len() == 1 && told[0].contains("link.log` is meant by"), "{told:?}");
-        assert!(told[0].contains("remove one of the two"), "{told:?}");
-    }
-
-    #[test]
-    fn one_file_for_two_streams_is_meant_so() {
-        let folder = folder(&["a.log"]);
-        let item = |pattern: &str, stream: &str| json!({ "file_path": folder.path().join(pattern), "log_group_name": "g", "log_stream_name": stream });
-        assert_eq!(said(&[item("*.log", "s"), item("a*", "t"), item("a.log", "u")]), [""; 0]);
-        assert_eq!(said(&[item("*.log", "s"), item("none*", "s")]), [""; 0]);
-    }
-}
+mod tests;

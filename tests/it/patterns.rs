@@ -137,3 +137,40 @@ async fn a_file_of_two_patterns_is_told_before_it_is_read_and_has_the_keys_of_th
     sent.sort_unstable();
     assert_eq!(sent, ["card=***", "card=***", "card=***", "card=***", "card=4111"]);
 }
+
+/// Which of two patterns that follow the newest file reads one is not fixed, and whatever the other one does, nothing is missed and nothing is sent twice.
+#[tokio::test]
+async fn a_file_that_two_patterns_follow_as_the_newest_is_read_once_and_nothing_is_said_to_be_missed() {
+    let aws = FakeAws::start();
+    let host = TestHost::tailing(&aws, &[]);
+    let item = |pattern: &str| json!({ "file_path": host.path(pattern), "log_group_name": "/story/logs", "log_stream_name": "all" });
+    let mut masking = item("*.log");
+    masking["redact"] = json!([{ "expression": "4111" }]);
+    let both = json!([masking, item("pay*.log")]);
+    host.append("pay1.log", "first\n");
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(10);
+    fs::File::options()
+        .append(true)
+        .open(host.path("pay1.log"))
+        .and_then(|log| log.set_modified(before))
+        .expect("dated");
+    host.append("a.log", "other\n");
+    let host = host.with("logs.logs_collected.files.collect_list", both);
+    let config = host.write_config();
+    let output = host.run([Path::new("validate"), &config]).await;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        told.contains("with the keys of the item that follows it first") && !told.contains("with the keys of logs"),
+        "{told}"
+    );
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "both files", |seen| seen.has("first") && seen.has("other")).await;
+    host.append("pay1.log", "second\n");
+    daemon.until_cloud(&aws, "the line", |seen| seen.has("second")).await;
+    host.append("a.log", "third\n");
+    daemon.until_cloud(&aws, "the other line", |seen| seen.has("third")).await;
+    assert!(daemon.terminate().await.success());
+    assert_eq!(aws.look(|seen| seen.events.len()), 4);
+    let said = host.said();
+    assert!(!said.contains("are missed") && !said.contains("does not exist yet"), "{said}");
+}

@@ -6,7 +6,7 @@ use crate::{
 };
 use regex::bytes::Regex;
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -96,19 +96,27 @@ pub struct Matching {
 /// What other items take of what a pattern matches. One file in one stream has one item, and its keys.
 #[derive(Clone, Debug, Default)]
 pub struct Others {
-    /// Every pattern that sends to the same streams, in the order of the file.
-    pub patterns: Arc<[Arc<Matching>]>,
+    /// Every pattern that sends to the same streams, in the order of the file, each with the JSON path of its item.
+    pub patterns: Arc<[(String, Arc<Matching>)]>,
     /// So many of these stand before the one that this is of.
     pub before: usize,
-    /// Paths that items name.
-    pub named: HashSet<PathBuf>,
+    /// Paths that items name, and the JSON paths of these items.
+    pub named: HashMap<PathBuf, String>,
 }
 
 impl Others {
-    fn take(&self, path: &Path) -> bool {
-        let means = |rule: &Arc<Matching>| rule.glob.matches(path) && !rule.leaves_out(path);
-        self.named.contains(path) || self.patterns[..self.before].iter().any(means)
+    /// The item that has this file, if it is another one: its JSON path.
+    fn taker(&self, path: &Path) -> Option<&str> {
+        let before = self.patterns.iter().take(self.before);
+        self.named
+            .get(path)
+            .or_else(|| before.filter(|other| means(other, path)).map(|(at, _)| at).next())
+            .map(String::as_str)
     }
+}
+
+fn means((_, rule): &(String, Arc<Matching>), path: &Path) -> bool {
+    rule.glob.matches(path) && !rule.leaves_out(path)
 }
 
 /// Which of the files that match are followed.
@@ -125,11 +133,35 @@ pub enum Pick {
 impl Matching {
     /// Whether a file is passed over although the pattern matches it: no pattern means files whose bytes are no lines.
     pub fn leaves_out(&self, path: &Path) -> bool {
+        self.refuses(path) || self.others.taker(path).is_some()
+    }
+
+    /// The item, by its JSON path, that a file is left to which this pattern means as well.
+    pub fn left_to(&self, path: &Path) -> Option<&str> {
+        self.others.taker(path).filter(|_| !self.refuses(path))
+    }
+
+    /// The items, by their JSON paths, that leave a file to this one although they mean it as well.
+    pub fn left_by(&self, path: &Path) -> impl Iterator<Item = &str> {
+        let after = self.others.patterns.iter().skip(self.others.before + 1);
+        after.filter(move |other| means(other, path)).map(|(at, _)| at.as_str())
+    }
+
+    /// The JSON path of its item, where other patterns send to the same streams.
+    pub fn at(&self) -> Option<&str> {
+        self.others.patterns.get(self.others.before).map(|(at, _)| at.as_str())
+    }
+
+    /// The pattern as it would be without other items.
+    pub fn alone(&self) -> Self {
+        Self { others: Others::default(), ..self.clone() }
+    }
+
+    fn refuses(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
         rotation::is_packed(&name.to_string_lossy())
             || self.blacklist.as_ref().is_some_and(|regex| regex.is_match(name.as_encoded_bytes()))
             || self.exclude.iter().any(|glob| glob.matches(path))
-            || self.others.take(path)
     }
 }
 

@@ -11,7 +11,7 @@
 //! Where only the newest is followed, a file is read when it is the newest, or came since the last look and is no older
 //! than what was the newest then. At the first start there is only the newest; later starts go on with every file of
 //! which something is not delivered, and with those that were written to since.
-use super::News;
+use super::{News, waiting::Waiting};
 use crate::{
     config::settings::{Matching, Pick, Selection},
     logs::files::{Names, Seen, Watch, siblings, trail::Context},
@@ -46,7 +46,7 @@ pub(in crate::logs::files) struct Family {
     /// Roots that were not looked through yet.
     pub(super) unlisted: usize,
     /// Whose turn to be read is next.
-    waiting: VecDeque<Arc<Path>>,
+    pub(super) waiting: VecDeque<Arc<Path>>,
     pub(super) unsettled: Vec<Arc<Path>>,
     /// Delivered files that stand at their path no more, and since when: they may have another name.
     pub(super) orphans: HashMap<FileId, (SourceId, Seen, Instant)>,
@@ -61,6 +61,8 @@ pub(in crate::logs::files) struct Family {
     pub beginning: bool,
     /// Folders that cannot be looked into.
     troubles: BTreeMap<PathBuf, String>,
+    /// The item, by its JSON path, that has files which this one means as well.
+    left_to: Option<String>,
     /// That a file cannot be removed was said.
     pub(super) told: bool,
     noted: String,
@@ -77,11 +79,7 @@ pub(super) struct Entry {
 pub(super) enum State {
     /// Nothing is known of it.
     New,
-    Waiting {
-        saved: Vec<Saved>,
-        /// It was there when the pattern was looked for the first time.
-        first: bool,
-    },
+    Waiting(Waiting),
     /// By the trail of this number.
     Awake(usize),
     /// Delivered up to its end; the position is kept under this id.
@@ -117,6 +115,7 @@ impl Family {
             board: SourceId::unique(),
             beginning: true,
             troubles: BTreeMap::new(),
+            left_to: None,
             told: false,
             noted: String::new(),
         }
@@ -146,7 +145,23 @@ impl Family {
                 tracing::info!(folder = %path.display(), "the folder can be looked into again");
                 self.troubles.remove(&path);
             }
+            News::Shared { path, reader, other, said, .. } => self.share(&path, reader, &other, said),
             News::Folder { .. } => {}
+        }
+    }
+
+    /// Says of a file whose keys count for it. Of two patterns the one says so that reads it.
+    fn share(&mut self, path: &Path, reader: String, other: &str, said: bool) {
+        let own = self.rule.at() == Some(&reader);
+        let is_named = self.rule.others.named.values().any(|at| *at == reader);
+        if !said && (own || is_named) {
+            tracing::warn!(path = %path.display(), keys_of = reader, item = other,
+                "two items mean this file, and maybe more, for the same stream: read once, with the keys of the first of them (`keys_of`); the filters, \
+                 `redact` and all other keys of the other one (`item`) do nothing for it; leave it out of one of the two with `exclude`, or name \
+                 another stream");
+        }
+        if !own {
+            self.left_to.get_or_insert(reader);
         }
     }
 
@@ -188,9 +203,9 @@ impl Family {
                 self.entries.remove(path);
                 self.orphan(cx, id, old);
             }
-            (State::Waiting { saved, .. }, None) if !saved.is_empty() => {}
+            (State::Waiting(Waiting { saved, .. }), None) if !saved.is_empty() => {}
             (_, None) => _ = self.entries.remove(path),
-            (State::Waiting { .. }, Some(_)) => {}
+            (State::Waiting(_), Some(_)) => {}
             (State::Passed(_), Some(_)) => self.fresh.push(path.clone()),
             (State::Settling { .. } | State::Link, Some(seen)) => {
                 if old.is_none_or(|old| old.id != seen.id) {
@@ -212,11 +227,15 @@ impl Family {
         }
         self.owners.insert(seen.id, path.clone());
         let saved = self.position_of(cx, id).map(|(_, position)| vec![(id, position)]).unwrap_or_default();
-        if let Some(old) = old {
-            cx.ledger.unrest(&self.key, old.id);
-        }
         self.fresh.push(path.clone());
-        self.wait(path, saved, false);
+        match old {
+            Some(old) if !another && !saved.is_empty() => self.rouse(cx, path, old.id, saved),
+            Some(old) => {
+                cx.ledger.unrest(&self.key, old.id);
+                self.wait(path, saved, false);
+            }
+            None => self.wait(path, saved, false),
+        }
     }
 
     /// A path that was not there, or is another file's than before.
@@ -264,11 +283,6 @@ impl Family {
         self.is_new && self.mark.is_none()
     }
 
-    pub(super) fn wait(&mut self, path: &Arc<Path>, saved: Vec<Saved>, first: bool) {
-        self.set(path, State::Waiting { saved, first });
-        self.waiting.push_back(path.clone());
-    }
-
     pub(super) fn set(&mut self, path: &Arc<Path>, state: State) {
         if let Some(entry) = self.entries.get_mut(path) {
             entry.state = state;
@@ -285,23 +299,6 @@ impl Family {
             let (found, entry) = self.entries.get_key_value(path.with_file_name(base).as_path())?;
             (!matches!(entry.state, State::Settling { .. } | State::Link)).then(|| found.clone())
         })
-    }
-
-    /// Whether others wait for their turn.
-    pub fn is_pressed(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// The next one to be read: its path, what is known of it, and whether it was there first.
-    pub fn next_waiting(&mut self) -> Option<(Arc<Path>, Vec<Saved>, bool)> {
-        while let Some(path) = self.waiting.pop_front() {
-            if let Some(entry) = self.entries.get_mut(&path)
-                && let State::Waiting { saved, first } = &mut entry.state
-            {
-                return Some((path, std::mem::take(saved), *first));
-            }
-        }
-        None
     }
 
     /// The item, narrowed to one of its files.
@@ -336,10 +333,13 @@ impl Family {
     pub fn note(&mut self, cx: &Context<'_>, hangs: Option<&Path>) {
         self.beginning &= self.unlisted > 0 || self.is_pressed() || self.has_questions(cx);
         let awake = self.entries.values().filter(|entry| matches!(entry.state, State::Awake(_))).count();
-        let followed = |e: &&Entry| matches!(e.state, State::Awake(_) | State::Asleep(_) | State::Waiting { .. });
+        let followed = |e: &&Entry| matches!(e.state, State::Awake(_) | State::Asleep(_) | State::Waiting(_));
         let state = match self.entries.values().filter(followed).count() {
             _ if self.unlisted > 0 => "looking for files".to_owned(),
-            0 => "no file matches yet".to_owned(),
+            0 => match &self.left_to {
+                Some(reader) => format!("its files are read by {reader}"),
+                None => "no file matches yet".to_owned(),
+            },
             files => format!("{files} files are followed, {awake} of them with something to do"),
         };
         let silent = hangs.map(|root| format!("{} does not answer", root.display()));

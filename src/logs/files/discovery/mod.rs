@@ -6,6 +6,7 @@
 //! family    one item with a pattern: each match with what is known of it; which ones are to be read
 //!   newest      which file is read where only the newest is
 //!   positions   where earlier runs stopped        settling    renamed files and copies under names that match
+//!   waiting     whose turn to be read is next
 //! ```
 //!
 //! Scanners only look: a folder is read when its time says that names in it came or went, a file is asked for its size
@@ -21,6 +22,7 @@ mod settling;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod waiting;
 
 pub(super) use scanner::{Inbox, Look, Scanners};
 pub use scanner::{Roster, Scanner, find};
@@ -68,6 +70,9 @@ pub(super) enum News {
     Listed { family: usize },
     /// A folder that can hold matches is there, or not any more.
     Folder { path: PathBuf, there: Option<FileId> },
+    /// A match that two items mean for the same streams, once for two items: `reader` has it, with its keys, and `other` leaves it. By their
+    /// JSON paths. `said`: whoever read the configuration said so.
+    Shared { family: usize, path: PathBuf, reader: String, other: String, said: bool },
     /// A folder cannot be looked into, or can be again.
     Trouble { family: usize, path: PathBuf, why: Option<String> },
 }

@@ -1,5 +1,8 @@
 //! Which file is read where only the newest is followed.
-use super::family::{Entry, Family, State};
+use super::{
+    family::{Entry, Family, State},
+    waiting::Waiting,
+};
 use crate::{config::settings::Pick, model::Timestamp};
 use std::{path::Path, sync::Arc, time::SystemTime};
 
@@ -37,10 +40,13 @@ impl Family {
                 State::Passed(size) if is_newest => {
                     let from = if self.watch.from_beginning { 0 } else { *size };
                     let saved = self.position_at(&path, from);
-                    self.wait(&path, saved.into_iter().collect(), false);
+                    self.wait_in(
+                        &path,
+                        Waiting { saved: saved.into_iter().collect(), passed: true, ..Waiting::default() },
+                    );
                 }
                 State::Passed(_)
-                | State::Waiting { .. }
+                | State::Waiting(_)
                 | State::Awake(_)
                 | State::Asleep(_)
                 | State::Settling { .. }

@@ -154,6 +154,9 @@ impl Family {
     /// reading begins. `true`: so it was.
     pub fn rest_unread(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, first: bool) -> bool {
         let Some(seen) = self.entries.get(path).and_then(|entry| entry.seen) else { return false };
+        if cx.ledger.holder(&self.key, seen.id).is_some() {
+            return false; // Another item has it: what is read of it is read there.
+        }
         let start = match seen.size {
             0 => Start::At(0),
             size if first && !self.watch.from_beginning => Start::LineOf(size),
@@ -184,7 +187,10 @@ impl Family {
             Some((id, seen, true)) if done => self.fall_asleep(cx, path, id, seen),
             Some((id, seen, true)) => {
                 self.owners.insert(seen.id, path.clone());
-                self.wait(path, position.map(|position| (id, position)).into_iter().collect(), false);
+                match position {
+                    Some(position) => self.rouse(cx, path, seen.id, vec![(id, position)]),
+                    None => self.wait(path, Vec::new(), false),
+                }
             }
             Some((id, seen, false)) => {
                 self.entries.remove(path);
@@ -212,9 +218,8 @@ impl Family {
         if old == seen {
             self.fall_asleep(cx, path, id, seen);
         } else {
-            cx.ledger.unrest(&self.key, seen.id);
             self.owners.insert(seen.id, path.clone());
-            self.wait(path, vec![(id, position)], false);
+            self.rouse(cx, path, seen.id, vec![(id, position)]);
         }
         true
     }

@@ -62,7 +62,7 @@ impl Family {
             }
             return linked;
         }
-        let waits = |e: &Entry| matches!(e.state, State::Waiting { .. });
+        let waits = |e: &Entry| matches!(e.state, State::Waiting(_));
         if self.entries.get(&of).is_some_and(waits) {
             return false;
         }
@@ -114,8 +114,7 @@ impl Family {
             let Some((reached, position)) = self.position_of(cx, id) else { continue };
             if reached < seen.size {
                 // A last line without an end: its writer has gone over to another file, so it is sent as it is.
-                cx.ledger.unrest(&self.key, seen.id);
-                self.wait(&path, vec![(id, position)], false);
+                self.rouse(cx, &path, seen.id, vec![(id, position)]);
             } else if cx.checkpoints.saved_up_to(id).is_none_or(|saved| saved < seen.size) {
                 // Its position is not saved yet: soon it is.
             } else if self.remove(&path, seen) {

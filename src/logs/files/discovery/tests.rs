@@ -1,6 +1,7 @@
 //! The rules of patterns, on real files, with a clock that only the test moves.
 mod looking;
 mod newest;
+mod shared;
 
 use crate::{
     config::{

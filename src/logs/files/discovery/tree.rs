@@ -36,6 +36,8 @@ pub(super) struct Tree {
     listed: bool,
     /// Folders that cannot be looked into.
     troubles: HashSet<PathBuf>,
+    /// Items of which it was told that they mean a match as well.
+    shared: HashSet<String>,
 }
 
 #[derive(Debug)]
@@ -80,8 +82,8 @@ impl Hash for Match {
 impl Tree {
     pub fn new(family: usize, root: PathBuf, rule: Arc<Matching>) -> Self {
         let ways = rule.glob.ways().iter().enumerate().filter(|(_, way)| way.root() == root).map(|(n, _)| n).collect();
-        let (folders, troubles) = (BTreeMap::new(), HashSet::new());
-        Self { family, root, rule, ways, folders, listed: false, troubles }
+        let (folders, troubles, shared) = (BTreeMap::new(), HashSet::new(), HashSet::new());
+        Self { family, root, rule, ways, folders, listed: false, troubles, shared }
     }
 
     /// Where it begins.
@@ -196,9 +198,15 @@ impl Tree {
                 if self.is_way(below, &name, linked) {
                     now.folders.push(name);
                 }
-            } else if self.is_match(below, &name) && !self.is_left_out(&path.join(&name), avoid) {
-                let (Match(path), seen) =
-                    was.remove_entry(&*name).unwrap_or_else(|| (Match(path.join(&name).into()), None));
+            } else if self.is_match(below, &name) {
+                let place = path.join(&name);
+                if !was.contains_key(&*name) {
+                    self.tell_shared(&place, news);
+                }
+                if self.is_left_out(&place, avoid) {
+                    continue;
+                }
+                let (Match(path), seen) = was.remove_entry(&*name).unwrap_or_else(|| (Match(place.into()), None));
                 let found = regular(&path);
                 if let Some(found) = found.filter(|found| seen != Some(*found)) {
                     news.push(News::Seen { family: self.family, path: path.clone(), seen: found });
@@ -219,6 +227,24 @@ impl Tree {
         now.files.shrink_to_fit();
         self.folders.insert(below.to_owned(), now);
         Ok(())
+    }
+
+    /// Tells of a new match whose it is, where another item means it as well. Both patterns see it, so that the one that reads it has heard of it
+    /// before it does, and says so; where the other item names the file, it is said by the pattern.
+    fn tell_shared(&mut self, path: &Path, news: &mut Vec<News>) {
+        let Some(own) = self.rule.at() else { return };
+        let pairs: Vec<(&str, &str)> = match self.rule.left_to(path) {
+            Some(reader) => vec![(reader, own)],
+            None if self.rule.leaves_out(path) => return,
+            None => self.rule.left_by(path).map(|other| (own, other)).collect(),
+        };
+        for (reader, other) in pairs {
+            if self.shared.insert(if reader == own { other } else { reader }.to_owned()) {
+                // What is there at the first look was there when the configuration was read.
+                let (reader, other, said) = (reader.to_owned(), other.to_owned(), !self.listed);
+                news.push(News::Shared { family: self.family, path: path.to_owned(), reader, other, said });
+            }
+        }
     }
 
     fn is_match(&self, below: &Path, name: &OsStr) -> bool {

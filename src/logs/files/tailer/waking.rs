@@ -130,6 +130,7 @@ impl Tailer {
                 News::Seen { family, .. }
                 | News::Gone { family, .. }
                 | News::Listed { family }
+                | News::Shared { family, .. }
                 | News::Trouble { family, .. } => {
                     let family = *family;
                     self.families[family].hear(news, changed.entry(family).or_default());
@@ -230,8 +231,11 @@ impl Tailer {
         let mut woken = 0;
         for number in 0..self.families.len() {
             while woken < AT_ONCE && (awake == 0 || awake < MOST_AWAKE && self.ledger.room() > 0) {
-                let Some((path, saved, first)) = self.families[number].next_waiting() else { break };
+                let mut next = None;
+                self.one_family(number, now, wall, |family, cx| next = family.next_waiting(cx));
+                let Some((path, waiting)) = next else { break };
                 woken += 1;
+                let (at_once, first, saved) = (waiting.is_at_once(), waiting.first, waiting.saved);
                 let mut laid = false;
                 self.one_family(number, now, wall, |family, cx| {
                     laid = saved.is_empty() && family.rest_unread(cx, &path, first);
@@ -245,6 +249,10 @@ impl Tailer {
                 let woken = Woken { family: number, path: path.clone(), since: now, leaving: false };
                 let place = self.add(watch, saved, Some(woken));
                 self.families[number].awake(&path, place);
+                if at_once {
+                    // Before the trail of another item that means it, too.
+                    self.look(place, now, wall);
+                }
             }
         }
         (woken > 0, woken == AT_ONCE)

@@ -128,7 +128,7 @@ impl Trail {
     fn stand_aside(&mut self, id: FileId) {
         if self.stand != Stand::Aside(id) {
             let (path, target) = (self.watch.path.display(), &self.names.target);
-            tracing::warn!(%path, %target, "this file is already read for the same target under another path: read once only");
+            tracing::warn!(%path, %target, "this file is already read for the same target by another item, or under another path: read once only, with the keys of that item");
             self.stand = Stand::Aside(id);
         }
     }

@@ -46,7 +46,7 @@ impl Scene {
                 News::Gone { path, .. } => Some(format!("-{}", name(path))),
                 News::Folder { path, there: Some(_) } => Some(format!("{}/", name(path))),
                 News::Trouble { path, why, .. } => Some(format!("!{} {}", name(path), why.is_some())),
-                News::Folder { there: None, .. } | News::Listed { .. } => None,
+                News::Folder { there: None, .. } | News::Listed { .. } | News::Shared { .. } => None,
             })
             .collect();
         told.sort_unstable();
