@@ -155,7 +155,7 @@ async fn a_round_ends_when_much_fails_but_at_the_stop_all_is_tried() {
     host.until("a round", |_| disk.refusals() > 0).await;
     assert_eq!(disk.refusals(), STUMBLES);
     // The small ones come first: that there is room for one shows in the first round.
-    host.take("small", "x");
+    host.take("s", "x");
     host.until("the next", |host| host.segments() == 1).await;
     let (before, lost) = (disk.refusals(), counters::LOG_SPOOL_DROPPED.here());
     host.stop().await;
