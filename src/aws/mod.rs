@@ -16,6 +16,7 @@
 mod answer;
 mod auth;
 mod base;
+mod by_hand;
 mod errors;
 mod http;
 mod inquiry;
