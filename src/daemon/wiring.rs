@@ -1,8 +1,11 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Options, Override, StateFolder, imports,
+    DaemonError, Options, Override, StateFolder,
+    asking::Asks,
+    imports,
     lanes::Lanes,
-    names::{Asks, Names},
+    memory::Memory,
+    names::Names,
     plan::Plan,
     received::{Received, pipes_among},
     scratch::Scratch,
@@ -178,7 +181,7 @@ impl Running {
             spool_now: CancellationToken::new(),
             end_lanes,
             board,
-            names: Names::new(plan.identity.clone(), plan.missing(), way.asks, state.path()),
+            names: Names::new(plan.identity.clone(), plan.missing(), way.asks, Arc::new(Memory::of(state.path()))),
             outlet: Arc::new(outlet),
             waiting: vec![],
             once: options.once,

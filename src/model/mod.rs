@@ -6,6 +6,7 @@
 //! collector -> Point -> MetricBatch -> Put            (failed: spool, replayed with its first timestamps)
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
+pub mod facts;
 mod headcount;
 mod intake;
 pub mod limits;
@@ -16,6 +17,7 @@ mod position;
 mod target;
 mod time;
 
+pub use facts::{Fact, Facts};
 pub use headcount::{Headcount, Member};
 pub use intake::{Intake, TooManyTargets};
 pub use log::{

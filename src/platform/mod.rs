@@ -1,6 +1,7 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
 pub mod descriptors;
 pub mod disk;
+pub mod ebs;
 pub mod files;
 pub mod group;
 pub mod host;
