@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     aws::{InquiryError, Metadata},
+    config::settings::metrics::{AwsValue, DimensionValue, Metrics},
+    metrics::scheduler::Place,
     model::{Fact, Facts, facts::Volumes},
     publish::chain,
 };
@@ -50,6 +52,47 @@ pub struct Wanted {
     pub volumes: Vec<String>,
 }
 
+impl Wanted {
+    /// What these settings ask for.
+    pub fn by(metrics: &Metrics) -> Self {
+        let mut wanted = Self::default();
+        for (name, value) in metrics.dimensions.append.iter().flatten() {
+            wanted.value("metrics", name, *value);
+        }
+        for plugin in &metrics.plugins {
+            for (name, value) in &plugin.dimensions.append {
+                match value {
+                    DimensionValue::Aws(value) => wanted.value(&plugin.at, name, *value),
+                    DimensionValue::Volume => wanted.volumes.push(path(&plugin.at, name)),
+                    DimensionValue::Literal(_) | DimensionValue::Instance | DimensionValue::Host => {}
+                }
+            }
+        }
+        wanted
+    }
+
+    fn value(&mut self, at: &str, name: &str, value: AwsValue) {
+        let paths = match value {
+            AwsValue::InstanceId | AwsValue::ImageId | AwsValue::InstanceType => &mut self.metadata,
+            AwsValue::AutoScalingGroupName => &mut self.auto_scaling_group,
+        };
+        paths.push(path(at, name));
+    }
+}
+
+fn path(at: &str, name: &str) -> String {
+    format!("{at}.append_dimensions.{name}")
+}
+
+/// Who is asked, and what was told before.
+#[derive(Clone)]
+pub struct Witness {
+    /// `None`: nothing is sent to AWS, so nobody is asked.
+    pub asks: Option<Arc<dyn Asks>>,
+    pub on_ec2: bool,
+    pub memory: Arc<Memory>,
+}
+
 /// The search for all of them.
 pub struct Search {
     wanted: Wanted,
@@ -62,16 +105,11 @@ pub struct Search {
 }
 
 impl Search {
-    /// Asks nothing yet. `asks`: `None` where nothing is sent to AWS, so that nobody is to be asked. Where there is nobody to ask, what is
-    /// wanted is absent at once, which is said. `offset` delays repeated questions, so that a fleet does not ask in the same second.
-    pub fn new(
-        wanted: Wanted,
-        asks: Option<Arc<dyn Asks>>,
-        on_ec2: bool,
-        memory: Arc<Memory>,
-        offset: Duration,
-    ) -> (Self, watch::Receiver<Facts>) {
-        let mut facts = Facts::ABSENT;
+    /// Asks nothing yet. Where there is nobody to ask, what is wanted is absent at once, which is said. What is asked for again is asked for
+    /// at this host's place in its fleet.
+    pub fn new(wanted: Wanted, witness: Witness, place: Place) -> (Self, watch::Receiver<Facts>) {
+        let Witness { asks, on_ec2, memory } = witness;
+        let mut facts = Facts::none();
         let Wanted { metadata, auto_scaling_group, volumes } = &wanted;
         let unasked = asks.is_none();
         let there = asks.filter(|_| on_ec2);
@@ -92,7 +130,7 @@ impl Search {
             }
         }
         let (out, facts) = watch::channel(facts);
-        (Self { wanted, asks: there, memory, offset, out }, facts)
+        (Self { wanted, asks: there, memory, offset: place.offset(GROUP_PAUSE), out }, facts)
     }
 
     /// Ask and publish until `stop`.

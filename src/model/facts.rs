@@ -74,27 +74,25 @@ impl Facts {
         }
     }
 
-    /// Where nobody can tell anything.
-    pub const ABSENT: Self = Self {
-        instance_id: Fact::Absent,
-        image_id: Fact::Absent,
-        instance_type: Fact::Absent,
-        auto_scaling_group: Fact::Absent,
-        volumes: Volumes::Absent,
-    };
+    /// Of a machine that is no EC2 instance, or where nobody is asked.
+    pub const fn none() -> Self {
+        Self {
+            instance_id: Fact::Absent,
+            image_id: Fact::Absent,
+            instance_type: Fact::Absent,
+            auto_scaling_group: Fact::Absent,
+            volumes: Volumes::Absent,
+        }
+    }
 }
 
 impl Volumes {
-    /// The volume that this device lies on, a disk or a partition of one: `nvme0n1p1`, `/dev/xvda1`.
+    /// The volume that this device lies on, a disk or a partition of one: `nvme0n1p1`, `/dev/xvda1`. `None`: on none that is known.
     ///
     /// `/dev/sda` at EC2 is `xvda` here: the names that volumes are attached by are the kernel's on Xen but for this.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html>
-    pub fn of(&self, device: &str) -> Fact {
-        let volumes = match self {
-            Self::Unknown => return Fact::Unknown,
-            Self::Absent => return Fact::Absent,
-            Self::Known(volumes) => volumes,
-        };
+    pub fn of(&self, device: &str) -> Option<&str> {
+        let Self::Known(volumes) = self else { return None };
         let wanted = kernel_name(device);
         let exact = volumes.iter().find(|volume| kernel_name(&volume.device) == wanted);
         let volume = exact.or_else(|| {
@@ -106,7 +104,7 @@ impl Volumes {
             // Two volumes that are called partitions of one disk are not told apart by the disk.
             of_disk.next().filter(|_| of_disk.next().is_none())
         });
-        volume.map_or(Fact::Absent, |volume| Fact::Known(volume.id.clone()))
+        volume.map(|volume| volume.id.as_str())
     }
 }
 
@@ -135,20 +133,16 @@ mod tests {
         Volumes::Known(all.iter().map(volume).collect())
     }
 
-    fn known(id: &str) -> Fact {
-        Fact::Known(id.to_owned())
-    }
-
     #[test]
     fn a_partition_lies_on_the_volume_of_its_disk() {
         let nitro = volumes(&[("nvme0n1", "vol-0"), ("nvme1n1", "vol-1"), ("nvme11n1", "vol-11")]);
         for (device, id) in
             [("nvme0n1", "vol-0"), ("nvme0n1p1", "vol-0"), ("/dev/nvme1n1p128", "vol-1"), ("nvme11n1p1", "vol-11")]
         {
-            assert_eq!(nitro.of(device), known(id), "{device}");
+            assert_eq!(nitro.of(device), Some(id), "{device}");
         }
         for device in ["nvme2n1p1", "nvme1n11", "tmpfs", "mapper/root", "", "loop1", "nvme0"] {
-            assert_eq!(nitro.of(device), Fact::Absent, "{device}");
+            assert_eq!(nitro.of(device), None, "{device}");
         }
     }
 
@@ -164,21 +158,28 @@ mod tests {
             ("xvdf1", "vol-f"),
             ("xvdba1", "vol-ba"),
         ] {
-            assert_eq!(xen.of(device), known(id), "{device}");
+            assert_eq!(xen.of(device), Some(id), "{device}");
         }
-        assert_eq!(xen.of("xvdb"), Fact::Absent);
+        assert_eq!(xen.of("xvdb"), None);
     }
 
     #[test]
     fn of_two_volumes_that_are_partitions_of_one_disk_none_is_guessed() {
         let xen = volumes(&[("/dev/sdf1", "vol-1"), ("/dev/sdf2", "vol-2")]);
-        assert_eq!((xen.of("xvdf1"), xen.of("xvdf2")), (known("vol-1"), known("vol-2")));
-        assert_eq!((xen.of("xvdf3"), xen.of("xvdf")), (Fact::Absent, Fact::Absent));
+        assert_eq!((xen.of("xvdf1"), xen.of("xvdf2")), (Some("vol-1"), Some("vol-2")));
+        assert_eq!((xen.of("xvdf3"), xen.of("xvdf")), (None, None));
     }
 
     #[test]
-    fn what_is_being_asked_for_is_neither_known_nor_absent() {
-        assert_eq!(Facts::default().volumes.of("xvda"), Fact::Unknown);
-        assert_eq!(Facts::ABSENT.volumes.of("xvda"), Fact::Absent);
+    fn what_is_known_is_not_settled_again() {
+        let mut facts = Facts { instance_id: Fact::Known("i-1".into()), volumes: volumes(&[]), ..Facts::default() };
+        facts.settle(Facts { instance_type: Fact::Known("m7g.large".into()), ..Facts::none() });
+        let expected = Facts {
+            instance_id: Fact::Known("i-1".into()),
+            instance_type: Fact::Known("m7g.large".into()),
+            volumes: volumes(&[]),
+            ..Facts::none()
+        };
+        assert_eq!(facts, expected);
     }
 }

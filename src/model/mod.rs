@@ -24,7 +24,7 @@ pub use log::{
     Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };
 pub use log_name::{LogName, NameFault, brief};
-pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
+pub use metric::{Dimension, MetricBatch, Point, Points, Reading, Resolution, Unit, Values};
 pub use position::{
     Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
     UnifiedPosition, WindowsPosition,

@@ -1,4 +1,5 @@
 //! The volumes of Amazon EBS that this machine sees, by the kernel's names of their disks. Asks no network.
+use super::procfs;
 use std::{fs, io, path::Path};
 
 /// What the controller of each volume calls itself.
@@ -13,7 +14,7 @@ const MODEL: &str = "Amazon Elastic Block Store";
 /// # Errors
 /// When there are disks, but they may not be listed.
 pub fn volumes() -> io::Result<Vec<(String, String)>> {
-    volumes_in(Path::new("/sys/block"))
+    volumes_in(&procfs::sys().join("block"))
 }
 
 fn volumes_in(blocks: &Path) -> io::Result<Vec<(String, String)>> {

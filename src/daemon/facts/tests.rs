@@ -12,7 +12,7 @@ use tokio::{
 const METADATA: &str = "metrics.append_dimensions.InstanceId";
 const GROUP: &str = "metrics.append_dimensions.AutoScalingGroupName";
 const VOLUMES: &str = "metrics.metrics_collected.disk.append_dimensions.VolumeId";
-const OFFSET: Duration = Duration::from_secs(7);
+const PLACE: Place = Place::at(7_000);
 
 fn metadata() -> Metadata {
     Metadata {
@@ -50,7 +50,8 @@ struct Running {
 impl Running {
     fn start(wanted: Wanted, cloud: &Arc<Cloud>, folder: &Path) -> Self {
         let memory = Arc::new(Memory::with(folder, "m".into()));
-        let (search, facts) = Search::new(wanted, Some(cloud.clone()), true, memory, OFFSET);
+        let witness = Witness { asks: Some(cloud.clone()), on_ec2: true, memory };
+        let (search, facts) = Search::new(wanted, witness, PLACE);
         let stop = CancellationToken::new();
         let task = tokio::spawn(search.run(stop.clone()));
         Self { facts, stop, task }
@@ -79,7 +80,7 @@ async fn what_the_instance_metadata_say_is_known_as_soon_as_they_say_it() {
         instance_id: known("i-0123456789abcdef0"),
         image_id: known("ami-0123456789abcdef0"),
         instance_type: known("m7g.large"),
-        ..Facts::ABSENT
+        ..Facts::none()
     };
     assert_eq!(facts, expected);
     tokio::time::sleep(Duration::from_hours(1)).await;
@@ -94,8 +95,9 @@ async fn where_there_is_nobody_to_ask_all_is_absent_at_once_and_nobody_is_asked(
     let (cloud, folder) = (Arc::new(Cloud::default()), tempfile::tempdir().expect("a folder"));
     let memory = Arc::new(Memory::with(folder.path(), "m".into()));
     for (asks, on_ec2) in [(Some(cloud.clone() as Arc<dyn Asks>), false), (None, false), (None, true)] {
-        let (search, facts) = Search::new(wanted(true, true, true), asks, on_ec2, memory.clone(), OFFSET);
-        assert_eq!(*facts.borrow(), Facts::ABSENT);
+        let witness = Witness { asks, on_ec2, memory: memory.clone() };
+        let (search, facts) = Search::new(wanted(true, true, true), witness, PLACE);
+        assert_eq!(*facts.borrow(), Facts::none());
         let stop = CancellationToken::new();
         assert!(timeout(Duration::from_hours(1), search.run(stop)).await.is_err(), "it lives as long as the daemon");
     }
@@ -108,7 +110,7 @@ async fn after_a_minute_without_an_answer_points_go_without_and_later_ones_with_
     let (folder, start) = (tempfile::tempdir().expect("a folder"), Instant::now());
     let mut running = Running::start(wanted(true, true, true), &cloud, folder.path());
     let facts = running.until(|facts| facts.instance_id != Fact::Unknown).await;
-    assert_eq!((facts, start.elapsed()), (Facts::ABSENT, PATIENCE));
+    assert_eq!((facts, start.elapsed()), (Facts::none(), PATIENCE));
     let facts = running.until(|facts| facts.instance_id != Fact::Absent).await;
     assert_eq!((facts.instance_id, start.elapsed().as_secs()), (known("i-0123456789abcdef0"), 90));
 }
@@ -176,7 +178,7 @@ async fn without_the_permission_points_do_not_wait_and_it_is_asked_again_after_t
     let folder = tempfile::tempdir().expect("a folder");
     let mut running = Running::start(wanted(false, true, true), &cloud, folder.path());
     let facts = running.until(|f| f.auto_scaling_group != Fact::Unknown && f.volumes != Volumes::Unknown).await;
-    assert_eq!((facts, start.elapsed()), (Facts::ABSENT, Duration::ZERO));
+    assert_eq!((facts, start.elapsed()), (Facts::none(), Duration::ZERO));
     running.until(|facts| facts.auto_scaling_group == known("web")).await;
     assert_eq!(start.elapsed(), DENIED_PAUSE);
 }
@@ -191,9 +193,27 @@ async fn volumes_are_looked_for_every_five_minutes_and_the_same_ones_are_no_news
     let folder = tempfile::tempdir().expect("a folder");
     let mut running = Running::start(wanted(false, false, true), &cloud, folder.path());
     let facts = running.until(|facts| facts.volumes != Volumes::Unknown).await;
-    assert_eq!(facts.volumes.of("xvdf1"), known("vol-xvdf"));
+    assert_eq!(facts.volumes.of("xvdf1"), Some("vol-xvdf"));
     running.facts.mark_unchanged();
     running.facts.changed().await.expect("it runs");
     assert_eq!(cloud.times("volumes"), [0, 307, 607, 1207], "what is known is not forgotten for a denial");
-    assert_eq!(running.now().volumes.of("xvdf1"), Fact::Absent);
+    assert_eq!(running.now().volumes.of("xvdf1"), None);
+}
+
+/// Windows has neither plugin.
+#[cfg(not(windows))]
+#[test]
+fn what_is_wanted_is_what_dimensions_ask_for_with_its_path() {
+    let text = r#"{ "agent": { "region": "us-east-1" }, "metrics": {
+        "append_dimensions": { "InstanceId": "${aws:InstanceId}", "AutoScalingGroupName": "${aws:AutoScalingGroupName}" },
+        "metrics_collected": {
+            "cpu": { "measurement": ["usage_idle"], "append_dimensions": { "Type": "${aws:InstanceType}", "Site": "north" } },
+            "disk": { "measurement": ["used_percent"], "append_dimensions": { "VolumeId": "${aws:VolumeId}" } } } } }"#;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("c.json");
+    std::fs::write(&file, text).expect("ours");
+    let settings = crate::config::load(&file).settings.expect("valid");
+    let mut expected = wanted(true, true, true);
+    expected.metadata.push("metrics.metrics_collected.cpu.append_dimensions.Type".into());
+    assert_eq!(Wanted::by(&settings.metrics.expect("some")), expected);
 }
