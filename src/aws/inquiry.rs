@@ -152,9 +152,10 @@ impl Inquiry {
         let client = self.metadata.get_or_init(|| async { self.base.metadata() }).await;
         match timeout(PATIENCE, client.get(path)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(ImdsError::ErrorResponse(answer))) if answer.response().status().as_u16() == 404 => {
-                Err(Unanswered::NotThere)
-            }
+            Ok(Err(ImdsError::ErrorResponse(answer))) => match answer.response().status().as_u16() {
+                404 => Err(Unanswered::NotThere),
+                status => Err(Unanswered::Failed(Cause::new(format!("HTTP {status}")).into())),
+            },
             Ok(Err(error)) => Err(Unanswered::Failed(Cause::of(&error).into())),
             Err(elapsed) => Err(Unanswered::Failed(elapsed.into())),
         }
