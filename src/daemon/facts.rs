@@ -303,11 +303,8 @@ impl Failures {
         }
         let at = listed(at);
         if denied {
-            tracing::warn!(
-                at,
-                "metrics are published without {what} until this machine may ask for it: {}",
-                chain(error)
-            );
+            let why = chain(error);
+            tracing::warn!(at, "metrics need {what} and go without it, or with what it was at an earlier start: {why}");
         } else {
             tracing::warn!(at, "metrics need {what}, which is asked for again: {}", chain(error));
         }

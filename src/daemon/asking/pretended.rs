@@ -82,7 +82,8 @@ fn next<T: Clone>(answers: &Mutex<VecDeque<Result<T, InquiryError>>>) -> Result<
     };
     match answers.front() {
         None => Err(silent()),
-        Some(last) if answers.len() == 1 => last.as_ref().map(Clone::clone).map_err(same),
+        Some(Ok(last)) if answers.len() == 1 => Ok(last.clone()),
+        Some(Err(last)) if answers.len() == 1 => Err(same(last)),
         Some(_) => answers.pop_front().expect("there are two"),
     }
 }
