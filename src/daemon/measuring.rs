@@ -1,6 +1,7 @@
 //! Everything between the host and the metric publisher: sources, stage, publisher, spool.
 use super::{
     DaemonError,
+    facts::{Search, Wanted, Witness},
     plan::Plan,
     wiring::{ONE_ROUND, Running},
 };
@@ -10,7 +11,6 @@ use crate::{
         Entry,
         scheduler::{self, Place},
     },
-    model::Facts,
     pipeline::{Packing, Rules, cut_metrics, pack_metrics},
     publish::{MetricPublisher, Put, Report},
     spool::{
@@ -20,7 +20,7 @@ use crate::{
     telemetry::chain,
 };
 use std::{path::Path, sync::Arc};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// Readings that wait for the metric stage; each is what one source gave at once.
 const READINGS: usize = 4;
@@ -28,7 +28,7 @@ const READINGS: usize = 4;
 const METRIC_BATCHES: usize = 16;
 
 /// Start what measures and what sends it: what sends first, the sources last.
-pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<(), DaemonError> {
+pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Witness) -> Result<(), DaemonError> {
     let settings = &plan.settings;
     // Without metrics the spool is served all the same: an earlier run may have left something there.
     let spool = Arc::new(Spool::open(&running.state.path().join("spool"), settings.agent.spool)?);
@@ -51,7 +51,8 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<()
     running.board.destination("metrics", |_| {});
     let (readings, to_stage) = mpsc::channel(READINGS);
     let place = Place::of(&plan.identity.instance_id, &plan.identity.hostname);
-    let (_, facts) = watch::channel(Facts::none());
+    let (search, facts) = Search::new(Wanted::by(metrics), witness, place);
+    running.tasks.spawn("facts of EC2", search.run(running.stop_sources.clone()));
     let (windows, writer) = window::open(&waiting, &metrics.namespace);
     running.tasks.spawn("windows of metrics", writer.run());
     let packing = packing(running, plan, metrics, place);

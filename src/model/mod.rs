@@ -6,7 +6,7 @@
 //! collector -> Point -> MetricBatch -> Put            (failed: spool, replayed with its first timestamps)
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
-mod facts;
+pub mod facts;
 mod headcount;
 mod intake;
 pub mod limits;
