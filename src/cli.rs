@@ -33,7 +33,7 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The configuration [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    /// The configuration: a file, or a folder of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub config: Option<PathBuf>,
     /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -49,7 +49,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    /// The configurations: files, or folders of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]

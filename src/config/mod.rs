@@ -1,7 +1,7 @@
 //! From what the user wrote to what runs.
 //!
 //! ```text
-//! bytes -> File (tree with positions) -> check against keys -> Settings + findings -> checks of the host
+//! files -> File (tree with positions) -> check against keys -> Settings + findings -> checks of the host
 //! ```
 //!
 //! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host, and [`examine`] at the logs, too.
@@ -49,7 +49,7 @@ pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
-use section::{Findings, Section};
+use section::{Findings, Section, sort};
 use settings::Local;
 use std::{path::Path, time::Duration};
 use surroundings::Surroundings;
@@ -65,10 +65,25 @@ const LOCAL_RETENTION_HOURS: u64 = 7 * 24;
 pub struct Loaded {
     /// What runs; `None` when a finding is an error.
     pub settings: Option<Settings>,
-    /// In the order of the file.
+    /// File by file, each in its order.
     pub findings: Vec<Finding>,
     /// Whose configuration it is; `None` when it could not be read.
     pub dialect: Option<Dialect>,
+    /// What was written; `None` when it could not be read.
+    pub file: Option<File>,
+}
+
+impl Loaded {
+    /// How many files it was read from, or tried to be.
+    pub fn files(&self) -> usize {
+        self.file.as_ref().map_or(1, File::len)
+    }
+
+    /// An error in the part with this JSON path.
+    pub fn error_at(&self, path: &Path, at: &str, why: String) -> Finding {
+        let about_all = || Finding { at: at.to_owned(), ..Finding::of_file(path, why.clone()) };
+        self.file.as_ref().map_or_else(about_all, |file| file.finding_at(at, why.clone()))
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +103,7 @@ pub enum Sends {
     Nowhere,
 }
 
-/// Reads a configuration, without a look at what it points to.
+/// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
     finish(File::read(path), None)
 }
@@ -112,10 +127,10 @@ struct Checks {
     log_files: bool,
 }
 
-fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
+fn finish(file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(finding) => return Loaded { settings: None, findings: vec![*finding], dialect: None },
+        Err(findings) => return Loaded { settings: None, findings, dialect: None, file: None },
     };
     let (settings, mut findings) = decode(&file);
     let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));
@@ -126,10 +141,10 @@ fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
             findings.push(nothing_to_collect(&file));
         }
         findings.extend(checks::check(&settings, &file, checks));
-        findings.sort_by_key(|finding| (finding.line, finding.column));
+        sort(&mut findings);
     }
     let runs = !findings.iter().any(Finding::is_error);
-    Loaded { settings: runs.then_some(settings), findings, dialect }
+    Loaded { settings: runs.then_some(settings), findings, dialect, file: Some(file) }
 }
 
 fn is_object(file: &File) -> bool {

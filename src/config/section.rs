@@ -21,9 +21,14 @@ impl Findings {
     /// What was found, in the order of the file.
     pub fn into_sorted(self) -> Vec<Finding> {
         let mut findings = self.0.into_inner();
-        findings.sort_by_key(|finding| (finding.line, finding.column));
+        sort(&mut findings);
         findings
     }
+}
+
+/// File by file, each in its order.
+pub(super) fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 }
 
 /// A part of the file, there or not.
@@ -32,7 +37,7 @@ pub struct Section<'a> {
     file: &'a File,
     findings: &'a Findings,
     node: Option<&'a Node>,
-    /// JSON path from the root.
+    /// JSON path from the root. Of several files: in what they come to together.
     pub at: String,
     /// Byte of the text that findings point at: the value, or where an absent one would be missed.
     start: usize,
@@ -150,6 +155,11 @@ impl<'a> Section<'a> {
         self.int().and_then(|number| u64::try_from(number).ok())
     }
 
+    /// Another part, by its JSON path, as a sentence names it.
+    pub fn called(&self, at: &str) -> String {
+        self.file.called(at)
+    }
+
     /// The file cannot run because of this.
     pub fn error(&self, why: impl Into<String>) {
         self.report(Severity::Error, why.into(), None);
@@ -167,14 +177,14 @@ impl<'a> Section<'a> {
 
     /// One finding about this part.
     pub fn report(&self, severity: Severity, why: String, suggestion: Option<String>) {
-        let (line, column) = self.file.place(self.start);
+        let place = self.file.place(self.start);
         self.findings.push(Finding {
-            at: self.at.clone(),
-            line: Some(line),
-            column: Some(column),
+            at: self.file.own_path(&self.at),
+            line: Some(place.line),
+            column: Some(place.column),
             severity,
             suggestion,
-            ..Finding::of_file(&self.file.path, why)
+            ..Finding::of_file(place.file, why)
         });
     }
 }
@@ -198,7 +208,8 @@ pub(super) fn variable(text: &str) -> Option<&str> {
     })
 }
 
-fn whole(number: &str) -> Option<i64> {
+/// The whole number that a JSON number is, however it is written.
+pub(super) fn whole(number: &str) -> Option<i64> {
     /// Up to here every whole number has its own `f64`.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if let Ok(whole) = number.parse() {

@@ -204,7 +204,8 @@ impl Walk<'_> {
                 let mut canonical = String::new();
                 item.node().inspect(|node| node.canonical(&mut canonical));
                 if let Some(first) = seen.insert(canonical, index) {
-                    item.error(format!("says the same as {}[{first}]; remove one of the two", section.at));
+                    let first = item.called(&format!("{}[{first}]", section.at));
+                    item.error(format!("says the same as {first}; remove one of the two"));
                 }
             }
         }
