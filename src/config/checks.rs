@@ -44,13 +44,18 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     if let (true, true, Some((name, files))) = (signs_in, by_chain, &surroundings.missing_profile) {
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         agent.warning(format!(
-            "the environment variable AWS_PROFILE names the profile `{name}`, which is not in {}",
+            "{} names the profile `{name}`, which is not in {}",
+            match surroundings.profile_named_by {
+                "AWS_PROFILE" => "the environment variable AWS_PROFILE",
+                key => key,
+            },
             files.join(" nor ")
         ));
     }
     // One that is misspelt was reported as that.
     // Nor is it told where `agent` stands twice: the other one may name it.
-    if signs_in && by_chain && file.findings.is_empty() && !agent.means("region", &["region"]) {
+    let agent_is_clear = !file.findings.iter().any(Finding::is_error);
+    if signs_in && by_chain && agent_is_clear && !agent.means("region", &["region"]) {
         region_of_the_surroundings(&agent.child("region"), surroundings);
     }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {

@@ -17,6 +17,7 @@ use crate::platform::permissions::{self, Rights};
 use part::Part;
 use sources::Sources;
 use std::{
+    cell::RefCell,
     fmt, fs,
     path::{Path, PathBuf},
 };
@@ -36,6 +37,8 @@ pub struct File {
     /// Whose files belong to it.
     folders: Vec<(PathBuf, Option<Rights>)>,
     names: merge::Names,
+    /// Values of environment variables that no finding repeats, each with what is shown instead.
+    secrets: RefCell<Vec<(String, String)>>,
 }
 
 /// Where something stands.
@@ -104,8 +107,16 @@ impl File {
         findings: Vec<Finding>,
         folders: Vec<(PathBuf, Option<Rights>)>,
     ) -> Self {
-        let tree = Node { start: 0, value: Value::Null };
-        let mut file = Self { path: path.to_owned(), tree, findings, parts, folders, names: merge::Names::new() };
+        let tree = Node::new(0, Value::Null);
+        let mut file = Self {
+            path: path.to_owned(),
+            tree,
+            findings,
+            parts,
+            folders,
+            names: merge::Names::new(),
+            secrets: RefCell::default(),
+        };
         let (tree, names, conflicts) = merge::all(&file, trees);
         (file.tree, file.names) = (tree, names);
         file.findings.extend(conflicts);
@@ -147,7 +158,7 @@ impl File {
             None if self.parts.len() == 1 => &self.parts[0].path,
             None => &self.path,
         };
-        Finding { at: self.own_path(at), ..Finding::of_file(file, why) }
+        Finding { at: self.own_path(at), ..Finding::of_file(file, self.without_secrets(why)) }
     }
 
     /// Who may do what with the file that this place is in.
@@ -160,6 +171,16 @@ impl File {
         let files = self.parts.iter().map(|part| (part.path.as_path(), part.rights));
         let all = files.chain(self.folders.iter().map(|(path, rights)| (path.as_path(), *rights)));
         all.filter_map(|(path, rights)| Some((path, rights?)))
+    }
+
+    /// See [`File::without_secrets`].
+    pub fn keep_secret(&self, name: &str, value: &str) {
+        self.secrets.borrow_mut().push((value.to_owned(), format!("${{{name}}}")));
+    }
+
+    /// A text that repeats no value which is to be kept secret.
+    pub fn without_secrets(&self, text: String) -> String {
+        self.secrets.borrow().iter().fold(text, |text, (value, instead)| text.replace(value, instead))
     }
 
     fn part(&self, at: usize) -> &Part {

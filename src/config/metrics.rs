@@ -55,7 +55,7 @@ fn dimensions(section: &Section<'_>, dialect: &Dialect) -> Vec<Dimension> {
     let mut dimensions = Vec::new();
     for entry in section.entries() {
         let value = section.value(entry);
-        let Some(text) = value.verbatim() else { continue };
+        let Some(text) = value.text() else { continue };
         if text.contains("${") {
             value.warning("not yet: values of the form `${...}` are not put in by this version; ignored");
         } else if !dialect.agent && OWN.contains(&entry.key.as_str()) {

@@ -14,6 +14,7 @@ mod authentication;
 mod checks;
 mod dialect;
 mod encoding;
+mod environment;
 pub mod file;
 mod finding;
 pub mod glob;
@@ -40,6 +41,7 @@ mod shape;
 mod slips;
 mod surroundings;
 pub mod timestamp;
+mod variables;
 mod words;
 pub mod zone;
 
@@ -49,8 +51,9 @@ pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
+use environment::Environment;
 use section::{Findings, Section, sort};
-use settings::Local;
+use settings::{Destination, Local};
 use std::{path::Path, time::Duration};
 use surroundings::Surroundings;
 
@@ -105,18 +108,36 @@ pub enum Sends {
 
 /// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
-    finish(File::read(path), None)
+    read(path, None)
 }
 
 /// Reads a configuration and checks what it points to on this host, but for the log files: what the start of the daemon wants.
 pub fn load_checked(path: &Path, sends: Sends) -> Loaded {
-    finish(File::read(path), Some(&Checks { sends, surroundings: Surroundings::of_this_process(), log_files: false }))
+    read(path, Some((sends, false)))
 }
 
 /// The same, log files included, for `validate`. May wait for a dead network mount.
 pub fn examine(path: &Path) -> Loaded {
-    let (sends, surroundings) = (Sends::AsConfigured, Surroundings::of_this_process());
-    finish(File::read(path), Some(&Checks { sends, surroundings, log_files: true }))
+    read(path, Some((Sends::AsConfigured, true)))
+}
+
+/// `look`: whether what it points to is looked at, and log files, too.
+fn read(path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+    read_in(Environment::default(), path, look)
+}
+
+/// The same in a given environment.
+fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+    let mut file = File::read(path);
+    let mut environment = environment;
+    if let Ok(file) = &mut file {
+        let findings = Findings::default();
+        environment = environment.beside(file, &findings);
+        file.findings.extend(findings.into_sorted());
+    }
+    let checks =
+        look.map(|(sends, log_files)| Checks { sends, surroundings: Surroundings::of(&environment), log_files });
+    finish_in(environment, file, checks.as_ref())
 }
 
 /// What beside the file itself is looked at.
@@ -127,12 +148,18 @@ struct Checks {
     log_files: bool,
 }
 
+#[cfg(test)]
 fn finish(file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
+    finish_in(Environment::only(&[]), file, checks)
+}
+
+fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
     let file = match file {
         Ok(file) => file,
         Err(findings) => return Loaded { settings: None, findings, dialect: None, file: None },
     };
-    let (settings, mut findings) = decode(&file);
+    let reaches_aws = checks.is_some_and(|checks| checks.sends == Sends::AsConfigured);
+    let (settings, mut findings) = decode_in(environment, &file, reaches_aws);
     let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));
     // What is no object says nothing of this host.
     if let Some(checks) = checks.filter(|_| is_object(&file)) {
@@ -160,13 +187,22 @@ fn nothing_to_collect(file: &File) -> Finding {
 }
 
 /// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.
+#[cfg(test)]
 fn decode(file: &File) -> (Settings, Vec<Finding>) {
+    decode_in(Environment::only(&[]), file, true)
+}
+
+/// `reaches_aws`: whether the settings are to run, where they say so; else it is no error when something lacks for that.
+fn decode_in(environment: Environment, file: &File, reaches_aws: bool) -> (Settings, Vec<Finding>) {
     let findings = Findings::default();
     file.findings.iter().cloned().for_each(|finding| findings.push(finding));
     let root = Section::root(file, &findings);
     let dialect = Dialect::of(&root);
-    shape::check(&keys::ROOT, &root, &dialect);
-    let agent = agent::read(&root, &dialect);
+    let destination = root.path(&["agent", "destination"]).verbatim().and_then(Destination::named);
+    let is_vital = reaches_aws && destination != Some(Destination::Local);
+    let lacking = if is_vital { Severity::Error } else { Severity::Warning };
+    shape::check(&keys::ROOT, &root, &dialect, &environment, lacking);
+    let agent = agent::read(&root, &dialect, &environment);
     let role = agent.role_arn.as_deref();
     let settings = Settings {
         file: file.path.clone(),
@@ -174,6 +210,7 @@ fn decode(file: &File) -> (Settings, Vec<Finding>) {
         logs: logs::read(&root, &dialect, agent.region.as_deref(), role),
         local: local(&root.child("local")),
         agent,
+        environment,
     };
     (settings, findings.into_sorted())
 }

@@ -129,9 +129,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The text that stands here. `None` for one with an environment variable in it: that was reported as not run.
+    /// The text that stands here, with the environment variables put in. `None` also for one that is nothing without a variable that is not set.
     pub fn text(&self) -> Option<&'a str> {
-        self.verbatim().filter(|text| variable(text).is_none())
+        self.node.and_then(Node::text)
     }
 
     /// The truth value that stands here.
@@ -153,6 +153,11 @@ impl<'a> Section<'a> {
     /// The whole number here, when it fits.
     pub fn unsigned(&self) -> Option<u64> {
         self.int().and_then(|number| u64::try_from(number).ok())
+    }
+
+    /// Findings show this variable's name instead of its value from now on.
+    pub fn keep_secret(&self, name: &str, value: &str) {
+        self.file.keep_secret(name, value);
     }
 
     /// Another part, by its JSON path, as a sentence names it.
@@ -178,6 +183,8 @@ impl<'a> Section<'a> {
     /// One finding about this part.
     pub fn report(&self, severity: Severity, why: String, suggestion: Option<String>) {
         let place = self.file.place(self.start);
+        let (why, suggestion) =
+            (self.file.without_secrets(why), suggestion.map(|text| self.file.without_secrets(text)));
         self.findings.push(Finding {
             at: self.file.own_path(&self.at),
             line: Some(place.line),
@@ -197,15 +204,6 @@ pub(super) fn join(at: &str, key: &str) -> String {
         (true, false) => format!("{at}.{key}"),
         (false, _) => format!("{at}[{key:?}]"),
     }
-}
-
-/// The first `${NAME}` of a text; `${aws:...}` is no environment variable.
-pub(super) fn variable(text: &str) -> Option<&str> {
-    let word = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    text.match_indices("${").find_map(|(at, _)| {
-        let end = at + text[at..].find('}')?;
-        word(&text[at + 2..end]).then(|| &text[at..=end])
-    })
 }
 
 /// The whole number that a JSON number is, however it is written.
@@ -230,15 +228,6 @@ mod tests {
         assert_eq!(join("agent", "service.name"), r#"agent["service.name"]"#);
         assert_eq!(join("logs", "kafka-consumer"), "logs.kafka-consumer");
         assert_eq!(join("", "a b"), r#"["a b"]"#);
-    }
-
-    #[test]
-    fn only_environment_variables_are_variables() {
-        assert_eq!(variable("a-${HOME}/x"), Some("${HOME}"));
-        assert_eq!(variable("${aws:InstanceId} ${X}"), Some("${X}"));
-        assert_eq!(variable("${aws:InstanceId}"), None);
-        assert_eq!(variable("${"), None);
-        assert_eq!(variable("$HOME {instance_id}"), None);
     }
 
     #[test]

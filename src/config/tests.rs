@@ -16,6 +16,7 @@ mod several_files;
 mod signing_in;
 mod system_logs;
 mod text;
+mod variables;
 
 fn loaded(text: &str) -> Loaded {
     finish(parsed(text.as_bytes().to_vec()), None)

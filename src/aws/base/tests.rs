@@ -29,7 +29,7 @@ impl HttpConnector for Hosts {
 
 fn base(settings: &Settings, hosts: &Hosts) -> Base {
     let connector = SharedHttpConnector::new(hosts.clone());
-    Base::new(settings, http_client_fn(move |_, _| connector.clone()))
+    Base::new(settings, Env::real(), http_client_fn(move |_, _| connector.clone()))
 }
 
 /// Where metrics, logs, user pool, identity pool and STS are asked.

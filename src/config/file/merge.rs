@@ -65,7 +65,7 @@ pub type Names = HashMap<String, Own>;
 pub fn all(file: &File, trees: Vec<Node>) -> (Node, Names, Vec<Finding>) {
     let mut merging = Merging { file, names: Names::new(), said: HashMap::new(), findings: Vec::new() };
     let mut trees = trees.into_iter();
-    let mut merged = trees.next().unwrap_or(Node { start: 0, value: Value::Null });
+    let mut merged = trees.next().unwrap_or(Node::new(0, Value::Null));
     for tree in trees {
         merging.node(&mut merged, tree, "", &SECTIONS);
     }
@@ -113,7 +113,7 @@ impl Merging<'_> {
     /// Both lists; what says the same as an item before is left out.
     fn lists(&mut self, into: &mut Node, other: Node, at: &str) {
         let was_alone = !matches!(into.value, Value::List(_));
-        let first = Node { start: into.start, value: std::mem::replace(&mut into.value, Value::Null) };
+        let first = Node::new(into.start, std::mem::replace(&mut into.value, Value::Null));
         let is_new = !self.said.contains_key(at);
         let mut merged = Vec::new();
         for (path, item) in things(first, at) {
@@ -170,7 +170,7 @@ fn things(node: Node, at: &str) -> Vec<(String, Node)> {
         Value::List(items) => {
             items.into_iter().enumerate().map(|(index, item)| (format!("{at}[{index}]"), item)).collect()
         }
-        value => vec![(at.to_owned(), Node { start: node.start, value })],
+        value => vec![(at.to_owned(), Node::new(node.start, value))],
     }
 }
 

@@ -6,7 +6,7 @@ use super::broken::{Broken, Cause, broken};
 use crate::config::section::{join, whole};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use std::{collections::HashMap, fmt};
+use std::{cell::OnceCell, collections::HashMap, fmt};
 
 /// The deepest thing that either dialect says is about ten levels deep.
 pub const DEEPEST: usize = 64;
@@ -16,6 +16,8 @@ pub struct Node {
     /// Where its first byte stands: see [`super::File::place`].
     pub start: usize,
     pub value: Value,
+    /// What a text comes to with the environment variables in it, once that was found out; `None`: it comes to nothing.
+    filled: OnceCell<Option<String>>,
 }
 
 /// What a [`Node`] is.
@@ -45,6 +47,24 @@ pub struct Twice {
 }
 
 impl Node {
+    pub fn new(start: usize, value: Value) -> Self {
+        Self { start, value, filled: OnceCell::new() }
+    }
+
+    /// Let a text be another one. The first one who says so is heard.
+    pub fn fill(&self, text: Option<String>) {
+        let _ = self.filled.set(text);
+    }
+
+    /// The text that this is, or was filled with.
+    pub fn text(&self) -> Option<&str> {
+        match (&self.value, self.filled.get()) {
+            (Value::Text(_), Some(filled)) => filled.as_deref(),
+            (Value::Text(text), None) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The tree of a text, with the keys that stand twice.
     pub fn parse(text: &str) -> Result<(Self, Vec<Twice>), Broken> {
         let mut twice = Vec::new();
@@ -155,7 +175,7 @@ fn node(text: &str, raw: &RawValue, path: &str, depth: usize, twice: &mut Vec<Tw
         Some(b'n') => Value::Null,
         _ => Value::Number(raw.to_owned()),
     };
-    Ok(Node { start, value })
+    Ok(Node::new(start, value))
 }
 
 fn table(

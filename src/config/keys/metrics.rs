@@ -1,12 +1,12 @@
 //! Section `metrics`. The thirteen metrics are run; the agent's `metrics_collected` is known by name and type.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, list, table,
+    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Vital, Word, agent_extras, key, later, limits, list, table,
 };
 
 pub const METRICS: Shape = Shape::Table(&table(
     &[
-        key("namespace", NAME),
+        key("namespace", NAMESPACE),
         key("append_dimensions", DIMENSIONS),
         key("endpoint_override", ENDPOINT),
         key("credentials", CREDENTIALS),
@@ -22,6 +22,8 @@ pub const METRICS: Shape = Shape::Table(&table(
     ],
     Others::ErrorForAgent,
 ));
+
+const NAMESPACE: Shape = Vital(1, limits::NAME);
 
 const AGGREGATION: Shape = Shape::List(&List {
     min: 1,

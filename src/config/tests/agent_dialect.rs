@@ -181,12 +181,3 @@ fn dimensions_are_taken_literally() {
     let own = r#"{ "metrics": { "append_dimensions": { "Hostname": "h" } } }"#;
     check_warning(own, "metrics.append_dimensions.Hostname", "already");
 }
-
-#[test]
-fn environment_variables_are_not_put_in_and_what_needs_them_is_not_run() {
-    check_warning(r#"{ "agent": { "region": "${REGION}" } }"#, "agent.region", "${REGION}");
-    assert_eq!(settings(r#"{ "agent": { "region": "${REGION}" } }"#).agent.region, None);
-    let text = items(r#"{ "file_path": "/a", "log_group_name": "${GROUP}" }"#);
-    check_warning(&text, &format!("{ITEM}[0].log_group_name"), "not yet");
-    assert!(settings(&text).logs.files.is_empty());
-}
