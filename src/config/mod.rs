@@ -57,6 +57,7 @@ use section::{Findings, Section, sort};
 use settings::{Destination, Local};
 use std::{path::Path, time::Duration};
 use surroundings::Surroundings;
+use variables::Unset;
 
 /// Where the configuration is when nobody names another.
 pub const DEFAULT_PATH: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
@@ -159,8 +160,12 @@ fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks:
         Ok(file) => file,
         Err(findings) => return Loaded { settings: None, findings, dialect: None, file: None },
     };
-    let reaches_aws = checks.is_some_and(|checks| checks.sends == Sends::AsConfigured);
-    let (settings, mut findings) = decode_in(environment, &file, reaches_aws);
+    let unset = match checks.map(|checks| checks.sends) {
+        Some(Sends::AsConfigured) => Unset::Fatal,
+        Some(Sends::Nowhere) => Unset::Tolerated,
+        None => Unset::Unknown,
+    };
+    let (settings, mut findings) = decode_in(environment, &file, unset);
     let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));
     // What is no object says nothing of this host.
     if let Some(checks) = checks.filter(|_| is_object(&file)) {
@@ -190,19 +195,21 @@ fn nothing_to_collect(file: &File) -> Finding {
 /// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.
 #[cfg(test)]
 fn decode(file: &File) -> (Settings, Vec<Finding>) {
-    decode_in(Environment::only(&[]), file, true)
+    decode_in(Environment::only(&[]), file, Unset::Fatal)
 }
 
-/// `reaches_aws`: whether the settings are to run, where they say so; else it is no error when something lacks for that.
-fn decode_in(environment: Environment, file: &File, reaches_aws: bool) -> (Settings, Vec<Finding>) {
+/// `unset`: what it means for these settings that an environment variable is not set.
+fn decode_in(environment: Environment, file: &File, unset: Unset) -> (Settings, Vec<Finding>) {
     let findings = Findings::default();
     file.findings.iter().cloned().for_each(|finding| findings.push(finding));
     let root = Section::root(file, &findings);
     let dialect = Dialect::of(&root);
     let destination = root.path(&["agent", "destination"]).verbatim().and_then(Destination::named);
-    let is_vital = reaches_aws && destination != Some(Destination::Local);
-    let lacking = if is_vital { Severity::Error } else { Severity::Warning };
-    shape::check(&keys::ROOT, &root, &dialect, &environment, lacking);
+    let unset = match unset {
+        Unset::Fatal if destination == Some(Destination::Local) => Unset::Tolerated,
+        unset => unset,
+    };
+    shape::check(&keys::ROOT, &root, &dialect, &environment, unset);
     let agent = agent::read(&root, &dialect, &environment);
     let role = agent.role_arn.as_deref();
     let settings = Settings {

@@ -9,6 +9,7 @@ use super::{
     environment::Environment,
     finding::{Severity, guessed, meant, meant_word},
     section::Section,
+    variables::Unset,
 };
 use crate::{
     config::{dialect::Dialect, file::Value, places, retention},
@@ -117,15 +118,14 @@ pub const fn list(of: Shape) -> List {
 }
 
 /// Checks a part of the file and all in it, and reports what does not fit. Puts the environment variables in.
-/// `lacking`: what is said of a vital text with a variable that is not set.
-pub fn check(shape: &Shape, section: &Section<'_>, dialect: &Dialect, environment: &Environment, lacking: Severity) {
-    Walk { dialect, environment, lacking }.check(shape, section, false);
+pub fn check(shape: &Shape, section: &Section<'_>, dialect: &Dialect, environment: &Environment, unset: Unset) {
+    Walk { dialect, environment, unset }.check(shape, section, false);
 }
 
 struct Walk<'a> {
     dialect: &'a Dialect,
     environment: &'a Environment,
-    lacking: Severity,
+    unset: Unset,
 }
 
 impl Walk<'_> {

@@ -11,6 +11,17 @@ pub enum Form {
     Escaped,
 }
 
+/// What it means that a variable is not set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unset {
+    /// It is to run and to reach AWS: what is vital for that must be known.
+    Fatal,
+    /// It is to run, and not to reach AWS.
+    Tolerated,
+    /// Nothing is to run. Whoever asks may well have another environment than the daemon, so nothing is said, and the value is not known.
+    Unknown,
+}
+
 /// A text with its variables put in.
 #[derive(Default)]
 pub struct Filled {

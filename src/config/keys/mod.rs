@@ -15,6 +15,8 @@ const INTERVAL: Shape = Int(1, 172_800);
 const INTERVAL_OR_ZERO: Shape = Int(0, 172_800);
 const PATH: Shape = Text(1, 4096);
 const NAME: Shape = Text(1, limits::NAME);
+/// Of what is named to AWS.
+const VITAL_NAME: Shape = Vital(1, limits::NAME);
 const ENDPOINT: Shape = Vital(4, 2048);
 const TEXTS: Shape = Shape::List(&list(Text(0, 4096)));
 const SERVICE: Shape = Text(1, 255);
@@ -108,15 +110,15 @@ const INSTANCE: Shape = Shape::Table(&table(
 
 const AUTHENTICATION: Shape = Shape::Table(&table(
     &[
-        key("accountId", Text(1, 64)),
-        key("userPoolId", NAME),
-        key("identityPoolId", NAME),
-        key("appClientId", NAME),
+        key("accountId", Vital(1, 64)),
+        key("userPoolId", VITAL_NAME),
+        key("identityPoolId", VITAL_NAME),
+        key("appClientId", VITAL_NAME),
         key("password", Secret),
         key("passwordFile", PATH),
-        key("iotUrl", Text(1, 2048)),
-        key("roleAlias", NAME),
-        key("thingName", NAME),
+        key("iotUrl", Vital(1, 2048)),
+        key("roleAlias", VITAL_NAME),
+        key("thingName", VITAL_NAME),
         key("certificate", Either(&[PATH, Shape::List(&List { min: 2, max: 2, ..list(PATH) })])),
     ],
     Others::Error,

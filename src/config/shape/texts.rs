@@ -2,7 +2,7 @@
 use super::{Shape, Walk};
 use crate::config::{
     section::Section,
-    variables::{self, Filled, Form},
+    variables::{self, Filled, Form, Unset},
 };
 
 /// Parts of the names of variables whose values no finding repeats.
@@ -55,19 +55,20 @@ impl Walk<'_> {
             }
         }
         for name in &unset {
-            match is_vital {
-                true => section.report(
-                    self.lacking,
-                    format!("the environment variable `{name}` is not set, so this has no value: set it for the daemon, or write the value here"),
-                    None,
-                ),
-                false => section.warning(format!(
+            let is_nothing = format!(
+                "the environment variable `{name}` is not set, so this has no value: set it for the daemon, or write the value here"
+            );
+            match (self.unset, is_vital) {
+                (Unset::Unknown, _) => {}
+                (Unset::Fatal, true) => section.error(is_nothing),
+                (Unset::Tolerated, true) => section.warning(is_nothing),
+                (Unset::Fatal | Unset::Tolerated, false) => section.warning(format!(
                     "the environment variable `{name}` is not set; its name stays in the text as it is written"
                 )),
             }
         }
         if changed {
-            let is_known = unset.is_empty() || !is_vital;
+            let is_known = unset.is_empty() || (!is_vital && self.unset != Unset::Unknown);
             section.node().inspect(|node| node.fill(is_known.then_some(text)));
         }
         changed

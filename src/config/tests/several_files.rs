@@ -150,7 +150,7 @@ fn each_finding_shows_its_own_file_line_and_path() {
     let folder = folder(&[
         ("a.json", &item("/a", "\"retention_in_days\": 7")),
         ("b.json", &item("/b", "\"oops\": 1")),
-        ("c.json", &format!("{{ \"agent\": {{ \"debug\":\n 1 }} }}")),
+        ("c.json", "{ \"agent\": { \"debug\":\n 1 } }"),
         ("d.json", &item("/d", "\"retention_in_days\": 30")),
     ]);
     let loaded = load(folder.path());

@@ -4,20 +4,20 @@ use crate::config::settings::metrics::DimensionValue;
 
 const SECRET: &str = "hunter2-hunter2";
 
-fn in_environment(text: &str, variables: &[(&str, &str)], reaches_aws: bool) -> (Settings, Vec<Finding>) {
-    decode_in(Environment::only(variables), &parsed(text.as_bytes().to_vec()).expect("JSON"), reaches_aws)
+fn in_environment(text: &str, variables: &[(&str, &str)], unset: Unset) -> (Settings, Vec<Finding>) {
+    decode_in(Environment::only(variables), &parsed(text.as_bytes().to_vec()).expect("JSON"), unset)
 }
 
 #[track_caller]
 fn with(text: &str, variables: &[(&str, &str)]) -> Settings {
-    let (settings, findings) = in_environment(text, variables, true);
+    let (settings, findings) = in_environment(text, variables, Unset::Fatal);
     assert!(findings.is_empty(), "{findings:#?}");
     settings
 }
 
 /// Path, severity and reason of each finding.
-fn said(text: &str, variables: &[(&str, &str)], reaches_aws: bool) -> Vec<(String, Severity, String)> {
-    let (_, findings) = in_environment(text, variables, reaches_aws);
+fn said(text: &str, variables: &[(&str, &str)], unset: Unset) -> Vec<(String, Severity, String)> {
+    let (_, findings) = in_environment(text, variables, unset);
     findings.into_iter().map(|finding| (finding.at, finding.severity, finding.why)).collect()
 }
 
@@ -49,7 +49,7 @@ fn values_of_the_environment_are_put_in() {
 fn bare_names_count_in_the_logs_of_an_agents_file() {
     let text = r#"{ "agent": { "run_as_user": "x" }, "logs": { "logs_collected": { "files": { "collect_list": [
         { "file_path": "/log/$HOST.log", "log_group_name": "g" } ] } } } }"#;
-    let (settings, _) = in_environment(text, &[("HOST", "web1")], true);
+    let (settings, _) = in_environment(text, &[("HOST", "web1")], Unset::Fatal);
     assert_eq!(settings.logs.files[0].path, PathBuf::from("/log/web1.log"));
 }
 
@@ -63,38 +63,47 @@ fn what_is_needed_to_send_is_an_error_without_its_variable_and_only_where_it_is_
         (r#"{ "logs": { "endpoint_override": "${X}" } }"#, "logs.endpoint_override"),
     ];
     for (text, at) in parts {
-        for (reaches_aws, severity) in [(true, Severity::Error), (false, Severity::Warning)] {
-            let said = said(text, &[], reaches_aws);
+        assert_eq!(said(text, &[], Unset::Unknown), []);
+        for (unset, severity) in [(Unset::Fatal, Severity::Error), (Unset::Tolerated, Severity::Warning)] {
+            let said = said(text, &[], unset);
             assert!(said.len() == 1 && (said[0].0.as_str(), said[0].1) == (at, severity), "{said:?}");
             assert!(said[0].2.starts_with("the environment variable `X` is not set"), "{said:?}");
         }
     }
     let local = r#"{ "agent": { "destination": "local", "region": "${X}" } }"#;
-    assert_eq!(said(local, &[], true)[0].1, Severity::Warning);
-    assert_eq!(in_environment(local, &[], true).0.agent.region, None);
+    assert_eq!(said(local, &[], Unset::Fatal)[0].1, Severity::Warning);
+    assert_eq!(in_environment(local, &[], Unset::Fatal).0.agent.region, None);
 }
 
 #[test]
 fn anything_else_stays_as_it_is_written_without_its_variable_with_a_warning() {
     let text = items(r#"{ "file_path": "/a/${X}.log" }"#);
-    let found = said(&text, &[], true);
+    let found = said(&text, &[], Unset::Fatal);
     assert!(found.len() == 1 && found[0].1 == Severity::Warning && found[0].2.contains("its name stays"), "{found:?}");
-    assert_eq!(in_environment(&text, &[], true).0.logs.files[0].path, PathBuf::from("/a/${X}.log"));
+    assert_eq!(in_environment(&text, &[], Unset::Fatal).0.logs.files[0].path, PathBuf::from("/a/${X}.log"));
+}
+
+#[test]
+fn who_only_asks_may_have_another_environment_and_is_told_nothing() {
+    let text = items(r#"{ "file_path": "/a/${X}.log" }, { "file_path": "/b", "log_group_name": "/${X}" }"#);
+    let (settings, findings) = in_environment(&text, &[], Unset::Unknown);
+    assert!(findings.is_empty(), "{findings:#?}");
+    assert!(settings.logs.files.iter().all(|file| file.path != Path::new("/a/${X}.log")));
 }
 
 #[test]
 fn what_comes_in_is_checked_for_what_it_becomes() {
     let region = r#"{ "agent": { "region": "${X}" } }"#;
-    assert!(said(region, &[("X", "Frankfurt")], true)[0].2.starts_with("no AWS region is called so"));
-    assert!(said(region, &[("X", "")], true)[0].2.starts_with("must not be empty, and the environment"));
+    assert!(said(region, &[("X", "Frankfurt")], Unset::Fatal)[0].2.starts_with("no AWS region is called so"));
+    assert!(said(region, &[("X", "")], Unset::Fatal)[0].2.starts_with("must not be empty, and the environment"));
     let group = items(r#"{ "file_path": "/a", "log_group_name": "${X}" }"#);
-    assert_eq!(said(&group, &[("X", "a b")], true)[0].1, Severity::Error);
+    assert_eq!(said(&group, &[("X", "a b")], Unset::Fatal)[0].1, Severity::Error);
     let namespace = r#"{ "metrics": { "namespace": "${X}" } }"#;
     let long = "n".repeat(256);
-    assert!(said(namespace, &[("X", &long)], true)[0].2.starts_with("must have at most 255 characters"));
+    assert!(said(namespace, &[("X", &long)], Unset::Fatal)[0].2.starts_with("must have at most 255 characters"));
     // The limits are those of what is written, too.
     let written = format!(r#"{{ "metrics": {{ "namespace": "${{{}}}" }} }}"#, "X".repeat(300));
-    assert!(said(&written, &[], true).iter().any(|(.., why)| why.starts_with("must have from 1 to 255")));
+    assert!(said(&written, &[], Unset::Fatal).iter().any(|(.., why)| why.starts_with("must have from 1 to 255")));
 }
 
 #[test]
@@ -107,7 +116,7 @@ fn no_finding_repeats_a_secret_of_the_environment() {
         r#"{ "agent": { "region": "${API_TOKEN}", "instance": { "serial": "${API_TOKEN}é" } } }"#.to_owned(),
         r#"{ "agent": { "endpoint_override": "${API_TOKEN} x" } }"#.to_owned(),
     ] {
-        let (_, findings) = in_environment(&text, &[("API_TOKEN", SECRET)], true);
+        let (_, findings) = in_environment(&text, &[("API_TOKEN", SECRET)], Unset::Fatal);
         assert!(!findings.is_empty() && !format!("{findings:?}").contains(SECRET), "{findings:#?}");
     }
 }
@@ -116,7 +125,7 @@ fn no_finding_repeats_a_secret_of_the_environment() {
 fn the_variables_of_other_languages_stay() {
     let text = r#"{ "agent": { "run_as_user": "x", "instance": { "command": "echo $HOME" }, "authentication": null },
                     "metrics": { "append_dimensions": { "InstanceId": "${aws:InstanceId}" } } }"#;
-    let (settings, findings) = in_environment(text, &[("HOME", "oops"), ("aws", "oops")], true);
+    let (settings, findings) = in_environment(text, &[("HOME", "oops"), ("aws", "oops")], Unset::Fatal);
     assert_eq!(settings.agent.instance.serial, Serial::Command("echo $HOME".into()));
     assert!(!findings.iter().any(|finding| finding.why.contains("environment variable")), "{findings:?}");
 }
