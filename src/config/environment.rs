@@ -96,7 +96,8 @@ impl Environment {
             match unsafe_because(&path) {
                 Some(why) => said.push(Finding::of_file(&path, format!("refused: {why}"))),
                 None => {
-                    let read = common_config::read(&path, self.process.get("HOME").as_deref(), &mut said);
+                    let has_a_home = ["HOME", "USERPROFILE"].iter().any(|name| self.process.get(name).is_some());
+                    let read = common_config::read(&path, has_a_home, &mut said);
                     (self.above, self.imds_retries) = (read.variables, read.imds_retries);
                 }
             }

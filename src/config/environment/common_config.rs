@@ -1,6 +1,6 @@
 //! The agent's `common-config.toml`: how AWS is reached, for all of the agent's programs. Its keys become the variables that say the same, and beat
 //! those of the process, as they do for the agent.
-use super::toml::{self, Place, Value};
+use super::toml::{self, Pair, Place, Value};
 use crate::{
     config::{
         Severity,
@@ -50,73 +50,72 @@ pub fn origin(variable: &str) -> Option<&'static str> {
     })
 }
 
-/// Reads the file. `home`: of the user that this process runs as.
-pub fn read(path: &Path, home: Option<&str>, findings: &mut Vec<Finding>) -> CommonConfig {
-    let text = files::read_small(path, LONGEST).map_err(|error| format!("cannot be read: {error}"));
-    let text = text.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8; save it as UTF-8".to_owned()));
-    let pairs = match text.map(|text| toml::parse(text.trim_start_matches('\u{feff}'))) {
-        Ok(Ok(pairs)) => pairs,
-        Ok(Err(fault)) => {
-            findings.push(at(path, fault.place, "", Severity::Error, fault.why.to_owned()));
-            return CommonConfig::default();
-        }
-        Err(why) => {
-            findings.push(Finding::of_file(path, why));
-            return CommonConfig::default();
-        }
-    };
+/// Reads the file. `has_a_home`: whether the user that this process runs as has one.
+pub fn read(path: &Path, has_a_home: bool, findings: &mut Vec<Finding>) -> CommonConfig {
     let mut said = CommonConfig::default();
-    for toml::Pair { table, key, value, place } in pairs {
-        let name = if table.is_empty() { key.clone() } else { format!("{table}.{key}") };
-        let mut say = |severity, why: String| findings.push(at(path, place, &name, severity, why));
-        let Some((.., variable)) = KEYS.iter().find(|(of, known, _)| (*of, *known) == (table.as_str(), key.as_str()))
-        else {
-            let known = KEYS.iter().map(|(table, key, _)| format!("{table}.{key}")).collect::<Vec<_>>();
-            let suggestion = nearest(&name, known.iter().map(String::as_str));
-            say(Severity::Warning, "unknown key; ignored".into());
-            if let Some(last) = findings.last_mut() {
-                last.suggestion = suggestion;
+    match pairs(path) {
+        Ok(pairs) => {
+            for pair in pairs {
+                said.take(pair, path, findings);
             }
-            continue;
-        };
-        match (variable, value) {
-            (Some(_), Value::Text(text)) if text.is_empty() => {}
-            (Some(variable), Value::Text(text)) => {
-                if matches!(*variable, "AWS_SHARED_CREDENTIALS_FILE" | "AWS_CA_BUNDLE")
-                    && !Path::new(&text).is_absolute()
-                {
-                    say(Severity::Error, "must be an absolute path".into());
-                } else if *variable == "AWS_SHARED_CREDENTIALS_FILE" && !Path::new(&text).exists() {
-                    say(
-                        Severity::Warning,
-                        "there is no such file, so nothing can sign in: write it, or correct the path".into(),
-                    );
-                }
-                said.variables.insert(variable, text);
-            }
-            (None, Value::Number(retries)) if (0..=MOST_RETRIES).contains(&retries) => {
-                said.imds_retries = u32::try_from(retries).ok();
-            }
-            (None, Value::Number(retries)) => {
-                say(Severity::Error, format!("must be from 0 to {MOST_RETRIES}, found {retries}"));
-            }
-            (Some(_), other) => say(Severity::Error, format!("expected text, found {}", other.kind())),
-            (None, other) => say(Severity::Error, format!("expected a whole number, found {}", other.kind())),
         }
+        Err(finding) => findings.push(finding),
     }
-    complete(&mut said, home);
+    said.complete(has_a_home);
     said
 }
 
-/// Beside a file with keys lies the one with settings. A daemon without a home has an administrator's files.
-fn complete(said: &mut CommonConfig, home: Option<&str>) {
-    let file = said.variables.get("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
-    let of_nobody = || host::administrators_home().join(".aws").join("credentials");
-    let named = said.variables.contains_key("AWS_PROFILE");
-    let Some(file) = file.or_else(|| (named && home.is_none()).then(of_nobody)) else { return };
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    said.variables.insert("AWS_CONFIG_FILE", text(&file.with_file_name("config")));
-    said.variables.insert("AWS_SHARED_CREDENTIALS_FILE", text(&file));
+fn pairs(path: &Path) -> Result<Vec<Pair>, Finding> {
+    let bytes = files::read_small(path, LONGEST);
+    let bytes = bytes.map_err(|error| Finding::of_file(path, format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Finding::of_file(path, "is not UTF-8; save it as UTF-8"))?;
+    let pairs = toml::parse(text.trim_start_matches('\u{feff}'));
+    pairs.map_err(|fault| at(path, fault.place, "", Severity::Error, fault.why.to_owned()))
+}
+
+impl CommonConfig {
+    fn take(&mut self, pair: Pair, path: &Path, findings: &mut Vec<Finding>) {
+        let Pair { table, key, value, place } = pair;
+        let name = if table.is_empty() { key.clone() } else { format!("{table}.{key}") };
+        let known = KEYS.iter().find(|(of, known, _)| (*of, *known) == (table.as_str(), key.as_str()));
+        let Some((.., variable)) = known else {
+            let known: Vec<_> = KEYS.iter().map(|(table, key, _)| format!("{table}.{key}")).collect();
+            let suggestion = nearest(&name, known.iter().map(String::as_str));
+            let unknown = at(path, place, &name, Severity::Warning, "unknown key; ignored".to_owned());
+            return findings.push(Finding { suggestion, ..unknown });
+        };
+        let mut error = |why: String| findings.push(at(path, place, &name, Severity::Error, why));
+        match (variable, value) {
+            (Some(_), Value::Text(text)) if text.is_empty() => {}
+            (Some(variable), Value::Text(text)) => {
+                let is_keys = *variable == "AWS_SHARED_CREDENTIALS_FILE";
+                if (is_keys || *variable == "AWS_CA_BUNDLE") && !Path::new(&text).is_absolute() {
+                    error("must be an absolute path".to_owned());
+                } else if is_keys && !Path::new(&text).exists() {
+                    let why = "there is no such file, so nothing can sign in: write it, or correct the path";
+                    findings.push(at(path, place, &name, Severity::Warning, why.to_owned()));
+                }
+                self.variables.insert(variable, text);
+            }
+            (None, Value::Number(retries)) if (0..=MOST_RETRIES).contains(&retries) => {
+                self.imds_retries = u32::try_from(retries).ok();
+            }
+            (None, Value::Number(retries)) => error(format!("must be from 0 to {MOST_RETRIES}, found {retries}")),
+            (Some(_), other) => error(format!("expected text, found {}", other.kind())),
+            (None, other) => error(format!("expected a whole number, found {}", other.kind())),
+        }
+    }
+
+    /// Beside a file with keys lies the one with settings. A daemon without a home has an administrator's files.
+    fn complete(&mut self, has_a_home: bool) {
+        let file = self.variables.get("AWS_SHARED_CREDENTIALS_FILE").map(PathBuf::from);
+        let of_nobody = || host::administrators_home().join(".aws").join("credentials");
+        let named = self.variables.contains_key("AWS_PROFILE");
+        let Some(file) = file.or_else(|| (named && !has_a_home).then(of_nobody)) else { return };
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        self.variables.insert("AWS_CONFIG_FILE", text(&file.with_file_name("config")));
+        self.variables.insert("AWS_SHARED_CREDENTIALS_FILE", text(&file));
+    }
 }
 
 fn at(path: &Path, place: Place, name: &str, severity: Severity, why: String) -> Finding {

@@ -37,9 +37,12 @@ const CONFIG: (&str, &str) = ("c.json", "{}");
 
 #[test]
 fn common_config_beats_the_process_which_beats_env_config() {
+    let bundle = std::env::temp_dir().join("ca.pem");
+    let common =
+        format!("[proxy]\nhttps_proxy = \"http://common:1\"\n[ssl]\nca_bundle_path = '{}'\n", bundle.display());
     let etc = Etc::with(&[
         CONFIG,
-        (COMMON_CONFIG, "[proxy]\nhttps_proxy = \"http://common:1\"\n[ssl]\nca_bundle_path = '/ca.pem'\n"),
+        (COMMON_CONFIG, &common),
         (
             ENV_CONFIG,
             r#"{ "HTTPS_PROXY": "http://env:1", "HTTP_PROXY": "http://env:2", "NO_PROXY": "a", "OTHER": "x" }"#,
