@@ -41,6 +41,7 @@ fn within(shape: &Shape, at: &str, name: &str, all: &mut Vec<String>) {
         | Shape::Bool
         | Shape::Text(..)
         | Shape::Vital(..)
+        | Shape::Group(..)
         | Shape::Verbatim(..)
         | Shape::Role
         | Shape::Secret

@@ -28,6 +28,8 @@ pub enum Shape {
     Text(usize, usize),
     /// The same, of a thing without which nothing is sent: a variable that is not set is an error where AWS is to be reached.
     Vital(usize, usize),
+    /// The name of a log group, of so many characters. What a variable is called cannot stand in it, so one that is not set is an error, too.
+    Group(usize, usize),
     /// Text of so many characters that is taken as it stands: patterns and commands have their own meaning for `$`.
     Verbatim(usize, usize),
     /// The ARN of a role, as vital.
@@ -135,7 +137,12 @@ impl Walk<'_> {
         match (shape, &node.value) {
             (Shape::Any, _) | (Shape::Null, Value::Null) | (Shape::Bool, Value::Bool(_)) => {}
             (
-                Shape::Text(..) | Shape::Vital(..) | Shape::Verbatim(..) | Shape::Role | Shape::Secret,
+                Shape::Text(..)
+                | Shape::Vital(..)
+                | Shape::Group(..)
+                | Shape::Verbatim(..)
+                | Shape::Role
+                | Shape::Secret,
                 Value::Text(text),
             ) => {
                 self.text(shape, section, text, later);
@@ -163,6 +170,7 @@ impl Walk<'_> {
                 | Shape::Bool
                 | Shape::Text(..)
                 | Shape::Vital(..)
+                | Shape::Group(..)
                 | Shape::Verbatim(..)
                 | Shape::Role
                 | Shape::Secret
@@ -282,7 +290,13 @@ impl Shape {
             Self::Any => true,
             Self::Null => matches!(value, Value::Null),
             Self::Bool => matches!(value, Value::Bool(_)),
-            Self::Text(..) | Self::Vital(..) | Self::Verbatim(..) | Self::Role | Self::Secret | Self::Word(_) => {
+            Self::Text(..)
+            | Self::Vital(..)
+            | Self::Group(..)
+            | Self::Verbatim(..)
+            | Self::Role
+            | Self::Secret
+            | Self::Word(_) => {
                 matches!(value, Value::Text(_))
             }
             Self::Int(..) | Self::Retention => matches!(value, Value::Number(_)),
@@ -297,7 +311,9 @@ impl Shape {
             Self::Any => "anything".into(),
             Self::Null => "null".into(),
             Self::Bool => "true or false".into(),
-            Self::Text(..) | Self::Vital(..) | Self::Verbatim(..) | Self::Role | Self::Secret => "text".into(),
+            Self::Text(..) | Self::Vital(..) | Self::Group(..) | Self::Verbatim(..) | Self::Role | Self::Secret => {
+                "text".into()
+            }
             Self::Word(words) => format!("one of {}", quoted(words)),
             Self::Int(..) | Self::Retention => "a whole number".into(),
             Self::List(_) => "a list".into(),
@@ -316,7 +332,7 @@ pub fn not_yet(key: &Section<'_>) {
 fn wrong_type(shape: &Shape, section: &Section<'_>) {
     let Some(node) = section.node() else { return };
     let suggestion = match (shape, &node.value) {
-        (Shape::Text(..) | Shape::Vital(..) | Shape::Verbatim(..), Value::Number(number)) => {
+        (Shape::Text(..) | Shape::Vital(..) | Shape::Group(..) | Shape::Verbatim(..), Value::Number(number)) => {
             Some(format!("\"{}\"", brief(number)))
         }
         (Shape::Word(words), Value::Number(number)) if words.contains(&number.as_str()) => {

@@ -14,7 +14,9 @@ impl Walk<'_> {
     /// A text in which variables may stand. Its limits are those of what is written, as the agent has them, and of what comes of it.
     pub(super) fn text(&self, shape: &Shape, section: &Section<'_>, text: &str, later: bool) {
         let (min, max) = match shape {
-            Shape::Text(min, max) | Shape::Vital(min, max) | Shape::Verbatim(min, max) => (*min, *max),
+            Shape::Text(min, max) | Shape::Vital(min, max) | Shape::Group(min, max) | Shape::Verbatim(min, max) => {
+                (*min, *max)
+            }
             _ => (1, usize::MAX),
         };
         if !matches!(shape, Shape::Role) {
@@ -22,7 +24,7 @@ impl Walk<'_> {
         }
         let is_filled = match shape {
             Shape::Verbatim(..) | Shape::Secret => false,
-            _ => !later && self.fill(section, text, matches!(shape, Shape::Vital(..) | Shape::Role)),
+            _ => !later && self.fill(section, text, shape),
         };
         match section.text() {
             // Of a part that is not run the variables are unknown.
@@ -40,11 +42,10 @@ impl Walk<'_> {
     }
 
     /// Puts the variables in; whether there was any. What is vital is nothing without them; anything else stays as it was written.
-    fn fill(&self, section: &Section<'_>, text: &str, is_vital: bool) -> bool {
-        let form = match (is_vital, self.dialect.agent) {
-            (true, _) => Form::Escaped,
-            (false, true) => Form::Bare,
-            (false, false) => Form::Braces,
+    fn fill(&self, section: &Section<'_>, text: &str, shape: &Shape) -> bool {
+        let (is_vital, form) = match shape {
+            Shape::Vital(..) | Shape::Role => (true, Form::Escaped),
+            shape => (matches!(shape, Shape::Group(..)), if self.dialect.agent { Form::Bare } else { Form::Braces }),
         };
         let Filled { text, put_in, unset, changed } =
             variables::fill(text, form, |name| self.environment.variable(name));

@@ -84,6 +84,20 @@ fn anything_else_stays_as_it_is_written_without_its_variable_with_a_warning() {
 }
 
 #[test]
+fn one_finding_tells_of_a_name_with_a_variable_that_is_not_set() {
+    const STREAM: &str = r#"{ "file_path": "/a", "log_stream_name": "x-${X}" }"#;
+    for text in [items(STREAM), items(&STREAM.replace("x-", "x-${instance_id}-"))] {
+        let found = said(&text, &[("instance_id", "i")], Unset::Fatal);
+        assert!(found.len() == 1 && found[0].1 == Severity::Warning, "{found:?}");
+        let stream = &in_environment(&text, &[("instance_id", "i")], Unset::Fatal).0.logs.files[0].target.stream;
+        assert!(stream.ends_with("-${X}"), "{stream}");
+    }
+    let group = items(r#"{ "file_path": "/a", "log_group_name": "/${X}" }"#);
+    let found = said(&group, &[], Unset::Fatal);
+    assert!(found.len() == 1 && found[0].1 == Severity::Error && found[0].2.contains("is not set"), "{found:?}");
+}
+
+#[test]
 fn who_only_asks_may_have_another_environment_and_is_told_nothing() {
     let text = items(r#"{ "file_path": "/a/${X}.log" }, { "file_path": "/b", "log_group_name": "/${X}" }"#);
     let (settings, findings) = in_environment(&text, &[], Unset::Unknown);
