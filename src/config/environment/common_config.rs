@@ -59,18 +59,18 @@ pub fn read(path: &Path, has_a_home: bool, findings: &mut Vec<Finding>) -> Commo
                 said.take(pair, path, findings);
             }
         }
-        Err(finding) => findings.push(finding),
+        Err(finding) => findings.push(*finding),
     }
     said.complete(has_a_home);
     said
 }
 
-fn pairs(path: &Path) -> Result<Vec<Pair>, Finding> {
-    let bytes = files::read_small(path, LONGEST);
-    let bytes = bytes.map_err(|error| Finding::of_file(path, format!("cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| Finding::of_file(path, "is not UTF-8; save it as UTF-8"))?;
+fn pairs(path: &Path) -> Result<Vec<Pair>, Box<Finding>> {
+    let wrong = |why: String| Box::new(Finding::of_file(path, why));
+    let bytes = files::read_small(path, LONGEST).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong("is not UTF-8; save it as UTF-8".to_owned()))?;
     let pairs = toml::parse(text.trim_start_matches('\u{feff}'));
-    pairs.map_err(|fault| at(path, fault.place, "", Severity::Error, fault.why.to_owned()))
+    pairs.map_err(|fault| Box::new(at(path, fault.place, "", Severity::Error, fault.why.to_owned())))
 }
 
 impl CommonConfig {
