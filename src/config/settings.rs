@@ -15,6 +15,8 @@ pub use logs::{
     WindowsItem, priority,
 };
 
+pub use crate::config::environment::{ChosenProfile, Environment};
+
 use crate::config::words::words;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
@@ -25,6 +27,8 @@ pub struct Settings {
     /// The file this came from.
     pub file: PathBuf,
     pub agent: Agent,
+    /// What it runs in.
+    pub environment: Environment,
     /// `None`: this configuration asks for no metrics.
     pub metrics: Option<Metrics>,
     pub logs: Logs,

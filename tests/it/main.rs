@@ -26,6 +26,7 @@ mod poison;
 mod promises;
 mod ranks;
 mod received;
+mod several_files;
 mod signing_in;
 mod state;
 mod text;

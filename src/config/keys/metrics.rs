@@ -1,12 +1,12 @@
 //! Section `metrics`: what holds for all metrics, and the plugins of `metrics_collected`.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
+    Others, PATH, Shape, TEXTS, Table, Text, VITAL_NAME, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
 
 pub const METRICS: Shape = Shape::Table(&table(
     &[
-        key("namespace", NAME),
+        key("namespace", VITAL_NAME),
         key("append_dimensions", DIMENSIONS),
         key("endpoint_override", ENDPOINT),
         key("credentials", CREDENTIALS),

@@ -159,8 +159,7 @@ fn global(metrics: &Section<'_>, agent: &Section<'_>) -> Global {
 fn rollups(metrics: &Section<'_>) -> Vec<Vec<String>> {
     let mut rollups: Vec<Vec<String>> = vec![];
     for list in metrics.child("aggregation_dimensions").items() {
-        let mut names: Vec<String> =
-            list.items().iter().filter_map(|name| name.verbatim().map(str::to_owned)).collect();
+        let mut names: Vec<String> = list.items().iter().filter_map(|name| name.text().map(str::to_owned)).collect();
         names.sort();
         names.dedup();
         if !rollups.contains(&names) {

@@ -92,7 +92,7 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
 
 /// The texts of a list. `None`: there is no list.
 fn listed(section: &Section<'_>) -> Option<Vec<String>> {
-    section.exists().then(|| section.items().iter().filter_map(|item| item.verbatim().map(str::to_owned)).collect())
+    section.exists().then(|| section.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect())
 }
 
 /// How often it is read and how finely that is kept: its own, the agent's, or the default.
@@ -126,7 +126,7 @@ fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> Sourc
 /// One item of `procstat`.
 fn procstat(item: &Section<'_>, context: &Context) -> Option<Plugin> {
     let table = Table::find("procstat").expect("a table of ours");
-    let text = |key: &str| item.child(key).verbatim().map(str::to_owned);
+    let text = |key: &str| item.child(key).text().map(str::to_owned);
     let selector = (text("pid_file").map(ProcessSelector::PidFile))
         .or_else(|| text("exe").map(ProcessSelector::Exe))
         .or_else(|| text("pattern").map(ProcessSelector::Pattern))
