@@ -56,6 +56,7 @@ pub fn malformed(file: &str, line: &str) -> io::Error {
 }
 
 /// What a platform answers that does not have it.
+#[cfg_attr(not(windows), allow(dead_code))]
 pub fn unsupported<T>(what: &str) -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::Unsupported, format!("{what} cannot be read on this system")))
 }
