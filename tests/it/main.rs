@@ -12,6 +12,7 @@ mod delivery;
 mod fifos;
 mod first_steps;
 mod groups;
+mod host_metrics;
 mod iot;
 mod journal;
 mod launcher;

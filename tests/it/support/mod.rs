@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `fake` | an AWS inside the test that checks every request and fails on purpose |
 //! | `moto` | somebody else's AWS, to compare our reading of the API with |
+//! | `psutil` | somebody else's reading of this machine, to compare ours with |
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
 //! | `writer` | a program that writes numbered lines and rotates its log |
@@ -15,6 +16,7 @@ pub mod fake;
 pub mod host;
 pub mod http;
 pub mod moto;
+pub mod psutil;
 pub mod tls;
 pub mod writer;
 
