@@ -13,17 +13,21 @@ pub struct Run {
 }
 
 impl Run {
-    /// Everything in the table of this key is wanted.
+    /// Everything in the table of this key is wanted, by the names that Linux has.
     pub fn of(key: &'static str) -> Self {
-        Self { wanted: Wanted::of(&whole(key)), monotonic: Instant::now() }
+        Self::wanting(key, |_| true)
     }
 
     /// Only these measurements are.
     pub fn with(key: &'static str, fields: &[&str]) -> Self {
+        Self::wanting(key, |field| fields.contains(&field))
+    }
+
+    fn wanting(key: &'static str, wanted: impl Fn(&str) -> bool) -> Self {
         let mut plugin = whole(key);
         if let Measurements::These(all) = &mut plugin.measurements {
-            all.retain(|measurement| fields.contains(&&*measurement.field));
-            assert_eq!(all.len(), fields.len(), "the table has them");
+            all.retain(|measurement| wanted(&measurement.field));
+            all.iter_mut().for_each(|measurement| measurement.name = format!("{key}_{}", measurement.field));
         }
         Self { wanted: Wanted::of(&plugin), monotonic: Instant::now() }
     }

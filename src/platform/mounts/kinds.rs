@@ -54,6 +54,7 @@ impl Kinds {
     }
 
     /// Of the text of `/proc/filesystems` (`proc_filesystems(5)`): one type a line, behind `nodev` and a tab if it needs no device.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     pub(super) fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(|line| line.strip_prefix("nodev")).map(|kind| kind.trim().to_owned()).collect())
     }
