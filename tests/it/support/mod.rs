@@ -7,6 +7,7 @@
 //! | `psutil` | somebody else's reading of this machine, to compare ours with |
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
+//! | `metadata` | EC2's instance metadata |
 //! | `writer` | a program that writes numbered lines and rotates its log |
 //! | `http` | one raw request, for what no SDK would send |
 //!
@@ -15,6 +16,7 @@
 pub mod fake;
 pub mod host;
 pub mod http;
+pub mod metadata;
 pub mod moto;
 pub mod psutil;
 pub mod tls;
