@@ -7,10 +7,20 @@
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
 mod cpu;
+mod disk;
+mod diskio;
+mod mem;
+mod names;
+mod net;
+mod netstat;
+mod processes;
 mod publisher;
 mod rates;
 mod readings;
 pub mod scheduler;
+mod swap;
+#[cfg(test)]
+mod trial;
 
 pub use readings::{Readings, Tagged};
 
@@ -25,7 +35,17 @@ use std::{
 };
 
 /// Every collector there is, sorted by key.
-pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY];
+pub static COLLECTORS: &[Entry] = &[
+    cpu::ENTRY,
+    disk::ENTRY,
+    diskio::ENTRY,
+    mem::ENTRY,
+    net::ENTRY,
+    netstat::ENTRY,
+    processes::ENTRY,
+    publisher::ENTRY,
+    swap::ENTRY,
+];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_every_plugin_with_a_table_offers_stands_in_its_table() {
-        for entry in COLLECTORS.iter().filter(|entry| Table::find(entry.key).is_some()) {
+        for entry in COLLECTORS.iter().filter(|entry| Table::find(entry.key).is_some_and(Table::is_available)) {
             let plugin = whole(entry.key);
             let mut source = entry.build(&plugin, 0);
             let reader = source.reader.as_mut().expect("at rest");
@@ -138,7 +158,7 @@ mod tests {
             name: table.published(field.name),
             unit: field.unit,
             scale: 1.0,
-            is_delta: false,
+            is_delta: field.kind == crate::config::measurements::Kind::Delta,
         };
         Plugin {
             at: key.to_owned(),

@@ -1,4 +1,5 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
+pub mod connections;
 pub mod cpus;
 pub mod descriptors;
 pub mod disk;
@@ -11,10 +12,13 @@ pub mod logs;
 #[cfg(target_os = "macos")]
 mod mach;
 pub mod memory;
+pub mod mounts;
 pub mod permissions;
 pub mod pipes;
 mod private;
+pub mod process_states;
 pub mod procfs;
+pub mod ram;
 pub mod sockets;
 pub mod vitals;
 pub mod windows_events;

@@ -13,6 +13,7 @@ mod facts;
 mod fifos;
 mod first_steps;
 mod groups;
+mod host_metrics;
 mod iot;
 mod journal;
 mod launcher;

@@ -112,7 +112,13 @@ const CPU: Shape = Shape::Table(&Table {
 });
 
 const DISK: Shape = Shape::Table(&Table {
-    keys: &[key("resources", RESOURCES), key("ignore_file_system_types", RESOURCES), key("drop_device", Bool)],
+    keys: &[
+        key("resources", RESOURCES),
+        key("ignore_file_system_types", RESOURCES),
+        key("drop_device", Bool),
+        // Our own.
+        key("ignore_pseudo_file_systems", Bool),
+    ],
     ..PLUGIN
 });
 

@@ -155,6 +155,9 @@ const NET: &[Field] = &[
     field("err_out", Unit::Count, Delta, Systems::UNIX),
     field("drop_in", Unit::Count, Delta, Systems::UNIX),
     field("drop_out", Unit::Count, Delta, Systems::UNIX),
+    // Our own.
+    field("utilization_percent_in", Unit::Percent, Gauge, Systems::LINUX),
+    field("utilization_percent_out", Unit::Percent, Gauge, Systems::LINUX),
 ];
 
 const NETSTAT: &[Field] = &[

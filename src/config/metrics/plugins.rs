@@ -83,6 +83,7 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
         "disk" => Options::Disk {
             mounts: resources(),
             ignored_types: listed(&section.child("ignore_file_system_types")).unwrap_or_default(),
+            ignore_pseudo: section.child("ignore_pseudo_file_systems").flag().unwrap_or(false),
             drop_device: section.child("drop_device").flag().unwrap_or(false),
         },
         "diskio" | "net" => Options::Devices(resources()),

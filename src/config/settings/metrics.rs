@@ -155,6 +155,8 @@ pub enum Options {
         /// Mount points; `None`: all.
         mounts: Option<Vec<String>>,
         ignored_types: Vec<String>,
+        /// Leaves out all types that no disk can run out of: in memory, in the kernel, or images (`ignore_pseudo_file_systems`).
+        ignore_pseudo: bool,
         /// Leaves the dimension `device` out.
         drop_device: bool,
     },
