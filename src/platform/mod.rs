@@ -10,6 +10,7 @@ pub mod memory;
 pub mod permissions;
 pub mod pipes;
 mod private;
+pub mod processes;
 pub mod sockets;
 pub mod vitals;
 pub mod windows_events;
