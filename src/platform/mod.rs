@@ -7,6 +7,7 @@ pub mod host;
 pub mod io;
 pub mod logs;
 pub mod memory;
+pub mod performance;
 pub mod permissions;
 pub mod pipes;
 mod private;
