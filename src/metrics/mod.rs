@@ -7,6 +7,8 @@
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
 mod cpu;
+mod performance;
+mod procstat;
 mod publisher;
 mod rates;
 mod readings;
@@ -25,7 +27,7 @@ use std::{
 };
 
 /// Every collector there is, sorted by key.
-pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY];
+pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, performance::ENTRY, procstat::ENTRY, publisher::ENTRY];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
     use crate::config::{
         measurements::Table,
-        settings::metrics::{Measurement, Measurements, Options, SourceDimensions},
+        settings::metrics::{Expression, Measurement, Measurements, Options, ProcessSelector, SourceDimensions},
     };
     use crate::model::{Resolution, Timestamp};
 
@@ -130,6 +132,18 @@ mod tests {
         }
     }
 
+    /// What a plugin cannot do without: some processes.
+    fn options(key: &str) -> Options {
+        let regex = regex::bytes::Regex::new(".").expect("a pattern");
+        match key {
+            "procstat" => {
+                let by = ProcessSelector::Pattern(Expression { text: ".".to_owned(), regex });
+                Options::Procstat { by, name: None }
+            }
+            _ => Options::None,
+        }
+    }
+
     /// A plugin of which everything is wanted.
     pub(super) fn whole(key: &'static str) -> Plugin {
         let table = Table::find(key).expect("a table");
@@ -147,7 +161,7 @@ mod tests {
             interval: Duration::from_secs(60),
             resolution: Resolution::Minute,
             dimensions: SourceDimensions::default(),
-            options: Options::None,
+            options: options(key),
         }
     }
 }

@@ -22,6 +22,7 @@ mod outage;
 mod patterns;
 mod permissions;
 mod poison;
+mod processes;
 mod promises;
 mod ranks;
 mod received;
