@@ -24,6 +24,9 @@ const SINGLE: [&str; 4] = ["System", "Memory", "TCPv4", "TCPv6"];
 /// The one that sums up the others, and parts of its name in objects that have several.
 const TOTAL: &str = "_Total";
 
+/// Names of instances that are shown where none is the right one.
+const SHOWN: usize = 8;
+
 type Open = fn() -> Result<Box<dyn Counters>, CounterError>;
 
 struct Performance {
@@ -35,6 +38,8 @@ struct Performance {
     counters: Option<Box<dyn Counters>>,
     watched: Vec<Watched>,
     looked: Option<Instant>,
+    /// Whether it was said that none of the instances that were asked for is there.
+    is_empty: bool,
 }
 
 /// One measurement.
@@ -101,6 +106,7 @@ impl Performance {
             counters: None,
             watched: counters.into_iter().map(watched).collect(),
             looked: None,
+            is_empty: false,
         }
     }
 
@@ -152,12 +158,16 @@ impl Collector for Performance {
             return Ok(());
         }
         counters.sample().map_err(failed)?;
+        let (mut taken, mut passed_over) = (0, vec![]);
         for watched in &mut self.watched {
             let Some(number) = watched.number else { continue };
             let (object, counter, instances) = (&self.object, &watched.counter, &self.instances);
             let values = counters.values(number, &mut |instance, value| {
                 if instances.take(instance) {
+                    taken += 1;
                     out.of(&[("instance", instance), ("objectname", object)]).push(counter, value);
+                } else if passed_over.len() < SHOWN {
+                    passed_over.push(instance.to_owned());
                 }
             });
             match values {
@@ -165,6 +175,13 @@ impl Collector for Performance {
                 Err(error) => watched.say(&self.at, &error),
             }
         }
+        // Before there are two samples nothing may have a value, and nothing was passed over either.
+        let is_empty = taken == 0 && !passed_over.is_empty();
+        if is_empty && !self.is_empty {
+            let there = passed_over.join(", ");
+            tracing::warn!(at = self.at, there, "none of the instances in \"resources\" is there");
+        }
+        self.is_empty = is_empty;
         Ok(())
     }
 }

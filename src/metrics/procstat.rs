@@ -186,6 +186,7 @@ fn wanted(out: &Readings<'_>) -> Wanted {
         "involuntary_context_switches",
     ];
     Wanted {
+        memory: any(&["memory_rss", "memory_vms"]),
         status: any(&status),
         swap: out.wants("memory_swap"),
         io: any(&["read_bytes", "write_bytes", "read_count", "write_count"]),

@@ -79,7 +79,7 @@ async fn told(pid: u32) -> Value {
 /// The last datum of this name with this dimension.
 fn last<'a>(seen: &'a Seen, name: &str, key: &str, value: &str) -> Option<&'a Datum> {
     let has = |datum: &&Datum| datum.dimensions.get(key).is_some_and(|found| found == value);
-    seen.metric(name).into_iter().filter(has).next_back()
+    seen.metric(name).into_iter().rfind(has)
 }
 
 fn counts(seen: &Seen, count: f64, selectors: [(&str, &str); 2]) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! | | list | executable, command line | figures |
 //! |---|---|---|---|
-//! | Linux | the numbers in `/proc` | `exe`, `cmdline` | `stat`; `status`, `io`, `fd`, `limits`, `smaps_rollup` where they are wanted |
+//! | Linux | the numbers in `/proc` | `exe`, `cmdline` | `stat`; `statm`, `status`, `io`, `fd`, `limits`, `smaps_rollup` where they are wanted |
 //! | macOS | `proc_listallpids` | `proc_pidpath`, `KERN_PROCARGS2` | `PROC_PIDTASKALLINFO` |
 //! | Windows | `CreateToolhelp32Snapshot` | the name of the file; `sysinfo` | `GetProcessTimes`, `GetProcessMemoryInfo`, `GetProcessIoCounters`, `GetProcessHandleCount` |
 //!
@@ -95,6 +95,8 @@ pub enum Resource {
 /// What is read of a process beyond what is cheap.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Wanted {
+    /// `resident` and `address_space` as exactly as the system knows them.
+    pub memory: bool,
     /// `data`, `locked`, `stack`, `pending`, `voluntary`, `involuntary`.
     pub status: bool,
     /// The system walks through all of its memory for this.
@@ -151,6 +153,7 @@ impl Census {
     }
 
     /// Of a copy of a `/proc` and of a `/sys/fs/cgroup`, whose machine had pages of 4 KiB.
+    #[cfg(test)]
     pub fn captured(proc: &Path, groups: &Path) -> Self {
         let scale = text::Scale { ticks: 100, page: 4096 };
         Self::of(Box::new(procfs::Proc::new(proc, groups, scale, false)))

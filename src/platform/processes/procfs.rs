@@ -91,6 +91,9 @@ impl Host for Proc {
         if process.name.len() >= text::SHORT_NAME && self.load(pid, "cmdline").is_ok() {
             process.name = text::long_name(&process.name, &self.buffer).unwrap_or(process.name);
         }
+        if wanted.memory && self.load(pid, "statm").is_ok() {
+            text::statm(&self.buffer, self.scale, &mut process);
+        }
         if (wanted.status || wanted.swap) && self.load(pid, "status").is_ok() {
             text::status(&self.buffer, &mut process);
         }

@@ -1,4 +1,4 @@
-//! Processes of machines of several kinds, as their kernels print them, written into folders as `/proc` and the control groups have them.
+//! Processes of machines of several kinds, in the forms of their kernels, written into folders as `/proc` and the control groups have them.
 use super::{procfs::Proc, text::Scale, *};
 use std::{
     fs,
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 /// A small ARM board with pages of 4 KiB.
 const SCALE: Scale = Scale { ticks: 100, page: 4096 };
 
-/// One process of a captured `/proc`: file and text.
+/// The files of one process and their text.
 type Files<'a> = &'a [(&'a str, &'a [u8])];
 
 fn tree(processes: &[(u32, Files<'_>)]) -> TempDir {
@@ -33,11 +33,12 @@ fn read(files: Files<'_>, wanted: Wanted) -> Option<Process> {
     proc_of(folder.path()).read(7, wanted)
 }
 
-const ALL: Wanted = Wanted { status: true, swap: true, io: true, descriptors: true, limits: true };
+const ALL: Wanted = Wanted { memory: true, status: true, swap: true, io: true, descriptors: true, limits: true };
 
 /// Linux 6.12 on an ARM of 64 bits (Raspberry Pi OS 13): a database that hears on sockets.
 const PI: Files<'static> = &[
     ("stat", b"812 (postgres) S 1 812 812 0 -1 4194560 5021 318044 11 96 412 1377 3051 920 20 0 1 0 1893 223657984 7021 18446744073709551615 187651158245376 187651167293796 281474354049264 0 0 0 0 19935232 84487 0 0 0 17 2 0 0 38 0 0 187651167360960 187651167524412 187651579711488 281474354052795 281474354052874 281474354052874 281474354053073 0\n"),
+    ("statm", b"54604 7021 6204 2203 0 773 0\n"),
     ("cmdline", b"/usr/lib/postgresql/17/bin/postgres\0-D\0/var/lib/postgresql/17/main\0-c\0config_file=/etc/postgresql/17/main/postgresql.conf\0"),
     ("status", b"Name:\tpostgres\nUmask:\t0077\nState:\tS (sleeping)\nTgid:\t812\nVmPeak:\t  218416 kB\nVmSize:\t  218416 kB\nVmLck:\t       4 kB\nVmRSS:\t   28084 kB\nVmData:\t    3092 kB\nVmStk:\t     132 kB\nVmSwap:\t     512 kB\nThreads:\t1\nSigQ:\t0/14730\nSigPnd:\t0000000000000000\nShdPnd:\t0000000000004001\nSigBlk:\t0000000000000000\nvoluntary_ctxt_switches:\t48712\nnonvoluntary_ctxt_switches:\t1930\nx86_Thread_features:\t\n"),
     ("smaps_rollup", b"aaaac8f60000-ffffd4c2f000 ---p 00000000 00:00 0                          [rollup]\nRss:               28084 kB\nPss:               11020 kB\nSwap:               1024 kB\nSwapPss:             300 kB\nLocked:                0 kB\n"),
@@ -62,6 +63,15 @@ fn everything_that_a_process_uses_is_read_from_its_files() {
     assert_eq!((process.bytes_read, process.bytes_written), (Some(21_557_248), Some(585_728)));
     assert_eq!(process.descriptors, Some(3));
     assert_eq!(process.swap, Some(1 << 20), "with its shared memory");
+}
+
+#[test]
+fn what_is_resident_is_taken_from_where_the_kernel_counts_exactly() {
+    let stat = b"5 (db) S 1 5 5 0 -1 0 0 0 0 0 1 2 0 0 20 0 3 0 77 4096000 900\n";
+    let resident = |statm: &[u8]| read(&[("stat", stat), ("statm", statm)], ALL).expect("it runs").resident;
+    assert_eq!(resident(b"1000 930 800 1 0 90 0\n"), Some(930 * 4096));
+    assert_eq!(resident(b"x"), Some(900 * 4096));
+    assert_eq!(read(&[("stat", stat)], ALL).expect("it runs").resident, Some(900 * 4096));
 }
 
 #[test]
@@ -152,6 +162,7 @@ fn hostile_text_has_no_value_and_never_panics() {
     for text in &texts {
         let files: Files<'_> = &[
             ("stat", text),
+            ("statm", text),
             ("status", text),
             ("io", text),
             ("limits", text),

@@ -45,6 +45,15 @@ pub fn stat(text: &[u8], scale: Scale) -> Option<(Process, bool)> {
     Some((process, runs))
 }
 
+/// `statm`: the same two sizes as in `stat`, which newer kernels count exactly here, and only about there: the more processors, the
+/// less exactly. <https://docs.kernel.org/filesystems/proc.html>, "RSS"
+pub fn statm(text: &[u8], scale: Scale, process: &mut Process) {
+    let text = String::from_utf8_lossy(text);
+    let mut sizes = text.split_ascii_whitespace().map(|pages| pages.parse::<u64>().ok()?.checked_mul(scale.page));
+    process.address_space = sizes.next().flatten().or(process.address_space);
+    process.resident = sizes.next().flatten().or(process.resident);
+}
+
 /// `status`: what `stat` does not have. Swap is that of the process's own pages, without shared memory.
 pub fn status(text: &[u8], process: &mut Process) {
     for (key, value) in lines(text) {
