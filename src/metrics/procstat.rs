@@ -9,7 +9,7 @@
 use super::{CollectError, Collector, Entry, Readings, Tagged};
 use crate::{
     config::settings::metrics::{Options, Plugin, ProcessSelector},
-    platform::processes::{Census, Process, Resource, Text, Wanted},
+    platform::processes::{Census, Found, Process, Resource, Text, Wanted},
 };
 use std::{
     collections::HashMap,
@@ -58,8 +58,8 @@ struct Procstat {
     look: Arc<Mutex<Look>>,
     /// By number.
     before: HashMap<u32, Busy>,
-    /// Whether it was said that processes of others cannot be found.
-    is_blind: bool,
+    /// Whether the reading before found any.
+    finds: Option<bool>,
 }
 
 /// What a process had used of the processors.
@@ -67,13 +67,6 @@ struct Busy {
     started: u64,
     seconds: f64,
     at: Instant,
-}
-
-/// What a search came to.
-struct Found {
-    pids: Vec<u32>,
-    /// Why there may be more, or why there is none.
-    why: Option<CollectError>,
 }
 
 fn build(plugin: &Plugin) -> Box<dyn Collector> {
@@ -87,32 +80,42 @@ impl Procstat {
             // The configuration makes no other of this key; nothing has no name.
             _ => (ProcessSelector::PidFile(String::new()), None),
         };
-        Self { at: plugin.at.clone(), by, name, look, before: HashMap::new(), is_blind: false }
+        Self { at: plugin.at.clone(), by, name, look, before: HashMap::new(), finds: None }
     }
 
-    fn find(&mut self, census: &mut Census) -> Result<Found, CollectError> {
+    fn find(&self, census: &mut Census) -> Result<Found, CollectError> {
         let (what, expression) = match &self.by {
             ProcessSelector::PidFile(path) => return in_file(path),
             ProcessSelector::SystemdUnit(unit) => {
                 let pids = census.of_unit(unit).map_err(CollectError::read("the processes of a systemd unit"))?;
-                return Ok(Found { pids: pids.unwrap_or_default(), why: None });
+                return Ok(Found { pids: pids.unwrap_or_default(), hidden: 0 });
             }
             ProcessSelector::Exe(expression) => (Text::Executable, expression),
             ProcessSelector::Pattern(expression) => (Text::Command, expression),
         };
         let takes = |text: &str| expression.regex.is_match(text.as_bytes());
-        let found = census.find(what, &takes).map_err(CollectError::read("the list of processes"))?;
-        let is_blind = found.pids.is_empty() && found.hidden > 0;
-        if is_blind && !self.is_blind {
-            tracing::warn!(
-                at = self.at,
-                hidden = found.hidden,
-                "no process is found, and this user may not look at all: run as root, give the capability CAP_SYS_PTRACE, or use \
-                 \"pattern\" instead of \"exe\""
-            );
+        census.find(what, &takes).map_err(CollectError::read("the list of processes"))
+    }
+
+    /// Says when there is none, and when there is one again.
+    fn tell(&mut self, any: bool, hidden: usize) {
+        let before = self.finds.replace(any);
+        let (at, (by, of)) = (&self.at, self.by.dimension());
+        match (before, any) {
+            (None, true) | (Some(true), true) | (Some(false), false) => {}
+            (None | Some(true), false) if hidden > 0 => tracing::warn!(
+                at,
+                by,
+                of,
+                hidden,
+                "no process is found, but this user may not look at all of them: run as root or administrator, give the capability \
+                 CAP_SYS_PTRACE, or use \"pattern\" instead of \"exe\""
+            ),
+            (None | Some(true), false) => {
+                tracing::warn!(at, by, of, "no process is found: a count of zero is published")
+            }
+            (Some(false), true) => tracing::info!(at, by, of, "a process is found again"),
         }
-        self.is_blind = is_blind;
-        Ok(Found { pids: found.pids, why: None })
     }
 
     /// Percent of one processor since the reading before.
@@ -151,7 +154,8 @@ impl Collector for Procstat {
         }
         self.before.retain(|_, busy| busy.at == now);
         out.of(&[(key, &told), FINDER]).push("pid_count", count.into());
-        found.why.map_or(Ok(()), Err)
+        self.tell(count > 0, found.hidden);
+        Ok(())
     }
 }
 
@@ -165,11 +169,9 @@ fn in_file(path: &str) -> Result<Found, CollectError> {
                 let why = format!("{path} holds {shown:?}, which is no number of a process");
                 CollectError::Read { what: "the pid file", source: io::Error::new(io::ErrorKind::InvalidData, why) }
             })?;
-            Ok(Found { pids: vec![number], why: None })
+            Ok(Found { pids: vec![number], hidden: 0 })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(Found { pids: vec![], why: Some(CollectError::Read { what: "the pid file", source: told(error) }) })
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::default()),
         Err(error) => Err(CollectError::Read { what: "the pid file", source: told(error) }),
     }
 }

@@ -202,9 +202,8 @@ fn a_pid_file_names_one_process_and_without_the_file_there_is_none() {
     assert_eq!(told(&machine.read(&mut item, 10).0), ["pid_count 0"], "left behind by one that ended");
     fs::remove_file(&path).expect("there");
     let (points, result) = machine.read(&mut item, 20);
+    result.expect("nothing failed");
     assert_eq!(told(&points), ["pid_count 0"]);
-    let CollectError::Read { what, source } = result.expect_err("said all the same");
-    assert!(what == "the pid file" && source.to_string().contains(&file), "{source}");
 }
 
 #[test]
