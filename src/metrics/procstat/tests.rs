@@ -7,7 +7,6 @@ use crate::{
     metrics::{Moment, Reader, readings},
     model::{Point, Resolution, Timestamp, Values},
 };
-use std::path::Path;
 use tempfile::TempDir;
 
 /// A `/proc` that the test writes, and the items that look at it.
@@ -251,7 +250,7 @@ fn an_executable_is_found_by_its_path_wherever_the_pattern_matches_in_it() {
     machine.runs(6, "cron", "java", 10, 1);
     let link = |pid: u32, to: &str| {
         let path = machine.folder.path().join(format!("proc/{pid}/exe"));
-        std::os::unix::fs::symlink(Path::new(to), path).expect("made");
+        std::os::unix::fs::symlink(to, path).expect("made");
     };
     link(5, "/usr/lib/jvm/bin/java");
     link(6, "/usr/sbin/cron");

@@ -124,7 +124,7 @@ fn list(
     const ITEM: usize = size_of::<PDH_FMT_COUNTERVALUE_ITEM_W>();
     for _ in 0..TRIES {
         let (mut bytes, mut count) = (u32::try_from(items.len() * ITEM).unwrap_or(0), 0);
-        let place = (bytes > 0).then(|| items.as_mut_ptr());
+        let place = (bytes > 0).then_some(items.as_mut_ptr());
         // SAFETY: the counter's query is open; the buffer has as many bytes as we say, or is none with a size of zero.
         let status = unsafe { PdhGetFormattedCounterArrayW(counter, FORMAT, &raw mut bytes, &raw mut count, place) };
         if status == PDH_MORE_DATA {
@@ -149,8 +149,9 @@ fn list(
 
 fn number(value: &PDH_FMT_COUNTERVALUE) -> Option<f64> {
     let valid = matches!(value.CStatus, PDH_CSTATUS_VALID_DATA | PDH_CSTATUS_NEW_DATA);
-    // SAFETY: the format asked for a floating point number, and the status says that it is there.
-    valid.then(|| unsafe { value.Anonymous.doubleValue }).filter(|value| value.is_finite())
+    // SAFETY: the format asked for a floating point number, and any bits are one.
+    let number = unsafe { value.Anonymous.doubleValue };
+    (valid && number.is_finite()).then_some(number)
 }
 
 /// There will be a value again: a rate with one sample, or a counter that began anew.

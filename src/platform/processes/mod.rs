@@ -24,7 +24,7 @@ mod units;
 #[cfg_attr(windows, path = "windows.rs")]
 mod imp;
 
-use std::{io, path::Path};
+use std::io;
 
 /// One process at one moment. Sizes are bytes, times are seconds since it began; `None` is what the system does not tell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -154,7 +154,7 @@ impl Census {
 
     /// Of a copy of a `/proc` and of a `/sys/fs/cgroup`, whose machine had pages of 4 KiB.
     #[cfg(test)]
-    pub fn captured(proc: &Path, groups: &Path) -> Self {
+    pub fn captured(proc: &std::path::Path, groups: &std::path::Path) -> Self {
         let scale = text::Scale { ticks: 100, page: 4096 };
         Self::of(Box::new(procfs::Proc::new(proc, groups, scale, false)))
     }
