@@ -10,6 +10,7 @@ mod emf;
 mod mistakes;
 mod our_own_keys;
 mod patterns;
+mod processes;
 mod publisher_dialect;
 mod several_files;
 mod signing_in;

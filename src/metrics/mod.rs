@@ -14,6 +14,8 @@ mod names;
 mod net;
 mod netstat;
 mod processes;
+mod performance;
+mod procstat;
 mod publisher;
 mod rates;
 mod readings;
@@ -42,7 +44,9 @@ pub static COLLECTORS: &[Entry] = &[
     mem::ENTRY,
     net::ENTRY,
     netstat::ENTRY,
+    performance::ENTRY,
     processes::ENTRY,
+    procstat::ENTRY,
     publisher::ENTRY,
     swap::ENTRY,
 ];
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
     use crate::config::{
         measurements::Table,
-        settings::metrics::{Measurement, Measurements, Options, SourceDimensions},
+        settings::metrics::{Expression, Measurement, Measurements, Options, ProcessSelector, SourceDimensions},
     };
     use crate::model::{Resolution, Timestamp};
 
@@ -150,6 +154,18 @@ mod tests {
         }
     }
 
+    /// What a plugin cannot do without: some processes.
+    fn options(key: &str) -> Options {
+        let regex = regex::bytes::Regex::new(".").expect("a pattern");
+        match key {
+            "procstat" => {
+                let by = ProcessSelector::Pattern(Expression { text: ".".to_owned(), regex });
+                Options::Procstat { by, name: None }
+            }
+            _ => Options::None,
+        }
+    }
+
     /// A plugin of which everything is wanted.
     pub(super) fn whole(key: &'static str) -> Plugin {
         let table = Table::find(key).expect("a table");
@@ -167,7 +183,7 @@ mod tests {
             interval: Duration::from_secs(60),
             resolution: Resolution::Minute,
             dimensions: SourceDimensions::default(),
-            options: Options::None,
+            options: options(key),
         }
     }
 }

@@ -17,6 +17,8 @@ pub mod permissions;
 pub mod pipes;
 mod private;
 pub mod process_states;
+pub mod performance;
+pub mod processes;
 pub mod procfs;
 pub mod ram;
 pub mod sockets;

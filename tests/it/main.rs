@@ -24,6 +24,7 @@ mod outage;
 mod patterns;
 mod permissions;
 mod poison;
+mod processes;
 mod promises;
 mod ranks;
 mod received;

@@ -135,6 +135,7 @@ const PROCSTAT: Shape = Shape::Table(&Table {
             key("pattern", Verbatim(1, 255)),
             // Our own.
             key("systemd_unit", NAME),
+            key("process_name", Text(1, 255)),
             key("omit_hostname", Bool),
             key("only_dimensions", ONLY),
             key("storage_resolution", RESOLUTION),

@@ -5,6 +5,7 @@
 mod dimensions;
 mod measurements;
 mod plugins;
+mod processes;
 mod unit;
 
 use super::{

@@ -2,13 +2,13 @@
 //!
 //! To add a plugin: its table in `config::measurements`, its keys in `config::keys::metrics`, its line in [`read`], and its collector in
 //! `metrics`.
-use super::{Context, dimensions, measurements, resolution};
+use super::{Context, dimensions, measurements, processes, resolution};
 use crate::{
     config::{
         finding::{Severity, meant},
         measurements::{TABLES, Table},
         section::Section,
-        settings::metrics::{Measurement, Measurements, Options, Plugin, ProcessSelector, SourceDimensions},
+        settings::metrics::{Measurement, Measurements, Options, Plugin, SourceDimensions},
     },
     model::Resolution,
     platform::host::{self, System},
@@ -28,7 +28,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
         let (key, section) = (collected.key(entry), collected.value(entry));
         match entry.key.as_str() {
             name if ELSEWHERE.contains(&name) || RECEIVED.contains(&name) => {}
-            "procstat" => plugins.extend(section.items().iter().filter_map(|item| procstat(item, context))),
+            "procstat" => plugins.extend(section.items().iter().filter_map(|item| processes::procstat(item, context))),
             "ethtool" => plugins.extend(ethtool(&section, context)),
             "nvidia_smi" => {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
@@ -97,7 +97,7 @@ fn listed(section: &Section<'_>) -> Option<Vec<String>> {
 }
 
 /// How often it is read and how finely that is kept: its own, the agent's, or the default.
-fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
+pub(super) fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
     let own = section.child("metrics_collection_interval").unsigned().map(Duration::from_secs);
     let interval = own.unwrap_or(context.interval);
     (interval, context.resolution_for(interval, resolution(section)))
@@ -109,7 +109,7 @@ fn own_resolution(section: &Section<'_>, context: &Context) -> Resolution {
 }
 
 /// The rules for the dimensions of a plugin of which these are wanted.
-fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
+pub(super) fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
     let added = section.child("append_dimensions");
     let append = if table.key == "disk" {
         dimensions::of_disk(&added, section.child("drop_device").flag().unwrap_or(false))
@@ -122,32 +122,6 @@ fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> Sourc
         only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
         drop_original: measurements::dropped(section, wanted, |field| table.published(field)),
     }
-}
-
-/// One item of `procstat`.
-fn procstat(item: &Section<'_>, context: &Context) -> Option<Plugin> {
-    let table = Table::find("procstat").expect("a table of ours");
-    let text = |key: &str| item.child(key).text().map(str::to_owned);
-    let selector = (text("pid_file").map(ProcessSelector::PidFile))
-        .or_else(|| text("exe").map(ProcessSelector::Exe))
-        .or_else(|| text("pattern").map(ProcessSelector::Pattern))
-        .or_else(|| text("systemd_unit").map(ProcessSelector::SystemdUnit))?;
-    let mut wanted = measurements::of_table(item, table);
-    if let Some(count) = wanted.iter_mut().find(|measurement| &*measurement.field == "pid_count") {
-        // The agent's own odd name: it comes from another of its inputs.
-        count.name = count.name.replacen("procstat", "procstat_lookup", 1);
-    }
-    let (interval, resolution) = rhythm(item, context);
-    let plugin = Plugin {
-        at: item.at.clone(),
-        key: table.key,
-        dimensions: source(item, &wanted, table),
-        measurements: Measurements::These(wanted.clone()),
-        interval,
-        resolution,
-        options: Options::Procstat(selector),
-    };
-    (!wanted.is_empty()).then_some(plugin)
 }
 
 fn ethtool(section: &Section<'_>, context: &Context) -> Option<Plugin> {

@@ -1,5 +1,6 @@
 //! Section `metrics`, as it runs.
 use crate::model::{Resolution, Unit};
+use regex::bytes::Regex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Everything that is measured, and what holds for all of it.
@@ -162,7 +163,11 @@ pub enum Options {
     },
     /// Names or shell patterns of devices; `None`: the usual ones.
     Devices(Option<Vec<String>>),
-    Procstat(ProcessSelector),
+    Procstat {
+        by: ProcessSelector,
+        /// What stands in the dimension `process_name`; `None`: the name of the program.
+        name: Option<String>,
+    },
     Ethtool {
         include: Vec<String>,
         exclude: Vec<String>,
@@ -181,7 +186,34 @@ pub enum Options {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ProcessSelector {
     PidFile(String),
-    Exe(String),
-    Pattern(String),
+    Exe(Expression),
+    Pattern(Expression),
     SystemdUnit(String),
 }
+
+impl ProcessSelector {
+    /// The dimension by which items are told apart.
+    pub fn dimension(&self) -> (&'static str, &str) {
+        match self {
+            Self::PidFile(path) => ("pidfile", path),
+            Self::Exe(expression) => ("exe", &expression.text),
+            Self::Pattern(expression) => ("pattern", &expression.text),
+            Self::SystemdUnit(unit) => ("systemd_unit", unit),
+        }
+    }
+}
+
+/// A pattern as it is written, and compiled.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    pub text: String,
+    pub regex: Regex,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expression {}
