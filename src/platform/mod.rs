@@ -1,5 +1,6 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
 pub mod descriptors;
+pub mod devices;
 pub mod disk;
 pub mod files;
 pub mod group;
@@ -7,6 +8,7 @@ pub mod host;
 pub mod io;
 pub mod logs;
 pub mod memory;
+pub mod os;
 pub mod permissions;
 pub mod pipes;
 mod private;
