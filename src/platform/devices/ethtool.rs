@@ -40,7 +40,7 @@ impl Ethtool {
     /// The name of the driver, as `ena`.
     ///
     /// # Errors
-    /// `Unsupported`: it has none.
+    /// `Unsupported`: it has none. `NotFound`: there is no such interface.
     pub fn driver(&self, interface: &str) -> io::Result<String> {
         self.0.driver(interface)
     }
@@ -48,7 +48,7 @@ impl Ethtool {
     /// Each statistic of the driver with what it stands at, in its order. Most are counted since the driver was loaded.
     ///
     /// # Errors
-    /// `Unsupported`: it has none. `Interrupted`: their number changed meanwhile.
+    /// As above. `Interrupted`: their number changed meanwhile.
     pub fn statistics(&mut self, interface: &str, each: &mut dyn FnMut(&str, u64)) -> io::Result<()> {
         self.0.statistics(interface, each)
     }

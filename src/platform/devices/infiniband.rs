@@ -13,6 +13,8 @@ pub struct Port {
     pub device: String,
     /// Its number, counted from 1.
     pub port: String,
+    /// The driver of the device, as `efa`, where the kernel says it.
+    pub driver: Option<String>,
     counters: PathBuf,
 }
 
@@ -29,11 +31,13 @@ pub fn ports(sys: &Path) -> io::Result<Vec<Port>> {
     let class = sys.join("class/infiniband");
     for device in attributes::names(&class)? {
         let ports = class.join(&device).join("ports");
+        let driver = std::fs::read_link(class.join(&device).join("device/driver")).ok();
+        let driver = driver.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         // A device may go while we look.
         for port in attributes::names(&ports).unwrap_or_default() {
             let counters = ports.join(&port).join("hw_counters");
             if counters.is_dir() {
-                found.push(Port { device: device.clone(), port, counters });
+                found.push(Port { device: device.clone(), port, driver: driver.clone(), counters });
             }
         }
     }
@@ -52,6 +56,7 @@ mod tests {
         assert_eq!((port.device.as_str(), port.port.as_str()), ("rdmap0s31", "1"));
         assert_eq!((port.counter("rx_drops"), port.counter("tx_bytes")), (Some(7), Some(7890)));
         assert_eq!(port.counter("rdma_write_bytes"), None);
+        assert_eq!(port.driver.as_deref(), cfg!(unix).then_some("efa"));
     }
 
     #[test]

@@ -24,3 +24,8 @@ pub mod sensors;
 #[cfg(test)]
 pub mod trees;
 pub mod wear;
+
+/// Where Linux shows its devices, for whoever has no other root.
+pub const SYS: &str = "/sys";
+/// Where their files are.
+pub const DEV: &str = "/dev";

@@ -113,7 +113,12 @@ impl Ethtool {
         request.ifr_ifru.ifru_data = data.cast();
         // SAFETY: `request` outlives the call; what it points to is the caller's promise.
         let answer = unsafe { libc::ioctl(self.socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
-        if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if answer >= 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        // It went while we asked.
+        Err(if error.raw_os_error() == Some(libc::ENODEV) { io::ErrorKind::NotFound.into() } else { error })
     }
 }
 
