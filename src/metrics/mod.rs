@@ -7,10 +7,21 @@
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
 mod cpu;
+mod diskio_nvme;
+mod efa;
+mod ethtool;
+mod nvidia_gpu;
+#[cfg(test)]
+mod offered;
+mod os;
+mod presence;
 mod publisher;
+mod raspberry_pi;
 mod rates;
 mod readings;
 pub mod scheduler;
+mod storage_health;
+mod thermal;
 
 pub use readings::{Readings, Tagged};
 
@@ -25,7 +36,18 @@ use std::{
 };
 
 /// Every collector there is, sorted by key.
-pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY];
+pub static COLLECTORS: &[Entry] = &[
+    cpu::ENTRY,
+    diskio_nvme::ENTRY,
+    efa::ENTRY,
+    ethtool::ENTRY,
+    nvidia_gpu::ENTRY,
+    os::ENTRY,
+    publisher::ENTRY,
+    raspberry_pi::ENTRY,
+    storage_health::ENTRY,
+    thermal::ENTRY,
+];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.
 #[derive(Clone, Copy, Debug)]

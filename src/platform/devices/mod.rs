@@ -25,7 +25,5 @@ pub mod sensors;
 pub mod trees;
 pub mod wear;
 
-/// Where Linux shows its devices, for whoever has no other root.
-pub const SYS: &str = "/sys";
-/// Where their files are.
+/// Where the files of devices are; `/sys` and `/proc` are in `procfs`.
 pub const DEV: &str = "/dev";
