@@ -118,7 +118,8 @@ impl Collector for Ethtool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::offered::reading, super::tests::whole, *};
+    use crate::config::settings::metrics::Measurements;
 
     fn wanting(include: &[&str], exclude: &[&str]) -> Ethtool {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
@@ -142,5 +143,18 @@ mod tests {
         assert_eq!(chosen(&wanting(&["*"], &["eth*"])), ["ens5", "br[0]"]);
         assert_eq!(chosen(&wanting(&["eth[1-9]", "br[0]"], &[])), ["eth1", "br[0]"]);
         assert_eq!(chosen(&wanting(&[], &[])), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn the_interfaces_of_this_machine_are_told_with_their_drivers() {
+        let plugin = Plugin { measurements: Measurements::Everything { prefix: "ethtool_".into() }, ..whole("net") };
+        let told = reading(&mut wanting(&["*"], &[]), &plugin);
+        let is_whole = |point: &String| {
+            point.starts_with("ethtool_") && point.contains("{interface=") && point.contains(",driver=")
+        };
+        assert!(told.iter().all(is_whole), "{told:?}");
+        let mut up = Ethtool { only: vec![UP.to_owned()], ..wanting(&["*"], &[]) };
+        let told = reading(&mut up, &plugin);
+        assert!(told.iter().all(|point| point.starts_with("ethtool_interface_up{")), "{told:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What a collector offers, as texts, for its tests.
 use super::{Collector, Moment, Wanted, tests::whole};
 use crate::{
-    config::settings::metrics::Measurements,
+    config::settings::metrics::{Measurements, Plugin},
     model::{Points, Timestamp, Values},
 };
 use std::time::Instant;
@@ -15,7 +15,12 @@ pub fn offered(collector: &mut dyn Collector, key: &'static str) -> Vec<String> 
             (*measurement.field).clone_into(&mut measurement.name);
         }
     }
-    let (mut wanted, mut points) = (Wanted::of(&plugin), Points::new());
+    reading(collector, &plugin)
+}
+
+/// The same with what this plugin wants, under the names that it gives.
+pub fn reading(collector: &mut dyn Collector, plugin: &Plugin) -> Vec<String> {
+    let (mut wanted, mut points) = (Wanted::of(plugin), Points::new());
     let now = Moment { wall: Timestamp::now(), monotonic: Instant::now() };
     let result = collector.collect(&mut wanted.begin(now, &mut points));
     let mut told: Vec<String> = points
