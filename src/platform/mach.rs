@@ -46,9 +46,12 @@ fn ask(name: &[libc::c_int], to: *mut libc::c_void, length: &mut usize) -> io::R
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Most numbers of a name: `CTL_MAXNAME` of `<sys/sysctl.h>`, which libc does not have.
+const MOST_NUMBERS: usize = 12;
+
 /// The numbers of a `sysctl` name, as in `net.inet.tcp.pcblist_n`.
 pub fn sysctl_name(name: &std::ffi::CStr) -> io::Result<Vec<libc::c_int>> {
-    let mut numbers = vec![0; libc::CTL_MAXNAME as usize];
+    let mut numbers = vec![0; MOST_NUMBERS];
     let mut length = numbers.len();
     // SAFETY: the name ends in NUL, and the numbers have room for as many as we say.
     if unsafe { libc::sysctlnametomib(name.as_ptr(), numbers.as_mut_ptr(), &raw mut length) } != 0 {

@@ -3,6 +3,7 @@ pub mod cpus;
 pub mod descriptors;
 pub mod devices;
 pub mod disk;
+pub mod ebs;
 pub mod files;
 pub mod group;
 pub mod host;
