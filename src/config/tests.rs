@@ -6,6 +6,8 @@ use secrecy::ExposeSecret;
 use std::path::PathBuf;
 
 mod agent_dialect;
+#[cfg(target_os = "linux")]
+mod devices;
 mod emf;
 mod mistakes;
 mod our_own_keys;

@@ -16,13 +16,24 @@ mod netstat;
 mod processes;
 mod performance;
 mod procstat;
+mod diskio_nvme;
+mod efa;
+mod ethtool;
+mod nvidia_gpu;
+#[cfg(test)]
+mod offered;
+mod os;
+mod presence;
 mod publisher;
+mod raspberry_pi;
 mod rates;
 mod readings;
 pub mod scheduler;
 mod swap;
 #[cfg(test)]
 mod trial;
+mod storage_health;
+mod thermal;
 
 pub use readings::{Readings, Tagged};
 
@@ -41,14 +52,22 @@ pub static COLLECTORS: &[Entry] = &[
     cpu::ENTRY,
     disk::ENTRY,
     diskio::ENTRY,
+    diskio_nvme::ENTRY,
+    efa::ENTRY,
+    ethtool::ENTRY,
     mem::ENTRY,
     net::ENTRY,
     netstat::ENTRY,
+    nvidia_gpu::ENTRY,
+    os::ENTRY,
     performance::ENTRY,
     processes::ENTRY,
     procstat::ENTRY,
     publisher::ENTRY,
+    raspberry_pi::ENTRY,
+    storage_health::ENTRY,
     swap::ENTRY,
+    thermal::ENTRY,
 ];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.

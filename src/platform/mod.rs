@@ -2,6 +2,7 @@
 pub mod connections;
 pub mod cpus;
 pub mod descriptors;
+pub mod devices;
 pub mod disk;
 pub mod ebs;
 pub mod files;
@@ -13,6 +14,7 @@ pub mod logs;
 mod mach;
 pub mod memory;
 pub mod mounts;
+pub mod os;
 pub mod permissions;
 pub mod pipes;
 mod private;

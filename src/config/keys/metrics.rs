@@ -62,9 +62,14 @@ const COLLECTED: Shape = Shape::Table(&Table {
             later("statsd", STATSD),
             later("collectd", COLLECTD),
             key("ethtool", ETHTOOL),
-            key("nvidia_gpu", BASIC),
+            key("nvidia_gpu", NVIDIA_GPU),
             key("nvidia_smi", NVIDIA_SMI),
             key("efa", EFA),
+            // Our own.
+            key("os", BASIC),
+            key("raspberry_pi", BASIC),
+            key("storage_health", BASIC),
+            key("thermal", BASIC),
             // Not a host's own: said by the reader of the section, each at its path.
             later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
             later("otlp", agent_extras::OTLP),
@@ -110,6 +115,8 @@ const CPU: Shape = Shape::Table(&Table {
     keys: &[key("resources", Shape::List(&List { max: 1, ..list(Word(&["*"])) })), key("totalcpu", Bool)],
     ..PLUGIN
 });
+
+const NVIDIA_GPU: Shape = Shape::Table(&Table { keys: &[key("uuid", Bool)], ..PLUGIN });
 
 const DISK: Shape = Shape::Table(&Table {
     keys: &[

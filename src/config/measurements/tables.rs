@@ -2,7 +2,7 @@
 use super::{
     Field,
     Kind::{self, Delta, Gauge},
-    Systems, Table,
+    Systems, Table, devices,
 };
 use crate::model::Unit;
 
@@ -25,6 +25,7 @@ pub const TABLES: &[Table] = &[
     Table { key: "net", prefix: "net_", summary: "what network interfaces sent and received", fields: NET },
     Table { key: "netstat", prefix: "netstat_", summary: "sockets by their state", fields: NETSTAT },
     Table { key: "nvidia_gpu", prefix: "nvidia_smi_", summary: "NVIDIA graphics processors", fields: NVIDIA_GPU },
+    devices::OS,
     Table { key: "processes", prefix: "processes_", summary: "processes by their state", fields: PROCESSES },
     Table {
         key: "procstat",
@@ -38,7 +39,10 @@ pub const TABLES: &[Table] = &[
         summary: "the thirteen metrics of the publisher: processor, memory, disk and network of the whole host",
         fields: PUBLISHER,
     },
+    devices::RASPBERRY_PI,
+    devices::STORAGE_HEALTH,
     Table { key: "swap", prefix: "swap_", summary: "swap space", fields: SWAP },
+    devices::THERMAL,
 ];
 
 const CPU: &[Field] = &[

@@ -34,7 +34,10 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
             }
             name => match Table::find(name).filter(|table| table.key != "publisher") {
-                Some(table) => plugins.extend(of_table(&key, &section, table, context)),
+                Some(table) => {
+                    let plugin = of_table(&key, &section, table, context);
+                    plugins.extend(plugin.into_iter().flat_map(|plugin| apart(plugin, &section, context)));
+                }
                 None if host::SYSTEM == System::Windows => plugins.extend(performance(name, &section, context)),
                 None => unknown(&key, name),
             },
@@ -64,13 +67,36 @@ fn of_table(key: &Section<'_>, section: &Section<'_>, table: &'static Table, con
     let plugin = Plugin {
         at: section.at.clone(),
         key: table.key,
-        dimensions: SourceDimensions { host: table.key != "efa", ..source(section, &wanted, table) },
+        dimensions: source(section, &wanted, table),
         measurements: Measurements::These(wanted.clone()),
         interval,
         resolution: if table.key == "efa" { own_resolution(section, context) } else { resolution },
         options: options(section, table),
     };
     (!wanted.is_empty()).then_some(plugin)
+}
+
+/// What volumes of EC2 tell themselves is another plugin than what the kernel counts of disks: neither `host` nor the dimensions of the
+/// plugin stand on it, and it is kept by the minute. Each runs only where something of it is asked for.
+fn apart(mut disks: Plugin, section: &Section<'_>, context: &Context) -> Vec<Plugin> {
+    let Measurements::These(wanted) = &mut disks.measurements else { return vec![disks] };
+    let is_told = |field: &str| field.starts_with("ebs_") || field.starts_with("instance_store_");
+    if disks.key != "diskio" || !wanted.iter().any(|measurement| is_told(&measurement.field)) {
+        return vec![disks];
+    }
+    let (told, counted): (Vec<_>, Vec<_>) = wanted.drain(..).partition(|measurement| is_told(&measurement.field));
+    let volumes = Plugin {
+        key: "diskio_nvme",
+        measurements: Measurements::These(told),
+        resolution: own_resolution(section, context),
+        dimensions: SourceDimensions { host: false, append: vec![], ..disks.dimensions.clone() },
+        ..disks.clone()
+    };
+    if counted.is_empty() {
+        return vec![volumes];
+    }
+    disks.measurements = Measurements::These(counted);
+    vec![disks, volumes]
 }
 
 fn options(section: &Section<'_>, table: &Table) -> Options {
@@ -86,6 +112,7 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
             ignore_pseudo: section.child("ignore_pseudo_file_systems").flag().unwrap_or(false),
             drop_device: section.child("drop_device").flag().unwrap_or(false),
         },
+        "nvidia_gpu" => Options::Gpu { uuid: section.child("uuid").flag().unwrap_or(false) },
         "diskio" | "net" => Options::Devices(resources()),
         _ => Options::None,
     }
@@ -117,7 +144,7 @@ pub(super) fn source(section: &Section<'_>, wanted: &[Measurement], table: &Tabl
         dimensions::of_a_plugin(&added)
     };
     SourceDimensions {
-        host: !section.child("omit_hostname").flag().unwrap_or(false),
+        host: table.key != "efa" && !section.child("omit_hostname").flag().unwrap_or(false),
         append,
         only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
         drop_original: measurements::dropped(section, wanted, |field| table.published(field)),

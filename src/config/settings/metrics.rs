@@ -174,6 +174,10 @@ pub enum Options {
         /// Statistics of the driver; empty: all.
         statistics: Vec<String>,
     },
+    Gpu {
+        /// Adds the dimension `uuid`, which stays with the card.
+        uuid: bool,
+    },
     /// An object of Windows' performance counters.
     Performance {
         object: String,
