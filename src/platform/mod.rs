@@ -11,6 +11,7 @@ pub mod permissions;
 pub mod pipes;
 mod private;
 pub mod sockets;
+pub mod udp;
 pub mod vitals;
 pub mod windows_events;
 pub mod zones;
