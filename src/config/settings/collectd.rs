@@ -1,4 +1,5 @@
 //! `metrics.metrics_collected.collectd`.
+use super::metrics::SourceDimensions;
 use crate::{config::words::words, model::Resolution};
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
@@ -77,6 +78,3 @@ impl Level {
         }
     }
 }
-
-#[derive(Clone, Debug, Default)]
-pub struct SourceDimensions;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::settings::collectd::Level,
-    metrics::collectd::stub::{Points, Timestamp},
+    model::{Points, Timestamp},
     telemetry::counters,
 };
 use std::{
@@ -149,6 +149,22 @@ impl Desk {
 
     fn refuse(&mut self, fault: &Fault, span: &Span<'_>) {
         self.complaints.refused(fault, 1, span.from);
+    }
+}
+
+/// Takes one datagram of whoever, at each level, and all that it can make us do.
+#[cfg(fuzzing)]
+pub fn fuzz(datagram: &[u8]) {
+    use crate::model::Resolution;
+    let (now, from) = (Timestamp::from_millis(1_769_903_940_000), SocketAddr::from(([127, 0, 0, 1], 9)));
+    for (level, rates) in [(Level::None, true), (Level::Sign, false), (Level::Encrypt, false)] {
+        let (prefix, aggregation) = ("collectd_".to_owned(), Duration::from_secs(60));
+        let mut desk = Desk::new(level, Rules { prefix, aggregation, rates, resolution: Resolution::Minute });
+        desk.admit(Users::read(b"alice: secret").0);
+        let mut points = Points::new();
+        (0..2).for_each(|_| desk.take(datagram, from, now, &mut points));
+        desk.close(now, &mut points);
+        assert!(points.iter().all(|point| point.value.iter().all(|(value, count)| value.is_finite() && count >= 1.0)));
     }
 }
 

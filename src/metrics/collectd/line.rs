@@ -1,6 +1,6 @@
 //! What people see of the listener: its line on the board, and what its socket lost.
 use crate::{
-    metrics::collectd::stub::SourceId,
+    model::SourceId,
     platform::udp::Udp,
     telemetry::{board::Board, counters},
 };

@@ -21,14 +21,16 @@ mod line;
 mod packet;
 mod rates;
 mod series;
-mod stub;
 #[cfg(test)]
 mod tests;
 mod types;
 
+#[cfg(fuzzing)]
+pub use desk::fuzz;
+
 use crate::{
     config::settings::collectd::{Address, Collectd, Host, Level},
-    metrics::collectd::stub::{Points, Reading, Timestamp},
+    model::{Points, Reading, Timestamp},
     platform::{sockets, udp::Udp},
     telemetry::board::Board,
 };

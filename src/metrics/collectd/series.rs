@@ -13,7 +13,7 @@ use super::{
     types::{ONLY, Source, Types},
 };
 use crate::{
-    metrics::collectd::stub::{
+    model::{
         Dimension, Point, Points, Resolution, Timestamp, Unit, Values,
         limits::{self, AHEAD, DIMENSION_VALUE, NAME, OLDEST, VALUES},
     },

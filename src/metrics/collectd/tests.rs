@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::settings::collectd::Level,
-    metrics::collectd::stub::{Dimension, Points, Resolution, Timestamp, Values},
+    model::{Dimension, Points, Resolution, Timestamp, Values},
     telemetry::counters,
 };
 use encoder::Packet;

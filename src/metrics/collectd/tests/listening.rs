@@ -2,7 +2,7 @@
 use super::*;
 use crate::{
     config::settings::collectd::{Address, Collectd, Host, SourceDimensions},
-    metrics::collectd::stub::Reading,
+    model::Reading,
     metrics::collectd::{Listener, run},
     platform::udp::Udp,
     telemetry::board::Board,

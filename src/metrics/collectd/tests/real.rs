@@ -3,22 +3,20 @@
 //! `story/counter` the largest there is, and `story/gauge-none` unknown.
 use super::*;
 
-const CAPTURED: &str = include_str!("captured.txt");
+const CAPTURED: [(Level, &[u8]); 3] = [
+    (Level::None, include_bytes!("captured/none")),
+    (Level::Sign, include_bytes!("captured/sign")),
+    (Level::Encrypt, include_bytes!("captured/encrypt")),
+];
 /// A minute after they were sent.
 const THEN: Timestamp = Timestamp::from_millis(1_795_286_466_000);
 
-fn captured(level: &str) -> Vec<u8> {
-    let hex = CAPTURED.lines().find_map(|line| line.strip_prefix(level)).expect("captured").trim();
-    let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
-    (0..hex.len()).step_by(2).map(byte).collect()
-}
-
 #[test]
 fn what_the_real_collectd_sends_is_understood_at_every_level() {
-    for (word, level) in [("None", Level::None), ("Sign", Level::Sign), ("Encrypt", Level::Encrypt)] {
+    for (level, packet) in CAPTURED {
         let (mut desk, mut points) = (desk(level, rules(Duration::ZERO, false)), Points::new());
         let before = counters::COLLECTD_NO_NUMBER.here();
-        desk.take(&captured(word), sender(), THEN, &mut points);
+        desk.take(packet, sender(), THEN, &mut points);
         let expected = [
             ("collectd_story_value", -2.5),
             ("collectd_story_shortterm", 0.25),
@@ -29,7 +27,7 @@ fn what_the_real_collectd_sends_is_understood_at_every_level() {
             ("collectd_story_value", 7.0),
             ("collectd_story_value", u64::MAX as f64),
         ];
-        assert_eq!(told(&points), expected, "{word}");
+        assert_eq!(told(&points), expected, "{level:?}");
         assert_eq!(counters::COLLECTD_NO_NUMBER.here() - before, 1, "the unknown one");
         let dimensions =
             |at: usize| -> Vec<_> { points[at].dimensions.iter().map(|d| format!("{}={}", d.name, d.value)).collect() };
