@@ -35,6 +35,7 @@ impl Udp {
     }
 
     /// Where it is bound.
+    #[cfg(test)]
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }

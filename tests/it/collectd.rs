@@ -8,6 +8,7 @@ use crate::support::{
 };
 use serde_json::json;
 use std::{
+    cell::RefCell,
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Write},
@@ -39,7 +40,8 @@ impl Package {
         let folder = PathBuf::from(folder);
         let lib = folder.join("usr/lib");
         let inside = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let folders: Vec<_> = inside(&lib).chain([lib.clone(), folder.join("lib")]).filter(|path| path.is_dir()).collect();
+        let folders: Vec<_> =
+            inside(&lib).chain([lib.clone(), folder.join("lib")]).filter(|path| path.is_dir()).collect();
         let libraries = folders.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(":");
         Some(Self { folder, libraries })
     }
@@ -49,7 +51,8 @@ impl Package {
         let base = host.path(name);
         fs::create_dir_all(&base).expect("a folder");
         let usr = self.folder.join("usr");
-        let (plugins, types, socket) = (usr.join("lib/collectd"), usr.join("share/collectd/types.db"), base.join("socket"));
+        let (plugins, types, socket) =
+            (usr.join("lib/collectd"), usr.join("share/collectd/types.db"), base.join("socket"));
         let config = format!(
             "Hostname \"real-host\"\nFQDNLookup false\nInterval 10\nBaseDir {base:?}\nPIDFile {:?}\nPluginDir {plugins:?}\n\
              TypesDB {types:?}\nLoadPlugin unixsock\n<Plugin unixsock>\n SocketFile {socket:?}\n SocketPerms \"0600\"\n</Plugin>\n\
@@ -86,12 +89,16 @@ struct Collectd {
 }
 
 impl Collectd {
-    /// Have it send these lists, like `story/load 0.25:0.5:0.75`.
-    fn send(&mut self, lists: &[&str]) {
+    /// Give it these lists, like `story/load 0.25:0.5:0.75`. They leave with [`Self::flush`] once its own threads have taken them
+    /// over.
+    fn take(&mut self, lists: &[&str]) {
         for list in lists {
             let (series, values) = list.split_once(' ').expect("a series and its values");
             self.ask(&format!("PUTVAL real-host/{series} interval=10 N:{values}"));
         }
+    }
+
+    fn flush(&mut self) {
         self.ask("FLUSH plugin=network");
     }
 
@@ -143,7 +150,13 @@ async fn until_open(daemon: &mut Daemon<'_>, port: u16) {
         .await;
 }
 
-const ALICE: &str = "Username \"alice\"\nPassword \"secret\"\n";
+/// What a sender says of itself for this level: without any, no user either.
+fn security(level: &str, password: &str) -> String {
+    match level {
+        "none" => "SecurityLevel None\n".to_owned(),
+        level => format!("SecurityLevel {level}\nUsername \"alice\"\nPassword \"{password}\"\n"),
+    }
+}
 
 /// What is sent by a collectd as strong as the level asks arrives as it was given to it; what is weaker is refused.
 async fn story(level: &str) {
@@ -153,14 +166,19 @@ async fn story(level: &str) {
     let mut daemon = host.start();
     until_open(&mut daemon, port).await;
     let mut weaker = 0;
-    for weak in ["None", "Sign"].iter().take_while(|weak| !weak.eq_ignore_ascii_case(level)) {
-        let mut sender = package.start(&host, weak, port, &format!("SecurityLevel {weak}\n{ALICE}"));
-        sender.send(&["weak/gauge 13"]);
+    for weak in ["none", "sign"].iter().take_while(|weak| **weak != level) {
+        let sender = RefCell::new(package.start(&host, weak, port, &security(weak, "secret")));
+        sender.borrow_mut().take(&["weak/gauge 13"]);
         weaker += 1;
+        daemon
+            .until("a refusal", |status| {
+                sender.borrow_mut().flush();
+                status.counter("collectd_refused_too_weak") == weaker
+            })
+            .await;
     }
-    let security = format!("SecurityLevel {level}\n{}", if level == "none" { "" } else { ALICE });
-    let mut sender = package.start(&host, "sender", port, &security);
-    sender.send(&[
+    let sender = RefCell::new(package.start(&host, "sender", port, &security(level, "secret")));
+    sender.borrow_mut().take(&[
         "story-one/gauge-below -2.5",
         "story/load 0.25:0.5:-0.75",
         "story-eth0/if_octets 1000:18446744073709",
@@ -175,6 +193,13 @@ async fn story(level: &str) {
         ("collectd_story_value", -2.5),
         ("collectd_story_value", 7.0),
     ];
+    let all = expected.len() as u64;
+    daemon
+        .until("all values", |status| {
+            sender.borrow_mut().flush();
+            status.counter("collectd_values") == all
+        })
+        .await;
     daemon
         .until_cloud(&aws, "everything", |seen| {
             expected.iter().all(|(name, value)| seen.metric(name).iter().any(|datum| datum.value == *value))
@@ -184,18 +209,10 @@ async fn story(level: &str) {
         let below = seen.metric("collectd_story_value").into_iter().find(|datum| datum.value == -2.5);
         below.expect("just seen").dimensions.clone()
     });
-    let pairs = [
-        ("host", "real-host"),
-        ("instance", "one"),
-        ("type", "gauge"),
-        ("type_instance", "below"),
-        ("stage", "test"),
-    ];
+    let pairs =
+        [("host", "real-host"), ("instance", "one"), ("type", "gauge"), ("type_instance", "below"), ("stage", "test")];
     assert_eq!(dimensions, BTreeMap::from(pairs.map(|(name, value)| (name.to_owned(), value.to_owned()))));
     aws.look(|seen| assert!(seen.metric("collectd_weak_value").is_empty()));
-    daemon
-        .until("the weak ones to be counted", |status| status.counter("collectd_refused_too_weak") >= weaker)
-        .await;
     assert_eq!(host.said().contains("what collectd sent is refused"), weaker > 0);
     assert!(daemon.terminate().await.success());
     aws.assert_no_violations();
@@ -223,19 +240,26 @@ async fn a_real_collectd_with_another_password_is_refused_until_the_file_has_it(
     let host = listening(&aws, port, "encrypt");
     let mut daemon = host.start();
     until_open(&mut daemon, port).await;
-    let security = "SecurityLevel Encrypt\nUsername \"alice\"\nPassword \"changed\"\n";
-    let mut sender = package.start(&host, "sender", port, security);
-    sender.send(&["story/gauge 1"]);
-    daemon.until("a refusal", |status| status.counter("collectd_refused_mismatch") == 1).await;
+    let sender = RefCell::new(package.start(&host, "sender", port, &security("encrypt", "changed")));
+    sender.borrow_mut().take(&["story/gauge 1"]);
+    daemon
+        .until("a refusal", |status| {
+            sender.borrow_mut().flush();
+            status.counter("collectd_refused_mismatch") == 1
+        })
+        .await;
     assert!(host.said().contains("alice") && host.said().contains("127.0.0.1") && !host.said().contains("secret"));
     fs::write(host.path("auth_file"), "alice: changed\n").expect("written");
     // The file is looked at each second, when something comes.
     daemon
         .until("a value", |status| {
-            sender.send(&["story/gauge 2"]);
+            sender.borrow_mut().take(&["story/gauge 2"]);
+            sender.borrow_mut().flush();
             status.counter("collectd_values") > 0
         })
         .await;
-    daemon.until_cloud(&aws, "a value", |seen| seen.metric("collectd_story_value").iter().any(|d| d.value == 2.0)).await;
+    daemon
+        .until_cloud(&aws, "a value", |seen| seen.metric("collectd_story_value").iter().any(|d| d.value == 2.0))
+        .await;
     aws.look(|seen| assert!(seen.metric("collectd_story_value").iter().all(|datum| datum.value == 2.0)));
 }

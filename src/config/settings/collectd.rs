@@ -6,8 +6,6 @@ use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 /// Where packets of collectd are received, and what becomes of their values.
 #[derive(Clone, Debug)]
 pub struct Collectd {
-    /// Its JSON path, for messages.
-    pub at: String,
     /// `service_address`
     pub address: Address,
     /// `name_prefix`, before the name of each metric.

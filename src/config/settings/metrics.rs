@@ -1,4 +1,5 @@
 //! Section `metrics`, as it runs.
+use super::collectd::Collectd;
 use crate::model::{Resolution, Unit};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -8,6 +9,8 @@ pub struct Metrics {
     pub namespace: String,
     /// What is read at intervals. The thirteen metrics of the publisher are a plugin as the others.
     pub plugins: Vec<Plugin>,
+    /// What is received and not read: a source behind the plugins.
+    pub collectd: Option<Collectd>,
     /// How often what was collected is sent (`metrics.force_flush_interval`).
     pub flush: Duration,
     pub dimensions: Global,
@@ -20,7 +23,7 @@ pub struct Metrics {
 impl Metrics {
     /// Whether anything is measured at all.
     pub fn collects_something(&self) -> bool {
-        !self.plugins.is_empty()
+        !self.plugins.is_empty() || self.collectd.is_some()
     }
 }
 

@@ -1,9 +1,12 @@
 //! With a socket, and with the files beside the configuration.
 use super::*;
 use crate::{
-    config::settings::collectd::{Address, Collectd, Host, SourceDimensions},
-    model::Reading,
+    config::settings::{
+        collectd::{Address, Collectd, Host},
+        metrics::SourceDimensions,
+    },
     metrics::collectd::{Listener, run},
+    model::Reading,
     platform::udp::Udp,
     telemetry::board::Board,
 };
@@ -24,7 +27,6 @@ struct Working {
 
 fn settings(folder: &TempDir, level: Level, aggregation: Duration) -> Collectd {
     Collectd {
-        at: "metrics.metrics_collected.collectd".into(),
         address: Address { host: Host::Address([127, 0, 0, 1].into()), port: 1 },
         prefix: "collectd_".into(),
         auth_file: folder.path().join("auth_file"),
