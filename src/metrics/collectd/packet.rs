@@ -69,7 +69,6 @@ pub(super) enum Value {
 
 impl Value {
     /// As CloudWatch takes it.
-    #[allow(clippy::cast_precision_loss)] // CloudWatch has no other numbers
     pub(super) fn number(self) -> f64 {
         match self {
             Self::Counter(n) | Self::Absolute(n) => n as f64,

@@ -58,7 +58,6 @@ pub(super) fn rate(last: &mut Option<Last>, value: Value, at: Duration, every: D
     }
 }
 
-#[allow(clippy::cast_precision_loss)] // CloudWatch has no other numbers
 fn per_second(amount: u64, time: Duration) -> f64 {
     amount as f64 / time.as_secs_f64()
 }
