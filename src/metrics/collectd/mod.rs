@@ -57,8 +57,8 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 const LONGEST: usize = 64 << 10;
 /// Datagrams that are taken without a look at anything else.
 const IN_A_ROW: usize = 64;
-/// How many may lie in the system's buffer at the stop.
-const AT_THE_STOP: usize = 100_000;
+/// So often that many may lie in the system's buffer at the stop.
+const AT_THE_STOP: usize = 1_000;
 /// Points that may wait here for the pipeline before nothing more is read.
 const WAITING: usize = 10_000;
 /// Waits before a socket is tried again.
@@ -188,7 +188,12 @@ impl Listener {
         }
         // So that the runtime notices what came in the same moment.
         tokio::task::yield_now().await;
-        self.drain(socket, &mut buffer, AT_THE_STOP).await;
+        for _ in 0..AT_THE_STOP {
+            if !self.drain(socket, &mut buffer) {
+                break;
+            }
+            self.send().await;
+        }
         self.dropped.look(socket, &self.line.name);
         self.desk.close((self.wall)(), &mut self.points);
         self.send().await;
@@ -201,7 +206,7 @@ impl Listener {
                     self.look_at_files().await;
                 }
                 self.desk.take(&buffer[..length], from, (self.wall)(), &mut self.points);
-                self.drain(socket, buffer, IN_A_ROW).await;
+                self.drain(socket, buffer);
             }
             // Windows answers with the fate of earlier datagrams; nothing of it is about those that come.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
@@ -212,15 +217,16 @@ impl Listener {
         }
     }
 
-    /// What is there now. At the stop more points than usual may come of it: those leave in between.
-    async fn drain(&mut self, socket: &Udp, buffer: &mut [u8], most: usize) {
-        for _ in 0..most {
-            let Ok((length, from)) = socket.try_recv(buffer) else { return };
-            self.desk.take(&buffer[..length], from, (self.wall)(), &mut self.points);
+    /// Takes of what is there now as much as may be taken at once. Whether there may be more.
+    fn drain(&mut self, socket: &Udp, buffer: &mut [u8]) -> bool {
+        for _ in 0..IN_A_ROW {
             if self.points.len() >= WAITING {
-                self.send().await;
+                break;
             }
+            let Ok((length, from)) = socket.try_recv(buffer) else { return false };
+            self.desk.take(&buffer[..length], from, (self.wall)(), &mut self.points);
         }
+        true
     }
 
     async fn send(&mut self) {

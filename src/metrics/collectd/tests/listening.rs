@@ -101,18 +101,18 @@ async fn while_nobody_takes_points_only_so_many_are_read_and_none_is_lost() {
     let mut working = listening(Level::None, Duration::ZERO, 1);
     let many: Vec<Value> = (0..100).map(|n| Value::Gauge(f64::from(n))).collect();
     let packet = packet().plugin("p").kind("mine").values(&many).done();
-    // Far more than may wait; what the system has no room for is not sent here.
+    // More than may wait here, and no more than the system has room for.
     let mut came = 0;
-    for _ in 0..300 {
+    for _ in 0..150 {
         working.send(&packet);
         tokio::task::yield_now().await;
     }
-    while came < 300 * 100 {
+    while came < 150 * 100 {
         let reading = working.reading().await;
-        assert!(reading.points.len() <= super::super::WAITING + 100 * (super::super::IN_A_ROW + 1));
+        assert!(reading.points.len() <= super::super::WAITING + 100);
         came += reading.points.len();
     }
-    assert_eq!(came, 30_000);
+    assert_eq!(came, 15_000);
 }
 
 #[tokio::test(start_paused = true)]
