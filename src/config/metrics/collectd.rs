@@ -39,6 +39,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd>
         section.child(key).items().iter().filter_map(|item| Some(item.verbatim()?.to_owned())).collect::<Vec<_>>()
     };
     Some(Collectd {
+        at: section.at.clone(),
         address: address(&section.child("service_address"), level),
         prefix: prefix(&section.child("name_prefix")),
         auth_file: section.child("collectd_auth_file").text().map_or_else(|| AUTH_FILE.into(), PathBuf::from),

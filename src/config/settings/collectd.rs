@@ -6,6 +6,8 @@ use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 /// Where packets of collectd are received, and what becomes of their values.
 #[derive(Clone, Debug)]
 pub struct Collectd {
+    /// Its JSON path.
+    pub at: String,
     /// `service_address`
     pub address: Address,
     /// `name_prefix`, before the name of each metric.
@@ -25,6 +27,20 @@ pub struct Collectd {
     /// `rates`: counters become amounts a second. The agent sends them as they are.
     pub rates: bool,
     pub dimensions: SourceDimensions,
+}
+
+impl Collectd {
+    /// Whether values are handed on as they come. So those of a minute are, too: the metric stage puts them together by the minute
+    /// anyway, and keeps them through a crash.
+    pub fn passes_on(&self) -> bool {
+        let is_the_stages = self.aggregation == Duration::from_mins(1) && self.resolution == Resolution::Minute;
+        self.aggregation.is_zero() || is_the_stages
+    }
+
+    /// How often it gives values of one series.
+    pub fn interval(&self) -> Duration {
+        if self.passes_on() { Duration::ZERO } else { self.aggregation }
+    }
 }
 
 /// Where to listen. A multicast group is joined.

@@ -21,10 +21,35 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Everything that gives metrics, in the order of its numbers: the plugins, then what is received.
+    pub fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let plugins = self.plugins.iter().map(|plugin| Source {
+            at: &plugin.at,
+            dimensions: &plugin.dimensions,
+            interval: plugin.interval,
+        });
+        let received = self.collectd.iter().map(|received| Source {
+            at: &received.at,
+            dimensions: &received.dimensions,
+            interval: received.interval(),
+        });
+        plugins.chain(received)
+    }
+
     /// Whether anything is measured at all.
     pub fn collects_something(&self) -> bool {
         !self.plugins.is_empty() || self.collectd.is_some()
     }
+}
+
+/// What everybody has to know of something that gives metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its JSON path.
+    pub at: &'a str,
+    pub dimensions: &'a SourceDimensions,
+    /// How often it gives values of one series.
+    pub interval: Duration,
 }
 
 /// What is done with the dimensions of every metric, last of all.
@@ -86,6 +111,8 @@ impl AwsValue {
 pub enum DimensionValue {
     Literal(String),
     Aws(AwsValue),
+    /// `${aws:VolumeId}`: the volume of Amazon EBS on which what the dimension `device` names lies.
+    Volume,
     /// The id of this machine: the publisher's `InstanceId`.
     Instance,
     /// Its host name: the publisher's `Hostname`.
@@ -158,8 +185,6 @@ pub enum Options {
         ignored_types: Vec<String>,
         /// Leaves the dimension `device` out.
         drop_device: bool,
-        /// Adds `VolumeId`, the EBS volume behind the device.
-        volume_id: bool,
     },
     /// Names or shell patterns of devices; `None`: the usual ones.
     Devices(Option<Vec<String>>),

@@ -117,8 +117,8 @@ impl Listener {
         board: Arc<Board>,
         wall: fn() -> Timestamp,
     ) -> Self {
-        let Collectd { aggregation, rates, resolution, .. } = settings;
-        let rules = Rules { prefix: settings.prefix.clone(), aggregation, rates, resolution };
+        let Collectd { rates, resolution, .. } = settings;
+        let rules = Rules { prefix: settings.prefix.clone(), aggregation: settings.interval(), rates, resolution };
         let now = Instant::now();
         Self {
             line: Line::new(board, format!("collectd on {}", settings.address)),
@@ -239,7 +239,7 @@ impl Listener {
 
     /// When the interval ends that is now.
     fn next_close(&self) -> Instant {
-        let length = if self.settings.aggregation.is_zero() { TIDY } else { self.settings.aggregation };
+        let length = if self.settings.passes_on() { TIDY } else { self.settings.aggregation };
         let length = i64::try_from(length.as_millis()).unwrap_or(i64::MAX).max(1);
         let rest = length - (self.wall)().as_millis().rem_euclid(length);
         Instant::now() + Duration::from_millis(rest.unsigned_abs())

@@ -1,8 +1,8 @@
 //! From lists of values to points: what each series is called, and which values of it leave together.
 //!
 //! A series is remembered from its first value on, so that its name and dimensions are made once. Its values wait until the end of
-//! the aggregation interval and then leave as one point with each value and how often it came; what comes late leaves as a second
-//! one, which CloudWatch joins to the first. Values below zero are kept like all others.
+//! the aggregation interval, where there is one, and then leave as one point with each value and how often it came; what comes late
+//! leaves as a second one, which CloudWatch joins to the first. Values below zero are kept like all others.
 //!
 //! Senders name their series, so what is remembered is bounded: of [`SERIES`] and more each value leaves at once and by itself. Only
 //! `rates` need the memory.

@@ -27,6 +27,7 @@ struct Working {
 
 fn settings(folder: &TempDir, level: Level, aggregation: Duration) -> Collectd {
     Collectd {
+        at: "metrics.metrics_collected.collectd".into(),
         address: Address { host: Host::Address([127, 0, 0, 1].into()), port: 1 },
         prefix: "collectd_".into(),
         auth_file: folder.path().join("auth_file"),
@@ -75,10 +76,18 @@ impl Working {
 
 #[tokio::test(start_paused = true)]
 async fn what_waits_leaves_at_the_end_of_the_interval_as_a_reading_of_its_source() {
-    let mut working = listening(Level::None, MINUTE, 4);
-    working.send(&load().done());
+    let mut working = listening(Level::None, 2 * MINUTE, 4);
+    (0..2).for_each(|_| working.send(&load().done()));
     let reading = working.reading().await;
     assert_eq!((reading.source, reading.points.len()), (4, 3));
+    assert_eq!(reading.points[0].value, Values::Many(vec![(0.25, 2.0)]));
+}
+
+#[tokio::test]
+async fn what_the_stage_puts_together_by_the_minute_leaves_at_once() {
+    let mut working = listening(Level::None, MINUTE, 4);
+    working.send(&load().done());
+    assert_eq!(working.reading().await.points[0].value, Values::One(0.25));
 }
 
 #[tokio::test]
