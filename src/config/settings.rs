@@ -1,6 +1,7 @@
 //! What runs: one dialect, validated, defaults filled in. `File` is what the user wrote; this is what we made of it.
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
+pub mod collectd;
 mod emf;
 mod logs;
 pub mod metrics;

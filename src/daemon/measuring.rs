@@ -8,7 +8,7 @@ use super::{
 use crate::{
     config::settings::metrics::Metrics,
     metrics::{
-        Entry,
+        Entry, collectd,
         scheduler::{self, Place},
     },
     pipeline::{Packing, Rules, cut_metrics, pack_metrics},
@@ -60,6 +60,10 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
     let plugins = metrics.plugins.iter().enumerate();
     let sources = plugins.filter_map(|(number, plugin)| Some(Entry::find(plugin.key)?.build(plugin, number)));
     let stop = running.stop_sources.clone();
+    if let Some(settings) = metrics.collectd.clone() {
+        let (source, board, stop) = (metrics.plugins.len(), running.board.clone(), stop.clone());
+        running.tasks.spawn("collectd", collectd::run(settings, source, readings.clone(), board, stop));
+    }
     running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings, stop));
     Ok(())
 }
@@ -95,17 +99,17 @@ fn recover(folder: &Path, spool: &Spool) {
     }
 }
 
-/// How the stage works for these sources: they are numbered in the order of the plugins.
+/// How the stage works for these sources, in the order of their numbers.
 fn packing(running: &Running, plan: &Plan, metrics: &Metrics, place: Place) -> Packing {
     Packing {
         namespace: metrics.namespace.clone(),
         rules: Rules {
-            sources: metrics.plugins.iter().map(|plugin| plugin.dimensions.clone()).collect(),
+            sources: metrics.sources().map(|source| source.dimensions.clone()).collect(),
             global: metrics.dimensions.clone(),
             host_name: plan.identity.hostname.clone(),
             instance_id: plan.identity.instance_id.clone(),
         },
-        intervals: metrics.plugins.iter().map(|plugin| plugin.interval).collect(),
+        intervals: metrics.sources().map(|source| source.interval).collect(),
         flush: if running.once { ONE_ROUND } else { metrics.flush },
         place,
         max_series: metrics.max_series,

@@ -223,7 +223,9 @@ async fn attend(
     reload: &Reload<'_>,
 ) -> Result<Ended, DaemonError> {
     let (board, state) = (running.board.clone(), running.state.clone());
-    let mut round = pin!(once::finished(&board, plan.settings.metrics.is_some()));
+    // What only comes when others send it may never come.
+    let reads = plan.settings.metrics.as_ref().is_some_and(|metrics| !metrics.plugins.is_empty());
+    let mut round = pin!(once::finished(&board, reads));
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.

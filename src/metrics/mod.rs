@@ -6,6 +6,7 @@
 //! [`scheduler`]; how the host is read to `platform`.
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
+pub mod collectd;
 mod cpu;
 mod disk;
 mod diskio;

@@ -24,6 +24,7 @@ pub mod processes;
 pub mod procfs;
 pub mod ram;
 pub mod sockets;
+pub mod udp;
 pub mod vitals;
 pub mod windows_events;
 pub mod zones;

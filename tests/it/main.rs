@@ -6,6 +6,7 @@
 mod support;
 
 mod clock;
+mod collectd;
 mod commands;
 mod crash;
 mod delivery;

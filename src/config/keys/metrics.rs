@@ -3,6 +3,7 @@ use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
     Others, PATH, Shape, TEXTS, Table, Text, VITAL_NAME, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
+use crate::config::settings::collectd::Level;
 
 pub const METRICS: Shape = Shape::Table(&table(
     &[
@@ -60,7 +61,7 @@ const COLLECTED: Shape = Shape::Table(&Table {
             key("processes", BASIC),
             key("procstat", Shape::List(&List { min: 1, max: 255, ..list(PROCSTAT) })),
             later("statsd", STATSD),
-            later("collectd", COLLECTD),
+            key("collectd", COLLECTD),
             key("ethtool", ETHTOOL),
             key("nvidia_gpu", NVIDIA_GPU),
             key("nvidia_smi", NVIDIA_SMI),
@@ -176,9 +177,13 @@ const COLLECTD: Shape = Shape::Table(&Table {
     keys: &[
         key("name_prefix", NAME),
         key("collectd_auth_file", PATH),
-        key("collectd_security_level", Word(&["none", "sign", "encrypt"])),
+        key("collectd_security_level", Word(Level::WORDS)),
         key("collectd_typesdb", Shape::List(&List { max: 10, ..list(PATH) })),
         key("append_dimensions", DIMENSIONS),
+        // Our own.
+        key("only_dimensions", ONLY),
+        key("rates", Bool),
+        key("storage_resolution", RESOLUTION),
     ],
     ..LISTENER
 });

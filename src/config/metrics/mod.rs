@@ -2,6 +2,7 @@
 //!
 //! In the publisher's dialect that is one plugin, the thirteen metrics. In the agent's it is what `metrics_collected` names, each key read
 //! by [`plugins`].
+mod collectd;
 mod dimensions;
 mod measurements;
 mod plugins;
@@ -54,6 +55,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
     let interval = Duration::from_secs(agent.child("metrics_collection_interval").unsigned().unwrap_or(default));
     let context = Context { interval, resolution: resolution(&metrics) };
     let namespace = namespace(&metrics, dialect);
+    let collectd = collectd::read(&metrics, &context);
     let (plugins, dimensions) = if dialect.agent {
         (plugins::read(&metrics, &context), global(&metrics, &agent))
     } else {
@@ -65,6 +67,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
     let settings = Metrics {
         namespace,
         plugins,
+        collectd,
         flush: seconds(metrics.child("force_flush_interval"), FLUSH),
         dimensions,
         max_series: agent

@@ -1,4 +1,5 @@
 //! Section `metrics`, as it runs.
+use super::collectd::Collectd;
 use crate::model::{Resolution, Unit};
 use regex::bytes::Regex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -9,6 +10,8 @@ pub struct Metrics {
     pub namespace: String,
     /// What is read at intervals. The thirteen metrics of the publisher are a plugin as the others.
     pub plugins: Vec<Plugin>,
+    /// What is received and not read: a source behind the plugins.
+    pub collectd: Option<Collectd>,
     /// How often what was collected is sent (`metrics.force_flush_interval`).
     pub flush: Duration,
     pub dimensions: Global,
@@ -19,10 +22,35 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Everything that gives metrics, in the order of its numbers: the plugins, then what is received.
+    pub fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let plugins = self.plugins.iter().map(|plugin| Source {
+            at: &plugin.at,
+            dimensions: &plugin.dimensions,
+            interval: plugin.interval,
+        });
+        let received = self.collectd.iter().map(|received| Source {
+            at: &received.at,
+            dimensions: &received.dimensions,
+            interval: received.interval(),
+        });
+        plugins.chain(received)
+    }
+
     /// Whether anything is measured at all.
     pub fn collects_something(&self) -> bool {
-        !self.plugins.is_empty()
+        !self.plugins.is_empty() || self.collectd.is_some()
     }
+}
+
+/// What everybody has to know of something that gives metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its JSON path.
+    pub at: &'a str,
+    pub dimensions: &'a SourceDimensions,
+    /// How often it gives values of one series.
+    pub interval: Duration,
 }
 
 /// What is done with the dimensions of every metric, last of all.
