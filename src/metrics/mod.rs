@@ -4,6 +4,7 @@
 //! and what happens when the pipeline is full belong to [`scheduler`]; how the host is read belongs to `platform`.
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
+mod exposition;
 mod publisher;
 mod rates;
 pub mod scheduler;

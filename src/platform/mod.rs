@@ -6,6 +6,7 @@ pub mod group;
 pub mod host;
 pub mod io;
 pub mod logs;
+pub mod lookup;
 pub mod memory;
 pub mod permissions;
 pub mod pipes;
