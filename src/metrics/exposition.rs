@@ -56,12 +56,13 @@ enum Kind {
 
 /// All samples of a text, in its order.
 pub fn samples(text: &str) -> Samples<'_> {
-    Samples { lines: text.split('\n').enumerate(), kinds: HashMap::new() }
+    Samples { lines: text.split('\n'), line: 0, kinds: HashMap::new() }
 }
 
 /// See [`samples`].
 pub struct Samples<'a> {
-    lines: std::iter::Enumerate<std::str::Split<'a, char>>,
+    lines: std::str::Split<'a, char>,
+    line: usize,
     kinds: HashMap<&'a str, Kind>,
 }
 
@@ -69,14 +70,15 @@ impl<'a> Iterator for Samples<'a> {
     type Item = Result<Sample<'a>, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        for (index, line) in self.lines.by_ref() {
+        for line in self.lines.by_ref() {
+            self.line += 1;
             let line = line.trim_matches(is_blank);
             if let Some(comment) = line.strip_prefix('#') {
                 if let Some((name, kind)) = declared(comment).filter(|_| self.kinds.len() < MOST_FAMILIES) {
                     self.kinds.insert(name, kind);
                 }
             } else if !line.is_empty() {
-                let sample = sample(line).map_err(|why| Fault { line: index + 1, why });
+                let sample = sample(line).map_err(|why| Fault { line: self.line, why });
                 return Some(sample.map(|sample| Sample { meaning: self.meaning(&sample), ..sample }));
             }
         }
@@ -85,6 +87,11 @@ impl<'a> Iterator for Samples<'a> {
 }
 
 impl Samples<'_> {
+    /// The line of the last sample, from 1 on.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
     fn meaning(&self, sample: &Sample<'_>) -> Meaning {
         let kind = |name: &str| self.kinds.get(name).copied();
         let has = |label: &str| sample.labels.iter().any(|(name, _)| *name == label);
@@ -131,7 +138,8 @@ fn sample(line: &str) -> Result<Sample<'_>, &'static str> {
     let mut numbers = rest.split(is_blank).filter(|word| !word.is_empty());
     let value = numbers.next().ok_or("has no value")?;
     let value = f64::from_str(value).map_err(|_| "its value is no number")?;
-    let at = numbers.next().map(|at| at.parse().map_err(|_| "its time is no whole number of milliseconds")).transpose()?;
+    let at =
+        numbers.next().map(|at| at.parse().map_err(|_| "its time is no whole number of milliseconds")).transpose()?;
     match numbers.next() {
         Some(_) => Err("something stands behind value and time"),
         None => Ok(Sample { name, labels, value, at, meaning: Meaning::Level }),
@@ -151,7 +159,8 @@ fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), &'static str> {
         }
         let (name, behind) = word(rest, false).ok_or("the name of a label is none")?;
         let behind = behind.trim_start_matches(is_blank).strip_prefix('=').ok_or("a label has no `=`")?;
-        let quoted = behind.trim_start_matches(is_blank).strip_prefix('"').ok_or("the value of a label has no quotes")?;
+        let quoted =
+            behind.trim_start_matches(is_blank).strip_prefix('"').ok_or("the value of a label has no quotes")?;
         let (value, behind) = unquoted(quoted).ok_or("the value of a label has no end")?;
         if labels.iter().any(|(other, _)| *other == name) {
             return Err("a label stands twice");

@@ -6,14 +6,20 @@
 //! [`scheduler`]; how the host is read to `platform`.
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
+mod adopted;
 mod cpu;
+pub mod exec;
 mod exposition;
+pub mod probe;
 mod publisher;
 mod rates;
 mod readings;
+mod rounds;
 pub mod scheduler;
+mod textfile;
 
 pub use readings::{Readings, Tagged};
+pub use rounds::Rounds;
 
 use crate::{
     config::settings::metrics::Plugin,
@@ -26,7 +32,7 @@ use std::{
 };
 
 /// Every collector there is, sorted by key.
-pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY];
+pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY, textfile::ENTRY];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.
 #[derive(Clone, Copy, Debug)]

@@ -71,6 +71,13 @@ impl Turn {
     }
 }
 
+impl Lookup {
+    /// Whether the system has not answered yet.
+    pub fn hangs(&self) -> bool {
+        !self.0.is_finished()
+    }
+}
+
 impl Future for Lookup {
     type Output = io::Result<Vec<IpAddr>>;
 

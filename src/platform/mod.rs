@@ -2,14 +2,15 @@
 pub mod cpus;
 pub mod descriptors;
 pub mod disk;
+pub mod echo;
 pub mod files;
 pub mod group;
 pub mod host;
 pub mod io;
 pub mod logs;
+pub mod lookup;
 #[cfg(target_os = "macos")]
 mod mach;
-pub mod lookup;
 pub mod memory;
 pub mod permissions;
 pub mod pipes;

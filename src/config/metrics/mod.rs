@@ -5,7 +5,7 @@
 mod dimensions;
 mod measurements;
 mod plugins;
-mod unit;
+pub mod unit;
 
 use super::{
     agent,

@@ -1,4 +1,8 @@
 //! Section `metrics`, as it runs.
+use super::{
+    exposition::{Exec, Textfiles},
+    probe::Target,
+};
 use crate::model::{Resolution, Unit};
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -125,6 +129,16 @@ pub enum Measurements {
     Everything { prefix: String },
 }
 
+impl Measurements {
+    /// What stands before each name that the plugin finds.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::Everything { prefix } => prefix,
+            Self::These(_) => "",
+        }
+    }
+}
+
 /// One measurement that was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
@@ -161,6 +175,12 @@ pub enum Options {
     /// Names or shell patterns of devices; `None`: the usual ones.
     Devices(Option<Vec<String>>),
     Procstat(ProcessSelector),
+    /// A command, run at each interval.
+    Exec(Exec),
+    /// Files in the Prometheus format.
+    Textfile(Textfiles),
+    /// Somebody who is asked for an answer.
+    Probe(Target),
     Ethtool {
         include: Vec<String>,
         exclude: Vec<String>,
