@@ -29,7 +29,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     let signs_in = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
-    command_is_ours(settings, file, &agent);
+    commands_are_ours(settings, file, &root);
     authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
     for mut finding in login.into_sorted() {
         if !signs_in {
@@ -98,11 +98,19 @@ fn name_of_its_own(settings: &Settings, agent: &Section<'_>) {
 }
 
 /// Whoever may write the file may run a command as us, so nobody else may.
-fn command_is_ours(settings: &Settings, file: &File, agent: &Section<'_>) {
+fn commands_are_ours(settings: &Settings, file: &File, root: &Section<'_>) {
     // Also one that `serial` overrules today.
-    let command = agent.path(&["instance", "command"]);
-    let runs = command.exists() || matches!(settings.agent.instance.serial, Serial::Command(_));
-    let Some(rights) = file.rights.filter(|_| runs) else { return };
+    let name = root.path(&["agent", "instance", "command"]);
+    if name.exists() || matches!(settings.agent.instance.serial, Serial::Command(_)) {
+        command_is_ours(&name, file);
+    }
+    for item in root.path(&["metrics", "metrics_collected", "exec"]).items() {
+        command_is_ours(&item.child("command"), file);
+    }
+}
+
+fn command_is_ours(command: &Section<'_>, file: &File) {
+    let Some(rights) = file.rights else { return };
     if rights.others_may_write {
         command.error(
             "refused: others than its owner may write this file, and it names a command to run; \

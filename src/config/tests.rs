@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use std::path::PathBuf;
 
 mod agent_dialect;
+mod beyond;
 mod emf;
 mod mistakes;
 mod our_own_keys;

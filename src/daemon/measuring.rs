@@ -5,12 +5,12 @@ use super::{
     wiring::{ONE_ROUND, Running},
 };
 use crate::{
-    config::settings::metrics::Metrics,
+    config::settings::metrics::{Metrics, Plugin},
     metrics::{
-        Entry,
+        Entry, Rounds, exec, probe,
         scheduler::{self, Place},
     },
-    model::Facts,
+    model::{Facts, Reading, Timestamp},
     pipeline::{Packing, Rules, pack_metrics},
     publish::{MetricPublisher, Put, Report},
     spool::Spool,
@@ -50,8 +50,27 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<()
     let plugins = metrics.plugins.iter().enumerate();
     let sources = plugins.filter_map(|(number, plugin)| Some(Entry::find(plugin.key)?.build(plugin, number)));
     let stop = running.stop_sources.clone();
-    running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings, stop));
+    running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings.clone(), stop));
+    let of = |key: &str| -> Vec<(usize, Plugin)> {
+        let plugins = metrics.plugins.iter().enumerate().filter(|(_, plugin)| plugin.key == key);
+        plugins.map(|(number, plugin)| (number, plugin.clone())).collect()
+    };
+    let (commands, targets) = (of("exec"), of("response_time"));
+    if !commands.is_empty() {
+        let rounds = rounds(running, place, readings.clone());
+        running.tasks.spawn("commands for metrics", exec::run(commands, rounds));
+    }
+    if !targets.is_empty() {
+        let rounds = rounds(running, place, readings);
+        running.tasks.spawn("probes of response time", probe::run(targets, rounds));
+    }
     Ok(())
+}
+
+/// What probes and commands are given.
+fn rounds(running: &Running, place: Place, out: mpsc::Sender<Reading>) -> Rounds {
+    let (stop, first) = (running.stop_sources.clone(), running.first_turns.clone());
+    Rounds { place, out, stop, first, wall: Timestamp::now }
 }
 
 /// How the stage works for these sources: they are numbered in the order of the plugins.

@@ -220,7 +220,11 @@ async fn attend(
     reload: &Reload<'_>,
 ) -> Result<Ended, DaemonError> {
     let (board, state) = (running.board.clone(), running.state.clone());
-    let mut round = pin!(once::finished(&board, plan.settings.metrics.is_some()));
+    let (turns, measures) = (running.first_turns.clone(), plan.settings.metrics.is_some());
+    let mut round = pin!(async {
+        once::first_turns(&turns).await;
+        once::finished(&board, measures).await
+    });
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.

@@ -1,7 +1,7 @@
 //! Section `metrics`: what holds for all metrics, and the plugins of `metrics_collected`.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
+    Others, PATH, Shape, Table, Text, Verbatim, Word, agent_extras, beyond, key, later, limits, list, table,
 };
 
 pub const METRICS: Shape = Shape::Table(&table(
@@ -19,8 +19,8 @@ pub const METRICS: Shape = Shape::Table(&table(
         // Our own.
         key("extra_dimensions", DIMENSIONS),
         key("storage_resolution", RESOLUTION),
-        later("critical", Either(&[Bool, TEXTS])),
-        later("response_time", Shape::Table(&table(&[], Others::Accept))),
+        key("critical", beyond::CRITICAL),
+        key("response_time", beyond::RESPONSE_TIME),
     ],
     Others::ErrorForAgent,
 ));
@@ -65,6 +65,9 @@ const COLLECTED: Shape = Shape::Table(&Table {
             key("nvidia_gpu", BASIC),
             key("nvidia_smi", NVIDIA_SMI),
             key("efa", EFA),
+            // Our own.
+            key("exec", beyond::EXEC),
+            key("textfile", beyond::TEXTFILE),
             // Not a host's own: said by the reader of the section, each at its path.
             later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
             later("otlp", agent_extras::OTLP),
@@ -75,7 +78,7 @@ const COLLECTED: Shape = Shape::Table(&Table {
     )
 });
 
-const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
+pub const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
 const MEASURED: Shape = Shape::Table(&Table {
     needs: &["name"],
     ..table(&[key("name", NAME), key("rename", NAME), key("unit", Text(1, 256))], Others::Accept)
@@ -100,9 +103,9 @@ const PLUGIN: Table = Table {
     ..table(&[], Others::Accept)
 };
 /// Names of dimensions.
-const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
+pub const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
 /// Seconds, as the API has it.
-const RESOLUTION: Shape = Int(1, 60);
+pub const RESOLUTION: Shape = Int(1, 60);
 const BASIC: Shape = Shape::Table(&PLUGIN);
 const WITH_RESOURCES: Shape = Shape::Table(&Table { keys: &[key("resources", RESOURCES)], ..PLUGIN });
 

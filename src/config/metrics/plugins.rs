@@ -2,7 +2,7 @@
 //!
 //! To add a plugin: its table in `config::measurements`, its keys in `config::keys::metrics`, its line in [`read`], and its collector in
 //! `metrics`.
-use super::{Context, dimensions, measurements, resolution};
+use super::{Context, dimensions, measurements, programs, resolution};
 use crate::{
     config::{
         finding::{Severity, meant},
@@ -20,6 +20,9 @@ const ELSEWHERE: [&str; 3] = ["jmx", "otlp", "prometheus"];
 /// Keys that are received and not read at intervals: they have readers of their own.
 const RECEIVED: [&str; 2] = ["statsd", "collectd"];
 
+/// Tables of what stands elsewhere in the file.
+const OURS: [&str; 2] = ["publisher", "response_time"];
+
 /// Every plugin of the section that can run here.
 pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
     let collected = metrics.child("metrics_collected");
@@ -30,10 +33,12 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
             name if ELSEWHERE.contains(&name) || RECEIVED.contains(&name) => {}
             "procstat" => plugins.extend(section.items().iter().filter_map(|item| procstat(item, context))),
             "ethtool" => plugins.extend(ethtool(&section, context)),
+            "exec" => plugins.extend(programs::exec(&section, context)),
+            "textfile" => plugins.push(programs::textfile(&section, context)),
             "nvidia_smi" => {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
             }
-            name => match Table::find(name).filter(|table| table.key != "publisher") {
+            name => match Table::find(name).filter(|table| !OURS.contains(&table.key)) {
                 Some(table) => plugins.extend(of_table(&key, &section, table, context)),
                 None if host::SYSTEM == System::Windows => plugins.extend(performance(name, &section, context)),
                 None => unknown(&key, name),
@@ -45,7 +50,8 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
 
 /// The agent passes over it, too.
 fn unknown(key: &Section<'_>, name: &str) {
-    let known: Vec<&str> = TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool"]).collect();
+    let known: Vec<&str> =
+        TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool", "exec", "textfile"]).collect();
     let why = format!(
         "not available on {}: there is no plugin of this name, and objects of performance counters are Windows' own; ignored",
         host::SYSTEM.name()
@@ -73,7 +79,7 @@ fn of_table(key: &Section<'_>, section: &Section<'_>, table: &'static Table, con
     (!wanted.is_empty()).then_some(plugin)
 }
 
-fn options(section: &Section<'_>, table: &Table) -> Options {
+pub(super) fn options(section: &Section<'_>, table: &Table) -> Options {
     let resources = || listed(&section.child("resources")).filter(|names| !names.iter().any(|name| name == "*"));
     match table.key {
         "cpu" => Options::Cpu {
@@ -95,12 +101,12 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
 const VOLUME_ID: &str = "${aws:VolumeId}";
 
 /// The texts of a list. `None`: there is no list.
-fn listed(section: &Section<'_>) -> Option<Vec<String>> {
+pub(super) fn listed(section: &Section<'_>) -> Option<Vec<String>> {
     section.exists().then(|| section.items().iter().filter_map(|item| item.verbatim().map(str::to_owned)).collect())
 }
 
 /// How often it is read and how finely that is kept: its own, the agent's, or the default.
-fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
+pub(super) fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
     let own = section.child("metrics_collection_interval").unsigned().map(Duration::from_secs);
     let interval = own.unwrap_or(context.interval);
     (interval, context.resolution_for(interval, resolution(section)))
