@@ -33,6 +33,8 @@ pub struct Adopted {
     resolution: Resolution,
     series: HashMap<String, Last>,
     reading: u64,
+    /// This reading only primes.
+    baseline: bool,
 }
 
 /// A series as it was read last.
@@ -65,11 +67,12 @@ impl Adopted {
     /// Nothing was read yet.
     pub fn new(plugin: &Plugin, rules: Exposition) -> Self {
         let prefix = plugin.measurements.prefix().to_owned();
-        Self { prefix, rules, resolution: plugin.resolution, series: HashMap::new(), reading: 0 }
+        Self { prefix, rules, resolution: plugin.resolution, series: HashMap::new(), reading: 0, baseline: false }
     }
 
-    /// A reading begins.
-    pub fn begin(&mut self) {
+    /// A reading begins. `baseline`: its points are not sent, and only totals are remembered of it.
+    pub fn begin(&mut self, baseline: bool) {
+        self.baseline = baseline;
         self.reading += 1;
         let reading = self.reading;
         self.series.retain(|_, last| reading - last.reading <= KEPT);
@@ -99,6 +102,9 @@ impl Adopted {
         let dimensions = dimensions(sample)?;
         let grows =
             matches!(sample.meaning, Meaning::Total | Meaning::Bucket) && self.rules.counters == Counters::Delta;
+        if self.baseline && !grows {
+            return Ok(());
+        }
         let value = if grows || sample.at.is_some() { self.news(place, sample, grows)? } else { Some(sample.value) };
         if let Some(value) = value {
             let (name, resolution) = (format!("{}{}", self.prefix, sample.name).into(), self.resolution);

@@ -53,7 +53,7 @@ impl Rounds {
                     tracing::warn!(skipped, "the pipeline was full: turns of commands or probes were skipped");
                 }
             }
-            first = None;
+            drop(first.take());
             let wait = until_next((self.wall)(), interval, self.place.offset(interval));
             if self.stop.run_until_cancelled(sleep(wait)).await.is_none() {
                 return;

@@ -23,9 +23,12 @@ async fn commands_and_text_files_are_metrics_and_of_a_counter_the_growth_is_sent
     let aws = FakeAws::start();
     let host = measuring(&aws, json!({}));
     let (file, jobs) = (host.path("jobs.prom"), |count: u32| {
-        format!("# HELP jobs_total Done.\n# TYPE jobs_total counter\njobs_total{{queue=\"mail\"}} {count}\nqueue_bytes 10\n")
+        format!(
+            "# HELP jobs_total Done.\n# TYPE jobs_total counter\njobs_total{{queue=\"mail\"}} {count}\nqueue_bytes 10\n"
+        )
     });
     fs::write(&file, jobs(5)).expect("ours");
+    let pattern = host.path("*.prom");
     let host = host.with(
         "metrics.metrics_collected",
         json!({
@@ -33,13 +36,13 @@ async fn commands_and_text_files_are_metrics_and_of_a_counter_the_growth_is_sent
                 { "command": "echo users=3:Count; echo nonsense", "name_prefix": "my_" },
                 { "command": ["/bin/sh", "-c", "sleep 600"], "timeout": 1 },
             ],
-            "textfile": { "paths": [host.path("*.prom")], "append_dimensions": { "Site": "attic" } },
+            "textfile": { "paths": [pattern], "append_dimensions": { "Site": "attic" } },
         }),
     );
     let mut daemon = host.start();
     daemon.until_cloud(&aws, "the command's metric", |seen| seen.metric("my_users").len() >= 2).await;
     daemon.until_cloud(&aws, "the file's gauge", |seen| seen.metric("queue_bytes").len() >= 2).await;
-    // The other file keeps the growth apart from the start of a new one: it replaces the first one whole, as writers should.
+    // Replaced whole, as writers should.
     let fresh = host.path("jobs.prom.new");
     fs::write(&fresh, jobs(12)).expect("ours");
     fs::rename(&fresh, &file).expect("ours");
@@ -54,10 +57,7 @@ async fn commands_and_text_files_are_metrics_and_of_a_counter_the_growth_is_sent
     aws.look(|seen| {
         let users = seen.metric("my_users");
         assert!(users.iter().all(|datum| datum.value == 3.0 && datum.unit == "Count" && datum.namespace == NAMESPACE));
-        let dimension = |datum: &str, name: &str| {
-            let pairs = &seen.metric(datum)[0].dimensions;
-            pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
-        };
+        let dimension = |datum: &str, name: &str| seen.metric(datum)[0].dimensions.get(name).cloned();
         assert_eq!(dimension("jobs_total", "queue").as_deref(), Some("mail"));
         assert_eq!(dimension("jobs_total", "Site").as_deref(), Some("attic"));
         assert!(dimension("my_users", "host").is_some());
@@ -91,16 +91,15 @@ async fn who_answers_is_timed_and_who_does_not_is_not_available_and_told_once() 
     aws.look(|seen| {
         let of = |name: &str, target: &str| -> Vec<f64> {
             let datums = seen.metric(name);
-            let target = ("target".to_owned(), target.to_owned());
-            datums.iter().filter(|datum| datum.dimensions.contains(&target)).map(|datum| datum.value).collect()
+            let of_it = datums.iter().filter(|datum| datum.dimensions["target"] == target);
+            of_it.map(|datum| datum.value).collect()
         };
         assert!(of("response_time_available", "cloud").iter().all(|available| *available == 1.0));
         assert!(of("response_time_available", "nobody").iter().all(|available| *available == 0.0));
         let times = of("response_time", "cloud");
         assert!(!times.is_empty() && times.iter().all(|time| (0.0..10_000.0).contains(time)), "{times:?}");
         assert!(of("response_time", "nobody").is_empty(), "no answer has no time");
-        let instance = ("InstanceId".to_owned(), "sys-story".to_owned());
-        assert!(seen.metric("response_time").iter().all(|datum| datum.dimensions.contains(&instance)));
+        assert!(seen.metric("response_time").iter().all(|datum| datum.dimensions["InstanceId"] == "sys-story"));
         assert!(!seen.metric("CPUUtilization").is_empty(), "beside the thirteen");
         assert_eq!(seen.violations, [""; 0]);
     });

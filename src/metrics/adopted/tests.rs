@@ -23,7 +23,7 @@ fn adopted(counters: Counters, buckets: bool) -> Adopted {
 /// One reading: names with values, and what was unfit.
 fn read(adopted: &mut Adopted, text: &str) -> (Vec<(String, f64)>, Vec<Unfit>) {
     let (mut points, mut unfit) = (Points::new(), vec![]);
-    adopted.begin();
+    adopted.begin(false);
     for sample in samples(text) {
         unfit.extend(adopted.take("f", &sample.expect("readable"), NOW, &mut points).err());
     }
@@ -45,7 +45,7 @@ fn values(adopted: &mut Adopted, text: &str) -> Vec<f64> {
 fn points(text: &str) -> Points {
     let mut points = Points::new();
     let mut adopted = adopted(Counters::Raw, true);
-    adopted.begin();
+    adopted.begin(false);
     for sample in samples(text) {
         adopted.take("f", &sample.expect("readable"), NOW, &mut points).expect("fits");
     }
@@ -121,6 +121,19 @@ fn a_sample_with_its_own_time_is_published_once_for_each_time() {
     for beyond in [-15 * 86_400_000, 3 * 3_600_000] {
         assert_eq!(read(&mut delta, &at(beyond)), (vec![], vec![Unfit::Time]));
     }
+}
+
+#[test]
+fn a_baseline_primes_totals_and_uses_up_no_time_of_a_level() {
+    let text = format!("# TYPE c counter\nc 5\ng 1 {}\n", NOW.as_millis());
+    let mut delta = adopted(Counters::Delta, false);
+    let mut points = Points::new();
+    delta.begin(true);
+    for sample in samples(&text) {
+        delta.take("f", &sample.expect("readable"), NOW, &mut points).expect("fits");
+    }
+    assert_eq!(points, []);
+    assert_eq!(values(&mut delta, &text), [0.0, 1.0]);
 }
 
 #[test]

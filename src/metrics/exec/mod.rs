@@ -27,8 +27,8 @@ use futures_util::future::join_all;
 use std::{borrow::Cow, io, process::ExitStatus, sync::Arc, time::Duration};
 use tokio::{process, time::timeout};
 
-/// Bytes that are read of what a command prints, on standard output and on standard error each. Some ten thousand metrics.
-const LONGEST_OUTPUT: u64 = 1 << 20;
+/// Bytes that are read of what a command prints, on standard output and on standard error each. Some thousands of metrics.
+const LONGEST_OUTPUT: u64 = 256 << 10;
 
 /// Characters of standard error that are repeated.
 const WORDS: usize = 200;
@@ -146,7 +146,7 @@ impl Runner {
                 }
             }
             Format::Prometheus => {
-                self.adopted.begin();
+                self.adopted.begin(false);
                 let mut samples = exposition::samples(output);
                 while let Some(sample) = samples.next() {
                     match sample {

@@ -57,6 +57,8 @@ struct Reader {
     resolution: Resolution,
     age: bool,
     adopted: Adopted,
+    /// It was read before: the scheduler does not send what comes of the first time.
+    primed: bool,
     /// What is wrong with each file.
     complaints: BTreeMap<PathBuf, Complaint>,
     /// What is wrong with all of them together.
@@ -92,6 +94,7 @@ impl Reader {
             resolution: plugin.resolution,
             age: settings.age,
             adopted: Adopted::new(plugin, settings.exposition),
+            primed: false,
             complaints: BTreeMap::new(),
             whole: Complaint::default(),
         }
@@ -101,7 +104,8 @@ impl Reader {
     fn read(&mut self, now: Timestamp, points: &mut Points) {
         let found = search::files(&self.patterns, MOST_FILES);
         self.tell_of_all(&found);
-        self.adopted.begin();
+        let baseline = !std::mem::replace(&mut self.primed, true);
+        self.adopted.begin(baseline);
         self.complaints.retain(|path, _| found.paths.contains(path));
         let mut left = MOST_SAMPLES;
         for path in &found.paths {

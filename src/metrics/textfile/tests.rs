@@ -17,7 +17,7 @@ fn reader(folder: &Path, age: bool) -> Reader {
         dimensions: SourceDimensions::default(),
         options: Options::None,
     };
-    Reader::new(&plugin, &files)
+    Reader { primed: true, ..Reader::new(&plugin, &files) }
 }
 
 /// The one value.
@@ -53,6 +53,15 @@ fn all_files_are_read_and_a_wrong_line_costs_only_itself() {
     assert_eq!(counters::SAMPLES_REFUSED.here(), refused + 3);
     assert_eq!((wrong(&reader, "a.prom"), wrong(&reader, "c.prom")), (None, None));
     assert!(wrong(&reader, "b.prom").is_some_and(|why| why.contains("name of a label")));
+}
+
+#[test]
+fn the_first_reading_is_a_baseline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("a.prom"), "# TYPE c counter\nc 5\ng 1\n").expect("written");
+    let mut reader = Reader { primed: false, ..reader(folder.path(), false) };
+    assert_eq!(told(&mut reader), [""; 0]);
+    assert_eq!(told(&mut reader), ["c=0.0", "g=1.0"]);
 }
 
 #[test]
