@@ -115,7 +115,7 @@ fn request(version: Version, token: &[u8; TOKEN]) -> [u8; 8 + TOKEN] {
 /// RFC 1071.
 fn checksum(packet: &[u8]) -> u16 {
     let words = packet.chunks(2).map(|two| u32::from(two[0]) << 8 | two.get(1).map_or(0, |low| u32::from(*low)));
-    let sum = words.fold(0_u32, |sum, word| sum + word);
+    let sum: u32 = words.sum();
     let folded = (sum & 0xffff) + (sum >> 16);
     !(((folded & 0xffff) + (folded >> 16)) as u16)
 }

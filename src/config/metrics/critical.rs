@@ -11,14 +11,19 @@
 //! Each but the last is a percentage, so that one pair of thresholds fits all. On Windows, which has no such plugins, processor and memory
 //! are those of the publisher's thirteen.
 use super::{Context, measurements, plugins};
-use crate::config::{
-    measurements::Table,
-    section::Section,
-    settings::metrics::{Measurement, Measurements, Options, Plugin, SourceDimensions},
+use crate::{
+    config::{
+        measurements::Table,
+        section::Section,
+        settings::metrics::{Measurement, Measurements, Options, Plugin, SourceDimensions},
+    },
+    platform::host,
 };
 
 /// What can be named.
-pub const STATS: &[&str] = &["cpu", "memory", "disk", "network", "response_time"];
+pub const STATS: &[&str] = &["cpu", "memory", "disk", "network", RESPONSE_TIME];
+/// Measured by asking, not by a plugin of the host; also the key where the targets stand.
+const RESPONSE_TIME: &str = "response_time";
 
 /// File systems that nobody can fill, or that are always full: in memory, in the kernel, or images.
 const NOT_DISKS: [&str; 12] = [
@@ -46,12 +51,16 @@ pub(super) fn plugins(
     let section = metrics.child("critical");
     let mut found = vec![];
     for stat in stats {
-        let Some((table, fields)) = measured(stat) else {
-            if !metrics.has("response_time") {
+        if *stat == RESPONSE_TIME {
+            if !metrics.has(RESPONSE_TIME) {
                 section.warning(
                     "asks for the response time, and metrics.response_time names no `targets`: nobody is asked",
                 );
             }
+            continue;
+        }
+        let Some((table, fields)) = measured(stat) else {
+            section.warning(format!("`{stat}` is not available on {}; ignored", host::SYSTEM.name()));
             continue;
         };
         let has = |field: &str| others.iter().any(|plugin| plugin.key == table.key && measures(plugin, field));
@@ -76,17 +85,26 @@ pub(super) fn plugins(
     found
 }
 
-/// What a stat is measured by here. `None`: by no plugin of the host.
-fn measured(stat: &str) -> Option<(&'static Table, &'static [&'static str])> {
-    let (usual, elsewhere): ((&str, &[&str]), (&str, &[&str])) = match stat {
-        "cpu" => (("cpu", &["usage_active"]), ("publisher", &["CPUUtilization"])),
-        "memory" => (("mem", &["used_percent"]), ("publisher", &["MemoryUtilization"])),
-        "disk" => (("disk", &["used_percent"]), ("disk", &[])),
-        "network" => (("net", &["utilization_percent_in", "utilization_percent_out"]), ("net", &[])),
-        _ => return None,
-    };
-    let table = |(key, fields): (&str, &'static [&'static str])| Some((Table::find(key)?, fields));
-    table(usual).filter(|(table, _)| table.is_available()).or_else(|| table(elsewhere))
+/// A plugin, and some of its measurements.
+type Part = (&'static Table, &'static [&'static str]);
+
+/// What a stat of the host is measured by here. `None`: by nothing.
+fn measured(stat: &str) -> Option<Part> {
+    match stat {
+        "cpu" => usual("cpu", &["usage_active"]).or_else(|| thirteen(&["CPUUtilization"])),
+        "memory" => usual("mem", &["used_percent"]).or_else(|| thirteen(&["MemoryUtilization"])),
+        "disk" => usual("disk", &["used_percent"]),
+        "network" => usual("net", &["utilization_percent_in", "utilization_percent_out"]),
+        _ => None,
+    }
+}
+
+fn usual(key: &str, fields: &'static [&'static str]) -> Option<Part> {
+    Table::find(key).filter(|table| table.is_available()).map(|table| (table, fields))
+}
+
+fn thirteen(fields: &'static [&'static str]) -> Option<Part> {
+    Table::find("publisher").map(|table| (table, fields))
 }
 
 fn measures(plugin: &Plugin, field: &str) -> bool {
