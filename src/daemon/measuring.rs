@@ -1,6 +1,7 @@
 //! Everything between the host and the metric publisher: sources, stage, publisher, spool.
 use super::{
     DaemonError,
+    facts::{Search, Wanted, Witness},
     plan::Plan,
     wiring::{ONE_ROUND, Running},
 };
@@ -10,13 +11,17 @@ use crate::{
         Entry, Rounds, exec, probe,
         scheduler::{self, Place},
     },
-    model::{Facts, Reading, Timestamp},
-    pipeline::{Packing, Rules, pack_metrics},
+    model::{Reading, Timestamp},
+    pipeline::{Packing, Rules, cut_metrics, pack_metrics},
     publish::{MetricPublisher, Put, Report},
-    spool::Spool,
+    spool::{
+        Spool, SpoolError,
+        window::{self, Left},
+    },
+    telemetry::chain,
 };
-use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use std::{path::Path, sync::Arc};
+use tokio::sync::mpsc;
 
 /// Readings that wait for the metric stage; each is what one source gave at once.
 const READINGS: usize = 4;
@@ -24,10 +29,12 @@ const READINGS: usize = 4;
 const METRIC_BATCHES: usize = 16;
 
 /// Start what measures and what sends it: what sends first, the sources last.
-pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<(), DaemonError> {
+pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Witness) -> Result<(), DaemonError> {
     let settings = &plan.settings;
     // Without metrics the spool is served all the same: an earlier run may have left something there.
     let spool = Arc::new(Spool::open(&running.state.path().join("spool"), settings.agent.spool)?);
+    let waiting = running.state.path().join("windows");
+    recover(&waiting, &spool);
     let report = Arc::new(Report::new(running.board.clone(), "metrics"));
     let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
     let publisher = MetricPublisher { put, report, spool, spool_now: running.spool_now.clone() };
@@ -45,8 +52,12 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<()
     running.board.destination("metrics", |_| {});
     let (readings, to_stage) = mpsc::channel(READINGS);
     let place = Place::of(&plan.identity.instance_id, &plan.identity.hostname);
-    let (_, facts) = watch::channel(Facts::none());
-    running.tasks.spawn("metric stage", pack_metrics(packing(running, plan, metrics, place), to_stage, facts, batches));
+    let (search, facts) = Search::new(Wanted::by(metrics), witness, place);
+    running.tasks.spawn("facts of EC2", search.run(running.stop_sources.clone()));
+    let (windows, writer) = window::open(&waiting, &metrics.namespace);
+    running.tasks.spawn("windows of metrics", writer.run());
+    let packing = packing(running, plan, metrics, place);
+    running.tasks.spawn("metric stage", pack_metrics(packing, to_stage, facts, windows, batches));
     let plugins = metrics.plugins.iter().enumerate();
     let sources = plugins.filter_map(|(number, plugin)| Some(Entry::find(plugin.key)?.build(plugin, number)));
     let stop = running.stop_sources.clone();
@@ -71,6 +82,37 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<()
 fn rounds(running: &Running, place: Place, out: mpsc::Sender<Reading>) -> Rounds {
     let (stop, first) = (running.stop_sources.clone(), running.first_turns.clone());
     Rounds { place, out, stop, first, wall: Timestamp::now }
+}
+
+/// What a run that came to no orderly end had measured and not sent goes into the spool. What that does not take stays for the next start.
+fn recover(folder: &Path, spool: &Spool) {
+    let left = match window::left(folder) {
+        Ok(left) => left,
+        Err(error) => {
+            let folder = folder.display();
+            return tracing::warn!(%folder, %error, "what an earlier run measured and did not send cannot be looked for");
+        }
+    };
+    for (path, Left { namespace, points, damaged }) in left {
+        let (file, measured) = (path.display(), points.len());
+        let kept = cut_metrics(&namespace, points).iter().try_for_each(|batch| match spool.push(batch) {
+            // Too old by now: counted there.
+            Ok(_) | Err(SpoolError::TooOld) => Ok(()),
+            Err(error) => Err(error),
+        });
+        match kept {
+            Ok(()) => {
+                tracing::info!(%file, points = measured, damaged, "metrics that an earlier run had not sent are sent now");
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(%file, %error, "this cannot be removed: its metrics will be sent again at the next start");
+                }
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::warn!(%file, error, "metrics that an earlier run had not sent stay there for the next start");
+            }
+        }
+    }
 }
 
 /// How the stage works for these sources: they are numbered in the order of the plugins.

@@ -2,6 +2,7 @@
 pub mod cpus;
 pub mod descriptors;
 pub mod disk;
+pub mod ebs;
 pub mod echo;
 pub mod files;
 pub mod group;

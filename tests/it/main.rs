@@ -10,6 +10,7 @@ mod clock;
 mod commands;
 mod crash;
 mod delivery;
+mod facts;
 mod fifos;
 mod first_steps;
 mod groups;
