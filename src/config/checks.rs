@@ -29,7 +29,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     let signs_in = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
-    command_is_ours(settings, file, &agent);
+    commands_are_ours(settings, file, &root);
     authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
     for mut finding in login.into_sorted() {
         if !signs_in {
@@ -103,11 +103,19 @@ fn name_of_its_own(settings: &Settings, agent: &Section<'_>) {
 }
 
 /// Whoever may write the configuration may run a command as us, so nobody else may: none of its files, and no folder of them.
-fn command_is_ours(settings: &Settings, file: &File, agent: &Section<'_>) {
+fn commands_are_ours(settings: &Settings, file: &File, root: &Section<'_>) {
     // Also one that `serial` overrules today.
-    let command = agent.path(&["instance", "command"]);
-    let runs = command.exists() || matches!(settings.agent.instance.serial, Serial::Command(_));
-    for (path, rights) in file.all_rights().filter(|_| runs) {
+    let name = root.path(&["agent", "instance", "command"]);
+    if name.exists() || matches!(settings.agent.instance.serial, Serial::Command(_)) {
+        command_is_ours(&name, file);
+    }
+    for item in root.path(&["metrics", "metrics_collected", "exec"]).items() {
+        command_is_ours(&item.child("command"), file);
+    }
+}
+
+fn command_is_ours(command: &Section<'_>, file: &File) {
+    for (path, rights) in file.all_rights() {
         let (this, it) = match path == file.path && file.len() == 1 {
             true => ("this file".to_owned(), "it"),
             false => (path.display().to_string(), "this configuration"),

@@ -25,7 +25,7 @@ mod login_names;
 mod logs;
 mod lookout;
 pub mod measurements;
-mod metrics;
+pub mod metrics;
 mod multi_line;
 mod naming;
 mod overlaps;

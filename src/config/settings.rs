@@ -3,8 +3,10 @@
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 pub mod collectd;
 mod emf;
+pub mod exposition;
 mod logs;
 pub mod metrics;
+pub mod probe;
 pub mod text;
 
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};

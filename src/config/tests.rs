@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use std::path::PathBuf;
 
 mod agent_dialect;
+mod beyond;
 mod collectd;
 #[cfg(target_os = "linux")]
 mod devices;

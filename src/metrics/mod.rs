@@ -6,37 +6,44 @@
 //! [`scheduler`]; how the host is read to `platform`.
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
+mod adopted;
 pub mod collectd;
 mod cpu;
 mod disk;
 mod diskio;
+mod diskio_nvme;
+mod efa;
+mod ethtool;
+pub mod exec;
+mod exposition;
 mod mem;
 mod names;
 mod net;
 mod netstat;
-mod processes;
-mod performance;
-mod procstat;
-mod diskio_nvme;
-mod efa;
-mod ethtool;
 mod nvidia_gpu;
 #[cfg(test)]
 mod offered;
 mod os;
+mod performance;
 mod presence;
+pub mod probe;
+mod processes;
+mod procstat;
 mod publisher;
 mod raspberry_pi;
 mod rates;
 mod readings;
+mod rounds;
 pub mod scheduler;
+mod storage_health;
 mod swap;
+mod textfile;
+mod thermal;
 #[cfg(test)]
 mod trial;
-mod storage_health;
-mod thermal;
 
 pub use readings::{Readings, Tagged};
+pub use rounds::Rounds;
 
 use crate::{
     config::settings::metrics::Plugin,
@@ -68,6 +75,7 @@ pub static COLLECTORS: &[Entry] = &[
     raspberry_pi::ENTRY,
     storage_health::ENTRY,
     swap::ENTRY,
+    textfile::ENTRY,
     thermal::ENTRY,
 ];
 

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod beyond;
 mod clock;
 mod collectd;
 mod commands;

@@ -1,7 +1,8 @@
 //! Section `metrics`: what holds for all metrics, and the plugins of `metrics_collected`.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, VITAL_NAME, Verbatim, Word, agent_extras, key, later, limits, list, table,
+    Others, PATH, Shape, Table, Text, VITAL_NAME, Verbatim, Word, agent_extras, beyond, key, later, limits, list,
+    table,
 };
 use crate::config::settings::collectd::Level;
 
@@ -20,8 +21,8 @@ pub const METRICS: Shape = Shape::Table(&table(
         // Our own.
         key("extra_dimensions", DIMENSIONS),
         key("storage_resolution", RESOLUTION),
-        later("critical", Either(&[Bool, TEXTS])),
-        later("response_time", Shape::Table(&table(&[], Others::Accept))),
+        key("critical", beyond::CRITICAL),
+        key("response_time", beyond::RESPONSE_TIME),
     ],
     Others::ErrorForAgent,
 ));
@@ -71,6 +72,8 @@ const COLLECTED: Shape = Shape::Table(&Table {
             key("raspberry_pi", BASIC),
             key("storage_health", BASIC),
             key("thermal", BASIC),
+            key("exec", beyond::EXEC),
+            key("textfile", beyond::TEXTFILE),
             // Not a host's own: said by the reader of the section, each at its path.
             later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
             later("otlp", agent_extras::OTLP),
@@ -81,7 +84,7 @@ const COLLECTED: Shape = Shape::Table(&Table {
     )
 });
 
-const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
+pub const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
 const MEASURED: Shape = Shape::Table(&Table {
     needs: &["name"],
     ..table(&[key("name", NAME), key("rename", NAME), key("unit", Text(1, 256))], Others::Accept)
@@ -106,9 +109,9 @@ const PLUGIN: Table = Table {
     ..table(&[], Others::Accept)
 };
 /// Names of dimensions.
-const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
+pub const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
 /// Seconds, as the API has it.
-const RESOLUTION: Shape = Int(1, 60);
+pub const RESOLUTION: Shape = Int(1, 60);
 const BASIC: Shape = Shape::Table(&PLUGIN);
 const WITH_RESOURCES: Shape = Shape::Table(&Table { keys: &[key("resources", RESOURCES)], ..PLUGIN });
 

@@ -3,6 +3,7 @@
 //! `key` lines are run; `later` lines are known but not run yet, and say so when they are used. What stands inside of a `later` part is written
 //! with `key`: the part speaks for all of it. Limits without a source here are the agent's own, as its schema states them.
 mod agent_extras;
+mod beyond;
 mod logs;
 mod metrics;
 

@@ -41,6 +41,12 @@ pub const TABLES: &[Table] = &[
     },
     devices::RASPBERRY_PI,
     devices::STORAGE_HEALTH,
+    Table {
+        key: "response_time",
+        prefix: "",
+        summary: "how long somebody takes to answer over HTTP, TCP or ICMP, and whether they do",
+        fields: RESPONSE_TIME,
+    },
     Table { key: "swap", prefix: "swap_", summary: "swap space", fields: SWAP },
     devices::THERMAL,
 ];
@@ -285,6 +291,12 @@ const PUBLISHER: &[Field] = &[
     field("NetworkOut", Unit::Bytes, Gauge, Systems::EVERYWHERE),
     field("NetworkPacketsIn", Unit::Count, Gauge, Systems::EVERYWHERE),
     field("NetworkPacketsOut", Unit::Count, Gauge, Systems::EVERYWHERE),
+];
+
+const RESPONSE_TIME: &[Field] = &[
+    field("response_time", Unit::Milliseconds, Gauge, Systems::EVERYWHERE),
+    field("response_time_available", Unit::None, Gauge, Systems::EVERYWHERE),
+    field("response_time_status_code", Unit::None, Gauge, Systems::EVERYWHERE),
 ];
 
 const SWAP: &[Field] = &[

@@ -2,7 +2,7 @@
 //!
 //! To add a plugin: its table in `config::measurements`, its keys in `config::keys::metrics`, its line in [`read`], and its collector in
 //! `metrics`.
-use super::{Context, dimensions, measurements, processes, resolution};
+use super::{Context, dimensions, measurements, processes, programs, resolution};
 use crate::{
     config::{
         finding::{Severity, meant},
@@ -20,6 +20,9 @@ const ELSEWHERE: [&str; 3] = ["jmx", "otlp", "prometheus"];
 /// Keys that are received and not read at intervals: they have readers of their own.
 const RECEIVED: [&str; 2] = ["statsd", "collectd"];
 
+/// Tables of what stands elsewhere in the file.
+const OURS: [&str; 2] = ["publisher", "response_time"];
+
 /// Every plugin of the section that can run here.
 pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
     let collected = metrics.child("metrics_collected");
@@ -30,10 +33,12 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
             name if ELSEWHERE.contains(&name) || RECEIVED.contains(&name) => {}
             "procstat" => plugins.extend(section.items().iter().filter_map(|item| processes::procstat(item, context))),
             "ethtool" => plugins.extend(ethtool(&section, context)),
+            "exec" => plugins.extend(programs::exec(&section, context)),
+            "textfile" => plugins.push(programs::textfile(&section, context)),
             "nvidia_smi" => {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
             }
-            name => match Table::find(name).filter(|table| table.key != "publisher") {
+            name => match Table::find(name).filter(|table| !OURS.contains(&table.key)) {
                 Some(table) => {
                     let plugin = of_table(&key, &section, table, context);
                     plugins.extend(plugin.into_iter().flat_map(|plugin| apart(plugin, &section, context)));
@@ -48,7 +53,8 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
 
 /// The agent passes over it, too.
 fn unknown(key: &Section<'_>, name: &str) {
-    let known: Vec<&str> = TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool"]).collect();
+    let known: Vec<&str> =
+        TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool", "exec", "textfile"]).collect();
     let why = format!(
         "not available on {}: there is no plugin of this name, and objects of performance counters are Windows' own; ignored",
         host::SYSTEM.name()
@@ -99,7 +105,7 @@ fn apart(mut disks: Plugin, section: &Section<'_>, context: &Context) -> Vec<Plu
     vec![disks, volumes]
 }
 
-fn options(section: &Section<'_>, table: &Table) -> Options {
+pub(super) fn options(section: &Section<'_>, table: &Table) -> Options {
     let resources = || listed(&section.child("resources")).filter(|names| !names.iter().any(|name| name == "*"));
     match table.key {
         "cpu" => Options::Cpu {
@@ -119,7 +125,7 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
 }
 
 /// The texts of a list. `None`: there is no list.
-fn listed(section: &Section<'_>) -> Option<Vec<String>> {
+pub(super) fn listed(section: &Section<'_>) -> Option<Vec<String>> {
     section.exists().then(|| section.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect())
 }
 

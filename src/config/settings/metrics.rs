@@ -1,5 +1,9 @@
 //! Section `metrics`, as it runs.
-use super::collectd::Collectd;
+use super::{
+    collectd::Collectd,
+    exposition::{Exec, Textfiles},
+    probe::Target,
+};
 use crate::model::{Resolution, Unit};
 use regex::bytes::Regex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -156,6 +160,16 @@ pub enum Measurements {
     Everything { prefix: String },
 }
 
+impl Measurements {
+    /// What stands before each name that the plugin finds.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::Everything { prefix } => prefix,
+            Self::These(_) => "",
+        }
+    }
+}
+
 /// One measurement that was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
@@ -196,6 +210,12 @@ pub enum Options {
         /// What stands in the dimension `process_name`; `None`: the name of the program.
         name: Option<String>,
     },
+    /// A command, run at each interval.
+    Exec(Exec),
+    /// Files in the Prometheus format.
+    Textfile(Textfiles),
+    /// Somebody who is asked for an answer.
+    Probe(Target),
     Ethtool {
         include: Vec<String>,
         exclude: Vec<String>,
