@@ -231,7 +231,8 @@ fn a_file_that_others_may_write_may_name_no_command_for_metrics() {
     let text = collected(r#""exec": [{ "command": "x" }]"#);
     let checks = Checks { sends: Sends::Nowhere, surroundings: Surroundings::default(), log_files: false };
     for others in [false, true] {
-        let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), Some(rights(others)));
+        let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), Some(rights(others)))
+            .map_err(|finding| vec![*finding]);
         let errors: Vec<String> = finish(file, Some(&checks)).errors().map(|finding| finding.at.clone()).collect();
         let expected: &[&str] = if others { &["metrics.metrics_collected.exec[0].command"] } else { &[] };
         assert_eq!(errors, expected);
