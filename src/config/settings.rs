@@ -3,6 +3,7 @@
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 mod emf;
 mod logs;
+mod statsd;
 pub mod text;
 
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
@@ -11,6 +12,8 @@ pub use logs::{
     JournaldItem, Logs, Matching, Others, PRIORITIES, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel,
     WindowsItem, priority,
 };
+
+pub use statsd::{Statsd, StatsdAddress};
 
 use crate::{config::words::words, model::Dimension};
 use secrecy::SecretString;

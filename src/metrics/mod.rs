@@ -7,6 +7,7 @@
 mod publisher;
 mod rates;
 pub mod scheduler;
+pub mod statsd;
 
 use crate::model::{Dimension, Points, Timestamp, limits::fits_metric};
 use std::{borrow::Cow, io, sync::Arc, time::Instant};
