@@ -1,5 +1,5 @@
 //! PutMetricData: our points as the SDK's datums.
-use crate::model::{Point, Resolution};
+use crate::model::{Point, Resolution, Values};
 use aws_sdk_cloudwatch::{
     primitives::DateTime,
     types::{Dimension, MetricDatum, StandardUnit},
@@ -16,9 +16,15 @@ pub(super) fn datums(points: &[Point]) -> Vec<MetricDatum> {
 fn datum(point: &Point) -> MetricDatum {
     let mut datum = MetricDatum::builder()
         .metric_name(point.name.as_ref())
-        .value(point.value)
         .unit(StandardUnit::from(point.unit.as_str()))
         .timestamp(DateTime::from_millis(point.at.as_millis()));
+    datum = match &point.value {
+        Values::One(value) => datum.value(*value),
+        Values::Many(values) => {
+            let (values, counts) = values.iter().copied().unzip();
+            datum.set_values(Some(values)).set_counts(Some(counts))
+        }
+    };
     if !point.dimensions.is_empty() {
         let dimensions = point.dimensions.iter().map(|d| Dimension::builder().name(&d.name).value(&d.value).build());
         datum = datum.set_dimensions(Some(dimensions.collect()));

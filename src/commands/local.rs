@@ -152,7 +152,11 @@ fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &
     const NAMESPACE: &str = "NAMESPACE";
     let widest = found.iter().map(|series| series.namespace.chars().count()).max().unwrap_or(0).max(NAMESPACE.len());
     if !json {
-        writeln!(out, "{:24}  {:>14}  {:16}  {NAMESPACE:widest$}  DIMENSIONS", "TIME", "VALUE", "UNIT")?;
+        writeln!(
+            out,
+            "{:24}  {:>14}  {:>6}  {:16}  {NAMESPACE:widest$}  DIMENSIONS",
+            "TIME", "VALUE", "COUNT", "UNIT"
+        )?;
     }
     for series in &found {
         let dimensions = pairs(&series.dimensions);
@@ -160,14 +164,14 @@ fn write_points(reader: &Reader, name: &str, from: Timestamp, json: bool, out: &
             let at = point.at.rfc3339();
             if json {
                 let line = json!({
-                    "time": at, "timestamp": point.at.as_millis(), "value": point.value, "unit": series.unit,
+                    "time": at, "timestamp": point.at.as_millis(), "value": point.value, "count": point.count, "unit": series.unit,
                     "namespace": series.namespace, "name": series.name, "dimensions": object(&series.dimensions),
                 });
                 writeln!(out, "{line}")
             } else {
-                let value = number(point.value);
+                let (value, count) = (number(point.value), number(point.count));
                 let (unit, namespace) = (&series.unit, &series.namespace);
-                let line = format!("{at:24}  {value:>14}  {unit:16}  {namespace:widest$}  {dimensions}");
+                let line = format!("{at:24}  {value:>14}  {count:>6}  {unit:16}  {namespace:widest$}  {dimensions}");
                 writeln!(out, "{}", line.trim_end())
             }
         };

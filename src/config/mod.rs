@@ -23,6 +23,7 @@ pub mod login_files;
 mod login_names;
 mod logs;
 mod lookout;
+pub mod measurements;
 mod metrics;
 mod multi_line;
 mod naming;
@@ -138,7 +139,7 @@ fn is_object(file: &File) -> bool {
 
 /// What is said of settings that start nothing.
 pub const NOTHING_TO_COLLECT: &str =
-    "there is nothing to collect: no log that can be read is named, and the agent's metrics are not run yet";
+    "there is nothing to collect: no log that can be read is named, and no metric that this system has";
 
 fn nothing_to_collect(file: &File) -> Finding {
     Finding { severity: Severity::Warning, ..Finding::of_file(&file.path, NOTHING_TO_COLLECT) }

@@ -3,19 +3,21 @@
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 mod emf;
 mod logs;
+pub mod metrics;
 mod statsd;
 pub mod text;
 
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
+pub use metrics::Metrics;
+
 pub use logs::{
     EntrySelection, EventFormat, EventLevel, FileItem, Filter, FilterKind, FilterRule, Journal, JournalFormat,
     JournaldItem, Logs, Matching, Others, PRIORITIES, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel,
     WindowsItem, priority,
 };
-
 pub use statsd::{Statsd, StatsdAddress};
 
-use crate::{config::words::words, model::Dimension};
+use crate::config::words::words;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
 
@@ -32,7 +34,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether there is anything to read. Only an agent's file can ask for nothing: its metrics are not run yet.
+    /// Whether there is anything to read. Only an agent's file can ask for nothing.
     pub fn collects_something(&self) -> bool {
         self.metrics.is_some() || self.logs.collects_something()
     }
@@ -187,18 +189,6 @@ pub struct Spool {
     pub min_free_bytes: u64,
     /// The same bound as `max_bytes`, for log text, which has a ring of its own.
     pub max_log_bytes: u64,
-}
-
-/// Section `metrics`.
-#[derive(Clone, Debug)]
-pub struct Metrics {
-    pub namespace: String,
-    /// How often the thirteen metrics are read and sent.
-    pub interval: Duration,
-    /// Literal pairs of `metrics.append_dimensions`, on every metric.
-    pub append_dimensions: Vec<Dimension>,
-    /// `metrics.credentials.role_arn`, else the agent's.
-    pub role_arn: Option<String>,
 }
 
 /// Section `local`: the embedded CloudWatch.

@@ -1,7 +1,6 @@
 //! The rules of decoding, over whole files as users write them.
 use super::settings::*;
 use super::*;
-use crate::model::Dimension;
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The only spawner of long-lived tasks: wires the rooms, watches them, and stops them in order.
 //!
 //! ```text
-//!  scheduler ─ Points ─> batch_metrics ─ MetricBatch ─> MetricPublisher ─> Put     (failed: spool)
+//!  scheduler ─ Reading ─> pack_metrics ─ MetricBatch ─> MetricPublisher ─> Put     (failed: spool)
 //!  find threads ─ tail thread             ┐
 //!  journal, Windows events, unified log   ┼ Chunk ─> batch_logs ─ LogBatch ─> LogPublisher ─> Put ─> positions
 //!  EMF, FIFOs ─ Keeper (spool of log text)┘          (one such lane a target)
@@ -12,6 +12,7 @@
 mod identity;
 mod imports;
 mod lanes;
+mod measuring;
 mod names;
 mod once;
 mod plan;

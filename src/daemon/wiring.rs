@@ -2,6 +2,7 @@
 use super::{
     DaemonError, Options, Override, StateFolder, imports,
     lanes::Lanes,
+    measuring,
     names::{Asks, Names},
     plan::Plan,
     received::{Received, pipes_among},
@@ -13,12 +14,12 @@ use super::{
 use crate::{
     aws,
     config::NOTHING_TO_COLLECT,
-    local, metrics,
+    local,
     model::{Outlet, SourceId, Timestamp},
-    pipeline::{BodyPool, batch_metrics},
+    pipeline::BodyPool,
     platform, positions,
-    publish::{Acknowledge, DeadLetters, LogPublisher, MetricPublisher, Put, Report, Retention},
-    spool::{Spool, text::Door},
+    publish::{Acknowledge, DeadLetters, LogPublisher, Put, Report, Retention},
+    spool::text::Door,
     telemetry::{board::Board, counters},
 };
 use std::{
@@ -27,16 +28,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep_until, timeout_at},
-};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Readings that wait for the metric stage; each is one interval's worth.
-const READINGS: usize = 4;
-/// Metric batches that wait for their publisher.
-const METRIC_BATCHES: usize = 16;
+/// How long the stages of one round collect: it has nothing to wait for.
+pub const ONE_ROUND: Duration = Duration::from_millis(200);
 
 /// Parts of the time for a stop: when metrics go to the spool, and when log batches are given up for this run, so that there is
 /// time left to save what was acknowledged.
@@ -154,8 +150,7 @@ impl Running {
         let received = Received::open(plan, state.path(), &pipes, &board)?;
         let (tasks, lanes, bodies) = (Tasks::default(), TaskTracker::new(), BodyPool::default());
         let (no_retries, end_lanes) = (CancellationToken::new(), CancellationToken::new());
-        // One round has nothing to wait for.
-        let interval = if options.once { Duration::from_millis(200) } else { plan.settings.logs.interval };
+        let interval = if options.once { ONE_ROUND } else { plan.settings.logs.interval };
         let retention = Arc::new(Retention::in_folder(state.path()));
         let publisher = LogPublisher {
             put: way.put.clone(),
@@ -208,7 +203,7 @@ impl Running {
     /// Start everything: what sends first, the sources last.
     fn begin(&mut self, plan: &Plan, put: Arc<dyn Put>, way: &'static str, behind: Behind) -> Result<(), DaemonError> {
         self.open_status(plan, way);
-        self.start_metrics(plan, put)?;
+        measuring::start(self, plan, put)?;
         self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);
@@ -242,37 +237,6 @@ impl Running {
             }
             Err(error) => tracing::warn!(socket = %path.display(), %error, "`status` will not work"),
         }
-    }
-
-    fn start_metrics(&mut self, plan: &Plan, put: Arc<dyn Put>) -> Result<(), DaemonError> {
-        let Plan { settings, identity, .. } = plan;
-        // Without metrics the spool is served all the same: an earlier run may have left something there.
-        let spool = Arc::new(Spool::open(&self.state.path().join("spool"), settings.agent.spool)?);
-        let report = Arc::new(Report::new(self.board.clone(), "metrics"));
-        let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
-        let publisher = MetricPublisher { put, report, spool, spool_now: self.spool_now.clone() };
-        self.tasks.spawn("metric publisher", publisher.run(to_publisher));
-        let Some(metrics) = &settings.metrics else {
-            // Nothing will come, but the end of the input must come with the stop, not before it.
-            let stop = self.stop_sources.clone();
-            self.tasks.spawn("no metrics", async move {
-                stop.cancelled().await;
-                drop(batches);
-            });
-            return Ok(());
-        };
-        // A line for what has not been tried yet, too.
-        self.board.destination("metrics", |_| {});
-        let (readings, to_stage) = mpsc::channel(READINGS);
-        self.tasks.spawn("metric stage", batch_metrics(metrics.namespace.clone(), to_stage, batches));
-        let site = metrics::Site::new(&identity.instance_id, &identity.hostname, &metrics.append_dimensions);
-        let collectors =
-            metrics::Entry::find(metrics::THE_THIRTEEN).map(|entry| entry.build(&site)).into_iter().collect();
-        let offset = metrics::scheduler::fleet_offset(&identity.instance_id, &identity.hostname, metrics.interval);
-        let stop = self.stop_sources.clone();
-        let scheduler = metrics::scheduler::run(collectors, metrics.interval, offset, readings, stop);
-        self.tasks.spawn("metric scheduler", scheduler);
-        Ok(())
     }
 
     /// What works for the sources of logs beside their lanes.

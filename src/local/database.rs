@@ -11,14 +11,16 @@ use std::{
 const FILE: &str = "cloudwatch.db";
 /// Which tables the file has (`PRAGMA user_version`). Raise it with each change of [`TABLES`], and migrate what is
 /// older in [`Database::prepare`].
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
+/// Before a point told how often its value occurred.
+const WITHOUT_COUNTS: i64 = 1;
 /// How long one connection waits for another's lock. Writes last milliseconds; only a stalled disk needs seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Names stand once in `series`, `log_group` and `log_stream`; the many rows carry numbers only.
 ///
 /// A datum's unit is part of its series: CloudWatch never mixes units in one statistic either. `point.n` counts data
-/// of the same millisecond, because the service keeps them all. An event's `id` grows in the order of arrival, which is
+/// of the same millisecond, because the service keeps them all; each value of a datum is a row, with how often it occurred. An event's `id` grows in the order of arrival, which is
 /// the order of events of the same millisecond.
 const TABLES: &str = "
     CREATE TABLE series (
@@ -34,6 +36,7 @@ const TABLES: &str = "
         at INTEGER NOT NULL,
         n INTEGER NOT NULL,
         value REAL NOT NULL,
+        count REAL NOT NULL DEFAULT 1,
         PRIMARY KEY (series, at, n)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE log_group (
@@ -150,6 +153,14 @@ impl Database {
         match database.version()? {
             // The daemon that makes it has not come to its tables yet.
             0 if database.is_empty()? => Err(LocalError::Absent { path: database.file }),
+            WITHOUT_COUNTS => {
+                // Only the daemon may change the file; this connection sees it as if it had been.
+                let view = "CREATE TEMP VIEW point AS SELECT series, at, n, value, 1.0 AS count FROM main.point";
+                match database.connection.execute_batch(view) {
+                    Ok(()) => Ok(database),
+                    Err(source) => Err(LocalError::of(&database.file, source)),
+                }
+            }
             found => database.known(found).map(|()| database),
         }
     }
@@ -187,7 +198,13 @@ impl Database {
     fn prepare(&self) -> Result<(), LocalError> {
         let found = self.version()?;
         let new = found == 0 && self.is_empty()?;
-        if !new {
+        if found == WITHOUT_COUNTS {
+            let migration = format!(
+                "BEGIN IMMEDIATE; ALTER TABLE point ADD COLUMN count REAL NOT NULL DEFAULT 1;
+                 PRAGMA user_version = {VERSION}; COMMIT"
+            );
+            self.connection.execute_batch(&migration).map_err(|source| LocalError::of(&self.file, source))?;
+        } else if !new {
             self.known(found)?;
         }
         let settle = || {

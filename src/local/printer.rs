@@ -1,6 +1,6 @@
 //! A destination that sends nothing: it prints each request that would be sent as one line of JSON.
 use crate::{
-    model::{LogBatch, MetricBatch, Target, Timestamp},
+    model::{LogBatch, MetricBatch, Resolution, Target, Timestamp, Values},
     publish::{Put, PutError, PutFuture, Rejected, Service},
 };
 use serde_json::{Value, json};
@@ -70,7 +70,18 @@ impl<W: Write + Send + 'static> Put for Printer<W> {
                 let dimensions: Vec<_> =
                     p.dimensions.iter().map(|d| json!({"Name": d.name, "Value": d.value})).collect();
                 let (name, unit, at) = (&p.name, p.unit.as_str(), p.at.rfc3339());
-                json!({"MetricName": name, "Value": p.value, "Unit": unit, "Timestamp": at, "Dimensions": dimensions})
+                let mut datum = json!({"MetricName": name, "Unit": unit, "Timestamp": at, "Dimensions": dimensions});
+                match &p.value {
+                    Values::One(value) => datum["Value"] = json!(value),
+                    Values::Many(values) => {
+                        let (values, counts): (Vec<_>, Vec<_>) = values.iter().copied().unzip();
+                        (datum["Values"], datum["Counts"]) = (json!(values), json!(counts));
+                    }
+                }
+                if p.resolution == Resolution::Second {
+                    datum["StorageResolution"] = json!(1);
+                }
+                datum
             })
             .collect();
         let request = json!({"Namespace": batch.namespace, "MetricData": datums});
@@ -119,7 +130,7 @@ mod tests {
         let printer = Printer::new(vec![]);
         let dimensions = [Dimension::new("InstanceId", "sys-1")].into();
         let (at, unit, resolution) = (Timestamp::from_millis(0), Unit::Percent, Resolution::Minute);
-        let point = Point { name: "CPUUtilization".into(), value: 1.5, unit, at, dimensions, resolution };
+        let point = Point { name: "CPUUtilization".into(), value: 1.5.into(), unit, at, dimensions, resolution };
         let batch = MetricBatch { namespace: "N".into(), points: vec![point] };
         printer.metrics(&batch).await.expect("memory takes all");
         let out = printer.out.lock().await;

@@ -38,6 +38,8 @@ pub struct Series {
 pub struct StoredPoint {
     pub at: Timestamp,
     pub value: f64,
+    /// How often it occurred.
+    pub count: f64,
     pub cursor: Cursor,
 }
 
@@ -117,7 +119,7 @@ impl Reader {
     pub fn series(&self, name: Option<&str>, since: Timestamp) -> Result<Vec<Series>, LocalError> {
         let sql = "
             SELECT s.id, s.namespace, s.name, s.dimensions, s.unit, l.at, l.value,
-                   count(p.value), min(p.value), avg(p.value), max(p.value)
+                   count(p.value), min(p.value), sum(p.value * p.count) / sum(p.count), max(p.value)
             FROM series s
             LEFT JOIN point l ON l.series = s.id AND (l.at, l.n) =
                 (SELECT at, n FROM point WHERE series = s.id ORDER BY at DESC, n DESC LIMIT 1)
@@ -144,10 +146,11 @@ impl Reader {
     /// The points of one series since `since`, in the order of their times.
     pub fn points(&self, series: &Series, since: Timestamp, page: Page) -> Result<Vec<StoredPoint>, LocalError> {
         let after = page.after(since);
-        let sql = "SELECT at, n, value FROM point WHERE series = ?1 AND (at, n) > (?2, ?3) ORDER BY at, n LIMIT ?4";
+        let sql =
+            "SELECT at, n, value, count FROM point WHERE series = ?1 AND (at, n) > (?2, ?3) ORDER BY at, n LIMIT ?4";
         self.rows(sql, (series.id, after.at, after.n, page.limit()), |row| {
             let cursor = Cursor { at: row.get(0)?, n: row.get(1)? };
-            Ok(StoredPoint { at: Timestamp::from_millis(cursor.at), value: row.get(2)?, cursor })
+            Ok(StoredPoint { at: Timestamp::from_millis(cursor.at), value: row.get(2)?, count: row.get(3)?, cursor })
         })
     }
 

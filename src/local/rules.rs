@@ -6,7 +6,8 @@ use crate::model::{
     Dimension, LogEvent, MetricBatch, Point, Target, Timestamp,
     limits::{
         AHEAD, DIMENSION_VALUE, DIMENSIONS, EVENT_OVERHEAD, LOG_BATCH_BYTES, LOG_BATCH_EVENTS, LOG_BATCH_SPAN,
-        LOG_NAME, METRIC_BATCH_POINTS, NAME, OLDEST, RETENTION_DAYS, fits_group, fits_metric, fits_stream, fits_value,
+        LOG_NAME, METRIC_BATCH_POINTS, NAME, OLDEST, RETENTION_DAYS, VALUES, fits_group, fits_metric, fits_stream,
+        fits_value,
     },
 };
 use std::{collections::HashSet, time::Duration};
@@ -57,8 +58,18 @@ pub(super) fn metrics(batch: &MetricBatch, now: Timestamp) -> Result<(), String>
 
 fn datum(point: &Point, now: Timestamp) -> Result<(), String> {
     name("metric name", &point.name, NAME)?;
-    if !fits_value(point.value) {
-        return Err(format!("value {} is not a number between -2^360 and 2^360", point.value));
+    match point.value.len() {
+        0 => return Err("it has no value".to_owned()),
+        1..=VALUES => {}
+        n => return Err(format!("{n} values, {VALUES} are allowed")),
+    }
+    for (value, count) in point.value.iter() {
+        if !fits_value(value) {
+            return Err(format!("value {value} is not a number between -2^360 and 2^360"));
+        }
+        if !(count > 0.0 && fits_value(count)) {
+            return Err(format!("{count} is not how often a value occurred"));
+        }
     }
     if point.at < now.minus(OLDEST) {
         return Err(format!("{} is more than two weeks ago", point.at.rfc3339()));
@@ -174,7 +185,7 @@ mod tests {
     fn point() -> Point {
         Point {
             name: "Load".into(),
-            value: 1.0,
+            value: 1.0.into(),
             unit: Unit::None,
             at: NOW,
             dimensions: Arc::from([Dimension::new("Hostname", "h")]),
@@ -195,9 +206,9 @@ mod tests {
 
     #[test]
     fn values_that_the_service_cannot_hold_are_refused() {
-        assert_eq!(judged(|p| p.value = -2f64.powi(360)), Ok(()));
+        assert_eq!(judged(|p| p.value = (-2f64.powi(360)).into()), Ok(()));
         for value in [f64::NAN, f64::INFINITY, 2f64.powi(361)] {
-            refusal(judged(|p| p.value = value), "2^360");
+            refusal(judged(|p| p.value = value.into()), "2^360");
         }
     }
 

@@ -193,8 +193,8 @@ fn insert_points(connection: &Connection, batch: &MetricBatch) -> rusqlite::Resu
     let mut find_series = connection
         .prepare("SELECT id FROM series WHERE name = ?1 AND namespace = ?2 AND dimensions = ?3 AND unit = ?4")?;
     let mut add_point = connection.prepare(
-        "INSERT INTO point (series, at, n, value)
-         SELECT ?1, ?2, coalesce(max(n) + 1, 0), ?3 FROM point WHERE series = ?1 AND at = ?2",
+        "INSERT INTO point (series, at, n, value, count)
+         SELECT ?1, ?2, coalesce(max(n) + 1, 0), ?3, ?4 FROM point WHERE series = ?1 AND at = ?2",
     )?;
     for point in &batch.points {
         let key = (&point.name, &batch.namespace, canonical(&point.dimensions), point.unit.as_str());
@@ -202,7 +202,9 @@ fn insert_points(connection: &Connection, batch: &MetricBatch) -> rusqlite::Resu
             Some(series) => series,
             None => add_series.insert((&key.0, key.1, &key.2, key.3))?,
         };
-        add_point.execute((series, point.at.as_millis(), point.value))?;
+        for (value, count) in point.value.iter() {
+            add_point.execute((series, point.at.as_millis(), value, count))?;
+        }
     }
     Ok(())
 }

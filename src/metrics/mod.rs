@@ -1,22 +1,32 @@
 //! Polled host metrics: one file for each key of [`COLLECTORS`].
 //!
-//! A collector reads the host when asked and appends points; it keeps its options and its last counters, nothing else. Time, tasks
-//! and what happens when the pipeline is full belong to [`scheduler`]; how the host is read belongs to `platform`.
+//! A collector reads the host when asked and offers what it has to [`Readings`], by the names of its table in `config::measurements`; it
+//! keeps its options and what it needs of the reading before, nothing else. What is published, under which name and as what growth, belongs
+//! to [`readings`]; dimensions of all metrics to `pipeline::metrics`; time, tasks and what happens when the pipeline is full to
+//! [`scheduler`]; how the host is read to `platform`.
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
+mod cpu;
 mod publisher;
 mod rates;
+mod readings;
 pub mod scheduler;
 pub mod statsd;
 
-use crate::model::{Dimension, Points, Timestamp, limits::fits_metric};
-use std::{borrow::Cow, io, sync::Arc, time::Instant};
+pub use readings::{Readings, Tagged};
+
+use crate::{
+    config::settings::metrics::Plugin,
+    model::{Points, Timestamp},
+};
+use readings::Wanted;
+use std::{
+    io,
+    time::{Duration, Instant},
+};
 
 /// Every collector there is, sorted by key.
-pub static COLLECTORS: &[Entry] = &[publisher::ENTRY];
-
-/// Key of the collector of the thirteen metrics, which runs whenever a configuration has `metrics`.
-pub const THE_THIRTEEN: &str = publisher::ENTRY.key;
+pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.
 #[derive(Clone, Copy, Debug)]
@@ -27,18 +37,16 @@ pub struct Moment {
 
 /// Reads one kind of host metric. May block: the scheduler calls it on the blocking pool, one call at a time.
 pub trait Collector: Send {
-    /// Append what the host shows at `now`. Points appended before an error are kept.
-    fn collect(&mut self, now: Moment, out: &mut Points) -> Result<(), CollectError>;
+    /// Offer what the host shows now. What was offered before an error is kept.
+    fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError>;
 }
 
 /// One line of the registry.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name in the own log and in the docs.
+    /// The key of its table of measurements (`config::measurements`), or of its plugin where it takes whatever it finds.
     pub key: &'static str,
-    /// One line for people.
-    pub summary: &'static str,
-    build: fn(&Site) -> Box<dyn Collector>,
+    build: fn(&Plugin) -> Box<dyn Collector>,
 }
 
 impl Entry {
@@ -47,50 +55,40 @@ impl Entry {
         COLLECTORS.iter().find(|e| e.key == key)
     }
 
-    /// Make the collector, ready to run. Reads nothing yet.
-    pub fn build(&self, site: &Site) -> Named {
-        tracing::info!(collector = self.key, what = self.summary, "collecting");
-        Named { key: self.key, collector: (self.build)(site) }
+    /// Make the collector of a plugin, the source of this number, ready to run. Reads nothing yet.
+    pub fn build(&self, plugin: &Plugin, number: usize) -> Source {
+        tracing::info!(collector = self.key, at = plugin.at, "collecting");
+        let reader = Reader { collector: (self.build)(plugin), wanted: Wanted::of(plugin) };
+        Source { key: self.key, number, interval: plugin.interval, reader: Some(reader) }
     }
 }
 
-/// What every collector is told about where it runs.
-#[derive(Clone, Debug)]
-pub struct Site {
-    /// Shared by all points.
-    pub dimensions: Arc<[Dimension]>,
-}
-
-impl Site {
-    /// `InstanceId` and `Hostname`, then the pairs of `append_dimensions`, which has neither of these two: the configuration saw
-    /// to it.
-    pub fn new(instance_id: &str, host_name: &str, append: &[Dimension]) -> Self {
-        let own = [("InstanceId", instance_id), ("Hostname", host_name)];
-        let own = own.map(|(name, value)| Dimension::new(name, acceptable(name, value)));
-        Self { dimensions: own.into_iter().chain(append.iter().cloned()).collect() }
-    }
-}
-
-/// A value that CloudWatch takes: one with other than printable ASCII characters would have every point refused.
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
-fn acceptable<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
-    if value.chars().all(fits_metric) {
-        return Cow::Borrowed(value);
-    }
-    let replaced: String = value.chars().map(|c| if fits_metric(c) { c } else { '_' }).collect();
-    tracing::warn!(
-        dimension = name,
-        value,
-        replaced,
-        "CloudWatch takes ASCII characters only in a dimension: the others are replaced"
-    );
-    Cow::Owned(replaced)
-}
-
-/// A collector and its key.
-pub struct Named {
+/// A collector with what is wanted of it.
+pub struct Source {
     pub key: &'static str,
-    pub collector: Box<dyn Collector>,
+    /// Its number among all sources of metrics, under which its rules for dimensions stand.
+    pub number: usize,
+    pub interval: Duration,
+    /// `None` while it reads.
+    reader: Option<Reader>,
+}
+
+/// What is handed to the thread that reads.
+struct Reader {
+    collector: Box<dyn Collector>,
+    wanted: Wanted,
+}
+
+impl Reader {
+    /// One reading. What was read before an error is kept.
+    fn read(&mut self, now: Moment) -> (Points, Result<(), CollectError>) {
+        let mut points = Points::new();
+        let result = self.collector.collect(&mut self.wanted.begin(now, &mut points));
+        if result.is_ok() {
+            self.wanted.forget_the_gone();
+        }
+        (points, result)
+    }
 }
 
 /// Why a reading is not whole.
@@ -110,28 +108,47 @@ impl CollectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{
+        measurements::Table,
+        settings::metrics::{Measurement, Measurements, Options, SourceDimensions},
+    };
+    use crate::model::{Resolution, Timestamp};
 
     #[test]
     fn keys_are_sorted_and_unique() {
         assert!(COLLECTORS.is_sorted_by(|a, b| a.key < b.key));
-        assert!(COLLECTORS.iter().all(|e| !e.summary.is_empty() && Entry::find(e.key).is_some()));
+        assert!(COLLECTORS.iter().all(|e| Entry::find(e.key).is_some()));
     }
 
     #[test]
-    fn every_collector_reads_this_host() {
-        for entry in COLLECTORS {
-            let mut points = Points::new();
+    fn what_every_plugin_with_a_table_offers_stands_in_its_table() {
+        for entry in COLLECTORS.iter().filter(|entry| Table::find(entry.key).is_some()) {
+            let plugin = whole(entry.key);
+            let mut source = entry.build(&plugin, 0);
+            let reader = source.reader.as_mut().expect("at rest");
             let now = Moment { wall: Timestamp::now(), monotonic: Instant::now() };
-            let mut built = entry.build(&Site::new("sys-1", "h", &[]));
-            built.collector.collect(now, &mut points).expect(entry.key);
-            assert!(!points.is_empty(), "{}", entry.key);
+            reader.read(now).1.expect(entry.key);
         }
     }
 
-    #[test]
-    fn a_host_name_that_is_not_ascii_does_not_have_every_point_refused() {
-        let site = Site::new("sys-0", "büro\u{7}-1", &[Dimension::new("Stage", "prod")]);
-        let names: Vec<_> = site.dimensions.iter().map(|d| (d.name.as_str(), d.value.as_str())).collect();
-        assert_eq!(names, [("InstanceId", "sys-0"), ("Hostname", "b_ro_-1"), ("Stage", "prod")]);
+    /// A plugin of which everything is wanted.
+    pub(super) fn whole(key: &'static str) -> Plugin {
+        let table = Table::find(key).expect("a table");
+        let measurement = |field: &crate::config::measurements::Field| Measurement {
+            field: field.name.into(),
+            name: table.published(field.name),
+            unit: field.unit,
+            scale: 1.0,
+            is_delta: false,
+        };
+        Plugin {
+            at: key.to_owned(),
+            key,
+            measurements: Measurements::These(table.fields.iter().map(measurement).collect()),
+            interval: Duration::from_secs(60),
+            resolution: Resolution::Minute,
+            dimensions: SourceDimensions::default(),
+            options: Options::None,
+        }
     }
 }

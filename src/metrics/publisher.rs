@@ -3,27 +3,22 @@
 //! What is counted and how each system answers is written beside the readings in `platform::vitals` and `platform::io`.
 //! A part that cannot be read is missing from the points and the others are there all the same. A part that this system does
 //! not have is said once and is no failure.
-use super::{CollectError, Collector, Entry, Moment, Site, rates::Rates};
+use super::{CollectError, Collector, Entry, Readings, Tagged, rates::Rates};
 use crate::{
-    model::{Dimension, Point, Points, Resolution, Unit},
+    config::settings::metrics::Plugin,
     platform::{
         io::{Traffic, disks, interfaces},
         vitals::{Load, Vitals},
     },
 };
-use std::{io, sync::Arc};
+use std::{io, time::Instant};
 
-pub(super) const ENTRY: Entry = Entry {
-    key: "publisher",
-    summary: "processor, memory, disk and network of the whole host: the thirteen metrics of the publisher",
-    build,
-};
+pub(super) const ENTRY: Entry = Entry { key: "publisher", build };
 
 /// Reads one part of the host. A plain closure is the smallest fake there is.
 type Read<T> = Box<dyn FnMut() -> io::Result<T> + Send>;
 
 struct Publisher {
-    dimensions: Arc<[Dimension]>,
     load: Read<Load>,
     /// Whether `load` was read before: the processors' share needs two readings.
     loaded: bool,
@@ -42,10 +37,9 @@ struct Moving {
     names: [&'static str; 4],
 }
 
-fn build(site: &Site) -> Box<dyn Collector> {
+fn build(_: &Plugin) -> Box<dyn Collector> {
     let mut vitals = Vitals::new();
     Box::new(Publisher {
-        dimensions: Arc::clone(&site.dimensions),
         load: Box::new(move || vitals.read()),
         loaded: false,
         disks: Moving::disks(Box::new(disks)),
@@ -54,34 +48,24 @@ fn build(site: &Site) -> Box<dyn Collector> {
 }
 
 impl Collector for Publisher {
-    fn collect(&mut self, now: Moment, out: &mut Points) -> Result<(), CollectError> {
-        let dimensions = &self.dimensions;
-        let mut push = |name: &'static str, value, unit| {
-            let dimensions = Arc::clone(dimensions);
-            out.push(Point {
-                name: name.into(),
-                value,
-                unit,
-                at: now.wall,
-                dimensions,
-                resolution: Resolution::default(),
-            });
-        };
+    fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError> {
+        let now = out.now().monotonic;
+        let out = &mut out.of(&[]);
         let load = (self.load)().map(|load| {
             if self.loaded {
-                push("CPUUtilization", load.cpu_percent, Unit::Percent);
+                out.push("CPUUtilization", load.cpu_percent);
             }
             self.loaded = true;
-            push("CPUCount", load.cpus as f64, Unit::Count);
+            out.push("CPUCount", load.cpus as f64);
             let memory = load.memory;
             let taken = memory.total.saturating_sub(memory.available) as f64;
-            push("MemoryUtilization", taken / memory.total as f64 * 100.0, Unit::Percent);
-            push("MemoryUsed", memory.used as f64, Unit::Bytes);
-            push("MemoryAvailable", memory.available as f64, Unit::Bytes);
+            out.push("MemoryUtilization", taken / memory.total as f64 * 100.0);
+            out.push("MemoryUsed", memory.used as f64);
+            out.push("MemoryAvailable", memory.available as f64);
         });
         // Each part has its turn before the first error is returned.
-        let disks = self.disks.collect(now, &mut push);
-        let interfaces = self.interfaces.collect(now, &mut push);
+        let disks = self.disks.collect(now, out);
+        let interfaces = self.interfaces.collect(now, out);
         load.map_err(CollectError::read("the processor and memory load")).and(disks).and(interfaces)
     }
 }
@@ -99,7 +83,7 @@ impl Moving {
         Self { what, read, rates: Rates::default(), absent: false, names }
     }
 
-    fn collect(&mut self, now: Moment, push: &mut impl FnMut(&'static str, f64, Unit)) -> Result<(), CollectError> {
+    fn collect(&mut self, now: Instant, out: &mut Tagged<'_>) -> Result<(), CollectError> {
         let devices = match (self.read)() {
             Ok(devices) => devices,
             Err(e) if e.kind() == io::ErrorKind::Unsupported => {
@@ -110,12 +94,11 @@ impl Moving {
             }
             Err(e) => return Err(CollectError::read(self.what)(e)),
         };
-        let rates = self.rates.advance(now.monotonic, devices);
+        let rates = self.rates.advance(now, devices);
         let values = [rates.bytes_in, rates.bytes_out, rates.count_in, rates.count_out];
-        let units = [Unit::Bytes, Unit::Bytes, Unit::Count, Unit::Count];
-        for ((name, value), unit) in self.names.into_iter().zip(values).zip(units) {
+        for (name, value) in self.names.into_iter().zip(values) {
             if let Some(value) = value {
-                push(name, value, unit);
+                out.push(name, value);
             }
         }
         Ok(())
@@ -124,9 +107,14 @@ impl Moving {
 
 #[cfg(test)]
 mod tests {
+    use super::super::readings::Wanted;
     use super::*;
-    use crate::{model::Timestamp, platform::vitals::Memory};
-    use std::time::{Duration, Instant};
+    use crate::{
+        metrics::{Moment, tests::whole},
+        model::{Points, Timestamp, Unit, Values},
+        platform::vitals::Memory,
+    };
+    use std::time::Duration;
 
     const LOAD: Load = Load { cpu_percent: 12.5, cpus: 4, memory: Memory { total: 1_000, available: 250, used: 700 } };
 
@@ -151,7 +139,6 @@ mod tests {
 
     fn publisher() -> Publisher {
         Publisher {
-            dimensions: Site::new("sys-1", "box", &[]).dimensions,
             load: Box::new(|| Ok(LOAD)),
             loaded: false,
             disks: Moving::disks(steps(Traffic { device: "sda".into(), ..Traffic::default() }, 100)),
@@ -166,9 +153,14 @@ mod tests {
             monotonic: start + Duration::from_secs(second),
         };
         let mut points = Points::new();
-        let result = collector.collect(now, &mut points);
-        assert!(points.iter().all(|p| p.at == now.wall && p.dimensions[0] == Dimension::new("InstanceId", "sys-1")));
-        (points.into_iter().map(|p| (p.name.into_owned(), p.value, p.unit)).collect(), result)
+        let mut wanted = Wanted::of(&whole("publisher"));
+        let result = collector.collect(&mut wanted.begin(now, &mut points));
+        assert!(points.iter().all(|p| p.at == now.wall));
+        let told = points.into_iter().map(|p| match p.value {
+            Values::One(value) => (p.name.into_owned(), value, p.unit),
+            Values::Many(_) => unreachable!("one reading has one value"),
+        });
+        (told.collect(), result)
     }
 
     fn names(points: &[(String, f64, Unit)]) -> Vec<&str> {

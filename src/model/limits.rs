@@ -32,6 +32,9 @@ pub const RETENTION_DAYS: [u16; 22] =
 pub const METRIC_BATCH_POINTS: usize = 1_000;
 /// PutMetricData: bytes of one request (same page). Counted before compression, so always on the safe side.
 pub const METRIC_BATCH_BYTES: usize = 1_048_576;
+/// PutMetricData: different values of one datum.
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
+pub const VALUES: usize = 150;
 /// PutMetricData: dimensions of one datum.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 pub const DIMENSIONS: usize = 30;

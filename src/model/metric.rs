@@ -19,7 +19,7 @@ impl Dimension {
     }
 }
 
-/// The units that we send, of those that CloudWatch knows, spelled as the API spells them:
+/// The units that CloudWatch knows, spelled as the API spells them:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub enum Unit {
@@ -40,14 +40,61 @@ pub enum Unit {
     Count,
     #[serde(rename = "Bytes/Second")]
     BytesPerSecond,
+    #[serde(rename = "Kilobytes/Second")]
+    KilobytesPerSecond,
+    #[serde(rename = "Megabytes/Second")]
+    MegabytesPerSecond,
+    #[serde(rename = "Gigabytes/Second")]
+    GigabytesPerSecond,
+    #[serde(rename = "Terabytes/Second")]
+    TerabytesPerSecond,
     #[serde(rename = "Bits/Second")]
     BitsPerSecond,
+    #[serde(rename = "Kilobits/Second")]
+    KilobitsPerSecond,
+    #[serde(rename = "Megabits/Second")]
+    MegabitsPerSecond,
+    #[serde(rename = "Gigabits/Second")]
+    GigabitsPerSecond,
+    #[serde(rename = "Terabits/Second")]
+    TerabitsPerSecond,
     #[serde(rename = "Count/Second")]
     CountPerSecond,
     None,
 }
 
 impl Unit {
+    /// All of them.
+    pub const ALL: [Self; 27] = [
+        Self::Seconds,
+        Self::Microseconds,
+        Self::Milliseconds,
+        Self::Bytes,
+        Self::Kilobytes,
+        Self::Megabytes,
+        Self::Gigabytes,
+        Self::Terabytes,
+        Self::Bits,
+        Self::Kilobits,
+        Self::Megabits,
+        Self::Gigabits,
+        Self::Terabits,
+        Self::Percent,
+        Self::Count,
+        Self::BytesPerSecond,
+        Self::KilobytesPerSecond,
+        Self::MegabytesPerSecond,
+        Self::GigabytesPerSecond,
+        Self::TerabytesPerSecond,
+        Self::BitsPerSecond,
+        Self::KilobitsPerSecond,
+        Self::MegabitsPerSecond,
+        Self::GigabitsPerSecond,
+        Self::TerabitsPerSecond,
+        Self::CountPerSecond,
+        Self::None,
+    ];
+
     /// The API's spelling.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,7 +114,15 @@ impl Unit {
             Self::Percent => "Percent",
             Self::Count => "Count",
             Self::BytesPerSecond => "Bytes/Second",
+            Self::KilobytesPerSecond => "Kilobytes/Second",
+            Self::MegabytesPerSecond => "Megabytes/Second",
+            Self::GigabytesPerSecond => "Gigabytes/Second",
+            Self::TerabytesPerSecond => "Terabytes/Second",
             Self::BitsPerSecond => "Bits/Second",
+            Self::KilobitsPerSecond => "Kilobits/Second",
+            Self::MegabitsPerSecond => "Megabits/Second",
+            Self::GigabitsPerSecond => "Gigabits/Second",
+            Self::TerabitsPerSecond => "Terabits/Second",
             Self::CountPerSecond => "Count/Second",
             Self::None => "None",
         }
@@ -83,11 +138,47 @@ pub enum Resolution {
     Second,
 }
 
-/// One measured value. CloudWatch keeps it under namespace, name and dimensions.
+/// What was measured of one series at one time.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Values {
+    /// One value: `Value` of the API.
+    One(f64),
+    /// Several of the same period, each once with how often it occurred: `Values` and `Counts` of the API, from which CloudWatch works
+    /// out all statistics exactly. At most 150 of them go into one datum.
+    Many(Vec<(f64, f64)>),
+}
+
+impl Values {
+    /// Each value, with how often it occurred.
+    pub fn iter(&self) -> impl Iterator<Item = (f64, f64)> {
+        let (one, many) = match self {
+            Self::One(value) => (Some((*value, 1.0)), &[][..]),
+            Self::Many(values) => (None, &values[..]),
+        };
+        one.into_iter().chain(many.iter().copied())
+    }
+
+    /// How many different ones there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(values) => values.len(),
+        }
+    }
+}
+
+impl From<f64> for Values {
+    fn from(value: f64) -> Self {
+        Self::One(value)
+    }
+}
+
+/// What was measured of one series. CloudWatch keeps it under namespace, name and dimensions.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Point {
     pub name: Cow<'static, str>,
-    pub value: f64,
+    pub value: Values,
     pub unit: Unit,
     pub at: Timestamp,
     #[serde(with = "shared_dimensions")]
@@ -98,6 +189,14 @@ pub struct Point {
 
 /// What one reading of a collector appends to.
 pub type Points = Vec<Point>;
+
+/// What one source of metrics gave at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The number of the source among all that run; its rules for dimensions stand there.
+    pub source: usize,
+    pub points: Points,
+}
 
 /// What one PutMetricData carries: one namespace, at most 1,000 points.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -127,7 +226,7 @@ mod tests {
     fn a_batch_comes_back_from_json_as_it_was() {
         let point = Point {
             name: "CPUUtilization".into(),
-            value: 12.5,
+            value: Values::One(12.5),
             unit: Unit::BytesPerSecond,
             at: Timestamp::from_millis(7),
             dimensions: Arc::from([Dimension::new("Hostname", "h")]),

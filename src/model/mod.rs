@@ -6,6 +6,7 @@
 //! collector -> Point -> MetricBatch -> Put            (failed: spool, replayed with its first timestamps)
 //! source    -> Chunk -> LogBatch    -> Put -> Cover   (a Cover moves the source's saved position forward)
 //! ```
+mod facts;
 mod headcount;
 mod intake;
 pub mod limits;
@@ -16,13 +17,14 @@ mod position;
 mod target;
 mod time;
 
+pub use facts::{Fact, Facts};
 pub use headcount::{Headcount, Member};
 pub use intake::{Intake, TooManyTargets};
 pub use log::{
     Chunk, EVENT_START, Event, LaneWaker, LogBatch, LogEvent, Outgoing, Outlet, REQUEST_END, Slot, Target, TimedBy,
 };
 pub use log_name::{LogName, NameFault, brief};
-pub use metric::{Dimension, MetricBatch, Point, Points, Resolution, Unit};
+pub use metric::{Dimension, MetricBatch, Point, Points, Reading, Resolution, Unit, Values};
 pub use position::{
     Anchor, BEFORE, Checkpoints, Cover, FileIdentity, FilePosition, Fingerprint, JournalPosition, Position, SourceId,
     UnifiedPosition, WindowsPosition,

@@ -14,6 +14,38 @@ const SYSTEM_STATE_FOLDER: &str = "/opt/aws/amazon-cloudwatch-publisher/var";
 /// Name of our folder among those of the user's other programs.
 const OWN_FOLDER: &str = "amazon-cloudwatch-publisher";
 
+/// The systems that we run on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum System {
+    Linux,
+    MacOs,
+    Windows,
+    Other,
+}
+
+/// This one.
+pub const SYSTEM: System = if cfg!(target_os = "linux") {
+    System::Linux
+} else if cfg!(target_os = "macos") {
+    System::MacOs
+} else if cfg!(windows) {
+    System::Windows
+} else {
+    System::Other
+};
+
+impl System {
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "Linux",
+            Self::MacOs => "macOS",
+            Self::Windows => "Windows",
+            Self::Other => "this system",
+        }
+    }
+}
+
 /// The host name, as the system has it: not looked up, not made longer. `None` when there is none or it is not UTF-8.
 ///
 /// Linux and macOS: `gethostname`. Windows: the DNS host name of this computer.

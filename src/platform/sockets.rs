@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::{
-    io::AsyncRead,
+    io::{AsyncRead, Interest},
     net::{TcpListener, UdpSocket},
 };
 
@@ -73,23 +73,29 @@ impl Datagrams {
     /// All datagrams that there are now, as far as the batch has room. Waits for the first.
     pub async fn recv_batch(&self, batch: &mut Batch) -> io::Result<()> {
         loop {
-            match self {
-                Self::Udp(socket) => socket.readable().await?,
-                Self::Local(socket) => socket.readable().await?,
-            }
-            match self.try_recv_batch(batch) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                other => return other,
+            let received = match self {
+                Self::Udp(socket) => {
+                    socket.readable().await?;
+                    socket.try_io(Interest::READABLE, || batch.fill(&SockRef::from(socket)))
+                }
+                Self::Local(socket) => socket.recv_batch(batch).await?,
+            };
+            match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && batch.is_empty() => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(()) | Err(_) => return Ok(()),
             }
         }
     }
 
-    /// All datagrams that there are now, as far as the batch has room. `WouldBlock`: there is none.
-    pub fn try_recv_batch(&self, batch: &mut Batch) -> io::Result<()> {
-        match self {
-            Self::Udp(socket) => batch.fill_udp(socket),
-            Self::Local(socket) => socket.try_recv_batch(batch),
-        }
+    /// All datagrams that there are now, as far as the batch has room; none where there is none. Asks the system also where the
+    /// runtime has not heard yet that there is something, as at a stop.
+    pub fn recv_batch_now(&self, batch: &mut Batch) -> io::Result<()> {
+        let received = match self {
+            Self::Udp(socket) => batch.fill(&SockRef::from(socket)),
+            Self::Local(socket) => batch.fill(&socket.socket()),
+        };
+        received.or_else(|error| if error.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) })
     }
 
     /// How many datagrams the system has dropped here because nobody read them in time. `None`: it does not say.
@@ -169,7 +175,9 @@ struct Place {
 
 #[cfg(unix)]
 mod imp {
-    use super::{AsyncRead, Batch, Domain, Path, Place, SockAddr, SockRef, Socket, Stream, Type, UdpSocket, batch, io};
+    use super::{
+        AsyncRead, Batch, Domain, Interest, Path, Place, SockAddr, SockRef, Socket, Stream, Type, UdpSocket, batch, io,
+    };
     use rustix::fd::AsFd;
     use std::{
         fs,
@@ -204,12 +212,13 @@ mod imp {
             self.socket.try_recv(buffer)
         }
 
-        pub async fn readable(&self) -> io::Result<()> {
-            self.socket.readable().await
+        pub async fn recv_batch(&self, batch: &mut Batch) -> io::Result<io::Result<()>> {
+            self.socket.readable().await?;
+            Ok(self.socket.try_io(Interest::READABLE, || batch.fill(&self.socket())))
         }
 
-        pub fn try_recv_batch(&self, batch: &mut Batch) -> io::Result<()> {
-            batch.fill_local(&self.socket)
+        pub fn socket(&self) -> SockRef<'_> {
+            SockRef::from(&self.socket)
         }
     }
 
@@ -302,7 +311,7 @@ mod imp {
 
 #[cfg(not(unix))]
 mod imp {
-    use super::{Batch, Path, Stream, UdpSocket, io};
+    use super::{Batch, Path, SockRef, Stream, UdpSocket, io};
     use std::convert::Infallible;
 
     /// `WSAEAFNOSUPPORT`.
@@ -324,11 +333,11 @@ mod imp {
             match self.0 {}
         }
 
-        pub async fn readable(&self) -> io::Result<()> {
+        pub async fn recv_batch(&self, _: &mut Batch) -> io::Result<io::Result<()>> {
             match self.0 {}
         }
 
-        pub fn try_recv_batch(&self, _: &mut Batch) -> io::Result<()> {
+        pub fn socket(&self) -> SockRef<'_> {
             match self.0 {}
         }
     }

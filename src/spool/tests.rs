@@ -15,9 +15,21 @@ const BOUNDS: settings::Spool = settings::Spool {
     max_log_bytes: 0,
 };
 
+/// The one value of a point.
+fn value(point: &Point) -> f64 {
+    point.value.iter().map(|(value, _)| value).sum()
+}
+
 fn point(value: f64, at: Timestamp) -> Point {
     let dimensions = Arc::from([Dimension::new("Hostname", "h")]);
-    Point { name: "CPU".into(), value, unit: Unit::Percent, at, dimensions, resolution: Resolution::Minute }
+    Point {
+        name: "CPU".into(),
+        value: value.into(),
+        unit: Unit::Percent,
+        at,
+        dimensions,
+        resolution: Resolution::Minute,
+    }
 }
 
 fn batch(value: f64, at: Timestamp) -> MetricBatch {
@@ -48,7 +60,7 @@ fn oldest(spool: &Spool) -> Spooled {
 fn drain(spool: &Spool) -> Vec<f64> {
     let mut values = Vec::new();
     while let Some(spooled) = spool.oldest().expect("readable") {
-        values.extend(spooled.batch.points.iter().map(|point| point.value));
+        values.extend(spooled.batch.points.iter().map(value));
         spool.remove(spooled.ticket);
     }
     values
@@ -149,7 +161,7 @@ fn batches_whose_newest_point_is_too_old_are_dropped_and_old_points_left_out() {
     spool.push(&mixed).expect("spooled");
     let later = at.plus(hours(2));
     let found = spool.oldest_at(later).expect("readable").expect("there");
-    assert_eq!(found.batch.points.iter().map(|p| p.value).collect::<Vec<_>>(), [2.0]);
+    assert_eq!(found.batch.points.iter().map(value).collect::<Vec<_>>(), [2.0]);
     assert_eq!(spool.len(), 1);
     assert!(matches!(spool.push_at(&batch(1.0, at), at.plus(hours(25))), Err(SpoolError::TooOld)));
 }
@@ -273,7 +285,7 @@ fn a_file_that_cannot_be_read_now_stays_and_holds_up_no_other() {
         false => file::read(path),
     });
     let found = [oldest(&spool), oldest(&spool)];
-    assert_eq!(found.each_ref().map(|spooled| spooled.batch.points[0].value), [2.0, 2.0]);
+    assert_eq!(found.each_ref().map(|spooled| value(&spooled.batch.points[0])), [2.0, 2.0]);
     spool.remove(found[0].ticket);
     spool.remove(oldest(&spool).ticket);
     assert!(matches!(spool.oldest(), Err(SpoolError::Read { .. })));

@@ -53,6 +53,7 @@ counters! {
     POINTS_COLLECTED, "points_collected", "metric points read from the host";
     POINTS_DELIVERED, "points_delivered", "metric points that CloudWatch accepted";
     POINTS_REFUSED, "points_refused", "metric points that CloudWatch will never take";
+    SERIES_REFUSED, "points_of_refused_series", "metric points of series beyond agent.max_series";
     POINTS_CORRECTED, "points_sent_with_a_corrected_time", "metric points that a wrong clock measured, sent with the time that the service had then";
     POLLS_SKIPPED, "polls_skipped", "readings skipped because the pipeline was full";
     POLLS_FAILED, "polls_failed", "readings that failed";

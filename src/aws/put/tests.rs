@@ -68,7 +68,7 @@ fn log_batch() -> LogBatch {
 fn point(value: f64) -> Point {
     Point {
         name: "CPUUtilization".into(),
-        value,
+        value: value.into(),
         unit: Unit::BytesPerSecond,
         at: Timestamp::from_millis(1_700_000_000_123),
         dimensions: Arc::from([Dimension::new("Hostname", "h")]),

@@ -21,9 +21,9 @@ async fn filled() -> Filled {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = Store::open(folder.path(), Duration::from_hours(24)).expect("a new store");
     let now = Timestamp::now();
-    let point = |name: &'static str, value, unit, dimensions: Vec<Dimension>, ago| Point {
+    let point = |name: &'static str, value: f64, unit, dimensions: Vec<Dimension>, ago| Point {
         name: name.into(),
-        value,
+        value: value.into(),
         unit,
         at: now.minus(Duration::from_secs(ago)),
         dimensions: dimensions.into(),

@@ -1,7 +1,7 @@
-//! Section `metrics`. The thirteen metrics are run; the agent's `metrics_collected` is known by name and type.
+//! Section `metrics`: what holds for all metrics, and the plugins of `metrics_collected`.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, list, table,
+    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
 };
 
 pub const METRICS: Shape = Shape::Table(&table(
@@ -11,12 +11,14 @@ pub const METRICS: Shape = Shape::Table(&table(
         key("endpoint_override", ENDPOINT),
         key("credentials", CREDENTIALS),
         key("metrics_collected", COLLECTED),
-        later("aggregation_dimensions", AGGREGATION),
-        later("force_flush_interval", INTERVAL),
-        later("metrics_destinations", DESTINATIONS),
+        key("aggregation_dimensions", AGGREGATION),
+        key("force_flush_interval", INTERVAL),
+        key("metrics_destinations", DESTINATIONS),
         later("service.name", Text(1, 4096)),
         later("deployment.environment", Text(1, 4096)),
         // Our own.
+        key("extra_dimensions", DIMENSIONS),
+        key("storage_resolution", RESOLUTION),
         later("critical", Either(&[Bool, TEXTS])),
         later("response_time", Shape::Table(&table(&[], Others::Accept))),
     ],
@@ -48,36 +50,28 @@ const COLLECTED: Shape = Shape::Table(&Table {
     min: 1,
     ..table(
         &[
-            later("cpu", CPU),
-            later("disk", DISK),
-            later("diskio", WITH_RESOURCES),
-            later("mem", BASIC),
-            later("swap", BASIC),
-            later("net", WITH_RESOURCES),
-            later("netstat", BASIC),
-            later("processes", BASIC),
-            later("procstat", Shape::List(&List { min: 1, max: 255, ..list(PROCSTAT) })),
-            later("statsd", STATSD),
+            key("cpu", CPU),
+            key("disk", DISK),
+            key("diskio", WITH_RESOURCES),
+            key("mem", BASIC),
+            key("swap", BASIC),
+            key("net", WITH_RESOURCES),
+            key("netstat", BASIC),
+            key("processes", BASIC),
+            key("procstat", Shape::List(&List { min: 1, max: 255, ..list(PROCSTAT) })),
+            key("statsd", STATSD),
             later("collectd", COLLECTD),
-            later("ethtool", ETHTOOL),
-            later("nvidia_gpu", BASIC),
-            later("nvidia_smi", NVIDIA_SMI),
-            later("efa", EFA),
+            key("ethtool", ETHTOOL),
+            key("nvidia_gpu", BASIC),
+            key("nvidia_smi", NVIDIA_SMI),
+            key("efa", EFA),
+            // Not a host's own: said by the reader of the section, each at its path.
             later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
             later("otlp", agent_extras::OTLP),
             later("prometheus", PROMETHEUS),
-            // The usual performance objects of Windows; there are more, each with a name of its own.
-            later("Processor", BASIC),
-            later("Memory", BASIC),
-            later("LogicalDisk", BASIC),
-            later("PhysicalDisk", BASIC),
-            later("Paging File", BASIC),
-            later("Network Interface", BASIC),
-            later("System", BASIC),
-            later("TCPv4", BASIC),
-            later("TCPv6", BASIC),
         ],
-        Others::EachLater(BASIC),
+        // The objects of Windows' performance counters, and what nobody knows.
+        Others::Each(WITH_RESOURCES),
     )
 });
 
@@ -97,9 +91,18 @@ const PLUGIN: Table = Table {
         key("measurement", MEASUREMENT),
         key("metrics_collection_interval", INTERVAL),
         key("append_dimensions", DIMENSIONS),
+        key("drop_original_metrics", DROPPED),
+        // Our own.
+        key("omit_hostname", Bool),
+        key("only_dimensions", ONLY),
+        key("storage_resolution", RESOLUTION),
     ],
     ..table(&[], Others::Accept)
 };
+/// Names of dimensions.
+const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
+/// Seconds, as the API has it.
+const RESOLUTION: Shape = Int(1, 60);
 const BASIC: Shape = Shape::Table(&PLUGIN);
 const WITH_RESOURCES: Shape = Shape::Table(&Table { keys: &[key("resources", RESOURCES)], ..PLUGIN });
 
@@ -115,7 +118,7 @@ const DISK: Shape = Shape::Table(&Table {
 
 const PROCSTAT: Shape = Shape::Table(&Table {
     needs: &["measurement"],
-    needs_any: &["pid_file", "exe", "pattern"],
+    needs_any: &["pid_file", "exe", "pattern", "systemd_unit"],
     ..table(
         &[
             key("measurement", Shape::List(&List { unique: true, ..list(NAME) })),
@@ -124,6 +127,11 @@ const PROCSTAT: Shape = Shape::Table(&Table {
             key("pid_file", NAME),
             key("exe", Verbatim(1, 255)),
             key("pattern", Verbatim(1, 255)),
+            // Our own.
+            key("systemd_unit", NAME),
+            key("omit_hostname", Bool),
+            key("only_dimensions", ONLY),
+            key("storage_resolution", RESOLUTION),
         ],
         Others::Accept,
     )
@@ -135,8 +143,11 @@ const LISTENER: Table = Table {
         key("service_address", NAME),
         key("metrics_aggregation_interval", INTERVAL_OR_ZERO),
         key("drop_original_metrics", DROPPED),
-        key("service.name", Text(1, 4096)),
-        key("deployment.environment", Text(1, 4096)),
+        later("service.name", Text(1, 4096)),
+        later("deployment.environment", Text(1, 4096)),
+        // Our own.
+        key("omit_hostname", Bool),
+        key("only_dimensions", ONLY),
     ],
     ..table(&[], Others::Error)
 };
@@ -146,6 +157,16 @@ const STATSD: Shape = Shape::Table(&Table {
         key("metrics_collection_interval", INTERVAL),
         key("allowed_pending_messages", Int(1, 2_147_483_647)),
         key("metric_separator", NAME),
+        // Our own.
+        key("socket", PATH),
+        key("socket_mode", Text(3, 4)),
+        key("metric_type_dimension", Bool),
+        key("keep_gauges", Bool),
+        key("signed_values", Bool),
+        key("float_counters", Bool),
+        key("strict_rates", Bool),
+        key("distributions", Bool),
+        key("units", Shape::Table(&table(&[], Others::Each(Text(1, 256))))),
     ],
     ..LISTENER
 });
@@ -168,6 +189,10 @@ const ETHTOOL: Shape = Shape::Table(&table(
         key("metrics_include", NAMES),
         key("append_dimensions", DIMENSIONS),
         key("drop_original_metrics", DROPPED),
+        // Our own.
+        key("omit_hostname", Bool),
+        key("only_dimensions", ONLY),
+        key("storage_resolution", RESOLUTION),
     ],
     Others::Error,
 ));
@@ -182,6 +207,8 @@ const EFA: Shape = Shape::Table(&Table {
             key("measurement", MEASUREMENT),
             key("metrics_collection_interval", INTERVAL),
             key("drop_original_metrics", DROPPED),
+            key("only_dimensions", ONLY),
+            key("storage_resolution", RESOLUTION),
         ],
         Others::Accept,
     )

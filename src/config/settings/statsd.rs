@@ -1,4 +1,5 @@
 //! `metrics.metrics_collected.statsd`.
+use super::metrics::SourceDimensions;
 use crate::model::Unit;
 use std::{path::PathBuf, time::Duration};
 
@@ -17,12 +18,10 @@ pub struct Statsd {
     pub pending: usize,
     /// Joins the parts of a name.
     pub separator: String,
-    /// Published names of which only the rollups are sent (`drop_original_metrics`).
-    pub drop_original: Vec<String>,
-    /// Series of one interval (`max_series`).
+    /// Series of one interval: those that may be sent in all, but not fewer than 10,000.
     pub max_series: usize,
-    /// `false` (`omit_hostname`): no dimension `host` is added.
-    pub host: bool,
+    /// `host`, `only_dimensions`, `drop_original_metrics`: for the stage that sends.
+    pub dimensions: SourceDimensions,
     /// The dimension `metric_type` is added (`metric_type_dimension`).
     pub metric_type: bool,
     /// Relative gauges count from the last value of the gauge, not from zero in each interval (`keep_gauges`).
@@ -35,8 +34,8 @@ pub struct Statsd {
     pub strict_rates: bool,
     /// Type `d` of DogStatsD is taken (`distributions`).
     pub distributions: bool,
-    /// Units of the series whose published name ends with these (`units`).
-    pub units: Vec<(String, Unit)>,
+    /// Units of the series whose published name ends with these, and what their values are multiplied with (`units`).
+    pub units: Vec<(String, Unit, f64)>,
 }
 
 /// Where to listen.

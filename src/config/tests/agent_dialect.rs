@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::settings::metrics::{AwsValue, DimensionValue};
 use crate::model::{Entity, LogGroupClass};
 
 #[test]
@@ -6,7 +7,7 @@ fn metrics_collected_makes_a_file_the_agents_whatever_else_it_says() {
     let s = settings(
         r#"{ "agent": { "instance": { "serial": "1" } }, "metrics": { "metrics_collected": { "mem": { "measurement": ["used"] } } } }"#,
     );
-    assert!(s.metrics.is_none());
+    assert_eq!(s.metrics.expect("memory").plugins.iter().map(|plugin| plugin.key).collect::<Vec<_>>(), ["mem"]);
     assert_eq!(s.agent.instance.serial, Serial::Fixed("1".into()));
 }
 
@@ -14,7 +15,7 @@ fn metrics_collected_makes_a_file_the_agents_whatever_else_it_says() {
 fn a_named_group_makes_a_file_the_agents_unless_it_shows_the_publisher() {
     let item = r#"{ "file_path": "/var/log/messages", "log_group_name": "messages" }"#;
     let s = settings(&items(item));
-    assert!(s.metrics.is_none());
+    assert_eq!(s.metrics.expect("memory").plugins.iter().map(|plugin| plugin.key).collect::<Vec<_>>(), ["mem"]);
     assert_eq!(s.agent.instance.serial, Serial::Machine);
     assert_eq!(s.logs.interval, Duration::from_secs(5));
     assert!(s.logs.files[0].from_beginning);
@@ -161,13 +162,10 @@ fn roles_of_sections_replace_the_agents() {
 
 #[test]
 fn what_is_known_but_not_run_is_a_warning_at_its_path() {
-    let plugin = r#"{ "metrics": { "metrics_collected": { "Paging File": { "measurement": ["% Usage"] } } } }"#;
-    check_warning(plugin, r#"metrics.metrics_collected["Paging File"]"#, "not yet");
     let statsd = r#"{ "metrics": { "metrics_collected": { "statsd": { "metrics_aggregation_interval": 0 } } } }"#;
     check_warning(statsd, "metrics.metrics_collected.statsd", "not yet");
     check_warning(r#"{ "traces": { "traces_collected": { "xray": {} } } }"#, "traces", "not yet");
     check_warning(r#"{ "alarms": { "amber": 60 } }"#, "alarms", "not yet");
-    check_warning(r#"{ "agent": { "max_series": 5 } }"#, "agent.max_series", "not yet");
     check_warning(r#"{ "local": { "listen": "127.0.0.1:1" } }"#, "local.listen", "not yet");
     let signals = r#"{ "logs": { "logs_collected": { "application_signals": {} } } }"#;
     check_warning(signals, "logs.logs_collected.application_signals", "not yet");
@@ -176,8 +174,14 @@ fn what_is_known_but_not_run_is_a_warning_at_its_path() {
 #[test]
 fn dimensions_are_taken_literally() {
     let text = r#"{ "metrics": { "append_dimensions": { "Site": "north", "ImageId": "${aws:ImageId}" } } }"#;
-    check_warning(text, "metrics.append_dimensions.ImageId", "not yet");
-    assert_eq!(settings(text).metrics.expect("the thirteen").append_dimensions, [Dimension::new("Site", "north")]);
+    let metrics = settings(text).metrics.expect("the thirteen");
+    let append = [
+        ("InstanceId".to_owned(), DimensionValue::Instance),
+        ("Hostname".to_owned(), DimensionValue::Host),
+        ("Site".to_owned(), DimensionValue::Literal("north".to_owned())),
+        ("ImageId".to_owned(), DimensionValue::Aws(AwsValue::ImageId)),
+    ];
+    assert_eq!(metrics.plugins[0].dimensions.append, append);
     let own = r#"{ "metrics": { "append_dimensions": { "Hostname": "h" } } }"#;
     check_warning(own, "metrics.append_dimensions.Hostname", "already");
 }

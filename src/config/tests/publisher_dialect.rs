@@ -10,7 +10,7 @@ fn an_empty_object_is_the_publishers_with_all_its_defaults() {
     assert_eq!(s.agent.endpoints, Endpoints::default());
     assert!(matches!(s.agent.authentication, Authentication::Chain));
     let metrics = s.metrics.expect("the thirteen");
-    assert_eq!((metrics.namespace.as_str(), metrics.interval), ("System/Default", Duration::from_secs(300)));
+    assert_eq!((metrics.namespace.as_str(), metrics.plugins[0].interval), ("System/Default", Duration::from_secs(300)));
     assert_eq!(s.logs.interval, Duration::from_secs(10));
     assert!(s.logs.files.is_empty() && s.logs.journal.is_none());
 }
@@ -35,7 +35,7 @@ fn every_key_of_the_publisher_is_read() {
     assert_eq!((cognito.account_id.as_str(), cognito.app_client_id.as_str()), ("1", "a"));
     assert!(matches!(cognito.password, Password::Inline(p) if p.expose_secret() == "${p}"));
     let metrics = s.metrics.expect("the thirteen");
-    assert_eq!((metrics.namespace.as_str(), metrics.interval), ("System/OSX", Duration::from_secs(60)));
+    assert_eq!((metrics.namespace.as_str(), metrics.plugins[0].interval), ("System/OSX", Duration::from_secs(60)));
     assert_eq!(s.logs.interval, Duration::from_secs(5));
     let target = |stream: &str| TargetTemplate {
         group: "/system/osx/{instance_id}".into(),

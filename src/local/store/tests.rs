@@ -70,7 +70,14 @@ fn logs(events: &[(Timestamp, &str)]) -> LogBatch {
 
 fn point(name: &'static str, at: Timestamp, value: f64) -> Point {
     let dimensions = Arc::from([Dimension::new("Hostname", "h")]);
-    Point { name: Cow::Borrowed(name), value, unit: Unit::Percent, at, dimensions, resolution: Resolution::Minute }
+    Point {
+        name: Cow::Borrowed(name),
+        value: value.into(),
+        unit: Unit::Percent,
+        at,
+        dimensions,
+        resolution: Resolution::Minute,
+    }
 }
 
 fn metrics(points: &[Point]) -> MetricBatch {

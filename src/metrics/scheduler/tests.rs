@@ -1,6 +1,13 @@
 //! The clock stands still unless a test moves it; the wall clock follows the timers' clock.
 use super::*;
-use crate::model::{Point, Unit};
+use crate::{
+    config::settings::metrics::{Measurements, Options, Plugin, SourceDimensions},
+    metrics::{
+        Collector,
+        readings::{Readings, Wanted},
+    },
+    model::Resolution,
+};
 use std::{
     cell::Cell,
     io,
@@ -13,6 +20,10 @@ thread_local! {
 }
 
 const TEN: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+/// Ticks on the multiples of every interval here, and some time behind them.
+const ON_TIME: Place = Place::at(0);
+const BEHIND: Place = Place::at(2_250);
 
 fn wall() -> Timestamp {
     WALL.with(|w| {
@@ -33,30 +44,37 @@ struct Fake {
 }
 
 impl Collector for Fake {
-    fn collect(&mut self, now: Moment, out: &mut Points) -> Result<(), CollectError> {
-        self.asked.lock().expect("no panic").push(now);
-        let dimensions = Arc::from([]);
-        out.push(Point {
-            name: "x".into(),
-            value: 1.0,
-            unit: Unit::Count,
-            at: now.wall,
-            dimensions,
-            resolution: Resolution::Minute,
-        });
+    fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError> {
+        self.asked.lock().expect("no panic").push(out.now());
+        out.of(&[]).push("x", 1.0);
         (self.answer)()
     }
+}
+
+/// Everything that it offers is wanted.
+fn wanted() -> Wanted {
+    Wanted::of(&Plugin {
+        at: "x".into(),
+        key: "x",
+        measurements: Measurements::Everything { prefix: String::new() },
+        interval: TEN,
+        resolution: Resolution::Minute,
+        dimensions: SourceDimensions::default(),
+        options: Options::None,
+    })
 }
 
 fn fake(
     key: &'static str,
     answer: impl FnMut() -> Result<(), CollectError> + Send + 'static,
-) -> (Named, Arc<Mutex<Vec<Moment>>>) {
+) -> (Source, Arc<Mutex<Vec<Moment>>>) {
     let asked = Arc::default();
-    (Named { key, collector: Box::new(Fake { asked: Arc::clone(&asked), answer: Box::new(answer) }) }, asked)
+    let collector = Box::new(Fake { asked: Arc::clone(&asked), answer: Box::new(answer) });
+    let reader = Some(Reader { collector, wanted: wanted() });
+    (Source { key, number: 0, interval: TEN, reader }, asked)
 }
 
-fn good() -> (Named, Arc<Mutex<Vec<Moment>>>) {
+fn good() -> (Source, Arc<Mutex<Vec<Moment>>>) {
     fake("good", || Ok(()))
 }
 
@@ -66,17 +84,20 @@ fn broken() -> CollectError {
 
 /// A scheduler at work.
 struct Running {
-    points: mpsc::Receiver<Points>,
+    points: mpsc::Receiver<Reading>,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-fn start(collectors: Vec<Named>, interval: Duration, offset: Duration, capacity: usize) -> Running {
+fn start(mut sources: Vec<Source>, interval: Duration, place: Place, capacity: usize) -> Running {
+    for (number, source) in sources.iter_mut().enumerate() {
+        (source.number, source.interval) = (number, interval);
+    }
     let (out, points) = mpsc::channel(capacity);
     let stop = CancellationToken::new();
     let token = stop.clone();
     let task = tokio::spawn(async move {
-        Scheduler::new(collectors, interval, offset, wall).run(&out, &token).await;
+        Scheduler::new(sources, place, wall).run(&out, &token).await;
     });
     Running { points, stop, task }
 }
@@ -84,7 +105,7 @@ fn start(collectors: Vec<Named>, interval: Duration, offset: Duration, capacity:
 impl Running {
     /// The wall-clock milliseconds of the next points.
     async fn next(&mut self) -> Vec<i64> {
-        self.points.recv().await.expect("points").iter().map(|p| p.at.as_millis()).collect()
+        self.points.recv().await.expect("points").points.iter().map(|p| p.at.as_millis()).collect()
     }
 
     async fn stop(self) {
@@ -97,7 +118,7 @@ impl Running {
 async fn first_points_leave_within_two_seconds_and_follow_a_baseline() {
     set_wall(1_003_500);
     let (named, asked) = good();
-    let mut running = start(vec![named], TEN, Duration::ZERO, 4);
+    let mut running = start(vec![named], TEN, ON_TIME, 4);
     assert_eq!(running.next().await, [1_004_500]);
     let asked = asked.lock().expect("no panic").clone();
     assert_eq!(asked.iter().map(|m| m.wall.as_millis()).collect::<Vec<_>>(), [1_003_500, 1_004_500]);
@@ -117,19 +138,19 @@ async fn a_baseline_that_takes_longer_does_not_cost_the_first_interval() {
         }
         Ok(())
     });
-    let mut running = start(vec![slow, good().0], MINUTE, Duration::ZERO, 4);
+    let mut running = start(vec![slow, good().0], MINUTE, ON_TIME, 4);
     settle().await;
     for _ in 0..5 {
         tokio::time::advance(Duration::from_millis(300)).await;
         settle().await;
     }
-    tokio::time::advance(GATHER).await;
     assert_eq!(running.next().await, [1_200], "the other one did not wait");
     drop(release);
     assert_eq!(running.next().await, [2_250]);
     let asked: Vec<_> = asked.lock().expect("no panic").iter().map(|moment| moment.wall.as_millis()).collect();
     assert_eq!(asked, [0, 2_250]);
-    assert_eq!(running.next().await, [60_000; 2]);
+    assert_eq!(running.next().await, [60_000]);
+    assert_eq!(running.next().await, [60_000]);
     running.stop().await;
 }
 
@@ -137,7 +158,7 @@ async fn a_baseline_that_takes_longer_does_not_cost_the_first_interval() {
 async fn readings_then_follow_the_wall_clock_plus_the_offset() {
     set_wall(1_003_500);
     let (named, _) = good();
-    let mut running = start(vec![named], TEN, Duration::from_millis(2_250), 4);
+    let mut running = start(vec![named], TEN, BEHIND, 4);
     running.next().await;
     for expected in [1_012_250, 1_022_250, 1_032_250] {
         assert_eq!(running.next().await, [expected]);
@@ -149,7 +170,7 @@ async fn readings_then_follow_the_wall_clock_plus_the_offset() {
 async fn a_clock_that_jumped_causes_one_reading_and_then_the_grid_again() {
     set_wall(1_003_500);
     let (named, asked) = good();
-    let mut running = start(vec![named], TEN, Duration::ZERO, 4);
+    let mut running = start(vec![named], TEN, ON_TIME, 4);
     running.next().await;
     assert_eq!(running.next().await, [1_010_000]);
     for jumped in [90_000_123_i64, 50_004] {
@@ -167,22 +188,31 @@ async fn a_clock_that_jumped_causes_one_reading_and_then_the_grid_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn points_of_less_than_a_minute_are_kept_at_one_second() {
-    for (interval, expected) in [(TEN, Resolution::Second), (MINUTE, Resolution::Minute)] {
-        set_wall(0);
-        let mut running = start(vec![good().0], interval, Duration::ZERO, 4);
-        let points = running.points.recv().await.expect("points");
-        assert!(points.iter().all(|p| p.resolution == expected));
-        running.stop().await;
+async fn each_source_has_its_own_interval() {
+    set_wall(0);
+    let (often, seldom) = (good().0, Source { number: 1, interval: TEN * 3, ..good().0 });
+    let (out, mut readings) = mpsc::channel(8);
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(async move { Scheduler::new(vec![often, seldom], ON_TIME, wall).run(&out, &stop).await });
+    let mut seen = vec![];
+    while seen.len() < 7 {
+        let reading = readings.recv().await.expect("readings");
+        seen.push((reading.points[0].at.as_millis() / 1_000, reading.source));
     }
+    seen.sort_unstable();
+    assert_eq!(seen, [(1, 0), (1, 1), (10, 0), (20, 0), (30, 0), (30, 1), (40, 0)]);
+    task.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn points_of_one_tick_leave_together() {
+async fn no_reading_is_lost_where_more_come_at_once_than_the_pipeline_has_places_for() {
     set_wall(0);
-    let mut running = start(vec![good().0, good().0, good().0], TEN, Duration::ZERO, 4);
-    assert_eq!(running.next().await, [1_000; 3]);
-    assert_eq!(running.next().await, [10_000; 3]);
+    let mut running = start(vec![good().0, good().0, good().0], TEN, ON_TIME, 1);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    for _ in 0..3 {
+        assert_eq!(running.next().await, [1_000]);
+    }
+    assert_eq!(running.next().await, [10_000], "and nothing was skipped");
     running.stop().await;
 }
 
@@ -191,7 +221,7 @@ async fn a_full_pipeline_skips_the_reading_and_counts_it() {
     set_wall(0);
     let before = counters::POLLS_SKIPPED.get();
     let (named, asked) = good();
-    let mut running = start(vec![named], TEN, Duration::ZERO, 1);
+    let mut running = start(vec![named], TEN, ON_TIME, 1);
     tokio::time::sleep(Duration::from_secs(35)).await;
     // The baseline and the first points; ticks 10, 20 and 30 found the channel full.
     assert_eq!(asked.lock().expect("no panic").len(), 2);
@@ -206,7 +236,7 @@ async fn points_before_an_error_are_kept_and_the_failure_is_counted() {
     set_wall(0);
     let before = counters::POLLS_FAILED.get();
     let (named, _) = fake("bad", || Err(broken()));
-    let mut running = start(vec![named], TEN, Duration::ZERO, 4);
+    let mut running = start(vec![named], TEN, ON_TIME, 4);
     assert_eq!(running.next().await, [1_000]);
     assert_eq!(running.next().await, [10_000]);
     assert_eq!(counters::POLLS_FAILED.get(), before + 3);
@@ -226,7 +256,7 @@ async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
         }
         Ok(())
     });
-    let mut running = start(vec![stuck, good().0], TEN, Duration::ZERO, 4);
+    let mut running = start(vec![stuck, good().0], TEN, ON_TIME, 4);
     settle().await;
     // A blocking call keeps the paused clock from moving by itself.
     let mut seen = Vec::new();
@@ -234,7 +264,7 @@ async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
         tokio::time::advance(Duration::from_secs(1)).await;
         settle().await;
         while let Ok(points) = running.points.try_recv() {
-            seen.push(points.len());
+            seen.push(points.points.len());
         }
     }
     assert_eq!(seen, [1, 1, 1], "first points, then the ticks at 10 and 20");
@@ -242,8 +272,9 @@ async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
     assert_eq!(counters::POLLS_HUNG.get(), before + 2);
     drop(release);
     let late = running.points.recv().await.expect("it came back");
-    assert_eq!(late.iter().map(|p| p.at.as_millis()).collect::<Vec<_>>(), [1_000]);
-    assert_eq!(running.next().await, [30_000; 2]);
+    assert_eq!(late.points.iter().map(|p| p.at.as_millis()).collect::<Vec<_>>(), [1_000]);
+    assert_eq!(running.next().await, [30_000]);
+    assert_eq!(running.next().await, [30_000]);
     running.stop().await;
 }
 
@@ -258,7 +289,7 @@ async fn settle() {
 #[tokio::test(start_paused = true)]
 async fn it_ends_when_nobody_listens_any_more() {
     set_wall(0);
-    let Running { points, task, .. } = start(vec![good().0], TEN, Duration::ZERO, 4);
+    let Running { points, task, .. } = start(vec![good().0], TEN, ON_TIME, 4);
     drop(points);
     task.await.expect("ends by itself");
 }

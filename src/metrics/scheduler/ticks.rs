@@ -8,12 +8,28 @@ const SPREAD: Duration = Duration::from_secs(30);
 /// A tick that is nearer than this is passed over: a timer may fire early, and a clock may be set back a little.
 const TOO_NEAR: Duration = Duration::from_secs(1);
 
-/// How far this host's ticks lie behind the multiples of the interval: always the same for the same names, anything from zero to
-/// the interval or half a minute over a fleet. Both names count, because hosts that nobody named share one instance id.
-pub fn fleet_offset(instance_id: &str, host_name: &str, interval: Duration) -> Duration {
-    let spread = interval.min(SPREAD).as_millis().max(1);
-    let names = format!("{instance_id} {host_name}");
-    Duration::from_millis((u128::from(fnv1a(names.as_bytes())) % spread) as u64)
+/// This host's place among all that measure at the same intervals: always the same for the same names.
+#[derive(Clone, Copy, Debug)]
+pub struct Place(u64);
+
+impl Place {
+    /// Both names count, because hosts that nobody named share one instance id.
+    pub fn of(instance_id: &str, host_name: &str) -> Self {
+        Self(fnv1a(format!("{instance_id} {host_name}").as_bytes()))
+    }
+
+    /// At so many milliseconds behind the multiples of any longer interval.
+    #[cfg(test)]
+    pub const fn at(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// How far this host's ticks lie behind the multiples of the interval: over a fleet, anything from zero to the interval or half a
+    /// minute.
+    pub fn offset(self, interval: Duration) -> Duration {
+        let spread = interval.min(SPREAD).as_millis().max(1);
+        Duration::from_millis((u128::from(self.0) % spread) as u64)
+    }
 }
 
 /// How long to sleep at `now`: to the next multiple of `interval` plus `offset` that is not too near. At most the interval and a
@@ -62,7 +78,7 @@ mod tests {
     fn wherever_the_clock_stands_the_wait_is_at_most_an_interval_and_a_quarter() {
         for interval in [1, 10, 60, 300].map(Duration::from_secs) {
             for now in (-100_000..1_000_000).step_by(7_919) {
-                let wait = until_next(Timestamp::from_millis(now), interval, fleet_offset("sys-1", "h", interval));
+                let wait = until_next(Timestamp::from_millis(now), interval, Place::of("sys-1", "h").offset(interval));
                 assert!(wait > Duration::ZERO && wait <= interval + interval / 4, "{now} {interval:?} {wait:?}");
             }
         }
@@ -70,19 +86,19 @@ mod tests {
 
     #[test]
     fn a_fleet_spreads_evenly_and_each_host_keeps_its_place() {
-        assert_eq!(fleet_offset("sys-1", "h", MINUTE), fleet_offset("sys-1", "h", MINUTE));
+        assert_eq!(Place::of("sys-1", "h").offset(MINUTE), Place::of("sys-1", "h").offset(MINUTE));
         let spreads = |names: fn(u32) -> (String, String)| {
             let mut seconds = [0u32; 30];
             for host in 0..3_000 {
                 let (id, host) = names(host);
-                seconds[fleet_offset(&id, &host, MINUTE * 5).as_secs() as usize] += 1;
+                seconds[Place::of(&id, &host).offset(MINUTE * 5).as_secs() as usize] += 1;
             }
             assert!(seconds.iter().all(|n| (50..200).contains(n)), "{seconds:?}");
         };
         spreads(|host| (format!("sys-{host:012}"), "raspberrypi".into()));
         spreads(|host| ("sys-000000000000".into(), format!("host-{host}")));
         let short = Duration::from_secs(10);
-        assert!((0..100).all(|host| fleet_offset("sys-1", &format!("h{host}"), short) < short));
+        assert!((0..100).all(|host| Place::of("sys-1", &format!("h{host}")).offset(short) < short));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) enum Trouble {
     )]
     Tag,
     #[error(
-        "there are as many series in this interval as `max_series` of statsd allows: what belongs to others is refused"
+        "there are as many series in this interval as can be held (see agent.max_series): what belongs to others is refused"
     )]
     Series,
     #[error("its rate is no number above 0: it counts as if it had none")]

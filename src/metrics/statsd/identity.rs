@@ -19,6 +19,8 @@ pub(super) struct Identity {
     /// In the order of the alphabet. `host` and what else every metric carries is added by the stage that sends them.
     pub dimensions: Arc<[Dimension]>,
     pub unit: Unit,
+    /// What its values are multiplied with, so that they fit the unit.
+    pub scale: f64,
     /// Characters that CloudWatch does not take were replaced.
     pub mended: bool,
     /// There were more dimensions than CloudWatch takes: the last ones are missing.
@@ -60,8 +62,8 @@ impl Identity {
             found.set(text(key, &mut mended), text(value.unwrap_or(NO_VALUE), &mut mended));
         }
         let (dimensions, cut) = found.dimensions()?;
-        let unit = rules.unit(&name);
-        Ok(Self { name, dimensions, unit, mended, cut })
+        let (unit, scale) = rules.unit(&name);
+        Ok(Self { name, dimensions, unit, scale, mended, cut })
     }
 
     /// Two are the same series where this is the same: no part of it has bytes below a space.
@@ -194,12 +196,16 @@ mod tests {
 
     #[test]
     fn the_longest_ending_that_fits_gives_the_unit() {
-        let units = vec![("_ms".to_owned(), Unit::Milliseconds), ("size_ms".to_owned(), Unit::Bytes)];
+        let units = [("_ms", Unit::Milliseconds, 1.0), ("size_ms", Unit::Bytes, 1.0), ("_min", Unit::Seconds, 60.0)];
+        let units = units.map(|(ending, unit, scale)| (ending.to_owned(), unit, scale)).into();
         let rules = Rules { units, ..Rules::default() };
-        let unit = |name: &str| Identity::new(&rules, name.as_bytes(), b"", Kind::Gauge).expect("a name").unit;
-        assert_eq!(
-            [unit("a.ms"), unit("a.size.ms"), unit("ms"), unit("x")],
-            [Unit::Milliseconds, Unit::Bytes, Unit::None, Unit::None]
-        );
+        let unit = |name: &str| {
+            let identity = Identity::new(&rules, name.as_bytes(), b"", Kind::Gauge).expect("a name");
+            (identity.unit, identity.scale)
+        };
+        assert_eq!(unit("a.ms"), (Unit::Milliseconds, 1.0));
+        assert_eq!(unit("a.size.ms"), (Unit::Bytes, 1.0));
+        assert_eq!(unit("a.min"), (Unit::Seconds, 60.0));
+        assert_eq!([unit("ms"), unit("x")], [(Unit::None, 1.0); 2]);
     }
 }

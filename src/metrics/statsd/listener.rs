@@ -14,7 +14,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes of a datagram: UDP takes 65,507 at most, as the agent reads no more.
@@ -176,7 +179,11 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
             Ok(()) => {
                 drops.idle = false;
                 desk.state().take(&batch);
-                drain(socket, &mut batch, desk, IN_A_ROW);
+                if batch.is_full() {
+                    drain(socket, &mut batch, desk, IN_A_ROW);
+                    // The other sockets, and what is to be published, have their turn between.
+                    yield_now().await;
+                }
             }
             // Windows answers with the fate of earlier datagrams; nothing of it is about those that come.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
@@ -193,7 +200,7 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
 /// What is there behind a full batch.
 fn drain(socket: &Datagrams, batch: &mut Batch, desk: &Desk, most: usize) {
     for _ in 0..most {
-        if socket.try_recv_batch(batch).is_err() {
+        if socket.recv_batch_now(batch).is_err() || batch.is_empty() {
             return;
         }
         desk.state().take(batch);

@@ -33,6 +33,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+use super::scheduler::{Place, until_next};
 use crate::{
     config::settings::Statsd,
     model::{Reading, Resolution, Timestamp},
@@ -43,11 +44,7 @@ use complaints::Complaints;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use rules::Rules;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::{
-    sync::mpsc,
-    task::yield_now,
-    time::{Instant, MissedTickBehavior, interval_at},
-};
+use tokio::{sync::mpsc, task::yield_now, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 /// Series, or pieces of what is thrown away, between two looks at the sockets: some tens of microseconds.
@@ -55,10 +52,12 @@ const AT_ONCE: usize = 64;
 /// Points that are handed on together.
 const HANDED_ON: usize = 500;
 
-/// Listen until told to stop; what has arrived by then is published. `source` is the number of this source in each [`Reading`].
+/// Listen until told to stop; what has arrived by then is published. `source` is the number of this source in each [`Reading`],
+/// `place` that of this host in its fleet.
 pub async fn run(
     settings: Statsd,
     source: usize,
+    place: Place,
     out: mpsc::Sender<Reading>,
     board: Arc<Board>,
     stop: CancellationToken,
@@ -72,12 +71,14 @@ pub async fn run(
         listeners.push(Box::pin(listener::listen_all(address, settings.pending, desk, board, stop)));
     }
     let published = async {
-        let mut tick = interval_at(Instant::now() + settings.interval, settings.interval);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(tick.tick()).await.is_some() {
-            // A full stage finds the interval open for longer.
-            let Some(Ok(place)) = stop.run_until_cancelled(out.reserve()).await else { continue };
-            drop(place);
+        let offset = place.offset(settings.interval);
+        let next = || sleep(until_next(Timestamp::now(), settings.interval, offset));
+        while stop.run_until_cancelled(next()).await.is_some() {
+            // Where the stage is full, the interval stays open for longer.
+            match stop.run_until_cancelled(out.reserve()).await {
+                Some(Ok(room)) => drop(room),
+                Some(Err(_)) | None => return,
+            }
             publish(&desk, source, resolution, &out).await;
         }
     };

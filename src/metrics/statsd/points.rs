@@ -9,17 +9,18 @@ use crate::model::{Point, Points, Resolution, Timestamp, Values, limits::VALUES}
 /// they have all.
 #[allow(clippy::cast_precision_loss)] // members are bounded far below that
 pub(super) fn append(series: Series, at: Timestamp, resolution: Resolution, out: &mut Points) {
-    let Series { identity: Identity { name, dimensions, unit, .. }, held } = series;
+    let Series { identity: Identity { name, dimensions, unit, scale, .. }, held } = series;
     let mut push = |value| {
         let (name, dimensions) = (name.clone().into(), dimensions.clone());
         out.push(Point { name, value, unit, at, dimensions, resolution });
     };
     match held {
-        Held::Counter(sum) => push(Values::One(sum.total())),
-        Held::Gauge(value) => push(Values::One(value)),
+        Held::Counter(sum) => push(Values::One(sum.total() * scale)),
+        Held::Gauge(value) => push(Values::One(value * scale)),
         Held::Set(members) => push(Values::One(members.count() as f64)),
         Held::Values(values) => {
-            let values = values.into_values();
+            let values: Vec<_> =
+                values.into_values().into_iter().map(|(value, count)| (value * scale, count)).collect();
             values.chunks(VALUES).for_each(|part| push(Values::Many(part.to_vec())));
         }
     }

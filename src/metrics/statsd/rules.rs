@@ -20,8 +20,8 @@ pub(super) struct Rules {
     pub float_counters: bool,
     pub max_series: usize,
     pub resolution: Resolution,
-    /// Endings of published names.
-    pub units: Vec<(String, Unit)>,
+    /// Endings of published names, the unit of their values, and what these are multiplied with.
+    pub units: Vec<(String, Unit, f64)>,
 }
 
 impl Rules {
@@ -43,9 +43,9 @@ impl Rules {
     }
 
     /// That of the longest ending which the name has.
-    pub(super) fn unit(&self, name: &str) -> Unit {
-        let fitting = self.units.iter().filter(|(ending, _)| name.ends_with(ending.as_str()));
-        fitting.max_by_key(|(ending, _)| ending.len()).map_or(Unit::None, |(_, unit)| *unit)
+    pub(super) fn unit(&self, name: &str) -> (Unit, f64) {
+        let fitting = self.units.iter().filter(|(ending, ..)| name.ends_with(ending.as_str()));
+        fitting.max_by_key(|(ending, ..)| ending.len()).map_or((Unit::None, 1.0), |(_, unit, scale)| (*unit, *scale))
     }
 }
 

@@ -4,8 +4,7 @@
 //! costs what the datagrams that come need.
 #![cfg_attr(target_os = "linux", allow(unsafe_code))]
 use socket2::Socket;
-use std::{io, ops::Range};
-use tokio::net::UdpSocket;
+use std::io;
 
 /// Slots of a batch. More save little: a call for 32 costs a few hundred nanoseconds beside what the datagrams cost.
 const SLOTS: usize = 32;
@@ -38,26 +37,26 @@ impl Batch {
         slots.map(|(slot, (length, cut))| Datagram { bytes: &slot[..*length], cut: *cut })
     }
 
+    /// Whether the last call found none.
+    pub fn is_empty(&self) -> bool {
+        self.filled.is_empty()
+    }
+
     /// Whether there may be more of them already.
     pub fn is_full(&self) -> bool {
         self.filled.len() == SLOTS
     }
 
-    fn slot(&self, index: usize) -> Range<usize> {
-        index * self.size..(index + 1) * self.size
-    }
-
-    /// One after another, until there is none or no more room.
+    /// One after another, until there is none, which is told as `WouldBlock` beside what came before, or no more room.
     #[cfg_attr(target_os = "linux", allow(dead_code, reason = "Linux takes many at once"))]
     fn fill_singly(&mut self, mut next: impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<()> {
         self.filled.clear();
-        while !self.is_full() {
-            let slot = self.slot(self.filled.len());
-            match next(&mut self.memory[slot]) {
+        for slot in self.memory.chunks_exact_mut(self.size) {
+            match next(slot) {
                 // One that fills its slot was longer, as far as anybody can tell.
                 Ok(length) => self.filled.push((length, length == self.size)),
-                Err(error) if self.filled.is_empty() => return Err(error),
-                // Whatever it is, the next call finds it.
+                // Any other error with something in hand is found by the next call.
+                Err(error) if self.filled.is_empty() || error.kind() == io::ErrorKind::WouldBlock => return Err(error),
                 Err(_) => break,
             }
         }
@@ -67,27 +66,16 @@ impl Batch {
 
 #[cfg(target_os = "linux")]
 mod imp {
-    use super::{Batch, SLOTS, Socket, UdpSocket, io};
+    use super::{Batch, SLOTS, Socket, io};
     use std::{mem, os::fd::AsRawFd, ptr};
-    use tokio::{io::Interest, net::UnixDatagram};
 
     impl Batch {
-        pub(in super::super) fn fill_udp(&mut self, socket: &UdpSocket) -> io::Result<()> {
-            self.filled.clear();
-            let outcome = socket.try_io(Interest::READABLE, || self.fill(socket));
-            if self.filled.is_empty() { outcome } else { Ok(()) }
-        }
-
-        pub(in super::super) fn fill_local(&mut self, socket: &UnixDatagram) -> io::Result<()> {
-            self.filled.clear();
-            let outcome = socket.try_io(Interest::READABLE, || self.fill(socket));
-            if self.filled.is_empty() { outcome } else { Ok(()) }
-        }
-
-        /// <https://man7.org/linux/man-pages/man2/recvmmsg.2.html>. Fewer than there is room for: the socket is empty, which is
-        /// told as `WouldBlock`, so that the runtime waits for the next datagram without one more call to find that out.
-        fn fill(&mut self, socket: &impl AsRawFd) -> io::Result<()> {
+        /// What there is, by <https://man7.org/linux/man-pages/man2/recvmmsg.2.html>. Where that is less than there is room for, the
+        /// socket is empty, which is told as `WouldBlock`: so the runtime waits for the next datagram without one more call to
+        /// find that out.
+        pub(in super::super) fn fill(&mut self, socket: &Socket) -> io::Result<()> {
             let size = self.size;
+            self.filled.clear();
             let mut parts: [libc::iovec; SLOTS] =
                 std::array::from_fn(|_| libc::iovec { iov_base: ptr::null_mut(), iov_len: size });
             for (part, slot) in parts.iter_mut().zip(self.memory.chunks_exact_mut(size)) {
@@ -139,16 +127,13 @@ mod imp {
 
 #[cfg(not(target_os = "linux"))]
 mod imp {
-    use super::{Batch, Socket, UdpSocket, io};
+    use super::{Batch, Socket, io};
+    use std::io::Read;
 
     impl Batch {
-        pub(in super::super) fn fill_udp(&mut self, socket: &UdpSocket) -> io::Result<()> {
-            self.fill_singly(|slot| socket.try_recv(slot))
-        }
-
-        #[cfg(unix)]
-        pub(in super::super) fn fill_local(&mut self, socket: &tokio::net::UnixDatagram) -> io::Result<()> {
-            self.fill_singly(|slot| socket.try_recv(slot))
+        /// What there is. Where that is less than there is room for, the socket is empty, which is told as `WouldBlock`.
+        pub(in super::super) fn fill(&mut self, mut socket: &Socket) -> io::Result<()> {
+            self.fill_singly(|slot| socket.read(slot))
         }
     }
 
@@ -177,7 +162,8 @@ mod tests {
     async fn a_batch_has_all_that_came_in_order_and_says_what_was_cut() {
         let (socket, sender) = bound().await;
         let mut batch = Batch::new(16);
-        assert_eq!(socket.try_recv_batch(&mut batch).map_err(|e| e.kind()), Err(io::ErrorKind::WouldBlock));
+        socket.recv_batch_now(&mut batch).expect("asked");
+        assert!(batch.is_empty());
         for text in ["one", "", "a long one that does not fit"] {
             sender.send(text.as_bytes()).expect("sent");
         }
@@ -204,14 +190,27 @@ mod tests {
         assert!(seen.iter().enumerate().all(|(at, text)| *text == at.to_string()));
     }
 
+    #[tokio::test]
+    async fn what_the_runtime_has_not_heard_of_is_there_too() {
+        let (socket, sender) = bound().await;
+        sender.send(b"one").expect("sent");
+        let mut batch = Batch::new(64);
+        socket.recv_batch_now(&mut batch).expect("asked");
+        assert_eq!(batch.datagrams().len(), 1);
+        // And it waits for the next one as if nothing had been.
+        sender.send(b"two").expect("sent");
+        socket.recv_batch(&mut batch).await.expect("received");
+        assert_eq!(batch.datagrams().next().map(|d| d.bytes), Some(&b"two"[..]));
+    }
+
     #[test]
-    fn one_after_another_stops_where_there_is_none_and_tells_an_error_only_with_nothing_in_hand() {
+    fn one_after_another_stops_where_there_is_none_and_tells_another_error_only_with_nothing_in_hand() {
         let mut batch = Batch::new(8);
         let mut left = vec![Ok(3), Ok(8)];
         left.reverse();
         let none = || Err(io::ErrorKind::WouldBlock.into());
-        batch.fill_singly(|_| left.pop().unwrap_or_else(none)).expect("two");
-        assert_eq!(batch.filled, [(3, false), (8, true)]);
+        let told = batch.fill_singly(|_| left.pop().unwrap_or_else(none)).expect_err("no more");
+        assert_eq!((told.kind(), &*batch.filled), (io::ErrorKind::WouldBlock, &[(3, false), (8, true)][..]));
         assert!(batch.fill_singly(|_| none()).is_err() && batch.filled.is_empty());
     }
 }

@@ -50,7 +50,7 @@ impl Bench {
 fn batch(names: &[&'static str]) -> MetricBatch {
     let point = |name: &&'static str| Point {
         name: (*name).into(),
-        value: 1.0,
+        value: 1.0.into(),
         unit: Unit::Count,
         at: Timestamp::now(),
         dimensions: [].into(),

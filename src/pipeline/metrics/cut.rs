@@ -1,33 +1,21 @@
-//! The metric stage: what one reading gave, cut to what one PutMetricData takes.
-use crate::model::limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS, fits_value};
+//! Points cut to what one PutMetricData takes. What no request could carry is dropped, named and counted.
 use crate::{
-    model::{MetricBatch, Point, Points},
+    model::{
+        MetricBatch, Point, Points,
+        limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS, fits_value},
+    },
     telemetry::counters,
 };
-use tokio::sync::mpsc;
 
 /// What a datum needs on the wire beside its strings: keys, numbers, unit. Measured on the SDK's CBOR, rounded up.
 const DATUM_OVERHEAD: usize = 160;
 /// What a dimension needs beside its two strings.
 const DIMENSION_OVERHEAD: usize = 24;
+/// What a value and its count need: two numbers of nine bytes each.
+const VALUE_OVERHEAD: usize = 18;
 
-/// Pass each reading on as one batch (more only where it is over the limits) until all senders are gone.
-pub async fn batch_metrics(
-    namespace: String,
-    mut readings: mpsc::Receiver<Points>,
-    batches: mpsc::Sender<MetricBatch>,
-) {
-    while let Some(points) = readings.recv().await {
-        for batch in cut(&namespace, points) {
-            if batches.send(batch).await.is_err() {
-                return; // The publisher is gone, and with it the daemon.
-            }
-        }
-    }
-}
-
-/// Batches inside the limits of PutMetricData. Points that no request could carry are dropped, named and counted.
-fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
+/// Batches inside the limits of PutMetricData.
+pub(super) fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
     let mut batches = vec![];
     let (mut open, mut bytes) = (vec![], 0);
     for point in points {
@@ -53,7 +41,7 @@ fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
 /// Why no request can carry this point.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDatum.html>
 fn unfit(point: &Point) -> Option<&'static str> {
-    if !fits_value(point.value) {
+    if !point.value.iter().all(|(value, count)| fits_value(value) && fits_value(count)) {
         return Some("its value is not a number between -2^360 and 2^360");
     }
     if point.dimensions.len() > DIMENSIONS {
@@ -67,7 +55,7 @@ fn unfit(point: &Point) -> Option<&'static str> {
 
 fn wire_size(point: &Point) -> usize {
     let dimensions: usize = point.dimensions.iter().map(|d| d.name.len() + d.value.len() + DIMENSION_OVERHEAD).sum();
-    point.name.len() + dimensions + DATUM_OVERHEAD
+    point.name.len() + dimensions + point.value.len() * VALUE_OVERHEAD + DATUM_OVERHEAD
 }
 
 #[cfg(test)]
@@ -78,7 +66,14 @@ mod tests {
     fn point(value: f64, dimensions: Vec<Dimension>) -> Point {
         let at = Timestamp::from_millis(1);
         let dimensions = dimensions.into();
-        Point { name: "M".into(), value, unit: Unit::None, at, dimensions, resolution: Resolution::Minute }
+        Point {
+            name: "M".into(),
+            value: value.into(),
+            unit: Unit::None,
+            at,
+            dimensions,
+            resolution: Resolution::Minute,
+        }
     }
 
     #[test]

@@ -1,0 +1,203 @@
+//! The keys of `metrics.metrics_collected`: one reader for each.
+//!
+//! To add a plugin: its table in `config::measurements`, its keys in `config::keys::metrics`, its line in [`read`], and its collector in
+//! `metrics`.
+use super::{Context, dimensions, measurements, resolution};
+use crate::{
+    config::{
+        finding::{Severity, meant},
+        measurements::{TABLES, Table},
+        section::Section,
+        settings::metrics::{Measurement, Measurements, Options, Plugin, ProcessSelector, SourceDimensions},
+    },
+    model::Resolution,
+    platform::host::{self, System},
+};
+use std::time::Duration;
+
+/// Keys of which this program runs nothing, with their reason; what is wrong inside was said when the file was checked.
+const ELSEWHERE: [&str; 3] = ["jmx", "otlp", "prometheus"];
+/// Keys that are received and not read at intervals: they have readers of their own.
+const RECEIVED: [&str; 2] = ["statsd", "collectd"];
+
+/// Every plugin of the section that can run here.
+pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
+    let collected = metrics.child("metrics_collected");
+    let mut plugins = vec![];
+    for entry in collected.entries() {
+        let (key, section) = (collected.key(entry), collected.value(entry));
+        match entry.key.as_str() {
+            name if ELSEWHERE.contains(&name) || RECEIVED.contains(&name) => {}
+            "procstat" => plugins.extend(section.items().iter().filter_map(|item| procstat(item, context))),
+            "ethtool" => plugins.extend(ethtool(&section, context)),
+            "nvidia_smi" => {
+                key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
+            }
+            name => match Table::find(name).filter(|table| table.key != "publisher") {
+                Some(table) => plugins.extend(of_table(&key, &section, table, context)),
+                None if host::SYSTEM == System::Windows => plugins.extend(performance(name, &section, context)),
+                None => unknown(&key, name),
+            },
+        }
+    }
+    plugins
+}
+
+/// The agent passes over it, too.
+fn unknown(key: &Section<'_>, name: &str) {
+    let known: Vec<&str> = TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool"]).collect();
+    let why = format!(
+        "not available on {}: there is no plugin of this name, and objects of performance counters are Windows' own; ignored",
+        host::SYSTEM.name()
+    );
+    key.report(Severity::Warning, why, meant(name, &known));
+}
+
+/// A plugin with a table of measurements.
+fn of_table(key: &Section<'_>, section: &Section<'_>, table: &'static Table, context: &Context) -> Option<Plugin> {
+    if !table.is_available() {
+        key.warning(format!("not available on {}; ignored", host::SYSTEM.name()));
+        return None;
+    }
+    let wanted = measurements::of_table(section, table);
+    let (interval, resolution) = rhythm(section, context);
+    let plugin = Plugin {
+        at: section.at.clone(),
+        key: table.key,
+        dimensions: SourceDimensions { host: table.key != "efa", ..source(section, &wanted, table) },
+        measurements: Measurements::These(wanted.clone()),
+        interval,
+        resolution: if table.key == "efa" { own_resolution(section, context) } else { resolution },
+        options: options(section, table),
+    };
+    (!wanted.is_empty()).then_some(plugin)
+}
+
+fn options(section: &Section<'_>, table: &Table) -> Options {
+    let resources = || listed(&section.child("resources")).filter(|names| !names.iter().any(|name| name == "*"));
+    match table.key {
+        "cpu" => Options::Cpu {
+            each: section.has("resources") && resources().is_none(),
+            total: section.child("totalcpu").flag().unwrap_or(true),
+        },
+        "disk" => Options::Disk {
+            mounts: resources(),
+            ignored_types: listed(&section.child("ignore_file_system_types")).unwrap_or_default(),
+            drop_device: section.child("drop_device").flag().unwrap_or(false),
+            volume_id: section.path(&["append_dimensions", "VolumeId"]).verbatim() == Some(VOLUME_ID),
+        },
+        "diskio" | "net" => Options::Devices(resources()),
+        _ => Options::None,
+    }
+}
+
+/// The one value that disk's `append_dimensions` may have beside those of all.
+const VOLUME_ID: &str = "${aws:VolumeId}";
+
+/// The texts of a list. `None`: there is no list.
+fn listed(section: &Section<'_>) -> Option<Vec<String>> {
+    section.exists().then(|| section.items().iter().filter_map(|item| item.verbatim().map(str::to_owned)).collect())
+}
+
+/// How often it is read and how finely that is kept: its own, the agent's, or the default.
+fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
+    let own = section.child("metrics_collection_interval").unsigned().map(Duration::from_secs);
+    let interval = own.unwrap_or(context.interval);
+    (interval, context.resolution_for(interval, resolution(section)))
+}
+
+/// Where the agent keeps a minute however often it reads.
+fn own_resolution(section: &Section<'_>, context: &Context) -> Resolution {
+    resolution(section).or(context.resolution).unwrap_or(Resolution::Minute)
+}
+
+/// The rules for the dimensions of a plugin of which these are wanted.
+fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
+    let append = section.child("append_dimensions");
+    let mut append = dimensions::of_a_plugin(&append);
+    if table.key == "disk" {
+        append.retain(|(name, _)| name != "VolumeId");
+    }
+    SourceDimensions {
+        host: !section.child("omit_hostname").flag().unwrap_or(false),
+        append,
+        only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
+        drop_original: measurements::dropped(section, wanted, |field| table.published(field)),
+    }
+}
+
+/// One item of `procstat`.
+fn procstat(item: &Section<'_>, context: &Context) -> Option<Plugin> {
+    let table = Table::find("procstat").expect("a table of ours");
+    let text = |key: &str| item.child(key).verbatim().map(str::to_owned);
+    let selector = (text("pid_file").map(ProcessSelector::PidFile))
+        .or_else(|| text("exe").map(ProcessSelector::Exe))
+        .or_else(|| text("pattern").map(ProcessSelector::Pattern))
+        .or_else(|| text("systemd_unit").map(ProcessSelector::SystemdUnit))?;
+    let mut wanted = measurements::of_table(item, table);
+    if let Some(count) = wanted.iter_mut().find(|measurement| &*measurement.field == "pid_count") {
+        // The agent's own odd name: it comes from another of its inputs.
+        count.name = count.name.replacen("procstat", "procstat_lookup", 1);
+    }
+    let (interval, resolution) = rhythm(item, context);
+    let plugin = Plugin {
+        at: item.at.clone(),
+        key: table.key,
+        dimensions: source(item, &wanted, table),
+        measurements: Measurements::These(wanted.clone()),
+        interval,
+        resolution,
+        options: Options::Procstat(selector),
+    };
+    (!wanted.is_empty()).then_some(plugin)
+}
+
+fn ethtool(section: &Section<'_>, context: &Context) -> Option<Plugin> {
+    if host::SYSTEM != System::Linux {
+        section.warning(format!("not available on {}; ignored", host::SYSTEM.name()));
+        return None;
+    }
+    let names = |key: &str| listed(&section.child(key)).unwrap_or_default();
+    let include = listed(&section.child("interface_include")).unwrap_or_else(|| vec!["*".to_owned()]);
+    Some(Plugin {
+        at: section.at.clone(),
+        key: "ethtool",
+        measurements: Measurements::Everything { prefix: "ethtool_".to_owned() },
+        interval: context.interval,
+        resolution: own_resolution(section, context),
+        dimensions: SourceDimensions {
+            host: !section.child("omit_hostname").flag().unwrap_or(false),
+            append: dimensions::of_a_plugin(&section.child("append_dimensions")),
+            only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
+            // Names of the driver, or the published ones.
+            drop_original: names("drop_original_metrics").into_iter().collect(),
+        },
+        options: Options::Ethtool {
+            include,
+            exclude: names("interface_exclude"),
+            statistics: names("metrics_include"),
+        },
+    })
+}
+
+/// An object of Windows' performance counters: its counters are taken as they are called.
+fn performance(object: &str, section: &Section<'_>, context: &Context) -> Option<Plugin> {
+    let published = |counter: &str| format!("{object} {counter}");
+    let wanted = measurements::verbatim(section, published);
+    let (interval, resolution) = rhythm(section, context);
+    let plugin = Plugin {
+        at: section.at.clone(),
+        key: "performance",
+        dimensions: SourceDimensions {
+            host: !section.child("omit_hostname").flag().unwrap_or(false),
+            append: dimensions::of_a_plugin(&section.child("append_dimensions")),
+            only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
+            drop_original: measurements::dropped(section, &wanted, published),
+        },
+        measurements: Measurements::These(wanted.clone()),
+        interval,
+        resolution,
+        options: Options::Performance { object: object.to_owned(), instances: listed(&section.child("resources")) },
+    };
+    (!wanted.is_empty()).then_some(plugin)
+}

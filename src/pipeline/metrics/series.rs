@@ -1,0 +1,97 @@
+//! How many series are sent: a metric costs by the month, and one mistake in a dimension makes thousands of them.
+//!
+//! A series that had no value for an hour makes room for another: that is how CloudWatch counts what it bills.
+//! <https://aws.amazon.com/cloudwatch/pricing/>
+use crate::{
+    model::{Point, Timestamp},
+    telemetry::counters,
+};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+const FORGOTTEN: Duration = Duration::from_hours(1);
+
+/// The series that are sent.
+pub struct Series {
+    most: usize,
+    hasher: RandomState,
+    /// When each had its last value. By a hash: two of 64 bits meet once in centuries of this many.
+    seen: HashMap<u64, Timestamp>,
+    refusing: bool,
+}
+
+impl Series {
+    /// At most so many at once.
+    pub fn new(most: usize) -> Self {
+        Self { most, hasher: RandomState::new(), seen: HashMap::new(), refusing: false }
+    }
+
+    /// Whether this point is of a series that may be sent. One more than there may be is refused, counted and said.
+    pub fn admits(&mut self, point: &Point) -> bool {
+        let key = self.hasher.hash_one((&point.name, &point.dimensions));
+        if let Some(seen) = self.seen.get_mut(&key) {
+            *seen = (*seen).max(point.at);
+            return true;
+        }
+        if self.seen.len() >= self.most {
+            self.seen.retain(|_, seen| point.at.since(*seen) < FORGOTTEN);
+        }
+        if self.seen.len() < self.most {
+            self.seen.insert(key, point.at);
+            self.refusing = false;
+            return true;
+        }
+        counters::SERIES_REFUSED.add(1);
+        if !std::mem::replace(&mut self.refusing, true) {
+            let dimensions: Vec<_> = point.dimensions.iter().map(|d| format!("{}={}", d.name, d.value)).collect();
+            tracing::error!(
+                metric = %point.name,
+                dimensions = dimensions.join(" "),
+                max_series = self.most,
+                "one more series than agent.max_series allows: this one and further new ones are not sent; each series costs money, \
+                 so look for a dimension with too many values before you raise the bound"
+            );
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Dimension, Resolution, Unit, Values};
+
+    fn point(name: &str, tag: &str, at: u64) -> Point {
+        Point {
+            name: name.to_owned().into(),
+            value: Values::One(1.0),
+            unit: Unit::None,
+            at: Timestamp::from_millis(at as i64 * 1_000),
+            dimensions: [Dimension::new("tag", tag)].into(),
+            resolution: Resolution::Minute,
+        }
+    }
+
+    #[test]
+    fn the_first_ones_are_sent_and_the_next_one_is_refused_and_counted() {
+        let mut series = Series::new(2);
+        let before = counters::SERIES_REFUSED.here();
+        assert!(series.admits(&point("a", "1", 0)) && series.admits(&point("a", "2", 0)));
+        assert!(!series.admits(&point("b", "1", 0)), "another name is another series");
+        assert!(!series.admits(&point("a", "3", 1)), "so is another value of a dimension");
+        assert!(series.admits(&point("a", "1", 1)));
+        assert_eq!(counters::SERIES_REFUSED.here() - before, 2);
+    }
+
+    #[test]
+    fn a_series_without_a_value_for_an_hour_makes_room() {
+        let mut series = Series::new(1);
+        assert!(series.admits(&point("a", "1", 0)));
+        assert!(!series.admits(&point("a", "2", 3_599)));
+        assert!(series.admits(&point("a", "2", 3_600)));
+        assert!(!series.admits(&point("a", "1", 3_601)));
+    }
+}

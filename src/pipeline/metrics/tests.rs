@@ -1,0 +1,138 @@
+//! The stage as a whole, on a clock that stands still unless a test moves it. Points carry the times that a test gives them.
+use super::*;
+use crate::{
+    config::settings::metrics::{AwsValue, Global, SourceDimensions},
+    model::{Dimension, Fact, Resolution, Unit, Values},
+};
+use std::sync::Arc;
+
+const TEN: Duration = Duration::from_secs(10);
+
+fn packing(global: Global) -> Packing {
+    Packing {
+        namespace: "N".into(),
+        rules: Rules {
+            sources: vec![SourceDimensions::default(), SourceDimensions { host: true, ..SourceDimensions::default() }],
+            global,
+            host_name: "box".into(),
+            instance_id: "sys-1".into(),
+        },
+        intervals: vec![MINUTE, TEN],
+        flush: MINUTE,
+        place: Place::of("sys-1", "box"),
+        max_series: 500,
+    }
+}
+
+fn point(name: &'static str, at: Timestamp) -> Point {
+    Point {
+        name: name.into(),
+        value: Values::One(1.0),
+        unit: Unit::Count,
+        at,
+        dimensions: Arc::from([]),
+        resolution: Resolution::Minute,
+    }
+}
+
+struct Running {
+    readings: mpsc::Sender<Reading>,
+    facts: watch::Sender<Facts>,
+    batches: mpsc::Receiver<MetricBatch>,
+}
+
+fn start(packing: Packing, facts: Facts) -> Running {
+    let (readings, to_stage) = mpsc::channel(4);
+    let (facts, watched) = watch::channel(facts);
+    let (out, batches) = mpsc::channel(16);
+    tokio::spawn(run(packing, to_stage, watched, out));
+    Running { readings, facts, batches }
+}
+
+impl Running {
+    async fn give(&self, source: usize, points: Vec<Point>) {
+        self.readings.send(Reading { source, points }).await.expect("the stage is there");
+    }
+
+    async fn batch(&mut self) -> Vec<Point> {
+        self.batches.recv().await.expect("a batch").points
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_at_the_start_leaves_together_within_seconds() {
+    let mut stage = start(packing(Global::default()), Facts::none());
+    let begun = Instant::now();
+    let now = Timestamp::now();
+    stage.give(0, vec![point("a", now)]).await;
+    stage.give(0, vec![point("b", now)]).await;
+    assert_eq!(stage.batch().await.len(), 2);
+    assert_eq!(begun.elapsed(), FIRST_FLUSH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_one_request_in_each_flush_interval() {
+    let mut stage = start(packing(Global::default()), Facts::none());
+    let readings = stage.readings.clone();
+    tokio::spawn(async move {
+        loop {
+            let old = Timestamp::now().minus(MINUTE * 2);
+            let _ = readings.send(Reading { source: 1, points: vec![point("a", old)] }).await;
+            tokio::time::sleep(TEN).await;
+        }
+    });
+    stage.batch().await;
+    stage.batch().await;
+    for _ in 0..5 {
+        let before = Instant::now();
+        stage.batch().await;
+        // The wall clock does not follow the paused one, so the second of the minute is not looked at here.
+        assert!(before.elapsed() >= Duration::from_secs(40), "{:?}", before.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_ec2_leaves_when_it_is_known_and_what_does_not_goes_on() {
+    let global = Global { append: Some(vec![("InstanceId".into(), AwsValue::InstanceId)]), ..Global::default() };
+    let mut stage = start(packing(global), Facts::default());
+    stage.give(0, vec![point("a", Timestamp::now())]).await;
+    tokio::time::sleep(MINUTE * 3).await;
+    assert!(stage.batches.try_recv().is_err(), "nothing is made up");
+    stage.facts.send(Facts { instance_id: Fact::Known("i-1".into()), ..Facts::none() }).expect("the stage listens");
+    let points = stage.batch().await;
+    assert_eq!(points[0].dimensions[..], [Dimension::new("InstanceId", "i-1")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_stop_sends_what_is_held_and_what_waits() {
+    let global = Global { append: Some(vec![("InstanceId".into(), AwsValue::InstanceId)]), ..Global::default() };
+    let mut stage = start(packing(global), Facts::default());
+    stage.give(1, vec![point("a", Timestamp::now())]).await;
+    drop(stage.readings);
+    let points = stage.batches.recv().await.expect("a batch").points;
+    assert_eq!(points[0].dimensions[..], [Dimension::new("host", "box")]);
+    assert!(stage.batches.recv().await.is_none(), "and then it ends");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_much_that_waits_goes_without_what_is_not_known() {
+    let global = Global { append: Some(vec![("InstanceId".into(), AwsValue::InstanceId)]), ..Global::default() };
+    let mut stage = start(Packing { max_series: usize::MAX, ..packing(global) }, Facts::default());
+    let now = Timestamp::now();
+    stage.give(1, vec![point("old", now)]).await;
+    stage.give(1, vec![point("new", now); WAITING]).await;
+    drop(stage.facts);
+    let first = stage.batches.recv().await.expect("a batch").points;
+    assert_eq!(first.iter().map(|point| &*point.name).collect::<Vec<_>>(), ["old"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_request_holds_does_not_wait_for_the_interval() {
+    let mut stage = start(Packing { max_series: usize::MAX, ..packing(Global::default()) }, Facts::none());
+    let now = Timestamp::now();
+    let begun = Instant::now();
+    let points = (0..METRIC_BATCH_POINTS).map(|n| Point { name: format!("m{n}").into(), ..point("", now) });
+    stage.give(0, points.collect()).await;
+    assert_eq!(stage.batch().await.len(), METRIC_BATCH_POINTS);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
