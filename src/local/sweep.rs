@@ -170,7 +170,7 @@ mod tests {
             "INSERT INTO log_group VALUES (1, 'brief', 1, {week}), (2, 'long', NULL, {week});
              INSERT INTO log_stream VALUES (1, 1, 'a', {week}), (2, 2, 'b', {week});
              INSERT INTO series VALUES (1, 'Load', 'System', '{{}}', 'None'), (2, 'Gone', 'System', '{{}}', 'None');
-             INSERT INTO point VALUES
+             INSERT INTO point (series, at, n, value) VALUES
                  (1, {week}, 0, 1.0), (1, {days}, 0, 2.0), (1, {hour}, 0, 3.0), (2, {week}, 0, 4.0);
              INSERT INTO event (stream, at, message) SELECT s.id, t.value, 'x' FROM log_stream s,
                  (SELECT {week} AS value UNION SELECT {days} UNION SELECT {hour}) t;"

@@ -116,7 +116,7 @@ async fn one_metric_shows_its_points_since_then() {
     let all = show(EVER);
     let lines: Vec<_> = all.lines().collect();
     assert_eq!(lines.len(), 3, "{all}");
-    assert_eq!(lines[2], format!("{}               2  None              System", filled.now.rfc3339()));
+    assert_eq!(lines[2], format!("{}               2       1  None              System", filled.now.rfc3339()));
     assert_eq!(lines[0].find("NAMESPACE"), lines[2].find("System"));
     assert_eq!(show(filled.now).lines().count(), 2);
     let lines = documents(&text(|out| write_points(&filled.reader, "Load", EVER, true, out)));

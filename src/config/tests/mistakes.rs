@@ -63,11 +63,11 @@ fn the_agents_own_refusals_are_kept_in_its_files() {
     assert_eq!(at(r#""metrics_collected": { "mem": {} }"#), "metrics.metrics_collected.mem");
     assert_eq!(at(r#""metrics_collected": { "x": {} }"#), "metrics.metrics_collected.x");
     assert_eq!(
-        at(r#""metrics_collected": { "disk": { "measurement": ["a", "b", "a"] } }"#),
+        at(r#""metrics_collected": { "disk": { "measurement": ["free", "used", "free"] } }"#),
         "metrics.metrics_collected.disk.measurement[2]"
     );
     assert_eq!(
-        at(r#""metrics_collected": { "procstat": [ { "measurement": ["x"] } ] }"#),
+        at(r#""metrics_collected": { "procstat": [ { "measurement": ["pid"] } ] }"#),
         "metrics.metrics_collected.procstat[0]"
     );
     assert_eq!(

@@ -17,7 +17,7 @@ fn filled() -> (TempDir, Reader) {
             (1, 'Load', 'System', '{"Hostname":"h","path":"/"}', 'None'),
             (2, 'Load', 'Other', '{}', 'Percent'),
             (3, 'Idle', 'System', '{}', 'None');
-        INSERT INTO point VALUES (1, 10, 0, 4.0), (1, 20, 0, 1.0), (1, 20, 1, 3.0), (2, 10, 0, 7.5);"#;
+        INSERT INTO point (series, at, n, value) VALUES (1, 10, 0, 4.0), (1, 20, 0, 1.0), (1, 20, 1, 3.0), (2, 10, 0, 7.5);"#;
     database.connection.execute_batch(rows).expect("rows");
     let reader = Reader::open(folder.path()).expect("readable");
     (folder, reader)

@@ -51,40 +51,21 @@ pub struct Packing {
 /// Work until all senders are gone; then send what is left.
 pub async fn run(
     packing: Packing,
-    mut readings: mpsc::Receiver<Reading>,
-    mut facts: watch::Receiver<Facts>,
+    readings: mpsc::Receiver<Reading>,
+    facts: watch::Receiver<Facts>,
     batches: mpsc::Sender<MetricBatch>,
 ) {
-    let mut stage = Stage::new(packing, batches);
-    stage.facts = facts.borrow_and_update().clone();
-    let mut facts_may_change = true;
-    loop {
-        let sent = tokio::select! {
-            biased;
-            changed = facts.changed(), if facts_may_change => {
-                facts_may_change = changed.is_ok();
-                stage.facts = facts.borrow_and_update().clone();
-                stage.admit_waiting(false);
-                true
-            }
-            () = sleep_until(stage.due.unwrap_or_else(Instant::now)), if stage.due.is_some() => stage.flush().await,
-            reading = readings.recv() => match reading {
-                Some(reading) => stage.take(reading).await,
-                None => break,
-            },
-        };
-        if !sent {
-            return; // The publisher is gone, and with it the daemon.
-        }
-    }
-    stage.admit_waiting(true);
-    let rest = stage.packer.take(None);
-    stage.send(rest).await;
+    let stage = Stage::new(packing, batches, Timestamp::now);
+    stage.run(readings, facts).await;
 }
+
+/// Where the wall clock is read.
+type WallClock = fn() -> Timestamp;
 
 struct Stage {
     packing: Packing,
     batches: mpsc::Sender<MetricBatch>,
+    wall: WallClock,
     facts: Facts,
     /// Readings that wait for facts, and how many points they have.
     waiting: VecDeque<Reading>,
@@ -96,11 +77,12 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(packing: Packing, batches: mpsc::Sender<MetricBatch>) -> Self {
+    fn new(packing: Packing, batches: mpsc::Sender<MetricBatch>, wall: WallClock) -> Self {
         let series = Series::new(packing.max_series);
         Self {
             packing,
             batches,
+            wall,
             facts: Facts::default(),
             waiting: VecDeque::new(),
             points: 0,
@@ -108,6 +90,33 @@ impl Stage {
             packer: Packer::default(),
             due: None,
         }
+    }
+
+    async fn run(mut self, mut readings: mpsc::Receiver<Reading>, mut facts: watch::Receiver<Facts>) {
+        self.facts = facts.borrow_and_update().clone();
+        let mut facts_may_change = true;
+        loop {
+            let sent = tokio::select! {
+                biased;
+                changed = facts.changed(), if facts_may_change => {
+                    facts_may_change = changed.is_ok();
+                    self.facts = facts.borrow_and_update().clone();
+                    self.admit_waiting(false);
+                    true
+                }
+                () = sleep_until(self.due.unwrap_or_else(Instant::now)), if self.due.is_some() => self.flush().await,
+                reading = readings.recv() => match reading {
+                    Some(reading) => self.take(reading).await,
+                    None => break,
+                },
+            };
+            if !sent {
+                return; // The publisher is gone, and with it the daemon.
+            }
+        }
+        self.admit_waiting(true);
+        let rest = self.packer.take(None);
+        self.send(rest).await;
     }
 
     /// A reading. Whether the publisher is there.
@@ -127,7 +136,7 @@ impl Stage {
             // The service adds up what comes of one period in several requests.
             self.packer.take(None)
         } else if self.packer.len() >= METRIC_BATCH_POINTS {
-            self.packer.take(Some(Timestamp::now()))
+            self.packer.take(Some((self.wall)()))
         } else {
             return true;
         };
@@ -171,7 +180,7 @@ impl Stage {
 
     /// Send what is complete.
     async fn flush(&mut self) -> bool {
-        let now = Timestamp::now();
+        let now = (self.wall)();
         let Packing { flush, place, .. } = self.packing;
         let offset = place.offset(flush) + BEHIND_THE_TICK.min(flush / 2);
         self.due = Some(Instant::now() + until_next(now, flush, offset));

@@ -4,7 +4,20 @@ use crate::{
     config::settings::metrics::{AwsValue, Global, SourceDimensions},
     model::{Dimension, Fact, Resolution, Unit, Values},
 };
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
+
+thread_local! {
+    /// When the test began, on the timers' clock: then the wall clock showed [`BEGIN`].
+    static ZERO: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// A full minute, and one in which no host's place falls on the first flush.
+const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// The wall clock follows the timers' clock.
+fn wall() -> Timestamp {
+    BEGIN.plus(ZERO.get().map_or(Duration::ZERO, |zero| zero.elapsed()))
+}
 
 const TEN: Duration = Duration::from_secs(10);
 
@@ -45,7 +58,8 @@ fn start(packing: Packing, facts: Facts) -> Running {
     let (readings, to_stage) = mpsc::channel(4);
     let (facts, watched) = watch::channel(facts);
     let (out, batches) = mpsc::channel(16);
-    tokio::spawn(run(packing, to_stage, watched, out));
+    ZERO.set(Some(Instant::now()));
+    tokio::spawn(Stage::new(packing, out, wall).run(to_stage, watched));
     Running { readings, facts, batches }
 }
 
@@ -63,7 +77,7 @@ impl Running {
 async fn what_was_read_at_the_start_leaves_together_within_seconds() {
     let mut stage = start(packing(Global::default()), Facts::none());
     let begun = Instant::now();
-    let now = Timestamp::now();
+    let now = wall();
     stage.give(0, vec![point("a", now)]).await;
     stage.give(0, vec![point("b", now)]).await;
     assert_eq!(stage.batch().await.len(), 2);
@@ -76,18 +90,18 @@ async fn there_is_one_request_in_each_flush_interval() {
     let readings = stage.readings.clone();
     tokio::spawn(async move {
         loop {
-            let old = Timestamp::now().minus(MINUTE * 2);
-            let _ = readings.send(Reading { source: 1, points: vec![point("a", old)] }).await;
+            let _ = readings.send(Reading { source: 1, points: vec![point("a", wall())] }).await;
             tokio::time::sleep(TEN).await;
         }
     });
-    stage.batch().await;
-    stage.batch().await;
-    for _ in 0..5 {
-        let before = Instant::now();
-        stage.batch().await;
-        // The wall clock does not follow the paused one, so the second of the minute is not looked at here.
-        assert!(before.elapsed() >= Duration::from_secs(40), "{:?}", before.elapsed());
+    let offset = Place::of("sys-1", "box").offset(MINUTE) + BEHIND_THE_TICK;
+    for minute in 0..5 {
+        let points = stage.batch().await;
+        // Six readings of the minute before are one datum, and no minute is sent before it is over.
+        assert_eq!(points.len(), 1);
+        assert_eq!(points[0].value, Values::Many(vec![(1.0, 6.0)]));
+        assert_eq!(points[0].at, BEGIN.plus(MINUTE * minute));
+        assert_eq!(wall(), BEGIN.plus(MINUTE * (minute + 1) + offset));
     }
 }
 
@@ -95,7 +109,7 @@ async fn there_is_one_request_in_each_flush_interval() {
 async fn what_waits_for_ec2_leaves_when_it_is_known_and_what_does_not_goes_on() {
     let global = Global { append: Some(vec![("InstanceId".into(), AwsValue::InstanceId)]), ..Global::default() };
     let mut stage = start(packing(global), Facts::default());
-    stage.give(0, vec![point("a", Timestamp::now())]).await;
+    stage.give(0, vec![point("a", wall())]).await;
     tokio::time::sleep(MINUTE * 3).await;
     assert!(stage.batches.try_recv().is_err(), "nothing is made up");
     stage.facts.send(Facts { instance_id: Fact::Known("i-1".into()), ..Facts::none() }).expect("the stage listens");
@@ -107,7 +121,7 @@ async fn what_waits_for_ec2_leaves_when_it_is_known_and_what_does_not_goes_on() 
 async fn the_stop_sends_what_is_held_and_what_waits() {
     let global = Global { append: Some(vec![("InstanceId".into(), AwsValue::InstanceId)]), ..Global::default() };
     let mut stage = start(packing(global), Facts::default());
-    stage.give(1, vec![point("a", Timestamp::now())]).await;
+    stage.give(1, vec![point("a", wall())]).await;
     drop(stage.readings);
     let points = stage.batches.recv().await.expect("a batch").points;
     assert_eq!(points[0].dimensions[..], [Dimension::new("host", "box")]);
@@ -118,7 +132,7 @@ async fn the_stop_sends_what_is_held_and_what_waits() {
 async fn too_much_that_waits_goes_without_what_is_not_known() {
     let global = Global { append: Some(vec![("InstanceId".into(), AwsValue::InstanceId)]), ..Global::default() };
     let mut stage = start(Packing { max_series: usize::MAX, ..packing(global) }, Facts::default());
-    let now = Timestamp::now();
+    let now = wall();
     stage.give(1, vec![point("old", now)]).await;
     stage.give(1, vec![point("new", now); WAITING]).await;
     drop(stage.facts);
@@ -129,7 +143,7 @@ async fn too_much_that_waits_goes_without_what_is_not_known() {
 #[tokio::test(start_paused = true)]
 async fn more_than_a_request_holds_does_not_wait_for_the_interval() {
     let mut stage = start(Packing { max_series: usize::MAX, ..packing(Global::default()) }, Facts::none());
-    let now = Timestamp::now();
+    let now = wall();
     let begun = Instant::now();
     let points = (0..METRIC_BATCH_POINTS).map(|n| Point { name: format!("m{n}").into(), ..point("", now) });
     stage.give(0, points.collect()).await;
