@@ -27,4 +27,5 @@ mod ranks;
 mod received;
 mod signing_in;
 mod state;
+mod statsd;
 mod text;

@@ -32,7 +32,7 @@ def client(service):
                         aws_access_key_id="AKIALOOKER", aws_secret_access_key="looker")
 "#;
 
-fn interpreter() -> String {
+pub fn interpreter() -> String {
     std::env::var(INTERPRETER)
         .unwrap_or_else(|_| panic!("{INTERPRETER} is not set: this test needs moto. Run the tests by scripts/test"))
 }
