@@ -98,6 +98,11 @@ impl Datagrams {
         received.or_else(|error| if error.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) })
     }
 
+    /// Whether what is sent lies here until it is read. Else whoever sends waits, as soon as a few are there.
+    pub fn gathers(&self) -> bool {
+        matches!(self, Self::Udp(_))
+    }
+
     /// How many datagrams the system has dropped here because nobody read them in time. `None`: it does not say.
     pub fn dropped(&self) -> Option<u64> {
         match self {

@@ -27,6 +27,10 @@ const LONGEST: usize = 64 << 10;
 const EACH: usize = 1 << 10;
 /// The least and the most that is asked for.
 const BUFFER: (usize, usize) = (4 << 20, 256 << 20);
+/// Where datagrams come fast, they are left to gather for a while: a look at the socket costs more than ten of them. A while in which
+/// this many a second would fill half of the system's buffer is short enough, and longer ones save little.
+const FASTEST: u64 = 1_000_000;
+const LONGEST_WHILE: Duration = Duration::from_millis(2);
 /// Batches between two looks at anything else.
 const IN_A_ROW: usize = 16;
 /// How many may lie in the system's buffer at the stop.
@@ -163,6 +167,7 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
     let mut batch = Batch::new(LONGEST);
     let mut drops = Drops { seen: socket.dropped().unwrap_or_default(), told: false, idle: true };
     let mut look = Instant::now() + LOOK;
+    let mut pace = Pace { gather: socket.gathers().then(|| gathering(socket.buffer())), last: None };
     loop {
         let received = tokio::select! {
             biased;
@@ -183,6 +188,8 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
                     drain(socket, &mut batch, desk, IN_A_ROW);
                     // The other sockets, and what is to be published, have their turn between.
                     yield_now().await;
+                } else {
+                    pace.rest();
                 }
             }
             // Windows answers with the fate of earlier datagrams; nothing of it is about those that come.
@@ -195,6 +202,33 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
     }
     drain(socket, &mut batch, desk, AT_THE_STOP);
     drops.look(socket, name);
+}
+
+/// How long datagrams may gather in a buffer of so many bytes.
+fn gathering(buffer: Option<usize>) -> Duration {
+    let datagrams = buffer.unwrap_or_default() / EACH;
+    Duration::from_nanos(datagrams as u64 / 2 * 1_000_000_000 / FASTEST).min(LONGEST_WHILE)
+}
+
+/// How fast datagrams come.
+struct Pace {
+    /// For so long they may gather. `None`: whoever sends would wait for that.
+    gather: Option<Duration>,
+    /// When something was there the last time.
+    last: Option<std::time::Instant>,
+}
+
+impl Pace {
+    /// Everything that was there has been taken.
+    fn rest(&mut self) {
+        let Some(gather) = self.gather else { return };
+        let now = std::time::Instant::now();
+        // Nothing else runs on this thread that could not wait for two milliseconds.
+        if self.last.is_some_and(|last| now.duration_since(last) < gather * 2) {
+            std::thread::sleep(gather);
+        }
+        self.last = Some(std::time::Instant::now());
+    }
 }
 
 /// What is there behind a full batch.
