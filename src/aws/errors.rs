@@ -237,31 +237,8 @@ fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
         | "LimitExceededFault"
         | "BandwidthLimitExceeded"
         | "ServiceQuotaExceededException" => PutError::Throttled { service, after: answer.after },
-        "ExpiredToken"
-        | "ExpiredTokenException"
-        | "TokenRefreshRequired"
-        | "UnrecognizedClient"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidAccessKeyId"
-        | "InvalidToken"
-        | "AuthFailure"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException"
-        | "SignatureDoesNotMatch"
-        | "InvalidSignature"
-        | "InvalidSignatureException"
-        | "RequestExpired"
-        | "RequestTimeTooSkewed" => PutError::Credentials { service, source: with_clock(answer) },
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "NotAuthorized"
-        | "NotAuthorizedException"
-        | "UnauthorizedOperation"
-        | "OptInRequired"
-        | "SubscriptionRequiredException" => PutError::Denied { service, action, source },
+        code if is_about_keys(code) => PutError::Credentials { service, source: with_clock(answer) },
+        code if is_denial(code) => PutError::Denied { service, action, source },
         "ResourceNotFoundException" if service == Service::CloudWatchLogs => PutError::Missing { service },
         "InvalidParameterException"
         | "InvalidParameter"
@@ -283,6 +260,45 @@ fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
         | "RequestTooLarge" => PutError::Refused { service, reason: answer.cause().to_string() },
         _ => by_status(service, answer, source),
     }
+}
+
+/// Whether the keys that signed do not hold, or were put to it at a wrong time.
+pub(super) fn is_about_keys(code: &str) -> bool {
+    matches!(
+        code,
+        "ExpiredToken"
+            | "ExpiredTokenException"
+            | "TokenRefreshRequired"
+            | "UnrecognizedClient"
+            | "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidAccessKeyId"
+            | "InvalidToken"
+            | "AuthFailure"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "SignatureDoesNotMatch"
+            | "InvalidSignature"
+            | "InvalidSignatureException"
+            | "RequestExpired"
+            | "RequestTimeTooSkewed"
+    )
+}
+
+/// Whether whoever signed may not do this.
+pub(super) fn is_denial(code: &str) -> bool {
+    matches!(
+        code,
+        "AccessDenied"
+            | "AccessDeniedException"
+            | "NotAuthorized"
+            | "NotAuthorizedException"
+            | "UnauthorizedOperation"
+            | "OptInRequired"
+            | "SubscriptionRequiredException"
+    )
 }
 
 /// For codes that nobody told us about, and answers without one.
@@ -314,7 +330,7 @@ fn intercepted(answer: &Answer) -> Cause {
     Cause::new(format!("HTTP {}{colon}{}; {advice}", answer.status, answer.message))
 }
 
-fn with_clock(answer: &Answer) -> BoxError {
+pub(super) fn with_clock(answer: &Answer) -> BoxError {
     match answer.clock_difference {
         Some(difference) if difference > CLOCK_TOLERANCE => Cause::new(format!(
             "the clock of this host differs from the service's by {} seconds, set it: {}",

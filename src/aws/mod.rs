@@ -16,6 +16,8 @@
 mod answer;
 mod auth;
 mod base;
+mod by_hand;
+mod ec2;
 mod errors;
 mod http;
 mod inquiry;
@@ -34,7 +36,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use inquiry::{Facts, Inquiry};
+pub use inquiry::{Inquiry, InquiryError, Metadata};
 
 use crate::{
     config::settings::{Authentication, Settings},
@@ -50,8 +52,10 @@ use auth::{
 };
 use aws_types::os_shim_internal::Env;
 use base::Base;
+use ec2::Ec2;
 use futures_util::future::join_all;
 use proxies::Proxies;
+use skew::Skews;
 use std::{fmt, io, path::PathBuf, sync::Arc, time::SystemTime};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
@@ -174,8 +178,11 @@ fn connect_in(
             keys.push(Arc::clone(candidate));
         }
     }
-    let inquiry = Inquiry::new(Arc::clone(&base), Arc::clone(&logs));
+    let skews = Arc::new(Skews::new(Arc::clone(&clock)));
+    // What EC2 is asked for is asked by the login itself: a role is for what is published.
+    let ec2 = Ec2::new(Arc::clone(&base), login, Arc::clone(&skews));
+    let inquiry = Inquiry::new(Arc::clone(&base), Arc::clone(&logs), ec2);
     let calls = settings.logs.concurrency.unwrap_or(put::LOG_CALLS);
-    let put = Arc::new(put::Aws::new(base, clock, metrics, logs, calls));
+    let put = Arc::new(put::Aws::new(base, clock, skews, [metrics, logs], calls));
     Ok(Connection { put, renewal: Renewal { keys }, inquiry })
 }

@@ -80,14 +80,14 @@ impl Aws {
     pub(super) fn new(
         base: Arc<Base>,
         clock: Clock,
-        metrics: Arc<Renewing>,
-        logs: Arc<Renewing>,
+        skews: Arc<Skews>,
+        [metrics, logs]: [Arc<Renewing>; 2],
         log_calls: usize,
     ) -> Self {
         Self {
             base,
-            skews: Arc::new(Skews::new(Arc::clone(&clock))),
             clock,
+            skews,
             // They come from one publisher, unlike logs.
             metrics: Side::new(Service::CloudWatch, metrics, Semaphore::MAX_PERMITS),
             logs: Side::new(Service::CloudWatchLogs, logs, log_calls),

@@ -14,12 +14,13 @@ use proxies::Proxies;
 use std::error::Error;
 
 /// Variables that hold an address. <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
     "AWS_ENDPOINT_URL_CLOUDWATCH",
     "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
     "AWS_ENDPOINT_URL_COGNITO_IDENTITY",
     "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_EC2",
     "AWS_ENDPOINT_URL",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
@@ -125,6 +126,7 @@ impl Ways {
             ("monitoring", region),
             ("logs", region),
             ("sts", region),
+            ("ec2", "the region that the EC2 instance metadata names"),
             ("cognito-idp", pool),
             ("cognito-identity", identity),
             ("portal", sso),

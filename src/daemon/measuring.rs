@@ -1,26 +1,27 @@
 //! Everything between the host and the metric publisher: sources, stage, publisher, spool.
 use super::{
     DaemonError,
+    facts::{Search, Wanted, Witness},
+    listeners,
     plan::Plan,
     wiring::{ONE_ROUND, Running},
 };
 use crate::{
-    config::settings::{Statsd, metrics::Metrics},
+    config::settings::metrics::Metrics,
     metrics::{
         Entry,
         scheduler::{self, Place},
-        statsd,
     },
-    model::{Facts, Reading},
-    pipeline::{Packing, Rules, pack_metrics},
+    pipeline::{Packing, Rules, cut_metrics, pack_metrics},
     publish::{MetricPublisher, Put, Report},
-    spool::Spool,
+    spool::{
+        Spool, SpoolError,
+        window::{self, Left},
+    },
+    telemetry::chain,
 };
-use std::sync::Arc;
-use tokio::{
-    runtime,
-    sync::{mpsc, oneshot, watch},
-};
+use std::{path::Path, sync::Arc};
+use tokio::sync::mpsc;
 
 /// Readings that wait for the metric stage; each is what one source gave at once.
 const READINGS: usize = 4;
@@ -28,10 +29,12 @@ const READINGS: usize = 4;
 const METRIC_BATCHES: usize = 16;
 
 /// Start what measures and what sends it: what sends first, the sources last.
-pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<(), DaemonError> {
+pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Witness) -> Result<(), DaemonError> {
     let settings = &plan.settings;
     // Without metrics the spool is served all the same: an earlier run may have left something there.
     let spool = Arc::new(Spool::open(&running.state.path().join("spool"), settings.agent.spool)?);
+    let waiting = running.state.path().join("windows");
+    recover(&waiting, &spool);
     let report = Arc::new(Report::new(running.board.clone(), "metrics"));
     let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
     let publisher = MetricPublisher { put, report, spool, spool_now: running.spool_now.clone() };
@@ -49,44 +52,52 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>) -> Result<()
     running.board.destination("metrics", |_| {});
     let (readings, to_stage) = mpsc::channel(READINGS);
     let place = Place::of(&plan.identity.instance_id, &plan.identity.hostname);
-    let (_, facts) = watch::channel(Facts::none());
-    running.tasks.spawn("metric stage", pack_metrics(packing(running, plan, metrics, place), to_stage, facts, batches));
+    let (search, facts) = Search::new(Wanted::by(metrics), witness, place);
+    running.tasks.spawn("facts of EC2", search.run(running.stop_sources.clone()));
+    let (windows, writer) = window::open(&waiting, &metrics.namespace);
+    running.tasks.spawn("windows of metrics", writer.run());
+    let packing = packing(running, plan, metrics, place);
+    running.tasks.spawn("metric stage", pack_metrics(packing, to_stage, facts, windows, batches));
     let plugins = metrics.plugins.iter().enumerate();
     let sources = plugins.filter_map(|(number, plugin)| Some(Entry::find(plugin.key)?.build(plugin, number)));
     let stop = running.stop_sources.clone();
     // One round waits for nobody.
     if let Some(statsd) = metrics.statsd.clone().filter(|_| !running.once) {
-        start_statsd(running, statsd, metrics.plugins.len(), place, readings.clone())?;
+        listeners::start_statsd(running, statsd, metrics.plugins.len(), place, readings.clone())?;
     }
     running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings, stop));
     Ok(())
 }
 
-/// It has a thread of its own, so that nothing that another task does keeps datagrams waiting for longer than the system's buffer
-/// lasts.
-fn start_statsd(
-    running: &mut Running,
-    settings: Statsd,
-    source: usize,
-    place: Place,
-    readings: mpsc::Sender<Reading>,
-) -> Result<(), DaemonError> {
-    let (board, stop) = (running.board.clone(), running.stop_sources.clone());
-    let failed = |source| DaemonError::Thread { what: "thread that receives statsd lines", source };
-    let mut runtime = runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().max_blocking_threads(1).build().map_err(failed)?;
-    let (ended, end) = oneshot::channel::<()>();
-    std::thread::Builder::new()
-        .name("statsd".into())
-        .spawn(move || {
-            runtime.block_on(statsd::run(settings, source, place, readings, board, stop));
-            // The look-up of a name may hang.
-            runtime.shutdown_background();
-            drop(ended);
-        })
-        .map_err(failed)?;
-    running.tasks.spawn("statsd", async move { drop(end.await) });
-    Ok(())
+/// What a run that came to no orderly end had measured and not sent goes into the spool. What that does not take stays for the next start.
+fn recover(folder: &Path, spool: &Spool) {
+    let left = match window::left(folder) {
+        Ok(left) => left,
+        Err(error) => {
+            let folder = folder.display();
+            return tracing::warn!(%folder, %error, "what an earlier run measured and did not send cannot be looked for");
+        }
+    };
+    for (path, Left { namespace, points, damaged }) in left {
+        let (file, measured) = (path.display(), points.len());
+        let kept = cut_metrics(&namespace, points).iter().try_for_each(|batch| match spool.push(batch) {
+            // Too old by now: counted there.
+            Ok(_) | Err(SpoolError::TooOld) => Ok(()),
+            Err(error) => Err(error),
+        });
+        match kept {
+            Ok(()) => {
+                tracing::info!(%file, points = measured, damaged, "metrics that an earlier run had not sent are sent now");
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(%file, %error, "this cannot be removed: its metrics will be sent again at the next start");
+                }
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::warn!(%file, error, "metrics that an earlier run had not sent stay there for the next start");
+            }
+        }
+    }
 }
 
 /// How the stage works for these sources: they are numbered in the order of the plugins, and statsd comes behind them.

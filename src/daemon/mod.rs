@@ -9,10 +9,14 @@
 //!
 //! Start needs no network. A new configuration is planned while the old one runs; only one that can be started stops it. Stop: only the sources hear it; each stage ends when its input ends; one deadline for all. What
 //! is not acknowledged by then is read again, what is not sent by then is spooled.
+mod asking;
+mod facts;
 mod identity;
 mod imports;
 mod lanes;
+mod listeners;
 mod measuring;
+mod memory;
 mod names;
 mod once;
 mod plan;
@@ -295,30 +299,13 @@ async fn second_stop(signals: &mut Signals) {
 #[cfg(test)]
 mod tests {
     use super::{
-        names::{Asks, Names},
+        asking::{Asks, pretended::Cloud},
+        memory::Memory,
+        names::Names,
         *,
     };
-    use crate::{aws::Facts, local::Printer};
+    use crate::local::Printer;
     use std::sync::{Mutex, mpsc};
-    use tokio::sync::Notify;
-
-    /// Knows the account, and tells when it was asked for.
-    struct Knows(Arc<Notify>);
-
-    impl Asks for Knows {
-        fn metadata(&self) -> BoxFuture<'_, Result<Facts, String>> {
-            Box::pin(std::future::pending())
-        }
-
-        fn region(&self) -> BoxFuture<'_, Result<String, String>> {
-            Box::pin(std::future::pending())
-        }
-
-        fn account(&self) -> BoxFuture<'_, Result<String, String>> {
-            self.0.notify_one();
-            Box::pin(async { Ok("123456789012".to_owned()) })
-        }
-    }
 
     #[test]
     fn while_positions_of_another_program_are_looked_for_the_rest_is_attended_to() {
@@ -342,11 +329,14 @@ mod tests {
             // All threads for what blocks hang, as on a dead mount: what is looked for is not found.
             let (release, released) = mpsc::channel::<()>();
             let hanging = tokio::task::spawn_blocking(move || _ = released.recv());
-            let asked = Arc::new(Notify::new());
-            let asks: Arc<dyn Asks> = Arc::new(Knows(asked.clone()));
-            running.names = Names::new(plan.identity.clone(), plan.missing(), Some(asks), folder.path());
+            let cloud = Arc::new(Cloud { account: Some(Duration::ZERO), ..Cloud::default() });
+            let asks: Arc<dyn Asks> = cloud.clone();
+            let memory = Arc::new(Memory::of(folder.path()));
+            running.names = Names::new(plan.identity.clone(), plan.missing(), Some(asks), memory);
             running.tasks.spawn("short", async move {
-                asked.notified().await;
+                while cloud.count("account") == 0 {
+                    cloud.heard.notified().await;
+                }
                 for _ in 0..100 {
                     tokio::task::yield_now().await;
                 }

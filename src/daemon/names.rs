@@ -4,54 +4,24 @@
 //! Each question is asked until it is answered, with growing pauses. What the instance metadata said is remembered in `names.json` of the
 //! state folder, together with which machine that was; at a later start it is used when the service takes longer than [`GRACE`]. Where the
 //! service does not answer for [`PATIENCE`], as in many a container, the host's own name and address serve.
-use super::Identity;
+use super::{
+    Identity,
+    asking::{Asks, said, until_answered},
+    memory::Memory,
+};
 use crate::{
-    aws::{Facts, Inquiry},
+    aws::Metadata,
     config::placeholder::{ACCOUNT, REGION},
-    platform::{self, disk},
-    publish::chain,
+    platform,
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::BTreeSet,
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 /// Usually the instance metadata answers within milliseconds. So long it is waited for, before what it said last time is used.
 const GRACE: Duration = Duration::from_secs(2);
 /// So long it is waited for, before the host's own name and address are used.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Pauses between two attempts grow from the one to the other.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Bytes of the note: five names.
-const MOST: u64 = 64 * 1024;
-
-/// Answers the questions.
-pub trait Asks: Send + Sync {
-    fn metadata(&self) -> BoxFuture<'_, Result<Facts, String>>;
-    fn region(&self) -> BoxFuture<'_, Result<String, String>>;
-    fn account(&self) -> BoxFuture<'_, Result<String, String>>;
-}
-
-impl Asks for Inquiry {
-    fn metadata(&self) -> BoxFuture<'_, Result<Facts, String>> {
-        async { Inquiry::metadata(self).await.map_err(|error| chain(&error)) }.boxed()
-    }
-
-    fn region(&self) -> BoxFuture<'_, Result<String, String>> {
-        async { Inquiry::region(self).await.map_err(|error| chain(&error)) }.boxed()
-    }
-
-    fn account(&self) -> BoxFuture<'_, Result<String, String>> {
-        async { Inquiry::account(self).await.map_err(|error| chain(&error)) }.boxed()
-    }
-}
 
 /// What is known of this machine, and what is being found out.
 pub struct Names {
@@ -59,14 +29,14 @@ pub struct Names {
     missing: BTreeSet<&'static str>,
     asks: Option<Arc<dyn Asks>>,
     asking: FuturesUnordered<BoxFuture<'static, Learned>>,
-    memory: Memory,
+    memory: Arc<Memory>,
     /// Names that were taken from there.
     remembered: BTreeSet<&'static str>,
 }
 
 /// An answer, or that there was none for so long.
 enum Learned {
-    Metadata(Facts),
+    Metadata(Metadata),
     MetadataIsSlow,
     MetadataIsSilent,
     Address(String),
@@ -76,12 +46,12 @@ enum Learned {
 
 impl Names {
     /// `missing`: the placeholders that have no value yet. `asks`: `None` where nobody is to be asked.
-    pub fn new(identity: Identity, missing: BTreeSet<&'static str>, asks: Option<Arc<dyn Asks>>, state: &Path) -> Self {
-        let memory = Memory { file: state.join("names.json"), machine: platform::host::fingerprint() };
-        Self::with(identity, missing, asks, memory)
-    }
-
-    fn with(identity: Identity, missing: BTreeSet<&'static str>, asks: Option<Arc<dyn Asks>>, memory: Memory) -> Self {
+    pub fn new(
+        identity: Identity,
+        missing: BTreeSet<&'static str>,
+        asks: Option<Arc<dyn Asks>>,
+        memory: Arc<Memory>,
+    ) -> Self {
         let names =
             Self { identity, missing, asks, asking: FuturesUnordered::new(), memory, remembered: BTreeSet::new() };
         match names.asks.clone().filter(|_| names.identity.on_ec2) {
@@ -90,7 +60,7 @@ impl Names {
                 names.asking.push(sleep(PATIENCE).map(|()| Learned::MetadataIsSilent).boxed());
                 names.ask("the EC2 instance metadata", move || {
                     let asks = asks.clone();
-                    async move { asks.metadata().await.map(Learned::Metadata) }.boxed()
+                    async move { asks.metadata().await.map(Learned::Metadata).map_err(said) }.boxed()
                 });
             }
             _ => {
@@ -101,7 +71,7 @@ impl Names {
         if let Some(asks) = names.asks.clone().filter(|_| names.missing.contains(REGION)) {
             names.ask("the region", move || {
                 let asks = asks.clone();
-                async move { asks.region().await.map(Learned::Region) }.boxed()
+                async move { asks.region().await.map(Learned::Region).map_err(said) }.boxed()
             });
         }
         names
@@ -125,18 +95,18 @@ impl Names {
     fn take(&mut self, learned: Learned) -> bool {
         let before = self.missing.len();
         match learned {
-            Learned::Metadata(facts) => {
-                self.compare(&facts);
-                self.use_facts(&facts);
-                self.memory.keep(facts);
+            Learned::Metadata(metadata) => {
+                self.compare(&metadata);
+                self.adopt(&metadata);
+                self.memory.keep(|all| all.metadata = metadata);
                 self.ask_for_the_address();
                 self.ask_for_the_account();
             }
             Learned::MetadataIsSlow => {
-                if let Some(facts) = self.memory.recall() {
+                if let Some(remembered) = self.memory.recall() {
                     tracing::info!("the EC2 instance metadata is slow: names are those of the last start");
                     let missing = self.missing.clone();
-                    self.use_facts(&facts);
+                    self.adopt(&remembered.metadata);
                     self.remembered = missing.difference(&self.missing).copied().collect();
                 }
             }
@@ -148,8 +118,8 @@ impl Names {
         self.missing.len() < before
     }
 
-    fn use_facts(&mut self, facts: &Facts) {
-        for (name, value) in placeholders(facts) {
+    fn adopt(&mut self, metadata: &Metadata) {
+        for (name, value) in placeholders(metadata) {
             if let Some(value) = value {
                 self.know(name, value.clone());
             }
@@ -157,8 +127,8 @@ impl Names {
     }
 
     /// Names that are in use stay as they are until the next start.
-    fn compare(&self, facts: &Facts) {
-        for (name, now) in placeholders(facts) {
+    fn compare(&self, metadata: &Metadata) {
+        for (name, now) in placeholders(metadata) {
             let used = self.identity.value(name).filter(|_| self.remembered.contains(name));
             if let (Some(used), Some(now)) = (used, now)
                 && used != *now
@@ -204,76 +174,29 @@ impl Names {
         if let Some(asks) = self.asks.clone().filter(|_| self.missing.contains(ACCOUNT)) {
             self.ask("the account", move || {
                 let asks = asks.clone();
-                async move { asks.account().await.map(Learned::Account) }.boxed()
+                async move { asks.account().await.map(Learned::Account).map_err(said) }.boxed()
             });
         }
     }
 
-    /// Ask until there is an answer. Why there is none is said once.
+    /// Ask until there is an answer.
     fn ask(
         &self,
         what: &'static str,
         question: impl Fn() -> BoxFuture<'static, Result<Learned, String>> + Send + 'static,
     ) {
-        let asking = async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                match question().await {
-                    Ok(answer) => return answer,
-                    Err(why) if pause == FIRST_PAUSE => {
-                        tracing::warn!("log names need {what}, which is asked for again: {why}");
-                    }
-                    Err(why) => tracing::debug!("log names need {what}, which is asked for again: {why}"),
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-        };
-        self.asking.push(asking.boxed());
+        self.asking.push(async move { until_answered("log names", what, question).await }.boxed());
     }
 }
 
-/// What each fact is called in a name.
-fn placeholders(facts: &Facts) -> [(&'static str, &Option<String>); 4] {
+/// What each of them is called in a name.
+fn placeholders(metadata: &Metadata) -> [(&'static str, &Option<String>); 4] {
     [
-        ("instance_id", &facts.instance_id),
-        ("hostname", &facts.hostname),
-        ("ip_address", &facts.ip_address),
-        (ACCOUNT, &facts.account_id),
+        ("instance_id", &metadata.instance_id),
+        ("hostname", &metadata.hostname),
+        ("ip_address", &metadata.ip_address),
+        (ACCOUNT, &metadata.account_id),
     ]
-}
-
-/// What the instance metadata said at an earlier start.
-struct Memory {
-    file: PathBuf,
-    /// What tells this machine from one that was made of its disk.
-    machine: String,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Note {
-    machine: String,
-    #[serde(flatten)]
-    facts: Facts,
-}
-
-impl Memory {
-    /// `None`: nothing, or not of this machine.
-    fn recall(&self) -> Option<Facts> {
-        let bytes = disk::read_regular(&self.file, MOST).ok()?;
-        let note: Note = serde_json::from_slice(&bytes).ok()?;
-        (note.machine == self.machine).then_some(note.facts)
-    }
-
-    fn keep(&self, facts: Facts) {
-        if self.recall().as_ref() == Some(&facts) {
-            return;
-        }
-        let note = serde_json::to_vec(&Note { machine: self.machine.clone(), facts }).map_err(io::Error::from);
-        if let Err(error) = note.and_then(|bytes| disk::replace(&self.file, &bytes)) {
-            tracing::warn!(file = %self.file.display(), %error, "cannot note the names of this machine");
-        }
-    }
 }
 
 #[cfg(test)]

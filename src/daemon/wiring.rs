@@ -1,9 +1,13 @@
 //! Builds every room from the settings, connects them, and takes them down again in order.
 use super::{
-    DaemonError, Options, Override, StateFolder, imports,
+    DaemonError, Options, Override, StateFolder,
+    asking::Asks,
+    facts::Witness,
+    imports,
     lanes::Lanes,
     measuring,
-    names::{Asks, Names},
+    memory::Memory,
+    names::Names,
     plan::Plan,
     received::{Received, pipes_among},
     scratch::Scratch,
@@ -46,7 +50,7 @@ struct Way {
     name: &'static str,
     /// Keeps the credentials fresh, where there are any.
     renewal: Option<aws::Renewal>,
-    /// Knows what the names of log groups lack, where somebody may be asked.
+    /// Knows what names and dimensions lack, where somebody may be asked.
     asks: Option<Arc<dyn Asks>>,
 }
 
@@ -146,6 +150,7 @@ impl Running {
             import.run().await;
         }
         let way = Way::out(plan, options, &board)?;
+        let memory = Arc::new(Memory::of(state.path()));
         let pipes = pipes_among(&plan.settings.logs.files).await;
         let received = Received::open(plan, state.path(), &pipes, &board)?;
         let (tasks, lanes, bodies) = (Tasks::default(), TaskTracker::new(), BodyPool::default());
@@ -173,7 +178,7 @@ impl Running {
             spool_now: CancellationToken::new(),
             end_lanes,
             board,
-            names: Names::new(plan.identity.clone(), plan.missing(), way.asks, state.path()),
+            names: Names::new(plan.identity.clone(), plan.missing(), way.asks.clone(), memory.clone()),
             outlet: Arc::new(outlet),
             waiting: vec![],
             once: options.once,
@@ -188,7 +193,8 @@ impl Running {
             running.board.destination("credentials", |_| {});
             running.tasks.spawn("credentials", renewal.run(running.no_retries.clone()));
         }
-        let began = running.begin(plan, way.put, way.name, Behind { retention, received, interval });
+        let witness = Witness { asks: way.asks, on_ec2: plan.identity.on_ec2, memory };
+        let began = running.begin(plan, (way.put, way.name), witness, Behind { retention, received, interval });
         if let Err(error) = began {
             // What has been spawned may hold what the next start needs. The threads hear of it first.
             running.stop_sources.cancel();
@@ -201,9 +207,15 @@ impl Running {
     }
 
     /// Start everything: what sends first, the sources last.
-    fn begin(&mut self, plan: &Plan, put: Arc<dyn Put>, way: &'static str, behind: Behind) -> Result<(), DaemonError> {
+    fn begin(
+        &mut self,
+        plan: &Plan,
+        (put, way): (Arc<dyn Put>, &'static str),
+        witness: Witness,
+        behind: Behind,
+    ) -> Result<(), DaemonError> {
         self.open_status(plan, way);
-        measuring::start(self, plan, put)?;
+        measuring::start(self, plan, put, witness)?;
         self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);

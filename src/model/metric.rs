@@ -1,5 +1,5 @@
 //! What a collector measures and what one PutMetricData carries.
-use super::Timestamp;
+use super::{Receipt, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
 
@@ -203,6 +203,39 @@ pub struct Reading {
 pub struct MetricBatch {
     pub namespace: String,
     pub points: Points,
+}
+
+/// A batch on its way to the publisher.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    pub batch: MetricBatch,
+    /// Given when the batch is safe.
+    pub receipt: Option<Receipt>,
+}
+
+impl Parcel {
+    /// The batch is delivered, or on the disk, or can never be either.
+    pub fn is_safe(&self) {
+        if let Some(receipt) = &self.receipt {
+            receipt.give();
+        }
+    }
+}
+
+impl Parcel {
+    /// What is left of it when a part was delivered; itself when none was.
+    pub fn rest(self: &Arc<Self>, rest: MetricBatch) -> Arc<Self> {
+        match rest.points.len() < self.batch.points.len() {
+            true => Arc::new(Self { batch: rest, receipt: self.receipt.clone() }),
+            false => self.clone(),
+        }
+    }
+}
+
+impl From<MetricBatch> for Parcel {
+    fn from(batch: MetricBatch) -> Self {
+        Self { batch, receipt: None }
+    }
 }
 
 /// Points of one reading share their dimensions; serde's own `rc` feature would be needed for the whole tree just for this.

@@ -2,6 +2,7 @@
 pub mod cpus;
 pub mod descriptors;
 pub mod disk;
+pub mod ebs;
 pub mod files;
 pub mod group;
 pub mod host;

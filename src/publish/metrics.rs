@@ -15,7 +15,7 @@ mod points;
 
 use super::{Backoff, Next, Put, Report, report::SLOW};
 use crate::{
-    model::MetricBatch,
+    model::{MetricBatch, Parcel},
     spool::{Spool, SpoolError, Ticket},
     telemetry::{chain, counters},
 };
@@ -43,7 +43,7 @@ pub struct MetricPublisher {
 
 impl MetricPublisher {
     /// Send everything that comes until the stage is gone. Nothing is lost at the stop: what was not sent is spooled.
-    pub async fn run(self, mut batches: mpsc::Receiver<MetricBatch>) {
+    pub async fn run(self, mut batches: mpsc::Receiver<Parcel>) {
         let spool_now = self.spool_now.clone();
         let mut sending = Sending::new(self).await;
         let (mut open, mut spooling) = (true, None);
@@ -79,7 +79,7 @@ impl MetricPublisher {
 /// One call on its way.
 struct InFlight {
     call: Pin<Box<dyn Future<Output = Result<(), Unsent>> + Send>>,
-    batch: Arc<MetricBatch>,
+    parcel: Arc<Parcel>,
     /// Where the batch stands in the spool, once it does.
     ticket: Option<Ticket>,
     from_spool: bool,
@@ -99,7 +99,7 @@ struct Sending {
     /// When the spool's oldest batch is tried. `None`: nothing is waiting.
     next_try: Option<Instant>,
     /// Oldest first: on their way to the service while sending works, otherwise what the spool did not take.
-    memory: VecDeque<Arc<MetricBatch>>,
+    memory: VecDeque<Arc<Parcel>>,
     points: usize,
     dropping: bool,
     in_flight: Option<InFlight>,
@@ -144,7 +144,7 @@ impl Sending {
             Ok(Some(spooled)) => {
                 self.disk_backoff.reset();
                 self.spool_report.recovered();
-                return self.send(Arc::new(spooled.batch), Some(spooled.ticket));
+                return self.send(Arc::new(spooled.batch.into()), Some(spooled.ticket));
             }
             Ok(None) if self.memory.is_empty() => {
                 self.next_try = None;
@@ -165,10 +165,10 @@ impl Sending {
     }
 
     /// One attempt, with what the error asks for done once.
-    fn send(&mut self, batch: Arc<MetricBatch>, ticket: Option<Ticket>) {
-        let (put, report, sent) = (self.publisher.put.clone(), self.publisher.report.clone(), batch.clone());
+    fn send(&mut self, parcel: Arc<Parcel>, ticket: Option<Ticket>) {
+        let (put, report, sent) = (self.publisher.put.clone(), self.publisher.report.clone(), parcel.clone());
         let attempt = async move {
-            match put_points(&*put, MetricBatch::clone(&sent)).await {
+            match put_points(&*put, sent.batch.clone()).await {
                 Err(Unsent { error, rest }) if error.next() == Next::RenewThenRetry => match put.renew().await {
                     Ok(()) => put_points(&*put, rest).await,
                     Err(error) => Err(Unsent { error, rest }),
@@ -179,12 +179,12 @@ impl Sending {
         let call = Box::pin(async move { report.watch(attempt).await });
         let slow_at = Instant::now() + SLOW;
         let from_spool = ticket.is_some();
-        self.in_flight = Some(InFlight { call, batch, ticket, from_spool, settled: from_spool, slow_at });
+        self.in_flight = Some(InFlight { call, parcel, ticket, from_spool, settled: from_spool, slow_at });
     }
 
     /// A batch from the stage.
-    async fn take(&mut self, batch: MetricBatch, spooling: bool) {
-        self.remember(Arc::new(batch));
+    async fn take(&mut self, parcel: Parcel, spooling: bool) {
+        self.remember(Arc::new(parcel));
         let slow = self.in_flight.as_ref().is_some_and(|in_flight| Instant::now() >= in_flight.slow_at);
         let crowded = self.points > IN_MEMORY / 2;
         // While it fails there is no point in trying each batch: the oldest one is the probe.
@@ -195,9 +195,10 @@ impl Sending {
 
     /// The call has come to its end.
     async fn settle(&mut self, outcome: Result<(), Unsent>) {
-        let Some(InFlight { batch, ticket, from_spool, settled, .. }) = self.in_flight.take() else { return };
+        let Some(InFlight { parcel, ticket, from_spool, settled, .. }) = self.in_flight.take() else { return };
         match outcome {
             Ok(()) => {
+                parcel.is_safe();
                 self.backoff.reset();
                 self.publisher.report.success();
                 if from_spool {
@@ -215,11 +216,11 @@ impl Sending {
                 counters::RETRIES.add(1);
                 self.publisher.report.failure(&error);
                 self.next_try = Some(Instant::now() + self.backoff.after(error.next()));
-                let rest = if rest.points.len() < batch.points.len() { Arc::new(rest) } else { batch.clone() };
+                let rest = parcel.rest(rest);
                 if !settled {
                     self.put_back(rest);
                 } else if let Some(ticket) = ticket
-                    && !Arc::ptr_eq(&rest, &batch)
+                    && !Arc::ptr_eq(&rest, &parcel)
                     // Half of it arrived. Where the rest cannot be written, sending all of it again is better than losing it.
                     && matches!(self.spool(&rest).await, Kept::Spooled(_))
                 {
@@ -232,8 +233,8 @@ impl Sending {
 
     /// The stop cannot wait for the call any longer.
     fn give_call_up(&mut self) {
-        if let Some(InFlight { batch, settled: false, .. }) = self.in_flight.take() {
-            self.put_back(batch);
+        if let Some(InFlight { parcel, settled: false, .. }) = self.in_flight.take() {
+            self.put_back(parcel);
         }
     }
 
@@ -250,9 +251,9 @@ impl Sending {
         }
     }
 
-    fn put_back(&mut self, batch: Arc<MetricBatch>) {
-        self.points += batch.points.len();
-        self.memory.push_front(batch);
+    fn put_back(&mut self, parcel: Arc<Parcel>) {
+        self.points += parcel.batch.points.len();
+        self.memory.push_front(parcel);
     }
 
     /// When to look whether the call is slow, or when the next one is due.
@@ -274,7 +275,7 @@ impl Sending {
     async fn secure(&mut self) {
         let mut refused = false;
         if let Some(batch) =
-            self.in_flight.as_ref().filter(|in_flight| !in_flight.settled).map(|in_flight| in_flight.batch.clone())
+            self.in_flight.as_ref().filter(|in_flight| !in_flight.settled).map(|in_flight| in_flight.parcel.clone())
         {
             let kept = self.spool(&batch).await;
             if let Some(in_flight) = &mut self.in_flight {
@@ -301,9 +302,9 @@ impl Sending {
     }
 
     /// Into memory, within its bound.
-    fn remember(&mut self, batch: Arc<MetricBatch>) {
-        self.points += batch.points.len();
-        self.memory.push_back(batch);
+    fn remember(&mut self, parcel: Arc<Parcel>) {
+        self.points += parcel.batch.points.len();
+        self.memory.push_back(parcel);
         while self.points > IN_MEMORY && self.memory.len() > 1 && self.recall().is_some() {
             counters::SPOOL_DROPPED.add(1);
             if !std::mem::replace(&mut self.dropping, true) {
@@ -314,16 +315,17 @@ impl Sending {
         }
     }
 
-    fn recall(&mut self) -> Option<Arc<MetricBatch>> {
-        let batch = self.memory.pop_front()?;
-        self.points -= batch.points.len();
-        Some(batch)
+    fn recall(&mut self) -> Option<Arc<Parcel>> {
+        let parcel = self.memory.pop_front()?;
+        self.points -= parcel.batch.points.len();
+        Some(parcel)
     }
 
-    async fn spool(&mut self, batch: &Arc<MetricBatch>) -> Kept {
-        let spooling = batch.clone();
-        let error = match self.on_spool(move |spool| spool.push(&spooling)).await {
+    async fn spool(&mut self, parcel: &Arc<Parcel>) -> Kept {
+        let spooling = parcel.clone();
+        let error = match self.on_spool(move |spool| spool.push(&spooling.batch)).await {
             Ok(ticket) => {
+                parcel.is_safe();
                 self.spool_report.recovered();
                 return Kept::Spooled(ticket);
             }
@@ -339,7 +341,8 @@ impl Sending {
                 Kept::Refused
             }
             SpoolError::TooLarge { .. } | SpoolError::TooOld | SpoolError::Encode { .. } => {
-                tracing::warn!(points = batch.points.len(), "a metric batch is given up: {why}");
+                parcel.is_safe(); // Nobody will ever take it.
+                tracing::warn!(points = parcel.batch.points.len(), "a metric batch is given up: {why}");
                 Kept::Hopeless
             }
         }

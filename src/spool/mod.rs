@@ -12,11 +12,12 @@
 //!
 //! All calls block on the disk: from async code, call them on the blocking pool.
 //!
-//! Log text has a ring of its own kind, [`text`]. To spool another kind of batch, give it a folder and a payload of its own; [`mod@file`] carries any bytes.
+//! Log text has a ring of its own kind, [`text`]; what is measured and not packed yet stands in a [`window`]. To spool another kind of batch, give it a folder and a payload of its own; [`mod@file`] carries any bytes.
 mod file;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod window;
 
 use crate::{
     config::settings,

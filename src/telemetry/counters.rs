@@ -58,6 +58,7 @@ counters! {
     POLLS_SKIPPED, "polls_skipped", "readings skipped because the pipeline was full";
     POLLS_FAILED, "polls_failed", "readings that failed";
     POLLS_HUNG, "polls_hung", "readings skipped because the one before has not come back";
+    WINDOWS_FAILED, "metric_windows_failed", "times that metrics waiting to be sent could not be written to the disk";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
     SPOOL_DROPPED, "spooled_batches_dropped", "metric batches given up: too old, over a limit of the spool or of memory, unreadable, removed, or only in memory at the stop";

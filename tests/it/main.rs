@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod crash;
 mod delivery;
+mod facts;
 mod fifos;
 mod first_steps;
 mod groups;

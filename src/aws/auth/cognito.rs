@@ -8,6 +8,7 @@ use super::{SignInError, Source};
 use crate::{
     aws::{
         base::Base,
+        by_hand,
         errors::{Cause, read},
     },
     config::{
@@ -294,7 +295,7 @@ pub(in crate::aws) fn region_of(id: &str, end: char) -> Option<Region> {
 }
 
 fn issuer(region: &str, pool: &str) -> String {
-    format!("cognito-idp.{region}.{}/{pool}", service::suffix(region))
+    format!("cognito-idp.{region}.{}/{pool}", by_hand::suffix(region))
 }
 
 /// Seconds since 1970, of which AWS writes fractions too.

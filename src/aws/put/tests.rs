@@ -341,7 +341,8 @@ fn idle(calls: usize) -> Aws {
         Arc::new(Base::new(&settings, crate::aws::http::client(crate::aws::trust::Trust::System, Default::default())));
     let clock: Clock = Arc::new(SystemTime::now);
     let keys = Renewing::new(crate::aws::auth::chain::Chain::new(Arc::clone(&base)), Arc::clone(&clock), None);
-    Aws::new(base, clock, Arc::clone(&keys), keys, calls)
+    let skews = Arc::new(Skews::new(Arc::clone(&clock)));
+    Aws::new(base, clock, skews, [Arc::clone(&keys), keys], calls)
 }
 
 #[tokio::test(start_paused = true)]

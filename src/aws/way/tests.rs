@@ -55,6 +55,7 @@ fn what_named_the_host_is_what_to_check() {
     assert_eq!(check(&[], "https://monitoring-fips.eu-wset-1.amazonaws.com/"), "agent.region");
     assert_eq!(check(&[], "https://cognito-idp.eu-wset-1.amazonaws.com/"), "agent.authentication.userPoolId");
     assert_eq!(check(&[], "https://cognito-identity.eu-wset-1.amazonaws.com/"), "agent.authentication.identityPoolId");
+    assert_eq!(check(&[], "https://ec2.eu-wset-1.amazonaws.com/"), "the region that the EC2 instance metadata names");
     assert_eq!(check(&[], "https://elsewhere.test/"), "endpoint_url of the AWS profile");
     let env = [("AWS_ENDPOINT_URL", "https://all.test:1/x"), ("AWS_ENDPOINT_URL_STS", "https://sts.test")];
     assert_eq!(check(&env, "https://all.test:1/y"), "AWS_ENDPOINT_URL");

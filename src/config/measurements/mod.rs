@@ -3,6 +3,8 @@
 //!
 //! The configuration is checked against these tables, the collectors of `metrics` fill them, and `docs/METRICS.md` is made of them.
 //! To add a plugin, write its table in [`TABLES`] in the order of the keys.
+#[cfg(test)]
+mod page;
 mod tables;
 
 use crate::{
@@ -20,6 +22,7 @@ pub struct Table {
     /// What is put before a measurement in the published name.
     pub prefix: &'static str,
     /// One line for people.
+    #[cfg_attr(not(test), allow(dead_code))] // The page is made by a test.
     pub summary: &'static str,
     pub fields: &'static [Field],
 }

@@ -51,18 +51,40 @@ pub(super) fn global(section: &Section<'_>) -> Option<Vec<(String, AwsValue)>> {
 pub(super) fn of_a_plugin(section: &Section<'_>) -> Vec<(String, DimensionValue)> {
     let mut taken = vec![];
     for pair in pairs(section) {
-        if matches!(pair.name, "aws:StorageResolution" | "aws:AggregationInterval") {
-            pair.key.warning("this name is reserved; ignored, as by the agent");
-        } else if pair.text.contains("${aws:") && AwsValue::asked_by(pair.text).is_none() {
-            pair.value.warning(
-                "the values that are known are ${aws:InstanceId}, ${aws:ImageId}, ${aws:InstanceType} and \
-                 ${aws:AutoScalingGroupName}, each alone; ignored, as by the agent",
-            );
-        } else if pair.fits() {
-            taken.push((pair.name.to_owned(), aws_or_literal(pair.text)));
-        }
+        taken.extend(of_a_pair(&pair).map(|value| (pair.name.to_owned(), value)));
     }
     taken
+}
+
+/// The same of disk, which has one pair more: its devices lie on volumes. With `drop_device` nobody knows on which.
+pub(super) fn of_disk(section: &Section<'_>, drop_device: bool) -> Vec<(String, DimensionValue)> {
+    let mut taken = vec![];
+    for pair in pairs(section) {
+        let value = match (pair.name, pair.text) {
+            ("VolumeId", "${aws:VolumeId}") if drop_device => {
+                pair.value.warning("needs the dimension device, which drop_device leaves out; ignored");
+                None
+            }
+            ("VolumeId", "${aws:VolumeId}") => Some(DimensionValue::Volume),
+            _ => of_a_pair(&pair),
+        };
+        taken.extend(value.map(|value| (pair.name.to_owned(), value)));
+    }
+    taken
+}
+
+fn of_a_pair(pair: &Pair<'_>) -> Option<DimensionValue> {
+    if matches!(pair.name, "aws:StorageResolution" | "aws:AggregationInterval") {
+        pair.key.warning("this name is reserved; ignored, as by the agent");
+    } else if pair.text.contains("${aws:") && AwsValue::asked_by(pair.text).is_none() {
+        pair.value.warning(
+            "the values that are known are ${aws:InstanceId}, ${aws:ImageId}, ${aws:InstanceType} and \
+             ${aws:AutoScalingGroupName}, each alone; ignored, as by the agent",
+        );
+    } else if pair.fits() {
+        return Some(aws_or_literal(pair.text));
+    }
+    None
 }
 
 /// Pairs that are meant as they stand.

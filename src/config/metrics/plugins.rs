@@ -84,15 +84,11 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
             mounts: resources(),
             ignored_types: listed(&section.child("ignore_file_system_types")).unwrap_or_default(),
             drop_device: section.child("drop_device").flag().unwrap_or(false),
-            volume_id: section.path(&["append_dimensions", "VolumeId"]).verbatim() == Some(VOLUME_ID),
         },
         "diskio" | "net" => Options::Devices(resources()),
         _ => Options::None,
     }
 }
-
-/// The one value that disk's `append_dimensions` may have beside those of all.
-const VOLUME_ID: &str = "${aws:VolumeId}";
 
 /// The texts of a list. `None`: there is no list.
 fn listed(section: &Section<'_>) -> Option<Vec<String>> {
@@ -113,11 +109,12 @@ fn own_resolution(section: &Section<'_>, context: &Context) -> Resolution {
 
 /// The rules for the dimensions of a plugin of which these are wanted.
 fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
-    let append = section.child("append_dimensions");
-    let mut append = dimensions::of_a_plugin(&append);
-    if table.key == "disk" {
-        append.retain(|(name, _)| name != "VolumeId");
-    }
+    let added = section.child("append_dimensions");
+    let append = if table.key == "disk" {
+        dimensions::of_disk(&added, section.child("drop_device").flag().unwrap_or(false))
+    } else {
+        dimensions::of_a_plugin(&added)
+    };
     SourceDimensions {
         host: !section.child("omit_hostname").flag().unwrap_or(false),
         append,

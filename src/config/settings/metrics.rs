@@ -86,6 +86,8 @@ impl AwsValue {
 pub enum DimensionValue {
     Literal(String),
     Aws(AwsValue),
+    /// `${aws:VolumeId}`: the volume of Amazon EBS on which what the dimension `device` names lies.
+    Volume,
     /// The id of this machine: the publisher's `InstanceId`.
     Instance,
     /// Its host name: the publisher's `Hostname`.
@@ -158,8 +160,6 @@ pub enum Options {
         ignored_types: Vec<String>,
         /// Leaves the dimension `device` out.
         drop_device: bool,
-        /// Adds `VolumeId`, the EBS volume behind the device.
-        volume_id: bool,
     },
     /// Names or shell patterns of devices; `None`: the usual ones.
     Devices(Option<Vec<String>>),

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::settings::metrics::{AwsValue, DimensionValue};
 use crate::model::{Entity, LogGroupClass};
+use crate::platform::host::{self, System};
 
 #[test]
 fn metrics_collected_makes_a_file_the_agents_whatever_else_it_says() {
@@ -184,6 +185,27 @@ fn dimensions_are_taken_literally() {
     assert_eq!(metrics.plugins[0].dimensions.append, append);
     let own = r#"{ "metrics": { "append_dimensions": { "Hostname": "h" } } }"#;
     check_warning(own, "metrics.append_dimensions.Hostname", "already");
+}
+
+#[test]
+fn a_disk_may_carry_its_volume_unless_its_device_is_left_out() {
+    let disk = |more: &str| {
+        format!(
+            r#"{{ "metrics": {{ "metrics_collected": {{ "disk": {{ "measurement": ["used_percent"],
+                 "append_dimensions": {{ "VolumeId": "${{aws:VolumeId}}", "Site": "north" }}{more} }} }} }} }}"#
+        )
+    };
+    if host::SYSTEM == System::Windows {
+        return; // It has no such plugin.
+    }
+    let site = ("Site".to_owned(), DimensionValue::Literal("north".to_owned()));
+    let append = |text: &str| settings(text).metrics.expect("disk").plugins[0].dimensions.append.clone();
+    assert_eq!(append(&disk("")), [("VolumeId".to_owned(), DimensionValue::Volume), site.clone()]);
+    let dropped = disk(r#", "drop_device": true"#);
+    assert_eq!(append(&dropped), [site]);
+    check_warning(&dropped, "metrics.metrics_collected.disk.append_dimensions.VolumeId", "drop_device");
+    let cpu = dropped.replace("disk", "cpu").replace("used_percent", "usage_idle");
+    check_warning(&cpu, "metrics.metrics_collected.cpu.append_dimensions.VolumeId", "ignored, as by the agent");
 }
 
 #[test]

@@ -1,53 +1,18 @@
 use super::*;
-use crate::config::settings::{Instance, Serial};
-use std::sync::Mutex;
+use crate::{
+    config::settings::{Instance, Serial},
+    daemon::asking::pretended::Cloud,
+};
+use std::path::Path;
 use tokio::time::{Instant, timeout};
 
-/// Answers each question after so long; `None`: never.
-#[derive(Default)]
-struct Cloud {
-    metadata: Option<(Duration, Facts)>,
-    account: Option<Duration>,
-    asked: Mutex<Vec<&'static str>>,
-}
-
-impl Cloud {
-    fn count(&self, question: &str) -> usize {
-        self.asked.lock().expect("whole").iter().filter(|asked| **asked == question).count()
-    }
-}
-
-impl Asks for Cloud {
-    fn metadata(&self) -> BoxFuture<'_, Result<Facts, String>> {
-        self.asked.lock().expect("whole").push("metadata");
-        async {
-            let Some((after, facts)) = &self.metadata else { return Err("no route".into()) };
-            sleep(*after).await;
-            Ok(facts.clone())
-        }
-        .boxed()
-    }
-
-    fn region(&self) -> BoxFuture<'_, Result<String, String>> {
-        async { Ok("eu-west-1".to_owned()) }.boxed()
-    }
-
-    fn account(&self) -> BoxFuture<'_, Result<String, String>> {
-        self.asked.lock().expect("whole").push("account");
-        async {
-            sleep(self.account.ok_or("not signed in")?).await;
-            Ok("111122223333".to_owned())
-        }
-        .boxed()
-    }
-}
-
-fn facts() -> Facts {
-    Facts {
+fn metadata() -> Metadata {
+    Metadata {
         instance_id: Some("i-0123456789abcdef0".into()),
         hostname: Some("ip-10-0-0-5.ec2.internal".into()),
         ip_address: Some("10.0.0.5".into()),
         account_id: Some("123456789012".into()),
+        ..Metadata::default()
     }
 }
 
@@ -55,8 +20,8 @@ fn facts() -> Facts {
 async fn names(cloud: &Arc<Cloud>, on_ec2: bool, missing: &[&'static str], folder: &Path, machine: &str) -> Names {
     let instance = Instance { prefix: "sys".into(), serial: Serial::Fixed("1".into()) };
     let identity = Identity::find(&instance, on_ec2).await.expect("no command");
-    let memory = Memory { file: folder.join("names.json"), machine: machine.to_owned() };
-    Names::with(identity, missing.iter().copied().collect(), Some(cloud.clone()), memory)
+    let memory = Arc::new(Memory::with(folder, machine.to_owned()));
+    Names::new(identity, missing.iter().copied().collect(), Some(cloud.clone()), memory)
 }
 
 fn folder() -> tempfile::TempDir {
@@ -65,7 +30,7 @@ fn folder() -> tempfile::TempDir {
 
 #[tokio::test(start_paused = true)]
 async fn on_ec2_the_names_are_those_of_the_instance_metadata() {
-    let cloud = Arc::new(Cloud { metadata: Some((Duration::from_millis(5), facts())), ..Cloud::default() });
+    let cloud = Arc::new(Cloud { metadata: Some((Duration::from_millis(5), metadata())), ..Cloud::default() });
     let folder = folder();
     let missing = ["hostname", "ip_address", ACCOUNT, REGION];
     let mut names = names(&cloud, true, &missing, folder.path(), "m").await;
@@ -81,9 +46,9 @@ async fn on_ec2_the_names_are_those_of_the_instance_metadata() {
 #[tokio::test(start_paused = true)]
 async fn what_the_metadata_said_once_serves_the_next_start_at_once_when_it_is_slow() {
     let folder = folder();
-    let quick = Arc::new(Cloud { metadata: Some((Duration::ZERO, facts())), ..Cloud::default() });
+    let quick = Arc::new(Cloud { metadata: Some((Duration::ZERO, metadata())), ..Cloud::default() });
     names(&quick, true, &["hostname"], folder.path(), "m").await.next().await;
-    let slow = Arc::new(Cloud { metadata: Some((Duration::from_mins(5), Facts::default())), ..Cloud::default() });
+    let slow = Arc::new(Cloud { metadata: Some((Duration::from_mins(5), Metadata::default())), ..Cloud::default() });
     let (mut again, start) = (names(&slow, true, &["hostname"], folder.path(), "m").await, Instant::now());
     again.next().await;
     assert_eq!(again.identity.value("hostname").as_deref(), Some("ip-10-0-0-5.ec2.internal"));
@@ -125,5 +90,5 @@ async fn who_lacks_nothing_asks_nobody() {
     let folder = folder();
     let mut names = names(&cloud, true, &[], folder.path(), "m").await;
     assert!(timeout(Duration::from_hours(1), names.next()).await.is_err());
-    assert!(cloud.asked.lock().expect("whole").is_empty());
+    assert_eq!((cloud.count("metadata"), cloud.count("account")), (0, 0));
 }

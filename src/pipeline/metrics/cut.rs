@@ -15,7 +15,7 @@ const DIMENSION_OVERHEAD: usize = 24;
 const VALUE_OVERHEAD: usize = 18;
 
 /// Batches inside the limits of PutMetricData.
-pub(super) fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
+pub fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
     let mut batches = vec![];
     let (mut open, mut bytes) = (vec![], 0);
     for point in points {

@@ -7,6 +7,7 @@ use crate::{
     config::settings::metrics::{AwsValue, DimensionValue, Global, HostDimension, SourceDimensions},
     model::{
         Dimension, Fact, Facts, Point,
+        facts::Volumes,
         limits::{DIMENSION_VALUE, DIMENSIONS, fits_metric},
     },
 };
@@ -18,6 +19,8 @@ use std::{
 
 /// The dimension that the agent gives to everything.
 const HOST: &str = "host";
+/// The dimension of disks, by which their volumes are found.
+const DEVICE: &str = "device";
 
 /// The rules of all sources on this machine.
 #[derive(Clone, Debug)]
@@ -35,12 +38,12 @@ impl Rules {
     /// Whether something that the source carries is still being asked for.
     pub(super) fn waits(&self, source: usize, facts: &Facts) -> bool {
         let own = self.sources.get(source).map(|rules| rules.append.as_slice()).unwrap_or_default();
-        let own = own.iter().filter_map(|(_, value)| match value {
-            DimensionValue::Aws(value) => Some(*value),
-            DimensionValue::Literal(_) | DimensionValue::Instance | DimensionValue::Host => None,
+        let own = own.iter().any(|(_, value)| match value {
+            DimensionValue::Aws(value) => *fact(facts, *value) == Fact::Unknown,
+            DimensionValue::Volume => facts.volumes == Volumes::Unknown,
+            DimensionValue::Literal(_) | DimensionValue::Instance | DimensionValue::Host => false,
         });
-        let all = self.global.append.iter().flatten().map(|(_, value)| *value);
-        own.chain(all).any(|value| *fact(facts, value) == Fact::Unknown)
+        own || self.global.append.iter().flatten().any(|(_, value)| *fact(facts, *value) == Fact::Unknown)
     }
 
     /// All datums that come of a point: itself, unless it is dropped, and its rollups.
@@ -82,6 +85,7 @@ impl Rules {
                 DimensionValue::Instance => add(name, &self.instance_id),
                 DimensionValue::Host => add(name, &self.host_name),
                 DimensionValue::Aws(value) => add(name, known(fact(facts, *value))),
+                DimensionValue::Volume => add(name, volume(own, facts)),
             }
         }
         for (name, value) in &self.global.extra {
@@ -129,6 +133,12 @@ fn known(fact: &Fact) -> &str {
     }
 }
 
+/// The volume on which the device lies that the source names, if it names one.
+fn volume<'a>(own: &[Dimension], facts: &'a Facts) -> &'a str {
+    let device = own.iter().find(|dimension| dimension.name == DEVICE);
+    device.and_then(|device| facts.volumes.of(&device.value)).unwrap_or_default()
+}
+
 /// A value that CloudWatch takes: one with other than printable ASCII characters, or a longer one, would have every point refused.
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_Dimension.html>
 fn acceptable<'a>((name, value): (&'a str, Cow<'a, str>)) -> (&'a str, Cow<'a, str>) {
@@ -156,7 +166,7 @@ fn in_order(mut all: BTreeMap<&str, Cow<'_, str>>, metric: &str) -> Arc<[Dimensi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Resolution, Timestamp, Unit, Values};
+    use crate::model::{Resolution, Timestamp, Unit, Values, facts::Volume};
 
     fn rules(global: Global, source: SourceDimensions) -> Rules {
         Rules { sources: vec![source], global, host_name: "box".into(), instance_id: "sys-1".into() }
@@ -232,6 +242,20 @@ mod tests {
             SourceDimensions { append: vec![("Type".into(), DimensionValue::Aws(AwsValue::InstanceType))], ..hosted() };
         assert!(rules(Global::default(), own).waits(0, &Facts::default()));
         assert!(!rules(Global::default(), hosted()).waits(0, &Facts::default()));
+    }
+
+    #[test]
+    fn a_disk_carries_the_volume_that_its_device_lies_on() {
+        let append = vec![("VolumeId".to_owned(), DimensionValue::Volume)];
+        let rules = rules(Global::default(), SourceDimensions { append, ..SourceDimensions::default() });
+        let volume = Volume { device: "nvme0n1".into(), id: "vol-0".into() };
+        let facts = Facts { volumes: Volumes::Known(Arc::from([volume])), ..Facts::none() };
+        assert_eq!(finished(&rules, &[("device", "nvme0n1p1")], &facts), ["VolumeId=vol-0 device=nvme0n1p1"]);
+        for tags in [("device", "tmpfs"), ("path", "nvme0n1p1")] {
+            assert_eq!(finished(&rules, &[tags], &facts), [format!("{}={}", tags.0, tags.1)]);
+        }
+        assert!(rules.waits(0, &Facts { volumes: Volumes::Unknown, ..Facts::none() }));
+        assert!(!rules.waits(0, &facts) && !rules.waits(0, &Facts::none()));
     }
 
     #[test]

@@ -6,19 +6,21 @@
 //!
 //! Sent is what is complete, once in each flush interval, at the same second of it on one host and at another on each of a fleet; earlier
 //! only when more is held than one request takes, and at the stop. Whoever asks for a dimension that only EC2 knows waits until that
-//! is known to be there or not; should too much come meanwhile it goes without.
+//! is known to be there or not; should too much come meanwhile it goes without. What is held stands on the disk too (`spool::window`), so
+//! that a crash does not cost it.
 mod cut;
 mod dimensions;
 mod pack;
 mod series;
 
+pub use cut::cut;
 pub use dimensions::Rules;
 
 use crate::{
     metrics::scheduler::{Place, until_next},
-    model::{Facts, MetricBatch, Point, Reading, Timestamp, limits::METRIC_BATCH_POINTS},
+    model::{Facts, Parcel, Point, Reading, Timestamp, limits::METRIC_BATCH_POINTS},
+    spool::window::Windows,
 };
-use cut::cut;
 use pack::Packer;
 use series::Series;
 use std::{collections::VecDeque, time::Duration};
@@ -53,9 +55,10 @@ pub async fn run(
     packing: Packing,
     readings: mpsc::Receiver<Reading>,
     facts: watch::Receiver<Facts>,
-    batches: mpsc::Sender<MetricBatch>,
+    windows: Windows,
+    batches: mpsc::Sender<Parcel>,
 ) {
-    let stage = Stage::new(packing, batches, Timestamp::now);
+    let stage = Stage::new(packing, windows, batches, Timestamp::now);
     stage.run(readings, facts).await;
 }
 
@@ -64,7 +67,8 @@ type WallClock = fn() -> Timestamp;
 
 struct Stage {
     packing: Packing,
-    batches: mpsc::Sender<MetricBatch>,
+    batches: mpsc::Sender<Parcel>,
+    windows: Windows,
     wall: WallClock,
     facts: Facts,
     /// Readings that wait for facts, and how many points they have.
@@ -77,11 +81,12 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(packing: Packing, batches: mpsc::Sender<MetricBatch>, wall: WallClock) -> Self {
+    fn new(packing: Packing, windows: Windows, batches: mpsc::Sender<Parcel>, wall: WallClock) -> Self {
         let series = Series::new(packing.max_series);
         Self {
             packing,
             batches,
+            windows,
             wall,
             facts: Facts::default(),
             waiting: VecDeque::new(),
@@ -115,8 +120,7 @@ impl Stage {
             }
         }
         self.admit_waiting(true);
-        let rest = self.packer.take(None);
-        self.send(rest).await;
+        self.send(None).await;
     }
 
     /// A reading. Whether the publisher is there.
@@ -132,15 +136,14 @@ impl Stage {
         } else {
             self.admit(reading);
         }
-        let ready = if self.packer.is_crowded() {
+        if self.packer.is_crowded() {
             // The service adds up what comes of one period in several requests.
-            self.packer.take(None)
+            self.send(None).await
         } else if self.packer.len() >= METRIC_BATCH_POINTS {
-            self.packer.take(Some((self.wall)()))
+            self.send(Some((self.wall)())).await
         } else {
-            return true;
-        };
-        self.send(ready).await
+            true
+        }
     }
 
     /// Let those go for which everything is known; with `all`, everybody.
@@ -166,16 +169,19 @@ impl Stage {
 
     /// Everything that comes of a reading goes to its series.
     fn admit(&mut self, reading: Reading) {
-        let Self { packing, facts, series, packer, .. } = self;
+        let Self { packing, facts, series, packer, windows, .. } = self;
+        let mut noted = Vec::with_capacity(reading.points.len());
         let more = packing.intervals.get(reading.source).is_some_and(|interval| *interval < MINUTE);
         let mut take = |point: Point| {
             if series.admits(&point) {
-                packer.add(point, more);
+                let complete = packer.add(point.clone(), more);
+                noted.push((point, complete));
             }
         };
         for point in reading.points {
             packing.rules.finish(reading.source, point, facts, &mut take);
         }
+        windows.note(noted);
     }
 
     /// Send what is complete.
@@ -184,13 +190,20 @@ impl Stage {
         let Packing { flush, place, .. } = self.packing;
         let offset = place.offset(flush) + BEHIND_THE_TICK.min(flush / 2);
         self.due = Some(Instant::now() + until_next(now, flush, offset));
-        let ready = self.packer.take(Some(now));
-        self.send(ready).await
+        self.send(Some(now)).await
     }
 
-    async fn send(&mut self, points: Vec<Point>) -> bool {
-        for batch in cut(&self.packing.namespace, points) {
-            if self.batches.send(batch).await.is_err() {
+    /// Send what is complete at this time; with `None` everything. Whether the publisher is there.
+    async fn send(&mut self, complete: Option<Timestamp>) -> bool {
+        let ready = self.packer.take(complete);
+        if ready.is_empty() {
+            return true;
+        }
+        let batches = cut(&self.packing.namespace, ready);
+        let taken = complete.unwrap_or(Timestamp::from_millis(i64::MAX));
+        let receipts = self.windows.turn(taken, self.packer.held(), batches.len());
+        for (batch, receipt) in batches.into_iter().zip(receipts) {
+            if self.batches.send(Parcel { batch, receipt: Some(receipt) }).await.is_err() {
                 return false;
             }
         }

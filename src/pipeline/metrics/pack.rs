@@ -49,7 +49,8 @@ pub struct Packer {
 
 impl Packer {
     /// Take a point. `more`: its source may measure again in the same period.
-    pub fn add(&mut self, point: Point, more: bool) {
+    /// From when on its period is complete is the answer.
+    pub fn add(&mut self, point: Point, more: bool) -> Timestamp {
         let length = match point.resolution {
             Resolution::Minute => 60_000,
             Resolution::Second => 1_000,
@@ -72,6 +73,18 @@ impl Packer {
             tally(&mut open.values);
         }
         self.values = self.values + open.values.len() - before;
+        open.complete
+    }
+
+    /// What is open, and from when on each is complete.
+    pub fn held(&self) -> Vec<(Point, Timestamp)> {
+        let held = self.open.iter().map(|(key, open)| {
+            let Key { name, dimensions, unit, resolution, .. } = key;
+            let (name, dimensions) = (name.clone(), dimensions.clone());
+            let value = Values::Many(open.values.clone());
+            (Point { name, value, unit: *unit, at: open.at, dimensions, resolution: *resolution }, open.complete)
+        });
+        held.collect()
     }
 
     /// Whether so many values are held that they had better leave before they are complete.

@@ -3,6 +3,7 @@ use super::*;
 use crate::{
     config::settings::metrics::{AwsValue, Global, SourceDimensions},
     model::{Dimension, Fact, Resolution, Unit, Values},
+    spool::window,
 };
 use std::{cell::Cell, sync::Arc};
 
@@ -51,7 +52,9 @@ fn point(name: &'static str, at: Timestamp) -> Point {
 struct Running {
     readings: mpsc::Sender<Reading>,
     facts: watch::Sender<Facts>,
-    batches: mpsc::Receiver<MetricBatch>,
+    batches: mpsc::Receiver<Parcel>,
+    /// Where its windows are.
+    folder: tempfile::TempDir,
 }
 
 fn start(packing: Packing, facts: Facts) -> Running {
@@ -59,8 +62,11 @@ fn start(packing: Packing, facts: Facts) -> Running {
     let (facts, watched) = watch::channel(facts);
     let (out, batches) = mpsc::channel(16);
     ZERO.set(Some(Instant::now()));
-    tokio::spawn(Stage::new(packing, out, wall).run(to_stage, watched));
-    Running { readings, facts, batches }
+    let folder = tempfile::tempdir().expect("a folder");
+    let (windows, writer) = window::open(folder.path(), &packing.namespace);
+    tokio::spawn(writer.run());
+    tokio::spawn(Stage::new(packing, windows, out, wall).run(to_stage, watched));
+    Running { readings, facts, batches, folder }
 }
 
 impl Running {
@@ -69,7 +75,7 @@ impl Running {
     }
 
     async fn batch(&mut self) -> Vec<Point> {
-        self.batches.recv().await.expect("a batch").points
+        self.batches.recv().await.expect("a batch").batch.points
     }
 }
 
@@ -123,7 +129,7 @@ async fn the_stop_sends_what_is_held_and_what_waits() {
     let mut stage = start(packing(global), Facts::default());
     stage.give(1, vec![point("a", wall())]).await;
     drop(stage.readings);
-    let points = stage.batches.recv().await.expect("a batch").points;
+    let points = stage.batches.recv().await.expect("a batch").batch.points;
     assert_eq!(points[0].dimensions[..], [Dimension::new("host", "box")]);
     assert!(stage.batches.recv().await.is_none(), "and then it ends");
 }
@@ -136,7 +142,7 @@ async fn too_much_that_waits_goes_without_what_is_not_known() {
     stage.give(1, vec![point("old", now)]).await;
     stage.give(1, vec![point("new", now); WAITING]).await;
     drop(stage.facts);
-    let first = stage.batches.recv().await.expect("a batch").points;
+    let first = stage.batches.recv().await.expect("a batch").batch.points;
     assert_eq!(first.iter().map(|point| &*point.name).collect::<Vec<_>>(), ["old"]);
 }
 
@@ -149,4 +155,41 @@ async fn more_than_a_request_holds_does_not_wait_for_the_interval() {
     stage.give(0, points.collect()).await;
     assert_eq!(stage.batch().await.len(), METRIC_BATCH_POINTS);
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+/// What a start would find.
+fn found(folder: &std::path::Path) -> Vec<Point> {
+    window::left(folder).expect("a folder").into_iter().flat_map(|(_, left)| left.points).collect()
+}
+
+/// Lets the task that writes come to its end of what it was told.
+async fn written() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+        tokio::task::spawn_blocking(|| ()).await.expect("a blocking thread");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_costs_nothing_that_was_measured_and_repeats_only_batches_in_flight() {
+    let mut stage = start(packing(Global::default()), Facts::none());
+    stage.give(0, vec![point("seldom", wall())]).await;
+    stage.give(1, vec![point("often", wall())]).await;
+    written().await;
+    assert_eq!(found(stage.folder.path()).len(), 2, "before the request");
+    let parcel = stage.batches.recv().await.expect("what is complete");
+    assert_eq!(parcel.batch.points.len(), 1);
+    written().await;
+    let mut names: Vec<_> = found(stage.folder.path()).into_iter().map(|point| point.name.into_owned()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["often", "seldom"], "while the request is on its way, each once");
+    parcel.is_safe();
+    written().await;
+    assert_eq!(found(stage.folder.path()).len(), 1, "after the request");
+    drop(stage.readings);
+    let parcel = stage.batches.recv().await.expect("the rest");
+    parcel.is_safe();
+    written().await;
+    assert_eq!(found(stage.folder.path()), []);
+    assert_eq!(std::fs::read_dir(stage.folder.path()).expect("there").count(), 0, "no file is left");
 }

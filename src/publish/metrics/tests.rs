@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     config::settings,
-    model::{Point, Resolution, Skew, Timestamp, Unit},
+    model::{Point, Receipt, Resolution, Skew, Timestamp, Unit},
     publish::{PutError, Service, scripted::Scripted},
     telemetry::board::Board,
 };
@@ -30,7 +30,7 @@ impl Bench {
         Arc::new(Spool::open(self.folder.path(), bounds).expect("opened"))
     }
 
-    fn start(&self) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
+    fn start(&self) -> (mpsc::Sender<Parcel>, tokio::task::JoinHandle<()>) {
         let (to, batches) = mpsc::channel(16);
         let report = Arc::new(Report::new(self.board.clone(), "metrics"));
         let publisher =
@@ -71,7 +71,7 @@ fn names(accepted: &[String]) -> Vec<&str> {
 async fn while_sending_works_the_disk_is_not_touched() {
     let bench = Bench::against(Scripted::default());
     let (to, run) = bench.start();
-    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a"]);
@@ -84,11 +84,11 @@ async fn what_could_not_be_sent_is_replayed_with_its_first_timestamp() {
     let (to, _run) = bench.start();
     let first = batch(&["a"]);
     let at = first.points[0].at.as_millis();
-    to.send(first).await.expect("runs");
-    to.send(batch(&["b"])).await.expect("runs");
+    to.send(first.into()).await.expect("runs");
+    to.send(batch(&["b"]).into()).await.expect("runs");
     assert_eq!(bench.accepted(2).await[0], format!("point:a@{at}"));
     assert_eq!(names(&bench.put.accepted()), ["a", "b"]);
-    to.send(batch(&["c"])).await.expect("runs");
+    to.send(batch(&["c"]).into()).await.expect("runs");
     assert_eq!(names(&bench.accepted(3).await), ["a", "b", "c"]);
     assert_eq!(bench.spool().len(), 0);
     assert_eq!(bench.board.read().destinations["metrics"].waiting_batches, 0);
@@ -98,7 +98,7 @@ async fn what_could_not_be_sent_is_replayed_with_its_first_timestamp() {
 async fn what_a_run_could_not_send_the_next_one_sends() {
     let bench = Bench::against(Scripted::failing(unreachable(1)));
     let (to, run) = bench.start();
-    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
     drop(to);
     run.await.expect("ends");
     // The first attempt failed; whether the replay came before the end does not matter: nothing is lost.
@@ -111,7 +111,7 @@ async fn an_outage_costs_one_attempt_a_wait_not_one_a_batch() {
     let bench = Bench::against(Scripted::failing(unreachable(1000)));
     let (to, _run) = bench.start();
     for _ in 0..200 {
-        to.send(batch(&["a"])).await.expect("runs");
+        to.send(batch(&["a"]).into()).await.expect("runs");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let calls = bench.put.calls().len();
@@ -123,7 +123,7 @@ async fn an_outage_costs_one_attempt_a_wait_not_one_a_batch() {
 async fn one_point_that_is_refused_costs_only_itself() {
     let bench = Bench::against(Scripted { poison: Some("bad"), ..Scripted::default() });
     let (to, run) = bench.start();
-    to.send(batch(&["a", "b", "bad", "c", "d"])).await.expect("runs");
+    to.send(batch(&["a", "b", "bad", "c", "d"]).into()).await.expect("runs");
     drop(to);
     run.await.expect("ends");
     assert_eq!(names(&bench.put.accepted()), ["a", "b", "c", "d"]);
@@ -135,7 +135,7 @@ async fn refused_credentials_are_renewed_once_and_the_batch_goes_again() {
     let error = PutError::Credentials { service: Service::CloudWatch, source: "expired".into() };
     let bench = Bench::against(Scripted::failing([error]));
     let (to, run) = bench.start();
-    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
     drop(to);
     run.await.expect("ends");
     assert_eq!(bench.put.calls()[..3], ["metrics", "renew", "metrics"]);
@@ -145,8 +145,8 @@ async fn refused_credentials_are_renewed_once_and_the_batch_goes_again() {
 async fn at_the_stop_a_hanging_call_is_given_up_and_its_batch_kept() {
     let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
     let (to, run) = bench.start();
-    to.send(batch(&["a"])).await.expect("runs");
-    to.send(batch(&["b"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
+    to.send(batch(&["b"]).into()).await.expect("runs");
     drop(to);
     tokio::time::sleep(Duration::from_secs(1)).await;
     bench.spool_now.cancel();
@@ -162,7 +162,7 @@ async fn what_arrived_of_a_refused_batch_is_not_sent_again_when_the_rest_fails()
         let answers = [Some(refused()), None].into_iter().chain(unreachable(1).map(Some));
         let bench = Bench::against(Scripted { slow, ..Scripted::answering(answers) });
         let (to, _run) = bench.start();
-        to.send(batch(&["a", "b", "c", "d"])).await.expect("runs");
+        to.send(batch(&["a", "b", "c", "d"]).into()).await.expect("runs");
         assert_eq!(names(&bench.accepted(4).await), ["a", "b", "c", "d"], "{slow:?}");
         tokio::time::sleep(Duration::from_mins(10)).await;
         assert_eq!(bench.put.accepted().len(), 4, "{slow:?}");
@@ -171,11 +171,11 @@ async fn what_arrived_of_a_refused_batch_is_not_sent_again_when_the_rest_fails()
 }
 
 /// A publisher whose spool takes nothing, as on a full disk.
-fn start_without_a_disk(bench: &Bench) -> mpsc::Sender<MetricBatch> {
+fn start_without_a_disk(bench: &Bench) -> mpsc::Sender<Parcel> {
     run_without_a_disk(bench).0
 }
 
-fn run_without_a_disk(bench: &Bench) -> (mpsc::Sender<MetricBatch>, tokio::task::JoinHandle<()>) {
+fn run_without_a_disk(bench: &Bench) -> (mpsc::Sender<Parcel>, tokio::task::JoinHandle<()>) {
     let bounds = settings::Spool {
         max_bytes: 1 << 20,
         max_age: Duration::from_hours(24),
@@ -195,7 +195,7 @@ async fn what_neither_the_service_nor_the_disk_took_by_the_end_of_the_stop_is_co
     let (to, run) = run_without_a_disk(&bench);
     let dropped = counters::SPOOL_DROPPED.here();
     for name in ["a", "b"] {
-        to.send(batch(&[name])).await.expect("runs");
+        to.send(batch(&[name]).into()).await.expect("runs");
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     drop(to);
@@ -209,7 +209,7 @@ async fn a_disk_that_fails_is_no_call_that_was_tried_again() {
     let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
     let (to, _run) = run_without_a_disk(&bench);
     let retries = counters::RETRIES.here();
-    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
     tokio::time::sleep(SLOW * 5).await;
     let state = &bench.board.read().destinations["metrics"];
     assert!(state.failures_in_a_row > 0 && state.last_error.as_ref().is_some_and(|why| why.starts_with("spool: ")));
@@ -220,8 +220,8 @@ async fn a_disk_that_fails_is_no_call_that_was_tried_again() {
 async fn without_a_disk_the_batches_wait_in_memory() {
     let bench = Bench::against(Scripted::failing(unreachable(3)));
     let to = start_without_a_disk(&bench);
-    to.send(batch(&["a"])).await.expect("runs");
-    to.send(batch(&["b"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
+    to.send(batch(&["b"]).into()).await.expect("runs");
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
     tokio::time::sleep(Duration::from_mins(1)).await;
     let state = &bench.board.read().destinations["metrics"];
@@ -234,11 +234,11 @@ async fn memory_that_is_full_gives_the_oldest_up_and_counts_them() {
     let to = start_without_a_disk(&bench);
     let dropped = counters::SPOOL_DROPPED.here();
     let names = ["a"; IN_MEMORY / 20];
-    to.send(batch(&["first"])).await.expect("runs");
+    to.send(batch(&["first"]).into()).await.expect("runs");
     for _ in 0..25 {
-        to.send(batch(&names)).await.expect("runs");
+        to.send(batch(&names).into()).await.expect("runs");
     }
-    to.send(batch(&["last"])).await.expect("runs");
+    to.send(batch(&["last"]).into()).await.expect("runs");
     while !bench.put.accepted().iter().any(|point| point.starts_with("point:last@")) {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -251,7 +251,7 @@ async fn while_a_call_hangs_everything_is_received_and_soon_on_the_disk() {
     let bench = Bench::against(Scripted { hang: true, ..Scripted::default() });
     let (to, run) = bench.start();
     for _ in 0..50 {
-        to.try_send(batch(&["a"])).expect("there is room");
+        to.try_send(batch(&["a"]).into()).expect("there is room");
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(
@@ -268,8 +268,8 @@ async fn while_a_call_hangs_everything_is_received_and_soon_on_the_disk() {
 async fn a_slow_call_that_arrives_after_all_is_not_sent_again() {
     let bench = Bench::against(Scripted { slow: SLOW * 3, ..Scripted::default() });
     let (to, _run) = bench.start();
-    to.send(batch(&["a"])).await.expect("runs");
-    to.send(batch(&["b"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
+    to.send(batch(&["b"]).into()).await.expect("runs");
     tokio::time::sleep(SLOW * 2).await;
     assert_eq!(bench.spool().len(), 2);
     assert_eq!(names(&bench.accepted(2).await), ["a", "b"]);
@@ -284,7 +284,7 @@ async fn batches_that_come_while_a_usual_call_is_on_its_way_stay_off_the_disk() 
     let bench = Bench::against(Scripted { slow: Duration::from_millis(500), ..Scripted::default() });
     let (to, _run) = bench.start();
     for name in ["a", "b", "c"] {
-        to.send(batch(&[name])).await.expect("runs");
+        to.send(batch(&[name]).into()).await.expect("runs");
     }
     while bench.put.accepted().len() < 3 {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -296,7 +296,7 @@ async fn batches_that_come_while_a_usual_call_is_on_its_way_stay_off_the_disk() 
 async fn a_call_that_still_ends_during_the_stop_leaves_nothing_behind() {
     let bench = Bench::against(Scripted { slow: LAST_CALL / 2, ..Scripted::default() });
     let (to, run) = bench.start();
-    to.send(batch(&["a"])).await.expect("runs");
+    to.send(batch(&["a"]).into()).await.expect("runs");
     tokio::time::sleep(Duration::from_millis(1)).await;
     bench.spool_now.cancel();
     drop(to);
@@ -322,10 +322,10 @@ async fn points_that_a_wrong_clock_measured_get_the_time_of_the_service() {
     let bench = Bench::against(ahead_by(Duration::from_hours(30 * 24)));
     let (to, run) = bench.start();
     let since = Timestamp::now();
-    to.send(batch(&["a", "b"])).await.expect("runs");
+    to.send(batch(&["a", "b"]).into()).await.expect("runs");
     // The refusal of the first call tells the time.
     assert_eq!(days_after(since, &bench.accepted(2).await), [30, 30]);
-    to.send(batch(&["c"])).await.expect("runs");
+    to.send(batch(&["c"]).into()).await.expect("runs");
     drop(to);
     run.await.expect("ends");
     let calls = bench.put.calls();
@@ -340,10 +340,42 @@ async fn what_the_service_takes_as_it_is_keeps_its_time_and_what_no_correction_h
     let since = Timestamp::now();
     let mut mixed = batch(&["fresh", "ancient"]);
     mixed.points[1].at = since.minus(Duration::from_hours(24 * 15));
-    to.send(mixed).await.expect("runs");
+    to.send(mixed.into()).await.expect("runs");
     drop(to);
     run.await.expect("ends");
     let accepted = bench.put.accepted();
     assert_eq!((names(&accepted), days_after(since, &accepted)), (vec!["fresh"], vec![0]));
     assert_eq!(counters::POINTS_REFUSED.here(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_is_given_when_the_batch_is_delivered_or_on_the_disk_and_not_before() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let given = Arc::new(AtomicUsize::new(0));
+    let parcel = |name: &'static str| {
+        let given = given.clone();
+        Parcel { batch: batch(&[name]), receipt: Some(Receipt::new(move || _ = given.fetch_add(1, Ordering::Relaxed))) }
+    };
+    let bench = Bench::against(Scripted::default());
+    let (to, run) = bench.start();
+    to.send(parcel("a")).await.expect("runs");
+    bench.accepted(1).await;
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(given.load(Ordering::Relaxed), 1, "delivered");
+    let failing = Bench::against(Scripted::failing(unreachable(1)));
+    let (to, run) = failing.start();
+    to.send(parcel("b")).await.expect("runs");
+    failing.accepted(1).await;
+    drop(to);
+    run.await.expect("ends");
+    assert_eq!(given.load(Ordering::Relaxed), 2, "spooled, and then delivered: once");
+    let lost = Bench::against(Scripted::failing(unreachable(1_000)));
+    let (to, run) = run_without_a_disk(&lost);
+    to.send(parcel("c")).await.expect("runs");
+    drop(to);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    lost.spool_now.cancel();
+    run.await.expect("ends");
+    assert_eq!(given.load(Ordering::Relaxed), 2, "neither delivered nor on the disk");
 }

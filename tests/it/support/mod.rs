@@ -6,6 +6,7 @@
 //! | `moto` | somebody else's AWS, to compare our reading of the API with |
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
+//! | `metadata` | EC2's instance metadata |
 //! | `writer` | a program that writes numbered lines and rotates its log |
 //! | `http` | one raw request, for what no SDK would send |
 //!
@@ -14,6 +15,7 @@
 pub mod fake;
 pub mod host;
 pub mod http;
+pub mod metadata;
 pub mod moto;
 pub mod tls;
 pub mod writer;

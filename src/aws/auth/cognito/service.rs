@@ -1,36 +1,22 @@
 //! The two services of Cognito. Of both we make three calls, unsigned and in JSON; their own SDK crates have more than a hundred
-//! calls and weigh more than all of this login. Endpoints, time-outs, the HTTP client and the errors are those of the SDK's other clients.
+//! calls and weigh more than all of this login. [`by_hand`] knows the rest, and the errors are those of the SDK's other clients.
 //!
 //! To make another call, name it; its body and its answer are JSON. <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use crate::aws::by_hand;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         orchestrator::{HttpRequest, HttpResponse, OrchestratorError},
         result::SdkError,
-        stalled_stream_protection::StalledStreamProtectionConfig,
     },
 };
-use aws_smithy_types::{body::SdkBody, error::ErrorMetadata, timeout::TimeoutConfig};
-use aws_types::{SdkConfig, service_config::ServiceConfigKey};
+use aws_smithy_types::{body::SdkBody, error::ErrorMetadata};
+use aws_types::SdkConfig;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The suffixes of the endpoints of each partition, by the start of the region's name: its own, and that of hosts with both kinds of
-/// addresses. <https://docs.aws.amazon.com/general/latest/gr/rande.html> and the SDK's own partition table.
-const SUFFIXES: [(&str, &str, &str); 7] = [
-    ("cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
-    ("us-iso-", "c2s.ic.gov", "api.aws.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov", "api.aws.scloud"),
-    ("us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
-    ("eusc-", "amazonaws.eu", "api.amazonwebservices.eu"),
-    ("us-gov-", "amazonaws.com", "api.aws"),
-];
-/// Of all other regions.
-const COMMERCIAL: (&str, &str) = ("amazonaws.com", "api.aws");
-/// There, Cognito's hosts of FIPS have both kinds of addresses under their plain names.
+/// In these commercial regions, Cognito's hosts of FIPS have both kinds of addresses under their plain names.
 /// <https://docs.aws.amazon.com/general/latest/gr/cognito_identity.html>
 const FIPS_REGIONS: [&str; 4] = ["us-east-1", "us-east-2", "us-west-1", "us-west-2"];
 
@@ -67,37 +53,14 @@ impl Service {
     /// # Errors
     /// When the configuration asks for what excludes each other.
     pub(in crate::aws) fn new(kind: &'static Kind, config: &SdkConfig, region: &str) -> Result<Self, &'static str> {
-        let (fips, dualstack) = (config.use_fips().unwrap_or(false), config.use_dual_stack().unwrap_or(false));
-        let url = match own_endpoint(kind, config) {
-            // The words of the SDK, whose other clients say the same.
-            Some(_) if fips => return Err("Invalid Configuration: FIPS and custom endpoint are not supported"),
-            Some(_) if dualstack => {
-                return Err("Invalid Configuration: Dualstack and custom endpoint are not supported");
-            }
-            Some(url) => url,
-            None => endpoint(kind, region, fips, dualstack),
-        };
+        let url = by_hand::endpoint(kind.id, config, |fips, dualstack| rule(kind, region, fips, dualstack))?;
         Ok(Self { kind, url, config: config.clone() })
     }
 
     /// One attempt: trying again is the work of `Renewing`.
     pub(in crate::aws) async fn call(&self, name: &'static str, body: &Value) -> Result<Members, CallError> {
         let target = format!("{}.{name}", self.kind.target);
-        let mut call = Operation::builder()
-            .service_name(self.kind.id)
-            .operation_name(name)
-            .endpoint_url(&self.url)
-            .timeout_config(self.config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .with_connection_poisoning()
-            .no_auth()
-            .no_retry();
-        if let Some(http) = self.config.http_client() {
-            call = call.http_client(http);
-        }
-        if let Some(sleep) = self.config.sleep_impl() {
-            call = call.sleep_impl(sleep);
-        }
+        let call = by_hand::call(self.kind.id, name, &self.url, &self.config);
         let call = call.serializer(move |body: SecretString| request(&target, &body)).deserializer(answer).build();
         call.invoke(body.to_string().into()).await
     }
@@ -132,33 +95,11 @@ impl fmt::Debug for Members {
     }
 }
 
-/// The suffix of all hosts of AWS in this region.
-pub(super) fn suffix(region: &str) -> &'static str {
-    suffixes(region).0
-}
-
-fn suffixes(region: &str) -> (&'static str, &'static str) {
-    let own = SUFFIXES.iter().find(|(start, ..)| region.starts_with(start));
-    own.map_or(COMMERCIAL, |(_, plain, dual)| (plain, dual))
-}
-
-/// What the configuration says for all services; else what environment and profile say for this one, or for all.
-fn own_endpoint(kind: &Kind, config: &SdkConfig) -> Option<String> {
-    let of_all = || config.endpoint_url().map(str::to_owned);
-    if config.get_origin("endpoint_url").is_client_config() {
-        return of_all();
-    }
-    let key =
-        ServiceConfigKey::builder().service_id(kind.id).env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok();
-    key.and_then(|key| config.service_config()?.load_config(key)).or_else(of_all)
-}
-
 /// The rules of both services, which are the same.
-fn endpoint(kind: &Kind, region: &str, fips: bool, dualstack: bool) -> String {
-    let (plain, dual) = suffixes(region);
-    let commercial = !SUFFIXES.iter().any(|(start, ..)| region.starts_with(start));
+fn rule(kind: &Kind, region: &str, fips: bool, dualstack: bool) -> String {
+    let (plain, dual) = by_hand::suffixes(region);
     // In the commercial regions the plain hosts have both kinds of addresses; of FIPS, only some.
-    let dual_is_plain = commercial && (!fips || FIPS_REGIONS.contains(&region));
+    let dual_is_plain = by_hand::is_commercial(region) && (!fips || FIPS_REGIONS.contains(&region));
     let (variant, suffix) = (if fips { "-fips" } else { "" }, if dualstack && !dual_is_plain { dual } else { plain });
     format!("https://{}{variant}.{region}.{suffix}", kind.host)
 }
@@ -204,16 +145,13 @@ mod tests {
     use super::*;
 
     fn url(region: &str, fips: bool, dualstack: bool) -> String {
-        endpoint(&POOLS, region, fips, dualstack)
+        rule(&POOLS, region, fips, dualstack)
     }
 
     /// As the SDK's own clients resolve them.
     #[test]
     fn each_partition_and_variant_has_its_host() {
-        assert_eq!(
-            endpoint(&IDENTITIES, "eu-west-1", false, false),
-            "https://cognito-identity.eu-west-1.amazonaws.com"
-        );
+        assert_eq!(rule(&IDENTITIES, "eu-west-1", false, false), "https://cognito-identity.eu-west-1.amazonaws.com");
         for region in ["us-east-1", "us-west-2"] {
             assert_eq!(url(region, true, false), format!("https://cognito-idp-fips.{region}.amazonaws.com"));
             assert_eq!(url(region, false, true), format!("https://cognito-idp.{region}.amazonaws.com"));

@@ -115,6 +115,8 @@ pub struct State {
     pub tells_time: bool,
     pub refused_text: Option<String>,
     pub login: Option<(String, String)>,
+    /// The Auto Scaling group of every instance.
+    pub scaling_group: Option<String>,
     /// By access key; `None` when it has expired.
     keys: HashMap<String, Option<Key>>,
 }
@@ -123,7 +125,15 @@ impl Default for State {
     fn default() -> Self {
         let lasting = Key::lasting();
         let keys = HashMap::from([(lasting.access_key.clone(), Some(lasting))]);
-        Self { seen: Seen::default(), ahead: 0, tells_time: false, refused_text: None, login: None, keys }
+        Self {
+            seen: Seen::default(),
+            ahead: 0,
+            tells_time: false,
+            refused_text: None,
+            login: None,
+            scaling_group: None,
+            keys,
+        }
     }
 }
 

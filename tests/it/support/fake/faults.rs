@@ -16,11 +16,13 @@ pub enum Op {
     InitiateAuth,
     GetId,
     GetCredentialsForIdentity,
+    /// Of EC2.
+    DescribeTags,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::PutMetricData,
         Self::PutLogEvents,
         Self::CreateLogGroup,
@@ -30,6 +32,7 @@ impl Op {
         Self::InitiateAuth,
         Self::GetId,
         Self::GetCredentialsForIdentity,
+        Self::DescribeTags,
     ];
 
     /// By the name on the wire.

@@ -1,4 +1,4 @@
-//! An AWS inside the test: CloudWatch, CloudWatch Logs and the Cognito login on one port of this machine.
+//! An AWS inside the test: CloudWatch, CloudWatch Logs, the Cognito login and a call of EC2 on one port of this machine.
 //!
 //! It is stricter than the real one. Each request is checked against the limits of the API and its signature is
 //! computed again; what is wrong is kept in [`Seen::violations`], which must stay empty. It fails when told to
@@ -141,6 +141,11 @@ impl FakeAws {
     /// Cognito takes this name and password only. Without this call it takes any.
     pub fn expect_login(&self, name: &str, password: &str) {
         self.shared.state().login = Some((name.to_owned(), password.to_owned()));
+    }
+
+    /// The instance belongs to this Auto Scaling group.
+    pub fn scale(&self, group: &str) {
+        self.shared.state().scaling_group = Some(group.to_owned());
     }
 
     /// A log group that somebody else made beforehand.

@@ -116,6 +116,7 @@ fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut St
         Op::InitiateAuth => initiate_auth(state, &request),
         Op::GetId => get_id(state, &request),
         Op::GetCredentialsForIdentity => get_credentials(state, &request),
+        Op::DescribeTags => describe_tags(state, &request),
     }
 }
 
@@ -333,6 +334,19 @@ fn get_credentials(state: &mut State, request: &Value) -> Answer {
         "Expiration": now() / 1000 + 3600,
     });
     success(Protocol::Json, &json!({ "IdentityId": IDENTITY, "Credentials": keys }))
+}
+
+/// Of one instance, by its key.
+fn describe_tags(state: &mut State, request: &Value) -> Answer {
+    let asked = [field(request, "Action"), field(request, "Filter.1.Value.1"), field(request, "Filter.3.Value.1")];
+    if asked != ["DescribeTags", "instance", "aws:autoscaling:groupName"] {
+        state.seen.violations.push(format!("a question of EC2: {request}"));
+        return failure(Protocol::Query, 400, "InvalidParameterValue", "filters");
+    }
+    let item = |group: &String| format!("<item><key>aws:autoscaling:groupName</key><value>{group}</value></item>");
+    let items = state.scaling_group.as_ref().map(item).unwrap_or_default();
+    let body = format!("<DescribeTagsResponse><tagSet>{items}</tagSet></DescribeTagsResponse>");
+    success(Protocol::Query, &json!(body))
 }
 
 /// Milliseconds since 1970.

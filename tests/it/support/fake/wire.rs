@@ -1,4 +1,4 @@
-//! The two protocols that the SDK speaks here: AWS JSON 1.1 (Logs, Cognito) and Smithy RPC v2 CBOR (CloudWatch).
+//! The protocols that are spoken here: AWS JSON 1.1 (Logs, Cognito), Smithy RPC v2 CBOR (CloudWatch) and the queries of EC2.
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Response, http::response::Builder};
@@ -13,6 +13,8 @@ pub type Answer = Response<Full<Bytes>>;
 pub enum Protocol {
     Json,
     Cbor,
+    /// A form, answered in XML.
+    Query,
 }
 
 /// The protocol and the operation's name, or `None` for something else altogether.
@@ -20,6 +22,10 @@ pub fn call<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Protocol, &'a 
     if header(headers, "smithy-protocol") == "rpc-v2-cbor" {
         let operation = path.strip_prefix("/service/GraniteServiceVersion20100801/operation/")?;
         return Some((Protocol::Cbor, operation));
+    }
+    if header(headers, "content-type").starts_with("application/x-www-form-urlencoded") {
+        // Its name stands in the body; there is but one.
+        return Some((Protocol::Query, "DescribeTags"));
     }
     let (_, operation) = header(headers, "x-amz-target").split_once('.')?;
     Some((Protocol::Json, operation))
@@ -46,8 +52,26 @@ pub fn decode(protocol: Protocol, headers: &HeaderMap, body: &[u8]) -> Result<(V
         Protocol::Cbor => {
             tree(ciborium::from_reader::<ciborium::Value, _>(body).map_err(|why| format!("CBOR: {why}"))?)
         }
+        Protocol::Query => form(body)?,
     };
     Ok((tree, body.len()))
+}
+
+/// The fields of a form.
+fn form(body: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(body).map_err(|why| format!("form: {why}"))?;
+    let field = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let mut parts = value.split('%');
+        let mut plain = parts.next()?.to_owned();
+        for part in parts {
+            plain.push(u8::from_str_radix(part.get(..2)?, 16).ok()?.into());
+            plain.push_str(&part[2..]);
+        }
+        Some((name.to_owned(), Value::String(plain)))
+    };
+    let fields: Option<serde_json::Map<_, _>> = text.split('&').map(field).collect();
+    fields.map(Value::Object).ok_or_else(|| format!("form: {text}"))
 }
 
 /// The same tree in JSON's types. A number that JSON cannot carry becomes its name, so that it is no number any more.
@@ -79,6 +103,14 @@ pub fn failure(protocol: Protocol, status: u16, code: &str, message: &str) -> An
     let kind = match protocol {
         Protocol::Json => code.to_owned(),
         Protocol::Cbor => format!("com.amazonaws.cloudwatch#{code}"),
+        Protocol::Query => {
+            let error = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+            return finish(
+                Response::builder().status(status),
+                protocol,
+                &json!(format!("<Response><Errors>{error}</Errors></Response>")),
+            );
+        }
     };
     let head = Response::builder().status(status).header("x-amzn-errortype", code);
     finish(head, protocol, &json!({ "__type": kind, "message": message }))
@@ -92,6 +124,10 @@ fn finish(head: Builder, protocol: Protocol, content: &Value) -> Answer {
             let mut body = Vec::new();
             ciborium::into_writer(content, &mut body).expect("a vector takes everything");
             (head.header("content-type", "application/cbor").header("smithy-protocol", "rpc-v2-cbor"), body)
+        }
+        // XML as it stands.
+        Protocol::Query => {
+            (head.header("content-type", "text/xml;charset=UTF-8"), content.as_str().unwrap_or_default().into())
         }
     };
     head.body(Full::new(body.into())).expect("the headers above are valid")
