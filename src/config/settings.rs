@@ -7,6 +7,7 @@ pub mod exposition;
 mod logs;
 pub mod metrics;
 pub mod probe;
+mod statsd;
 pub mod text;
 
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
@@ -17,6 +18,7 @@ pub use logs::{
     JournaldItem, Logs, Matching, Others, PRIORITIES, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel,
     WindowsItem, priority,
 };
+pub use statsd::{Statsd, StatsdAddress};
 
 pub use crate::config::environment::{ChosenProfile, Environment};
 

@@ -2,6 +2,7 @@
 use super::{
     DaemonError,
     facts::{Search, Wanted, Witness},
+    listeners,
     plan::Plan,
     wiring::{ONE_ROUND, Running},
 };
@@ -65,6 +66,11 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
     if let Some(settings) = metrics.collectd.clone() {
         let (source, board) = (metrics.plugins.len(), running.board.clone());
         running.tasks.spawn("collectd", collectd::run(settings, source, readings.clone(), board, stop));
+    }
+    // One round waits for nobody.
+    if let Some(statsd) = metrics.statsd.clone().filter(|_| !running.once) {
+        let source = metrics.plugins.len() + metrics.collectd.iter().count();
+        listeners::start_statsd(running, statsd, source, place, readings.clone())?;
     }
     let of = |key: &str| -> Vec<(usize, Plugin)> {
         let plugins = metrics.plugins.iter().enumerate().filter(|(_, plugin)| plugin.key == key);

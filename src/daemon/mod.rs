@@ -14,6 +14,7 @@ mod facts;
 mod identity;
 mod imports;
 mod lanes;
+mod listeners;
 mod measuring;
 mod memory;
 mod names;

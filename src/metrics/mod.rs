@@ -35,6 +35,7 @@ mod rates;
 mod readings;
 mod rounds;
 pub mod scheduler;
+pub mod statsd;
 mod storage_health;
 mod swap;
 mod textfile;

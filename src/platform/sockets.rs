@@ -2,6 +2,12 @@
 //!
 //! A UNIX socket lies at a path. One that a dead program left there is taken over; one that somebody listens on, and anything that
 //! is no socket (a link, too), is left alone. It goes with us, unless somebody put another one in its place.
+mod batch;
+#[cfg(test)]
+mod tests;
+
+pub use batch::Batch;
+
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::{
     io,
@@ -9,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::{
-    io::AsyncRead,
+    io::{AsyncRead, Interest},
     net::{TcpListener, UdpSocket},
 };
 
@@ -30,8 +36,7 @@ impl Datagrams {
     pub fn udp(address: SocketAddr, buffer: usize) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         prepare(&socket, address)?;
-        // What the system grants is said by `buffer`.
-        let _ = socket.set_recv_buffer_size(buffer);
+        batch::widen(&socket, buffer);
         socket.bind(&SockAddr::from(address))?;
         Ok(Self::Udp(UdpSocket::from_std(socket.into())?))
     }
@@ -63,6 +68,39 @@ impl Datagrams {
             Self::Udp(socket) => socket.try_recv(buffer),
             Self::Local(socket) => socket.try_recv(buffer),
         }
+    }
+
+    /// All datagrams that there are now, as far as the batch has room. Waits for the first.
+    pub async fn recv_batch(&self, batch: &mut Batch) -> io::Result<()> {
+        loop {
+            let received = match self {
+                Self::Udp(socket) => {
+                    socket.readable().await?;
+                    socket.try_io(Interest::READABLE, || batch.fill(&SockRef::from(socket)))
+                }
+                Self::Local(socket) => socket.recv_batch(batch).await?,
+            };
+            match received {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && batch.is_empty() => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(()) | Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// All datagrams that there are now, as far as the batch has room; none where there is none. Asks the system also where the
+    /// runtime has not heard yet that there is something, as at a stop.
+    pub fn recv_batch_now(&self, batch: &mut Batch) -> io::Result<()> {
+        let received = match self {
+            Self::Udp(socket) => batch.fill(&SockRef::from(socket)),
+            Self::Local(socket) => batch.fill(&socket.socket()),
+        };
+        received.or_else(|error| if error.kind() == io::ErrorKind::WouldBlock { Ok(()) } else { Err(error) })
+    }
+
+    /// Whether what is sent lies here until it is read. Else whoever sends waits, as soon as a few are there.
+    pub fn gathers(&self) -> bool {
+        matches!(self, Self::Udp(_))
     }
 
     /// How many datagrams the system has dropped here because nobody read them in time. `None`: it does not say.
@@ -144,7 +182,9 @@ struct Place {
 
 #[cfg(unix)]
 mod imp {
-    use super::{AsyncRead, Domain, Path, Place, SockAddr, SockRef, Socket, Stream, Type, UdpSocket, io};
+    use super::{
+        AsyncRead, Batch, Domain, Interest, Path, Place, SockAddr, SockRef, Socket, Stream, Type, UdpSocket, batch, io,
+    };
     use rustix::fd::AsFd;
     use std::{
         fs,
@@ -178,6 +218,15 @@ mod imp {
         pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
             self.socket.try_recv(buffer)
         }
+
+        pub async fn recv_batch(&self, batch: &mut Batch) -> io::Result<io::Result<()>> {
+            self.socket.readable().await?;
+            Ok(self.socket.try_io(Interest::READABLE, || batch.fill(&self.socket())))
+        }
+
+        pub fn socket(&self) -> SockRef<'_> {
+            SockRef::from(&self.socket)
+        }
     }
 
     impl Streams {
@@ -192,7 +241,7 @@ mod imp {
         make_way(path)?;
         let socket = UnixDatagram::bind(path)?;
         let place = Place::of(path, mode)?;
-        let _ = SockRef::from(&socket).set_recv_buffer_size(buffer);
+        batch::widen(&SockRef::from(&socket), buffer);
         Ok(Datagrams { socket, _place: place })
     }
 
@@ -269,7 +318,7 @@ mod imp {
 
 #[cfg(not(unix))]
 mod imp {
-    use super::{Path, Stream, UdpSocket, io};
+    use super::{Batch, Path, SockRef, Stream, UdpSocket, io};
     use std::convert::Infallible;
 
     /// `WSAEAFNOSUPPORT`.
@@ -288,6 +337,14 @@ mod imp {
         }
 
         pub fn try_recv(&self, _: &mut [u8]) -> io::Result<usize> {
+            match self.0 {}
+        }
+
+        pub async fn recv_batch(&self, _: &mut Batch) -> io::Result<io::Result<()>> {
+            match self.0 {}
+        }
+
+        pub fn socket(&self) -> SockRef<'_> {
             match self.0 {}
         }
     }
@@ -312,87 +369,5 @@ mod imp {
 
     pub fn dropped(_: &UdpSocket) -> Option<u64> {
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIST: &str = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
-  349: 0100007F:6520 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 4711 2 0000000000000000 42
-  350: 00000000:0044 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 12 2 0000000000000000 0
-";
-
-    #[test]
-    fn drops_are_those_of_the_socket_with_this_inode() {
-        assert_eq!((drops_in(LIST, 4711), drops_in(LIST, 12), drops_in(LIST, 13)), (Some(42), Some(0), None));
-        assert_eq!(drops_in("", 1), None);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn what_nobody_reads_in_time_is_counted_by_the_system() {
-        let socket = Datagrams::udp(([127, 0, 0, 1], 0).into(), 4096).expect("bound");
-        assert_eq!(socket.dropped(), Some(0));
-        let Datagrams::Udp(udp) = &socket else { unreachable!() };
-        let sender = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
-        for _ in 0..200 {
-            sender.send_to(&[b'x'; 1000], udp.local_addr().expect("bound")).expect("sent");
-        }
-        assert!(socket.dropped().is_some_and(|drops| drops > 0), "{:?}", socket.dropped());
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn a_dead_socket_is_taken_over_and_a_live_one_or_anything_else_is_not() {
-        use std::{fs, os::unix::fs::PermissionsExt};
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("s");
-        for datagram in [false, true] {
-            let bind = |path: &Path| match datagram {
-                true => Datagrams::local(path, 0o622, 4096).map(|socket| Box::new(socket) as Box<dyn std::any::Any>),
-                false => Streams::local(path, 0o622).map(|socket| Box::new(socket) as Box<dyn std::any::Any>),
-            };
-            drop(std::os::unix::net::UnixListener::bind(&path).expect("bound"));
-            let ours = bind(&path).expect("the one that was there is dead");
-            assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o622);
-            let error = Streams::local(&path, 0o600).err().expect("taken");
-            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-            assert!(Datagrams::local(&path, 0o600, 0).is_err(), "taken");
-            drop(ours);
-            assert!(!path.exists(), "it goes with us");
-            fs::write(&path, "precious").expect("written");
-            assert!(bind(&path).is_err());
-            assert_eq!(fs::read(&path).expect("there"), b"precious");
-            fs::remove_file(&path).expect("removed");
-            let elsewhere = folder.path().join("elsewhere");
-            std::os::unix::fs::symlink(&elsewhere, &path).expect("linked");
-            assert!(bind(&path).is_err() && !elsewhere.exists(), "no link is followed");
-            fs::remove_file(&path).expect("removed");
-        }
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn the_socket_of_a_successor_stays() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("s");
-        let ours = Streams::local(&path, 0o600).expect("bound");
-        std::fs::rename(&path, folder.path().join("away")).expect("renamed");
-        let _theirs = std::os::unix::net::UnixListener::bind(&path).expect("bound");
-        drop(ours);
-        assert!(path.exists());
-    }
-
-    #[tokio::test]
-    async fn both_families_have_sockets_of_their_own_on_one_port() {
-        let four = Streams::tcp(([0, 0, 0, 0], 0).into()).expect("bound");
-        let Streams::Tcp(listener) = &four else { unreachable!() };
-        let port = listener.local_addr().expect("bound").port();
-        match Streams::tcp(SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), port)) {
-            Ok(_) => {}
-            Err(error) => assert!(is_absent(&error), "{error}"),
-        }
     }
 }

@@ -96,6 +96,18 @@ counters! {
     COLLECTD_TOO_MANY_SERIES, "collectd_refused_too_many_series", "values of collectd refused because there are too many series to work out rates";
     COLLECTD_UNKNOWN_TYPES, "collectd_unknown_types", "values of collectd of a type that nobody knows, taken under the usual names";
     COLLECTD_NOTIFICATIONS, "collectd_notifications", "parts of messages for people in packets of collectd, which are no metrics";
+    STATSD_DATAGRAMS, "statsd_datagrams", "datagrams with statsd lines received over sockets";
+    STATSD_BAD_FORM, "statsd_refused_bad_form", "statsd lines refused, or their rest, because something is not of the form name:value|type";
+    STATSD_BAD_TYPE, "statsd_refused_bad_type", "statsd lines refused, or their rest, because of an unknown type";
+    STATSD_BAD_VALUE, "statsd_refused_bad_value", "statsd lines refused, or their rest, because of a value that is no number, or has a sign that its type does not take";
+    STATSD_BAD_RATE, "statsd_refused_bad_rate", "statsd lines refused, or their rest, because of a rate that is none above 0 and up to 1";
+    STATSD_BAD_NAME, "statsd_refused_bad_name", "statsd lines refused because a name is empty, or a name or tag longer than CloudWatch takes";
+    STATSD_SERIES_REFUSED, "statsd_series_refused", "statsd lines refused because there were too many series in the interval";
+    STATSD_RATES_IGNORED, "statsd_rates_ignored", "values of statsd that count once because their rate is no number above 0";
+    STATSD_NAMES_MENDED, "statsd_names_mended", "statsd series of an interval with characters replaced that CloudWatch does not take";
+    STATSD_DIMENSIONS_CUT, "statsd_dimensions_cut", "statsd series of an interval with more than 30 dimensions, sent without the last ones";
+    STATSD_MEMBERS_REFUSED, "statsd_members_refused", "members of statsd sets that do not count because there were too many in the interval";
+    STATSD_VALUES_MERGED, "statsd_values_merged", "different values of statsd timers that were merged with their neighbours because there were too many in the interval";
     DATAGRAMS_DROPPED, "datagrams_dropped", "datagrams that the system dropped because they came faster than they were read";
     DATAGRAMS_CUT, "datagrams_cut", "datagrams longer than what is taken, refused";
     CLIENTS_WAITED, "clients_waited", "times a client had to wait because too many were connected";

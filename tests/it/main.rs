@@ -33,4 +33,5 @@ mod received;
 mod several_files;
 mod signing_in;
 mod state;
+mod statsd;
 mod text;

@@ -61,7 +61,7 @@ const COLLECTED: Shape = Shape::Table(&Table {
             key("netstat", BASIC),
             key("processes", BASIC),
             key("procstat", Shape::List(&List { min: 1, max: 255, ..list(PROCSTAT) })),
-            later("statsd", STATSD),
+            key("statsd", STATSD),
             key("collectd", COLLECTD),
             key("ethtool", ETHTOOL),
             key("nvidia_gpu", NVIDIA_GPU),
@@ -161,8 +161,11 @@ const LISTENER: Table = Table {
         key("service_address", NAME),
         key("metrics_aggregation_interval", INTERVAL_OR_ZERO),
         key("drop_original_metrics", DROPPED),
-        key("service.name", Text(1, 4096)),
-        key("deployment.environment", Text(1, 4096)),
+        later("service.name", Text(1, 4096)),
+        later("deployment.environment", Text(1, 4096)),
+        // Our own.
+        key("omit_hostname", Bool),
+        key("only_dimensions", ONLY),
     ],
     ..table(&[], Others::Error)
 };
@@ -172,6 +175,16 @@ const STATSD: Shape = Shape::Table(&Table {
         key("metrics_collection_interval", INTERVAL),
         key("allowed_pending_messages", Int(1, 2_147_483_647)),
         key("metric_separator", NAME),
+        // Our own.
+        key("socket", PATH),
+        key("socket_mode", Text(3, 4)),
+        key("metric_type_dimension", Bool),
+        key("keep_gauges", Bool),
+        key("signed_values", Bool),
+        key("float_counters", Bool),
+        key("strict_rates", Bool),
+        key("distributions", Bool),
+        key("units", Shape::Table(&table(&[], Others::Each(Text(1, 256))))),
     ],
     ..LISTENER
 });

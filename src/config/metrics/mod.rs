@@ -10,6 +10,7 @@ mod plugins;
 mod processes;
 mod programs;
 mod response_time;
+mod statsd;
 pub mod unit;
 
 use super::{
@@ -58,6 +59,8 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
     let interval = Duration::from_secs(agent.child("metrics_collection_interval").unsigned().unwrap_or(default));
     let context = Context { interval, resolution: resolution(&metrics) };
     let namespace = namespace(&metrics, dialect);
+    let max_series = agent.child("max_series").unsigned();
+    let max_series = max_series.map_or(MAX_SERIES as usize, |most| usize::try_from(most).unwrap_or(usize::MAX));
     let collectd = collectd::read(&metrics, &context);
     let critical = critical::asked(&metrics);
     let (mut plugins, dimensions, carried) = if dialect.agent {
@@ -80,12 +83,10 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
         namespace,
         plugins,
         collectd,
+        statsd: statsd::read(&metrics, &agent, max_series).filter(|_| dialect.agent),
         flush: seconds(metrics.child("force_flush_interval"), FLUSH),
         dimensions,
-        max_series: agent
-            .child("max_series")
-            .unsigned()
-            .map_or(MAX_SERIES as usize, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+        max_series,
         role_arn: agent::role(&metrics).or_else(|| agent_role.map(str::to_owned)),
     };
     (goes_to_cloudwatch && settings.collects_something()).then_some(settings)

@@ -1,5 +1,6 @@
 //! Section `metrics`, as it runs.
 use super::{
+    Statsd,
     collectd::Collectd,
     exposition::{Exec, Textfiles},
     probe::Target,
@@ -14,8 +15,9 @@ pub struct Metrics {
     pub namespace: String,
     /// What is read at intervals. The thirteen metrics of the publisher are a plugin as the others.
     pub plugins: Vec<Plugin>,
-    /// What is received and not read: a source behind the plugins.
+    /// What is received and not read: sources behind the plugins, in this order.
     pub collectd: Option<Collectd>,
+    pub statsd: Option<Statsd>,
     /// How often what was collected is sent (`metrics.force_flush_interval`).
     pub flush: Duration,
     pub dimensions: Global,
@@ -33,17 +35,22 @@ impl Metrics {
             dimensions: &plugin.dimensions,
             interval: plugin.interval,
         });
-        let received = self.collectd.iter().map(|received| Source {
+        let collectd = self.collectd.iter().map(|received| Source {
             at: &received.at,
             dimensions: &received.dimensions,
             interval: received.interval(),
         });
-        plugins.chain(received)
+        let statsd = self.statsd.iter().map(|received| Source {
+            at: &received.at,
+            dimensions: &received.dimensions,
+            interval: received.interval,
+        });
+        plugins.chain(collectd).chain(statsd)
     }
 
     /// Whether anything is measured at all.
     pub fn collects_something(&self) -> bool {
-        !self.plugins.is_empty() || self.collectd.is_some()
+        !self.plugins.is_empty() || self.collectd.is_some() || self.statsd.is_some()
     }
 }
 

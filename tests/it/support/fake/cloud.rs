@@ -42,6 +42,10 @@ pub struct Datum {
     pub name: String,
     pub unit: String,
     pub value: f64,
+    /// Each value with how often it came, in either form of the API.
+    pub values: Vec<(f64, f64)>,
+    /// `StorageResolution`.
+    pub resolution: Option<i64>,
     /// Seconds since 1970.
     pub at: f64,
     pub dimensions: BTreeMap<String, String>,
@@ -175,9 +179,18 @@ impl State {
                 name: text(&datum["MetricName"]),
                 unit: text(&datum["Unit"]),
                 value: datum["Value"].as_f64().unwrap_or(f64::NAN),
+                values: values(datum),
+                resolution: datum["StorageResolution"].as_i64(),
                 at: datum["Timestamp"].as_f64().unwrap_or(f64::NAN),
                 dimensions: dimensions.map(|d| (text(&d["Name"]), text(&d["Value"]))).collect(),
             });
         }
     }
+}
+
+fn values(datum: &Value) -> Vec<(f64, f64)> {
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let Some(values) = datum["Values"].as_array() else { return vec![(number(&datum["Value"]), 1.0)] };
+    let count = |at| datum["Counts"].get(at).map_or(1.0, number);
+    values.iter().enumerate().map(|(at, value)| (number(value), count(at))).collect()
 }
