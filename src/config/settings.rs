@@ -3,8 +3,10 @@
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
 pub mod collectd;
 mod emf;
+pub mod exposition;
 mod logs;
 pub mod metrics;
+pub mod probe;
 pub mod text;
 
 pub use emf::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind};
@@ -16,6 +18,8 @@ pub use logs::{
     WindowsItem, priority,
 };
 
+pub use crate::config::environment::{ChosenProfile, Environment};
+
 use crate::config::words::words;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
@@ -26,6 +30,8 @@ pub struct Settings {
     /// The file this came from.
     pub file: PathBuf,
     pub agent: Agent,
+    /// What it runs in.
+    pub environment: Environment,
     /// `None`: this configuration asks for no metrics.
     pub metrics: Option<Metrics>,
     pub logs: Logs,

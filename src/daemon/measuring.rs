@@ -6,11 +6,12 @@ use super::{
     wiring::{ONE_ROUND, Running},
 };
 use crate::{
-    config::settings::metrics::Metrics,
+    config::settings::metrics::{Metrics, Plugin},
     metrics::{
-        Entry, collectd,
+        Entry, Rounds, collectd, exec, probe,
         scheduler::{self, Place},
     },
+    model::{Reading, Timestamp},
     pipeline::{Packing, Rules, cut_metrics, pack_metrics},
     publish::{MetricPublisher, Put, Report},
     spool::{
@@ -60,12 +61,31 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
     let plugins = metrics.plugins.iter().enumerate();
     let sources = plugins.filter_map(|(number, plugin)| Some(Entry::find(plugin.key)?.build(plugin, number)));
     let stop = running.stop_sources.clone();
+    running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings.clone(), stop.clone()));
     if let Some(settings) = metrics.collectd.clone() {
-        let (source, board, stop) = (metrics.plugins.len(), running.board.clone(), stop.clone());
+        let (source, board) = (metrics.plugins.len(), running.board.clone());
         running.tasks.spawn("collectd", collectd::run(settings, source, readings.clone(), board, stop));
     }
-    running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings, stop));
+    let of = |key: &str| -> Vec<(usize, Plugin)> {
+        let plugins = metrics.plugins.iter().enumerate().filter(|(_, plugin)| plugin.key == key);
+        plugins.map(|(number, plugin)| (number, plugin.clone())).collect()
+    };
+    let (commands, targets) = (of("exec"), of("response_time"));
+    if !commands.is_empty() {
+        let rounds = rounds(running, place, readings.clone());
+        running.tasks.spawn("commands for metrics", exec::run(commands, rounds));
+    }
+    if !targets.is_empty() {
+        let rounds = rounds(running, place, readings);
+        running.tasks.spawn("probes of response time", probe::run(targets, rounds));
+    }
     Ok(())
+}
+
+/// What probes and commands are given.
+fn rounds(running: &Running, place: Place, out: mpsc::Sender<Reading>) -> Rounds {
+    let (stop, first) = (running.stop_sources.clone(), running.first_turns.clone());
+    Rounds { place, out, stop, first, wall: Timestamp::now }
 }
 
 /// What a run that came to no orderly end had measured and not sent goes into the spool. What that does not take stays for the next start.

@@ -58,6 +58,8 @@ counters! {
     POLLS_SKIPPED, "polls_skipped", "readings skipped because the pipeline was full";
     POLLS_FAILED, "polls_failed", "readings that failed";
     POLLS_HUNG, "polls_hung", "readings skipped because the one before has not come back";
+    PROBES_UNANSWERED, "probes_unanswered", "questions of response_time that had no answer, or not the expected one";
+    SAMPLES_REFUSED, "samples_refused", "lines of commands and text files that are no metric, or one that CloudWatch does not take";
     WINDOWS_FAILED, "metric_windows_failed", "times that metrics waiting to be sent could not be written to the disk";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";

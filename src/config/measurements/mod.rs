@@ -3,6 +3,7 @@
 //!
 //! The configuration is checked against these tables, the collectors of `metrics` fill them, and `docs/METRICS.md` is made of them.
 //! To add a plugin, write its table in [`TABLES`] in the order of the keys.
+mod devices;
 #[cfg(test)]
 mod page;
 mod tables;

@@ -1,6 +1,11 @@
 //! Section `metrics`, as it runs.
-use super::collectd::Collectd;
+use super::{
+    collectd::Collectd,
+    exposition::{Exec, Textfiles},
+    probe::Target,
+};
 use crate::model::{Resolution, Unit};
+use regex::bytes::Regex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Everything that is measured, and what holds for all of it.
@@ -155,6 +160,16 @@ pub enum Measurements {
     Everything { prefix: String },
 }
 
+impl Measurements {
+    /// What stands before each name that the plugin finds.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::Everything { prefix } => prefix,
+            Self::These(_) => "",
+        }
+    }
+}
+
 /// One measurement that was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
@@ -183,17 +198,33 @@ pub enum Options {
         /// Mount points; `None`: all.
         mounts: Option<Vec<String>>,
         ignored_types: Vec<String>,
+        /// Leaves out all types that no disk can run out of: in memory, in the kernel, or images (`ignore_pseudo_file_systems`).
+        ignore_pseudo: bool,
         /// Leaves the dimension `device` out.
         drop_device: bool,
     },
     /// Names or shell patterns of devices; `None`: the usual ones.
     Devices(Option<Vec<String>>),
-    Procstat(ProcessSelector),
+    Procstat {
+        by: ProcessSelector,
+        /// What stands in the dimension `process_name`; `None`: the name of the program.
+        name: Option<String>,
+    },
+    /// A command, run at each interval.
+    Exec(Exec),
+    /// Files in the Prometheus format.
+    Textfile(Textfiles),
+    /// Somebody who is asked for an answer.
+    Probe(Target),
     Ethtool {
         include: Vec<String>,
         exclude: Vec<String>,
         /// Statistics of the driver; empty: all.
         statistics: Vec<String>,
+    },
+    Gpu {
+        /// Adds the dimension `uuid`, which stays with the card.
+        uuid: bool,
     },
     /// An object of Windows' performance counters.
     Performance {
@@ -207,7 +238,34 @@ pub enum Options {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ProcessSelector {
     PidFile(String),
-    Exe(String),
-    Pattern(String),
+    Exe(Expression),
+    Pattern(Expression),
     SystemdUnit(String),
 }
+
+impl ProcessSelector {
+    /// The dimension by which items are told apart.
+    pub fn dimension(&self) -> (&'static str, &str) {
+        match self {
+            Self::PidFile(path) => ("pidfile", path),
+            Self::Exe(expression) => ("exe", &expression.text),
+            Self::Pattern(expression) => ("pattern", &expression.text),
+            Self::SystemdUnit(unit) => ("systemd_unit", unit),
+        }
+    }
+}
+
+/// A pattern as it is written, and compiled.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    pub text: String,
+    pub regex: Regex,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expression {}

@@ -207,12 +207,3 @@ fn a_disk_may_carry_its_volume_unless_its_device_is_left_out() {
     let cpu = dropped.replace("disk", "cpu").replace("used_percent", "usage_idle");
     check_warning(&cpu, "metrics.metrics_collected.cpu.append_dimensions.VolumeId", "ignored, as by the agent");
 }
-
-#[test]
-fn environment_variables_are_not_put_in_and_what_needs_them_is_not_run() {
-    check_warning(r#"{ "agent": { "region": "${REGION}" } }"#, "agent.region", "${REGION}");
-    assert_eq!(settings(r#"{ "agent": { "region": "${REGION}" } }"#).agent.region, None);
-    let text = items(r#"{ "file_path": "/a", "log_group_name": "${GROUP}" }"#);
-    check_warning(&text, &format!("{ITEM}[0].log_group_name"), "not yet");
-    assert!(settings(&text).logs.files.is_empty());
-}

@@ -15,7 +15,7 @@ mod signature;
 mod tests;
 mod wire;
 
-pub use cloud::{Key, Seen};
+pub use cloud::{Datum, Key, Seen};
 pub use faults::{Fault, Op};
 
 use super::PATIENCE;
