@@ -8,7 +8,7 @@ use crate::support::{
 };
 use serde_json::json;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Write},
@@ -251,9 +251,12 @@ async fn a_real_collectd_with_another_password_is_refused_until_the_file_has_it(
     assert!(host.said().contains("alice") && host.said().contains("127.0.0.1") && !host.said().contains("secret"));
     fs::write(host.path("auth_file"), "alice: changed\n").expect("written");
     // The file is looked at each second, when something comes.
+    let turn = Cell::new(0);
     daemon
         .until("a value", |status| {
-            sender.borrow_mut().take(&["story/gauge 2"]);
+            // Each a series of its own: two values of one second would be one datum.
+            turn.set(turn.get() + 1);
+            sender.borrow_mut().take(&[&format!("story-{}/gauge 2", turn.get())]);
             sender.borrow_mut().flush();
             status.counter("collectd_values") > 0
         })
