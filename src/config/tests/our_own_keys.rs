@@ -79,7 +79,6 @@ fn disks_that_are_none_are_left_out_only_where_that_is_asked_for() {
         ignored_types: vec!["sysfs".into()],
         ignore_pseudo,
         drop_device: true,
-        volume_id: false,
     };
     assert_eq!(disk(""), options(false));
     assert_eq!(disk(r#""ignore_pseudo_file_systems": true,"#), options(true));
