@@ -25,12 +25,6 @@ pub const STATS: &[&str] = &["cpu", "memory", "disk", "network", RESPONSE_TIME];
 /// Measured by asking, not by a plugin of the host; also the key where the targets stand.
 const RESPONSE_TIME: &str = "response_time";
 
-/// File systems that nobody can fill, or that are always full: in memory, in the kernel, or images.
-const NOT_DISKS: [&str; 12] = [
-    "tmpfs", "devtmpfs", "overlay", "squashfs", "ramfs", "proc", "sysfs", "cgroup", "cgroup2", "iso9660", "efivarfs",
-    "erofs",
-];
-
 /// The stats that are asked for. `None`: the key is not there, or says no.
 pub(super) fn asked(metrics: &Section<'_>) -> Option<Vec<&'static str>> {
     let section = metrics.child("critical");
@@ -100,7 +94,9 @@ fn measured(stat: &str) -> Option<Part> {
 }
 
 fn usual(key: &str, fields: &'static [&'static str]) -> Option<Part> {
-    Table::find(key).filter(|table| table.is_available()).map(|table| (table, fields))
+    let is_here =
+        |table: &&Table| fields.iter().all(|field| table.field(field).is_some_and(|field| field.on.has(host::SYSTEM)));
+    Table::find(key).filter(is_here).map(|table| (table, fields))
 }
 
 fn thirteen(fields: &'static [&'static str]) -> Option<Part> {
@@ -117,9 +113,8 @@ fn measures(plugin: &Plugin, field: &str) -> bool {
 /// As a plugin has them of which nothing but its measurements is said, except for file systems.
 fn options(section: &Section<'_>, table: &Table) -> Options {
     let mut options = plugins::options(section, table);
-    if let Options::Disk { ignored_types, drop_device, .. } = &mut options {
-        *ignored_types = NOT_DISKS.map(str::to_owned).to_vec();
-        *drop_device = true;
+    if let Options::Disk { ignore_pseudo, drop_device, .. } = &mut options {
+        (*ignore_pseudo, *drop_device) = (true, true);
     }
     options
 }

@@ -25,7 +25,11 @@ fn command(item: &Section<'_>, context: &Context) -> Option<Plugin> {
     let section = item.child("command");
     let command = match section.verbatim() {
         Some(text) => Command::Shell(text.to_owned()),
-        None => Command::Program(plugins::listed(&section)?),
+        // As they stand: a `$` is the program's own.
+        None if section.exists() => {
+            Command::Program(section.items().iter().filter_map(|word| word.verbatim().map(str::to_owned)).collect())
+        }
+        None => return None,
     };
     let is_empty = match &command {
         Command::Shell(text) => text.trim().is_empty(),

@@ -150,8 +150,12 @@ fn the_critical_stats_take_the_place_of_the_thirteen_and_stand_beside_the_agents
     assert!(keys.starts_with(&["cpu", "mem", "disk"]) && keys.ends_with(&["response_time"]), "{keys:?}");
     let instance = plugins(text)[0].dimensions.append[0].clone();
     assert_eq!(instance, ("InstanceId".to_owned(), DimensionValue::Instance));
-    let Options::Disk { ignored_types, drop_device, .. } = &plugins(text)[2].options else { panic!("a disk") };
-    assert!(*drop_device && ignored_types.iter().any(|kind| kind == "tmpfs"));
+    let Options::Disk { ignore_pseudo: true, drop_device: true, .. } = &plugins(text)[2].options else {
+        panic!("file systems that a disk can run out of")
+    };
+    let network = measured(r#"{ "metrics": { "critical": ["network"] } }"#);
+    let both = ["net_utilization_percent_in", "net_utilization_percent_out"].map(str::to_owned).to_vec();
+    assert_eq!(network, [("net", both)]);
     let beside = r#"{ "metrics": { "critical": ["cpu", "memory"], "metrics_collected": { "mem": { "measurement": ["used_percent"] } } } }"#;
     let keys: Vec<&str> = measured(beside).iter().map(|(key, _)| *key).collect();
     assert_eq!(keys, ["mem", "cpu"], "what is measured already is not measured twice");
@@ -173,7 +177,7 @@ fn critical_stats_that_nothing_measures_are_said() {
 fn a_command_is_a_text_for_the_shell_or_a_list_of_words() {
     let text = collected(
         r#""exec": [ { "command": "df | wc -l" },
-            { "command": ["/bin/x", "a b"], "format": "prometheus", "counters": "raw", "buckets": true, "timeout": 5,
+            { "command": ["/bin/x", "a ${HOME} b"], "format": "prometheus", "counters": "raw", "buckets": true, "timeout": 5,
               "metrics_collection_interval": 20, "name_prefix": "x_", "append_dimensions": { "Stage": "prod" } } ]"#,
     );
     let plugins = plugins(&text);
@@ -188,7 +192,7 @@ fn a_command_is_a_text_for_the_shell_or_a_list_of_words() {
         exposition: delta,
     };
     let second = Exec {
-        command: Command::Program(vec!["/bin/x".into(), "a b".into()]),
+        command: Command::Program(vec!["/bin/x".into(), "a ${HOME} b".into()]),
         format: Format::Prometheus,
         timeout: Duration::from_secs(5),
         exposition: raw,
