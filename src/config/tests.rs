@@ -12,6 +12,7 @@ mod our_own_keys;
 mod patterns;
 mod publisher_dialect;
 mod signing_in;
+mod statsd;
 mod system_logs;
 mod text;
 
