@@ -18,6 +18,7 @@ mod processes;
 mod publisher_dialect;
 mod several_files;
 mod signing_in;
+mod statsd;
 mod system_logs;
 mod text;
 mod variables;

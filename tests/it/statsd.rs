@@ -216,7 +216,7 @@ async fn every_interval_is_a_value_of_its_own_without_aggregation_and_carries_wh
         "metrics_collection_interval": 1,
         "metrics_aggregation_interval": 0,
         "metric_type_dimension": false,
-        "units": { "_ms": "Milliseconds" },
+        "unit_suffixes": { "_ms": "Milliseconds" },
         "drop_original_metrics": ["dropped"],
     });
     let story = Story::new(&aws, keys);

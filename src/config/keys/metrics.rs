@@ -184,7 +184,7 @@ const STATSD: Shape = Shape::Table(&Table {
         key("float_counters", Bool),
         key("strict_rates", Bool),
         key("distributions", Bool),
-        key("units", Shape::Table(&table(&[], Others::Each(Text(1, 256))))),
+        key("unit_suffixes", Shape::Table(&table(&[], Others::Each(Text(1, 256))))),
     ],
     ..LISTENER
 });

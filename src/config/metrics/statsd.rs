@@ -54,7 +54,7 @@ pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, max_series: usize
         float_counters: flag("float_counters").unwrap_or(false),
         strict_rates: flag("strict_rates").unwrap_or(false),
         distributions: flag("distributions").unwrap_or(false),
-        units: units(&section.child("units")),
+        units: units(&section.child("unit_suffixes")),
     })
 }
 

@@ -34,7 +34,7 @@ pub struct Statsd {
     pub strict_rates: bool,
     /// Type `d` of DogStatsD is taken (`distributions`).
     pub distributions: bool,
-    /// Units of the series whose published name ends with these, and what their values are multiplied with (`units`).
+    /// Units of the series whose published name ends with these, and what their values are multiplied with (`unit_suffixes`).
     pub units: Vec<(String, Unit, f64)>,
 }
 
