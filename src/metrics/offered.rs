@@ -13,6 +13,7 @@ pub fn offered(collector: &mut dyn Collector, key: &'static str) -> Vec<String> 
     if let Measurements::These(all) = &mut plugin.measurements {
         for measurement in all {
             (*measurement.field).clone_into(&mut measurement.name);
+            measurement.is_delta = false;
         }
     }
     reading(collector, &plugin)

@@ -40,13 +40,13 @@ pub const TABLES: &[Table] = &[
         fields: PUBLISHER,
     },
     devices::RASPBERRY_PI,
-    devices::STORAGE_HEALTH,
     Table {
         key: "response_time",
         prefix: "",
         summary: "how long somebody takes to answer over HTTP, TCP or ICMP, and whether they do",
         fields: RESPONSE_TIME,
     },
+    devices::STORAGE_HEALTH,
     Table { key: "swap", prefix: "swap_", summary: "swap space", fields: SWAP },
     devices::THERMAL,
 ];
