@@ -33,7 +33,7 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The configuration [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    /// The configuration: a file, or a folder of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub config: Option<PathBuf>,
     /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -49,7 +49,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    /// The configurations: files, or folders of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]
@@ -146,7 +146,10 @@ pub fn local_tip(arguments: &[OsString]) -> Option<String> {
     let at = arguments.iter().position(|argument| argument == "--local")?;
     let folder = Path::new(arguments.get(at + 1)?);
     // A configuration may stand behind a plain `--local`.
-    let is_config = folder.is_file() || folder.extension().is_some_and(|extension| extension == "json");
+    let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    let holds_json =
+        || folder.read_dir().is_ok_and(|mut files| files.any(|file| file.is_ok_and(|file| is_json(&file.path()))));
+    let is_config = folder.is_file() || is_json(folder) || holds_json();
     (!is_config && !folder.to_string_lossy().starts_with('-'))
         .then(|| format!("the folder of --local stands behind an equals sign: --local={}", folder.display()))
 }
@@ -166,6 +169,11 @@ mod tests {
         assert_eq!(tip(&["run", "my.json", "--local"]), None);
         assert_eq!(tip(&["run", "--local", "--once"]), None);
         assert_eq!(tip(&["run", "--local=/tmp/store", "my.json"]), None);
+        let folder = tempfile::tempdir().expect("a folder");
+        let name = folder.path().to_str().expect("UTF-8");
+        assert!(tip(&["run", "--local", name]).is_some());
+        std::fs::write(folder.path().join("a.json"), "{}").expect("ours");
+        assert_eq!(tip(&["run", "--local", name]), None, "a folder of configurations");
     }
 
     #[test]

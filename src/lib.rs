@@ -35,6 +35,12 @@ mod telemetry;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// What takes foreign bytes, for the targets in `fuzz/`.
+#[cfg(fuzzing)]
+pub mod foreign {
+    pub use crate::metrics::collectd::fuzz as collectd;
+}
+
 /// The whole program: parse, call, print the error chain, exit code.
 pub fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();

@@ -4,11 +4,11 @@
 //! one. So it happens with the first login, in the background, and is tried again when it failed.
 use super::{
     auth::{SignInError, cognito::region_of},
-    profile,
+    chosen, profile,
 };
 use crate::config::{
     Severity, region,
-    settings::{Authentication, Settings},
+    settings::{Authentication, Environment, Settings},
 };
 use aws_config::{
     BehaviorVersion, ConfigLoader, Region, environment::EnvironmentVariableRegionProvider, imds,
@@ -38,6 +38,9 @@ pub(super) struct Base {
     logs: Option<String>,
     dualstack: Option<bool>,
     fips: Option<bool>,
+    /// What is said beside the configuration, and the same as the SDK's own code reads it.
+    environment: Environment,
+    env: Env,
     http: SharedHttpClient,
     loaded: OnceCell<SdkConfig>,
 }
@@ -48,7 +51,7 @@ enum Guess {
 }
 
 impl Base {
-    pub(super) fn new(settings: &Settings, http: SharedHttpClient) -> Self {
+    pub(super) fn new(settings: &Settings, env: Env, http: SharedHttpClient) -> Self {
         let endpoints = &settings.agent.endpoints;
         let guess = match &settings.agent.authentication {
             Authentication::Chain => Guess::Metadata,
@@ -63,6 +66,8 @@ impl Base {
             logs: endpoints.logs.clone(),
             dualstack: endpoints.dualstack,
             fips: endpoints.fips,
+            environment: settings.environment.clone(),
+            env,
             http,
             loaded: OnceCell::new(),
         }
@@ -70,13 +75,35 @@ impl Base {
 
     /// Region, endpoints and the rest, without credentials.
     pub(super) async fn config(&self) -> Result<&SdkConfig, SignInError> {
-        self.loaded.get_or_try_init(|| load(self.region(self.loader()).no_credentials())).await
+        self.loaded.get_or_try_init(|| self.load(self.region(self.loader()).no_credentials())).await
     }
 
     /// The same with a new default chain in it, which reads all its files again.
     pub(super) async fn with_chain(&self) -> Result<SdkConfig, SignInError> {
-        let region = self.config().await?.region().cloned();
-        load(self.loader().region(region)).await
+        let region = self.config().await?.region().cloned().ok_or(SignInError::NoRegion)?;
+        let loader = self.loader().region(region.clone());
+        let provider = || {
+            let provider = ProviderConfig::without_region().with_http_client(self.http.clone());
+            provider.with_retry_config(RetryConfig::disabled()).with_region(Some(region.clone()))
+        };
+        let loader = match (self.environment.chosen_profile(), self.environment.imds_retries()) {
+            (Some(chosen), _) => loader.credentials_provider(chosen::keys(&chosen, &provider())),
+            (None, Some(_)) => {
+                loader.credentials_provider(chosen::chain(provider(), region.clone(), self.metadata()).await)
+            }
+            (None, None) => loader,
+        };
+        self.load(loader).await
+    }
+
+    /// What the login reads of the environment.
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// What is said beside the configuration.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
     }
 
     /// A client for PutMetricData: one request a call, compressed whatever its size.
@@ -109,10 +136,12 @@ impl Base {
         Ok(cloudwatchlogs::Client::from_conf(builder.build()))
     }
 
-    /// A client for the instance metadata of EC2 (IMDSv2), where environment and profile say that it is. One attempt a question.
+    /// A client for the instance metadata of EC2 (IMDSv2), where environment and profile say that it is. One attempt a question, and as
+    /// many more as somebody wants.
     pub(super) fn metadata(&self) -> imds::Client {
         let provider = ProviderConfig::without_region().with_http_client(self.http.clone());
-        imds::Client::builder().configure(&provider).max_attempts(1).build()
+        let attempts = 1 + self.environment.imds_retries().unwrap_or_default();
+        imds::Client::builder().configure(&provider).max_attempts(attempts).build()
     }
 
     fn loader(&self) -> ConfigLoader {
@@ -129,6 +158,9 @@ impl Base {
             // Requests and answers are whole and small, and each call has its own limit, which grows with its body.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .request_min_compression_size_bytes(0);
+        if let Some(chosen) = self.environment.chosen_profile() {
+            loader = chosen::loader(loader, &chosen);
+        }
         if let Ok(name) = AppName::new(env!("CARGO_PKG_NAME")) {
             loader = loader.app_name(name);
         }
@@ -144,9 +176,17 @@ impl Base {
         loader
     }
 
+    async fn load(&self, loader: ConfigLoader) -> Result<SdkConfig, SignInError> {
+        profile::check(&self.env)?;
+        load(loader).await
+    }
+
     fn region(&self, loader: ConfigLoader) -> ConfigLoader {
         match (&self.region, &self.guess) {
             (Some(region), _) => loader.region(Region::new(region.clone())),
+            (None, Guess::Metadata) if self.environment.imds_retries().is_some() => {
+                loader.region(chosen::region(self.environment.chosen_profile().as_ref(), self.metadata()))
+            }
             // The loader's own chain: environment, profile, metadata.
             (None, Guess::Metadata) => loader,
             (None, Guess::Is(guess)) => loader.region(
@@ -165,7 +205,6 @@ impl fmt::Debug for Base {
 }
 
 async fn load(loader: ConfigLoader) -> Result<SdkConfig, SignInError> {
-    profile::check(&Env::real())?;
     let config = loader.load().await;
     let region = config.region().ok_or(SignInError::NoRegion)?;
     // The configuration's own was checked. What is no part of a host name must not be kept: metadata may name another one later.

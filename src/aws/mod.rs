@@ -17,6 +17,7 @@ mod answer;
 mod auth;
 mod base;
 mod by_hand;
+mod chosen;
 mod ec2;
 mod errors;
 mod http;
@@ -124,11 +125,26 @@ pub enum ConnectError {
     Iot(#[source] hyper::http::Error),
 }
 
+impl ConnectError {
+    /// Let `origin` tell who says each variable.
+    fn said_by(mut self, origin: impl Fn(&'static str) -> &'static str) -> Self {
+        match &mut self {
+            Self::UnreadableBundle { named_by: by, .. }
+            | Self::EmptyBundle { named_by: by, .. }
+            | Self::Proxy { variable: by, .. } => *by = origin(by),
+            Self::ExecutionEnvironment | Self::Iot(_) => {}
+        }
+        self
+    }
+}
+
 /// Put the way to AWS together. Reads the CA bundle and the environment, makes no network call and starts no task.
 /// That endpoints are URLs is the configuration's to check.
 /// `instance_id` is the user name at Cognito and names the sessions of assumed roles.
 pub fn connect(settings: &Settings, instance_id: &str, board: Arc<Board>) -> Result<Connection, ConnectError> {
-    connect_in(&Env::real(), Arc::new(SystemTime::now), settings, instance_id, board)
+    let env = settings.environment.all().map_or_else(Env::real, Env::from);
+    let origin = |error: ConnectError| error.said_by(|variable| settings.environment.origin(variable));
+    connect_in(&env, Arc::new(SystemTime::now), settings, instance_id, board).map_err(origin)
 }
 
 /// The same in a given environment.
@@ -143,9 +159,9 @@ fn connect_in(
         return Err(ConnectError::ExecutionEnvironment);
     }
     let trust = Trust::find(settings.agent.endpoints.ca_bundle.as_deref(), env)?;
-    let proxies = Proxies::find(env)?;
+    let proxies = Proxies::find(env)?.said_by(|variable| settings.environment.origin(variable));
     let ways = Ways::find(settings, env, proxies.clone());
-    let base = Arc::new(Base::new(settings, http::client(trust.clone(), ways)));
+    let base = Arc::new(Base::new(settings, env.clone(), http::client(trust.clone(), ways)));
 
     let login = |board| {
         let (clock, base) = (Arc::clone(&clock), Arc::clone(&base));

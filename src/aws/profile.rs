@@ -17,6 +17,8 @@ const LONGEST_TOKEN: u64 = 16 << 10;
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html>
 const PROFILES: [(&str, &str); 2] =
     [("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")];
+/// Names the profile.
+pub(super) const NAME: &str = "AWS_PROFILE";
 /// Variables that name a file with a token.
 const TOKENS: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
 /// The same in a profile.
@@ -44,10 +46,10 @@ pub(super) fn names_a_command(env: &Env) -> bool {
     profiles(env).any(|path| values(&text(&path), COMMAND_KEY).next().is_some())
 }
 
-/// The profile that the environment names, and where it is looked for; `None`: it names none.
-pub(super) fn named(env: &Env) -> Option<String> {
-    let name = env.get("AWS_PROFILE").ok().filter(|name| !name.is_empty())?;
-    Some(format!("the profile `{name}` (AWS_PROFILE) of {}", files(env)))
+/// The profile that the environment names, who says so, and where it is looked for; `None`: it names none.
+pub(super) fn named(env: &Env, by: &str) -> Option<String> {
+    let name = env.get(NAME).ok().filter(|name| !name.is_empty())?;
+    Some(format!("the profile `{name}` ({by}) of {}", files(env)))
 }
 
 /// The profile files, for people.

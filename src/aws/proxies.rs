@@ -1,4 +1,5 @@
-//! The way through an HTTP proxy: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in lower case.
+//! The way through an HTTP proxy: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, each also in lower case. The agent's
+//! `common-config.toml` may stand behind them.
 //!
 //! They are read once, and a value that cannot be used is an error at the start: a request that silently goes around the
 //! proxy would only time out. Instance metadata and container credentials are never asked through a proxy, whatever
@@ -37,6 +38,14 @@ impl Proxies {
         let https = variable(env, "HTTPS_PROXY", "https_proxy")?.or(all);
         let no = env.get("NO_PROXY").or_else(|_| env.get("no_proxy")).unwrap_or_default();
         Ok(Self { https, http, no })
+    }
+
+    /// Let `origin` tell who says each variable.
+    pub(super) fn said_by(mut self, origin: impl Fn(&'static str) -> &'static str) -> Self {
+        for given in [&mut self.https, &mut self.http].into_iter().flatten() {
+            given.variable = origin(given.variable);
+        }
+        self
     }
 
     /// For the SDK's connector that carries `https:` requests.

@@ -1,7 +1,7 @@
 //! A small AWS in this process: servers that answer as a test says and keep what they were asked, CAs, a CONNECT proxy.
 use crate::config::settings::{
-    Agent, Authentication, Cognito, Destination, Endpoints, ImportState, Instance, Local, Logs, OwnLog, Password,
-    Serial, Settings, Spool,
+    Agent, Authentication, Cognito, Destination, Endpoints, Environment, ImportState, Instance, Local, Logs, OwnLog,
+    Password, Serial, Settings, Spool,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -291,6 +291,7 @@ pub(super) fn settings(url: &str, authentication: Authentication) -> Settings {
     Settings {
         file: "test.json".into(),
         agent,
+        environment: Environment::default(),
         metrics: None,
         logs: Logs::default(),
         local: Local { folder: None, retention: Duration::from_secs(1) },

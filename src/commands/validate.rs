@@ -5,7 +5,7 @@
 use super::EXIT_CONFIG;
 use crate::{
     aws,
-    config::{self, Dialect, Finding, Loaded, count, settings::Destination},
+    config::{self, Dialect, Finding, count, settings::Destination},
     daemon, publish,
 };
 use std::{
@@ -36,6 +36,8 @@ struct Examined {
     /// Whose it is.
     dialect: Option<Dialect>,
     findings: Vec<Finding>,
+    /// How many files it consists of.
+    files: usize,
     /// The placeholders that it uses, and those of their values that are known here.
     names: Vec<(&'static str, Option<String>)>,
 }
@@ -43,12 +45,12 @@ struct Examined {
 /// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
 /// runs no command.
 fn examined(file: &Path) -> Examined {
-    let Loaded { settings, mut findings, dialect } = config::examine(file);
-    let Some(settings) = settings else { return Examined { dialect, findings, names: vec![] } };
-    let unfit = daemon::unfit_names(&settings).into_iter().map(|unfit| Finding {
-        at: unfit.at,
-        ..Finding::of_file(file, format!("the name of the log {} {}", unfit.what, unfit.fault))
-    });
+    let mut loaded = config::examine(file);
+    let (mut findings, dialect, files) = (std::mem::take(&mut loaded.findings), loaded.dialect, loaded.files());
+    let Some(settings) = loaded.settings.take() else { return Examined { dialect, findings, files, names: vec![] } };
+    let unfit = daemon::unfit_names(&settings)
+        .into_iter()
+        .map(|unfit| loaded.error_at(file, &unfit.at, format!("the name of the log {} {}", unfit.what, unfit.fault)));
     findings.extend(unfit);
     // A proxy, a trust store, an address of the environment.
     if settings.agent.destination == Destination::Aws
@@ -56,7 +58,7 @@ fn examined(file: &Path) -> Examined {
     {
         findings.push(Finding::of_file(file, publish::chain(&error)));
     }
-    Examined { dialect, findings, names: daemon::names_in_use(&settings) }
+    Examined { dialect, findings, files, names: daemon::names_in_use(&settings) }
 }
 
 fn exit_code(findings: &[Finding], strict: bool) -> u8 {
@@ -93,7 +95,7 @@ fn as_text(out: &mut impl Write, files: &[Examined]) -> io::Result<()> {
         (errors, warnings) => format!("{}, {}", count(errors, "error"), count(warnings, "warning")),
     };
     let dialects: Vec<_> = files.iter().map(|file| file.dialect).collect();
-    writeln!(out, "{}: {verdict}{}", count(files.len(), "file"), read_as(&dialects))?;
+    writeln!(out, "{}: {verdict}{}", count(files.iter().map(|file| file.files).sum(), "file"), read_as(&dialects))?;
     out.flush()
 }
 

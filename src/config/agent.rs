@@ -2,6 +2,7 @@
 use super::{
     address, authentication,
     dialect::Dialect,
+    environment::Environment,
     region,
     section::Section,
     settings::{Agent, Destination, Endpoints, ImportState, Instance, OwnLog, Serial, Spool},
@@ -23,7 +24,7 @@ const SPOOL_LOG_BYTES: u64 = 64 * 1024 * 1024;
 const SPOOL_FREE: u64 = 64 * 1024 * 1024;
 
 /// Everything but metrics, logs and the embedded store.
-pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
+pub fn read(root: &Section<'_>, dialect: &Dialect, environment: &Environment) -> Agent {
     let agent = root.child("agent");
     let region = named_region(&agent.child("region"));
     Agent {
@@ -32,11 +33,11 @@ pub fn read(root: &Section<'_>, dialect: &Dialect) -> Agent {
         authentication: authentication::read(&agent.child("authentication"), agent.has("region")),
         role_arn: role(&agent),
         region,
-        own_log: own_log(&agent),
+        own_log: own_log(&agent, environment),
         state_folder: folder(&agent.child("state_folder")),
         import_state: import_state(&agent.child("import_state")),
         shutdown: Duration::from_secs(agent.child("shutdown_seconds").unsigned().unwrap_or(SHUTDOWN)),
-        endpoints: endpoints(root, &agent),
+        endpoints: endpoints(root, &agent, environment),
         spool: spool(&agent.child("spool")),
     }
 }
@@ -92,7 +93,10 @@ fn instance(section: &Section<'_>, dialect: &Dialect) -> Instance {
     Instance { prefix: text("prefix").unwrap_or_else(|| "sys".into()), serial }
 }
 
-fn own_log(agent: &Section<'_>) -> OwnLog {
+fn own_log(agent: &Section<'_>, environment: &Environment) -> OwnLog {
+    // Where the agent's programs look.
+    let level = environment.get("CWAGENT_LOG_LEVEL").unwrap_or_default();
+    let is_level = |levels: &[&str]| levels.iter().any(|one| level.eq_ignore_ascii_case(one));
     let named = agent.child("logfile").text();
     OwnLog {
         file: match named {
@@ -101,19 +105,21 @@ fn own_log(agent: &Section<'_>) -> OwnLog {
             None => Some(PathBuf::from(DEFAULT_LOGFILE)),
         },
         named: named.is_some(),
-        debug: agent.child("debug").flag().unwrap_or(false),
-        quiet: agent.child("quiet").flag().unwrap_or(false),
+        debug: agent.child("debug").flag().unwrap_or_else(|| is_level(&["DEBUG"])),
+        quiet: agent.child("quiet").flag().unwrap_or_else(|| is_level(&["ERROR", "OFF"])),
     }
 }
 
-fn endpoints(root: &Section<'_>, agent: &Section<'_>) -> Endpoints {
+fn endpoints(root: &Section<'_>, agent: &Section<'_>, environment: &Environment) -> Endpoints {
+    let dualstack =
+        environment.of_env_config("AWS_USE_DUALSTACK_ENDPOINT").map(|flag| flag.eq_ignore_ascii_case("true"));
     let endpoint = |section: Section<'_>| address::endpoint(&section.child("endpoint_override"));
     Endpoints {
         all: endpoint(agent.clone()),
         metrics: endpoint(root.child("metrics")),
         logs: endpoint(root.child("logs")),
         ca_bundle: folder(&agent.child("ca_bundle")),
-        dualstack: agent.child("use_dualstack_endpoint").flag(),
+        dualstack: agent.child("use_dualstack_endpoint").flag().or(dualstack),
         fips: agent.child("use_fips_endpoint").flag(),
     }
 }

@@ -23,6 +23,7 @@ impl Agreement {
         if let Some(days) = target.retention_in_days {
             let (first, at) = self.retention.entry(key.clone()).or_insert_with(|| (days, section.at.clone()));
             if *first != days {
+                let at = section.called(at);
                 let why = format!("a group has one retention: {at} keeps the events of this one for {first} days");
                 section.child("retention_in_days").error(why);
             }
@@ -30,6 +31,7 @@ impl Agreement {
         if let Some(class) = target.class {
             let (first, at) = self.class.entry(key).or_insert_with(|| (class, section.at.clone()));
             if *first != class {
+                let at = section.called(at);
                 let why = format!("a group has one class: {at} makes this one as {}", first.as_str());
                 section.child("log_group_class").error(why);
             }

@@ -29,7 +29,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     let signs_in = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
-    command_is_ours(settings, file, &agent);
+    commands_are_ours(settings, file, &root);
     authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
     for mut finding in login.into_sorted() {
         if !signs_in {
@@ -44,13 +44,18 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     if let (true, true, Some((name, files))) = (signs_in, by_chain, &surroundings.missing_profile) {
         let files: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
         agent.warning(format!(
-            "the environment variable AWS_PROFILE names the profile `{name}`, which is not in {}",
+            "{} names the profile `{name}`, which is not in {}",
+            match surroundings.profile_named_by {
+                "AWS_PROFILE" => "the environment variable AWS_PROFILE",
+                key => key,
+            },
             files.join(" nor ")
         ));
     }
     // One that is misspelt was reported as that.
     // Nor is it told where `agent` stands twice: the other one may name it.
-    if signs_in && by_chain && file.findings.is_empty() && !agent.means("region", &["region"]) {
+    let agent_is_clear = !file.findings.iter().any(Finding::is_error);
+    if signs_in && by_chain && agent_is_clear && !agent.means("region", &["region"]) {
         region_of_the_surroundings(&agent.child("region"), surroundings);
     }
     if let Some(bundle) = &settings.agent.endpoints.ca_bundle {
@@ -97,29 +102,44 @@ fn name_of_its_own(settings: &Settings, agent: &Section<'_>) {
     }
 }
 
-/// Whoever may write the file may run a command as us, so nobody else may.
-fn command_is_ours(settings: &Settings, file: &File, agent: &Section<'_>) {
+/// Whoever may write the configuration may run a command as us, so nobody else may: none of its files, and no folder of them.
+fn commands_are_ours(settings: &Settings, file: &File, root: &Section<'_>) {
     // Also one that `serial` overrules today.
-    let command = agent.path(&["instance", "command"]);
-    let runs = command.exists() || matches!(settings.agent.instance.serial, Serial::Command(_));
-    let Some(rights) = file.rights.filter(|_| runs) else { return };
-    if rights.others_may_write {
-        command.error(
-            "refused: others than its owner may write this file, and it names a command to run; \
-             take the right away (chmod go-w)",
-        );
+    let name = root.path(&["agent", "instance", "command"]);
+    if name.exists() || matches!(settings.agent.instance.serial, Serial::Command(_)) {
+        command_is_ours(&name, file);
     }
-    if let Owner::Other(uid) = rights.owner {
-        command.error(format!(
-            "refused: this file belongs to user {uid}, not to the user that runs the command, nor to root; change its owner"
-        ));
+    for item in root.path(&["metrics", "metrics_collected", "exec"]).items() {
+        command_is_ours(&item.child("command"), file);
+    }
+}
+
+fn command_is_ours(command: &Section<'_>, file: &File) {
+    for (path, rights) in file.all_rights() {
+        let (this, it) = match path == file.path && file.len() == 1 {
+            true => ("this file".to_owned(), "it"),
+            false => (path.display().to_string(), "this configuration"),
+        };
+        if rights.others_may_write {
+            command.error(format!(
+                "refused: others than its owner may write {this}, and {it} names a command to run; \
+                 take the right away (chmod go-w)"
+            ));
+        }
+        if let Owner::Other(uid) = rights.owner {
+            command.error(format!(
+                "refused: {this} belongs to user {uid}, not to the user that runs the command, nor to root; change its owner"
+            ));
+        }
     }
 }
 
 /// Looks at what is named, also beside other mistakes of the section.
 fn authentication(file: &File, section: &Section<'_>, surroundings: &Surroundings) {
-    if section.has("password") && file.rights.is_some_and(|rights| rights.all_may_read) {
-        section.child("password").warning(
+    let password = section.child("password");
+    let rights = password.node().and_then(|node| file.rights_at(node.start));
+    if rights.is_some_and(|rights| rights.all_may_read) {
+        password.warning(
             "every user of this host may read this file and the password in it; \
              take the right away (chmod o-r) or use `passwordFile`",
         );

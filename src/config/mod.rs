@@ -1,7 +1,7 @@
 //! From what the user wrote to what runs.
 //!
 //! ```text
-//! bytes -> File (tree with positions) -> check against keys -> Settings + findings -> checks of the host
+//! files -> File (tree with positions) -> check against keys -> Settings + findings -> checks of the host
 //! ```
 //!
 //! [`load`] looks at nothing but the file; [`load_checked`] also at what the file points to on this host, and [`examine`] at the logs, too.
@@ -14,6 +14,7 @@ mod authentication;
 mod checks;
 mod dialect;
 mod encoding;
+mod environment;
 pub mod file;
 mod finding;
 pub mod glob;
@@ -24,7 +25,7 @@ mod login_names;
 mod logs;
 mod lookout;
 pub mod measurements;
-mod metrics;
+pub mod metrics;
 mod multi_line;
 mod naming;
 mod overlaps;
@@ -41,6 +42,7 @@ mod shape;
 mod slips;
 mod surroundings;
 pub mod timestamp;
+mod variables;
 mod words;
 pub mod zone;
 
@@ -50,10 +52,12 @@ pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
-use section::{Findings, Section};
-use settings::Local;
+use environment::Environment;
+use section::{Findings, Section, sort};
+use settings::{Destination, Local};
 use std::{path::Path, time::Duration};
 use surroundings::Surroundings;
+use variables::Unset;
 
 /// Where the configuration is when nobody names another.
 pub const DEFAULT_PATH: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
@@ -66,10 +70,25 @@ const LOCAL_RETENTION_HOURS: u64 = 7 * 24;
 pub struct Loaded {
     /// What runs; `None` when a finding is an error.
     pub settings: Option<Settings>,
-    /// In the order of the file.
+    /// File by file, each in its order.
     pub findings: Vec<Finding>,
     /// Whose configuration it is; `None` when it could not be read.
     pub dialect: Option<Dialect>,
+    /// What was written; `None` when it could not be read.
+    pub file: Option<File>,
+}
+
+impl Loaded {
+    /// How many files it was read from, or tried to be.
+    pub fn files(&self) -> usize {
+        self.file.as_ref().map_or(1, File::len)
+    }
+
+    /// An error in the part with this JSON path.
+    pub fn error_at(&self, path: &Path, at: &str, why: String) -> Finding {
+        let about_all = || Finding { at: at.to_owned(), ..Finding::of_file(path, why.clone()) };
+        self.file.as_ref().map_or_else(about_all, |file| file.finding_at(at, why.clone()))
+    }
 }
 
 #[cfg(test)]
@@ -89,20 +108,38 @@ pub enum Sends {
     Nowhere,
 }
 
-/// Reads a configuration, without a look at what it points to.
+/// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
-    finish(File::read(path), None)
+    read(path, None)
 }
 
 /// Reads a configuration and checks what it points to on this host, but for the log files: what the start of the daemon wants.
 pub fn load_checked(path: &Path, sends: Sends) -> Loaded {
-    finish(File::read(path), Some(&Checks { sends, surroundings: Surroundings::of_this_process(), log_files: false }))
+    read(path, Some((sends, false)))
 }
 
 /// The same, log files included, for `validate`. May wait for a dead network mount.
 pub fn examine(path: &Path) -> Loaded {
-    let (sends, surroundings) = (Sends::AsConfigured, Surroundings::of_this_process());
-    finish(File::read(path), Some(&Checks { sends, surroundings, log_files: true }))
+    read(path, Some((Sends::AsConfigured, true)))
+}
+
+/// `look`: whether what it points to is looked at, and log files, too.
+fn read(path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+    read_in(Environment::default(), path, look)
+}
+
+/// The same in a given environment.
+fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+    let mut file = File::read(path);
+    let mut environment = environment;
+    if let Ok(file) = &mut file {
+        let findings = Findings::default();
+        environment = environment.beside(file, &findings);
+        file.findings.extend(findings.into_sorted());
+    }
+    let checks =
+        look.map(|(sends, log_files)| Checks { sends, surroundings: Surroundings::of(&environment), log_files });
+    finish_in(environment, file, checks.as_ref())
 }
 
 /// What beside the file itself is looked at.
@@ -113,12 +150,22 @@ struct Checks {
     log_files: bool,
 }
 
-fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
+#[cfg(test)]
+fn finish(file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
+    finish_in(Environment::only(&[]), file, checks)
+}
+
+fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(finding) => return Loaded { settings: None, findings: vec![*finding], dialect: None },
+        Err(findings) => return Loaded { settings: None, findings, dialect: None, file: None },
     };
-    let (settings, mut findings) = decode(&file);
+    let unset = match checks.map(|checks| checks.sends) {
+        Some(Sends::AsConfigured) => Unset::Fatal,
+        Some(Sends::Nowhere) => Unset::Tolerated,
+        None => Unset::Unknown,
+    };
+    let (settings, mut findings) = decode_in(environment, &file, unset);
     let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));
     // What is no object says nothing of this host.
     if let Some(checks) = checks.filter(|_| is_object(&file)) {
@@ -127,10 +174,10 @@ fn finish(file: Result<File, Box<Finding>>, checks: Option<&Checks>) -> Loaded {
             findings.push(nothing_to_collect(&file));
         }
         findings.extend(checks::check(&settings, &file, checks));
-        findings.sort_by_key(|finding| (finding.line, finding.column));
+        sort(&mut findings);
     }
     let runs = !findings.iter().any(Finding::is_error);
-    Loaded { settings: runs.then_some(settings), findings, dialect }
+    Loaded { settings: runs.then_some(settings), findings, dialect, file: Some(file) }
 }
 
 fn is_object(file: &File) -> bool {
@@ -146,13 +193,24 @@ fn nothing_to_collect(file: &File) -> Finding {
 }
 
 /// Settings and all findings. With an error among them the settings hold defaults where the file was of no use.
+#[cfg(test)]
 fn decode(file: &File) -> (Settings, Vec<Finding>) {
+    decode_in(Environment::only(&[]), file, Unset::Fatal)
+}
+
+/// `unset`: what it means for these settings that an environment variable is not set.
+fn decode_in(environment: Environment, file: &File, unset: Unset) -> (Settings, Vec<Finding>) {
     let findings = Findings::default();
     file.findings.iter().cloned().for_each(|finding| findings.push(finding));
     let root = Section::root(file, &findings);
     let dialect = Dialect::of(&root);
-    shape::check(&keys::ROOT, &root, &dialect);
-    let agent = agent::read(&root, &dialect);
+    let destination = root.path(&["agent", "destination"]).verbatim().and_then(Destination::named);
+    let unset = match unset {
+        Unset::Fatal if destination == Some(Destination::Local) => Unset::Tolerated,
+        unset => unset,
+    };
+    shape::check(&keys::ROOT, &root, &dialect, &environment, unset);
+    let agent = agent::read(&root, &dialect, &environment);
     let role = agent.role_arn.as_deref();
     let settings = Settings {
         file: file.path.clone(),
@@ -160,6 +218,7 @@ fn decode(file: &File) -> (Settings, Vec<Finding>) {
         logs: logs::read(&root, &dialect, agent.region.as_deref(), role),
         local: local(&root.child("local")),
         agent,
+        environment,
     };
     (settings, findings.into_sorted())
 }

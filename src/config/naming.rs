@@ -25,6 +25,8 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>, agents:
     let text = section.text()?;
     let mut template = String::with_capacity(text.len());
     let mut usable = true;
+    // A variable that is not set, `${NAME}`, was reported as that.
+    let is_variable = |template: &str| template.ends_with('$') && name != Name::Group;
     for piece in pieces(text) {
         match piece {
             Piece::Literal(literal) => {
@@ -38,6 +40,7 @@ pub fn template(section: &Section<'_>, name: Name, region: Option<&str>, agents:
             Piece::Placeholder(placeholder::UNIT) if name == Name::StreamOfUnits => {
                 template.push_str(&format!("{{{}}}", placeholder::UNIT));
             }
+            Piece::Placeholder(variable) if is_variable(&template) => template.push_str(&format!("{{{variable}}}")),
             Piece::Placeholder(unknown) => {
                 let known = placeholder::KNOWN.into_iter();
                 let suggestion = nearest(unknown, known.clone()).or_else(|| part_of(unknown, known));

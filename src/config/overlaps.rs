@@ -121,7 +121,10 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
     match looked {
         Ok(found) => {
             for ((second, first), shared) in found {
-                section(second).inspect(|section| section.warning(in_words(&shared, &items[first], &items[second])));
+                section(second).inspect(|section| {
+                    let at = section.called(&items[first].at);
+                    section.warning(in_words(&shared, &at, &items[first], &items[second]));
+                });
             }
         }
         Err(Unanswered::Late) => _ = section(first).inspect(|section| section.warning(format!(
@@ -134,8 +137,9 @@ pub fn check(settings: &Settings, root: &Section<'_>) {
     }
 }
 
-fn in_words(shared: &Shared, first: &FileItem, second: &FileItem) -> String {
-    let (example, at) = (shared.example.display(), &first.at);
+/// `at`: what the first one is called.
+fn in_words(shared: &Shared, at: &str, first: &FileItem, second: &FileItem) -> String {
+    let example = shared.example.display();
     let files = match shared.files {
         1 => format!("`{example}` is"),
         files => format!("`{example}` and {} more are", count(files - 1, "file")),

@@ -34,11 +34,15 @@ pub fn pattern(section: &Section<'_>) -> Option<Regex> {
     if let Some((why, meant)) = slips::of_expression(text) {
         section.report(Severity::Warning, why, meant);
     }
+    compiled(text).map_err(|why| section.error(why)).ok()
+}
+
+/// A regular expression, within its bounds; else what is wrong with it.
+pub fn compiled(text: &str) -> Result<Regex, String> {
     let compile = |text: &str| RegexBuilder::new(text).size_limit(LARGEST).dfa_size_limit(LARGEST).build();
     compile(text)
         .or_else(|error| compile(&with_literal_braces(text)).map_err(|_| error))
-        .map_err(|error| section.error(in_words(text, &error)))
-        .ok()
+        .map_err(|error| in_words(text, &error))
 }
 
 /// RE2 takes a brace that begins no repetition for itself, and so do filters of JSON that were written for the agent: `{"level":"debug"`.

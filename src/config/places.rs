@@ -40,6 +40,8 @@ fn within(shape: &Shape, at: &str, name: &str, all: &mut Vec<String>) {
         | Shape::Null
         | Shape::Bool
         | Shape::Text(..)
+        | Shape::Vital(..)
+        | Shape::Group(..)
         | Shape::Verbatim(..)
         | Shape::Role
         | Shape::Secret

@@ -21,9 +21,14 @@ impl Findings {
     /// What was found, in the order of the file.
     pub fn into_sorted(self) -> Vec<Finding> {
         let mut findings = self.0.into_inner();
-        findings.sort_by_key(|finding| (finding.line, finding.column));
+        sort(&mut findings);
         findings
     }
+}
+
+/// File by file, each in its order.
+pub(super) fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
 }
 
 /// A part of the file, there or not.
@@ -32,7 +37,7 @@ pub struct Section<'a> {
     file: &'a File,
     findings: &'a Findings,
     node: Option<&'a Node>,
-    /// JSON path from the root.
+    /// JSON path from the root. Of several files: in what they come to together.
     pub at: String,
     /// Byte of the text that findings point at: the value, or where an absent one would be missed.
     start: usize,
@@ -124,9 +129,9 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The text that stands here. `None` for one with an environment variable in it: that was reported as not run.
+    /// The text that stands here, with the environment variables put in. `None` also for one that is nothing without a variable that is not set.
     pub fn text(&self) -> Option<&'a str> {
-        self.verbatim().filter(|text| variable(text).is_none())
+        self.node.and_then(Node::text)
     }
 
     /// The truth value that stands here.
@@ -150,6 +155,16 @@ impl<'a> Section<'a> {
         self.int().and_then(|number| u64::try_from(number).ok())
     }
 
+    /// Findings show this variable's name instead of its value from now on.
+    pub fn keep_secret(&self, name: &str, value: &str) {
+        self.file.keep_secret(name, value);
+    }
+
+    /// Another part, by its JSON path, as a sentence names it.
+    pub fn called(&self, at: &str) -> String {
+        self.file.called(at)
+    }
+
     /// The file cannot run because of this.
     pub fn error(&self, why: impl Into<String>) {
         self.report(Severity::Error, why.into(), None);
@@ -167,14 +182,16 @@ impl<'a> Section<'a> {
 
     /// One finding about this part.
     pub fn report(&self, severity: Severity, why: String, suggestion: Option<String>) {
-        let (line, column) = self.file.place(self.start);
+        let place = self.file.place(self.start);
+        let (why, suggestion) =
+            (self.file.without_secrets(why), suggestion.map(|text| self.file.without_secrets(text)));
         self.findings.push(Finding {
-            at: self.at.clone(),
-            line: Some(line),
-            column: Some(column),
+            at: self.file.own_path(&self.at),
+            line: Some(place.line),
+            column: Some(place.column),
             severity,
             suggestion,
-            ..Finding::of_file(&self.file.path, why)
+            ..Finding::of_file(place.file, why)
         });
     }
 }
@@ -189,16 +206,8 @@ pub(super) fn join(at: &str, key: &str) -> String {
     }
 }
 
-/// The first `${NAME}` of a text; `${aws:...}` is no environment variable.
-pub(super) fn variable(text: &str) -> Option<&str> {
-    let word = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    text.match_indices("${").find_map(|(at, _)| {
-        let end = at + text[at..].find('}')?;
-        word(&text[at + 2..end]).then(|| &text[at..=end])
-    })
-}
-
-fn whole(number: &str) -> Option<i64> {
+/// The whole number that a JSON number is, however it is written.
+pub(super) fn whole(number: &str) -> Option<i64> {
     /// Up to here every whole number has its own `f64`.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if let Ok(whole) = number.parse() {
@@ -219,15 +228,6 @@ mod tests {
         assert_eq!(join("agent", "service.name"), r#"agent["service.name"]"#);
         assert_eq!(join("logs", "kafka-consumer"), "logs.kafka-consumer");
         assert_eq!(join("", "a b"), r#"["a b"]"#);
-    }
-
-    #[test]
-    fn only_environment_variables_are_variables() {
-        assert_eq!(variable("a-${HOME}/x"), Some("${HOME}"));
-        assert_eq!(variable("${aws:InstanceId} ${X}"), Some("${X}"));
-        assert_eq!(variable("${aws:InstanceId}"), None);
-        assert_eq!(variable("${"), None);
-        assert_eq!(variable("$HOME {instance_id}"), None);
     }
 
     #[test]

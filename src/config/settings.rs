@@ -1,9 +1,12 @@
 //! What runs: one dialect, validated, defaults filled in. `File` is what the user wrote; this is what we made of it.
 //!
 //! Nothing here has looked at the host or the network: placeholders are still templates, the serial number is still a command.
+pub mod collectd;
 mod emf;
+pub mod exposition;
 mod logs;
 pub mod metrics;
+pub mod probe;
 mod statsd;
 pub mod text;
 
@@ -17,6 +20,8 @@ pub use logs::{
 };
 pub use statsd::{Statsd, StatsdAddress};
 
+pub use crate::config::environment::{ChosenProfile, Environment};
+
 use crate::config::words::words;
 use secrecy::SecretString;
 use std::{path::PathBuf, time::Duration};
@@ -27,6 +32,8 @@ pub struct Settings {
     /// The file this came from.
     pub file: PathBuf,
     pub agent: Agent,
+    /// What it runs in.
+    pub environment: Environment,
     /// `None`: this configuration asks for no metrics.
     pub metrics: Option<Metrics>,
     pub logs: Logs,

@@ -3,9 +3,13 @@
 //! The tables themselves are in `keys`. Every key that either dialect knows is in them, whether it is run already or not, so a known key of
 //! the wrong type is an error even where we do not run it, and one that we do not run is said to be known.
 //! To add a key: write its line in `keys`, then read it in the decoder of its section.
+mod texts;
+
 use super::{
+    environment::Environment,
     finding::{Severity, guessed, meant, meant_word},
-    section::{Section, variable},
+    section::Section,
+    variables::Unset,
 };
 use crate::{
     config::{dialect::Dialect, file::Value, places, retention},
@@ -20,11 +24,15 @@ pub enum Shape {
     /// For keys that may be there and say nothing.
     Null,
     Bool,
-    /// Text of so many characters. An environment variable in it is reported as not run.
+    /// Text of so many characters. Environment variables are put in; one that is not set stays as it is written.
     Text(usize, usize),
+    /// The same, of a thing without which nothing is sent: a variable that is not set is an error where AWS is to be reached.
+    Vital(usize, usize),
+    /// The name of a log group, of so many characters. What a variable is called cannot stand in it, so one that is not set is an error, too.
+    Group(usize, usize),
     /// Text of so many characters that is taken as it stands: patterns and commands have their own meaning for `$`.
     Verbatim(usize, usize),
-    /// The ARN of a role.
+    /// The ARN of a role, as vital.
     Role,
     /// Text that no message repeats.
     Secret,
@@ -111,13 +119,15 @@ pub const fn list(of: Shape) -> List {
     List { of, min: 0, max: usize::MAX, unique: false }
 }
 
-/// Checks a part of the file and all in it, and reports what does not fit.
-pub fn check(shape: &Shape, section: &Section<'_>, dialect: &Dialect) {
-    Walk { dialect }.check(shape, section, false);
+/// Checks a part of the file and all in it, and reports what does not fit. Puts the environment variables in.
+pub fn check(shape: &Shape, section: &Section<'_>, dialect: &Dialect, environment: &Environment, unset: Unset) {
+    Walk { dialect, environment, unset }.check(shape, section, false);
 }
 
 struct Walk<'a> {
     dialect: &'a Dialect,
+    environment: &'a Environment,
+    unset: Unset,
 }
 
 impl Walk<'_> {
@@ -126,21 +136,17 @@ impl Walk<'_> {
         let Some(node) = section.node() else { return };
         match (shape, &node.value) {
             (Shape::Any, _) | (Shape::Null, Value::Null) | (Shape::Bool, Value::Bool(_)) => {}
-            (Shape::Text(..) | Shape::Role, Value::Text(text)) => {
-                if let Some(name) = variable(text) {
-                    if !later {
-                        section.warning(format!(
-                            "not yet: environment variables are not put in by this version; with `{name}` in it, the value is ignored"
-                        ));
-                    }
-                } else if let Shape::Text(min, max) = shape {
-                    length(section, text, *min, *max);
-                } else {
-                    self.role(section, text);
-                }
+            (
+                Shape::Text(..)
+                | Shape::Vital(..)
+                | Shape::Group(..)
+                | Shape::Verbatim(..)
+                | Shape::Role
+                | Shape::Secret,
+                Value::Text(text),
+            ) => {
+                self.text(shape, section, text, later);
             }
-            (Shape::Verbatim(min, max), Value::Text(text)) => length(section, text, *min, *max),
-            (Shape::Secret, Value::Text(text)) => length(section, text, 1, usize::MAX),
             (Shape::Word(words), Value::Text(text)) => word(section, text, words),
             (Shape::Int(min, max), Value::Number(number)) => match section.int() {
                 Some(int) if (*min..=*max).contains(&int) => {}
@@ -163,6 +169,8 @@ impl Walk<'_> {
                 Shape::Null
                 | Shape::Bool
                 | Shape::Text(..)
+                | Shape::Vital(..)
+                | Shape::Group(..)
                 | Shape::Verbatim(..)
                 | Shape::Role
                 | Shape::Secret
@@ -173,19 +181,6 @@ impl Walk<'_> {
                 | Shape::Table(_),
                 _,
             ) => wrong_type(shape, section),
-        }
-    }
-
-    /// The agent takes any text and fails when it signs in; so its files run here, and say so.
-    /// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
-    fn role(&self, section: &Section<'_>, text: &str) {
-        let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
-        if !fits || text.contains('\0') {
-            let why = "is no ARN of a role, like arn:aws:iam::123456789012:role/NAME";
-            match self.dialect.agent {
-                true => section.warning(format!("{why}: signing in with it will fail")),
-                false => section.error(why),
-            }
         }
     }
 
@@ -204,7 +199,8 @@ impl Walk<'_> {
                 let mut canonical = String::new();
                 item.node().inspect(|node| node.canonical(&mut canonical));
                 if let Some(first) = seen.insert(canonical, index) {
-                    item.error(format!("says the same as {}[{first}]; remove one of the two", section.at));
+                    let first = item.called(&format!("{}[{first}]", section.at));
+                    item.error(format!("says the same as {first}; remove one of the two"));
                 }
             }
         }
@@ -294,7 +290,13 @@ impl Shape {
             Self::Any => true,
             Self::Null => matches!(value, Value::Null),
             Self::Bool => matches!(value, Value::Bool(_)),
-            Self::Text(..) | Self::Verbatim(..) | Self::Role | Self::Secret | Self::Word(_) => {
+            Self::Text(..)
+            | Self::Vital(..)
+            | Self::Group(..)
+            | Self::Verbatim(..)
+            | Self::Role
+            | Self::Secret
+            | Self::Word(_) => {
                 matches!(value, Value::Text(_))
             }
             Self::Int(..) | Self::Retention => matches!(value, Value::Number(_)),
@@ -309,7 +311,9 @@ impl Shape {
             Self::Any => "anything".into(),
             Self::Null => "null".into(),
             Self::Bool => "true or false".into(),
-            Self::Text(..) | Self::Verbatim(..) | Self::Role | Self::Secret => "text".into(),
+            Self::Text(..) | Self::Vital(..) | Self::Group(..) | Self::Verbatim(..) | Self::Role | Self::Secret => {
+                "text".into()
+            }
             Self::Word(words) => format!("one of {}", quoted(words)),
             Self::Int(..) | Self::Retention => "a whole number".into(),
             Self::List(_) => "a list".into(),
@@ -328,7 +332,9 @@ pub fn not_yet(key: &Section<'_>) {
 fn wrong_type(shape: &Shape, section: &Section<'_>) {
     let Some(node) = section.node() else { return };
     let suggestion = match (shape, &node.value) {
-        (Shape::Text(..) | Shape::Verbatim(..), Value::Number(number)) => Some(format!("\"{}\"", brief(number))),
+        (Shape::Text(..) | Shape::Vital(..) | Shape::Group(..) | Shape::Verbatim(..), Value::Number(number)) => {
+            Some(format!("\"{}\"", brief(number)))
+        }
         (Shape::Word(words), Value::Number(number)) if words.contains(&number.as_str()) => {
             Some(format!("\"{number}\""))
         }
@@ -339,19 +345,6 @@ fn wrong_type(shape: &Shape, section: &Section<'_>) {
         _ => None,
     };
     section.report(Severity::Error, format!("expected {}, found {}", shape.in_words(), node.kind()), suggestion);
-}
-
-fn length(section: &Section<'_>, text: &str, min: usize, max: usize) {
-    let characters = text.chars().count();
-    if text.contains('\0') {
-        // No path, argument or name in a request can hold one.
-        section.error("must not have a zero character");
-    } else if characters < min && characters == 0 {
-        section.error("must not be empty");
-    } else if characters < min || characters > max {
-        let range = if max == usize::MAX { format!("{min} or more") } else { format!("from {min} to {max}") };
-        section.error(format!("must have {range} characters, found {characters}"));
-    }
 }
 
 fn word(section: &Section<'_>, text: &str, words: &[&str]) {

@@ -1,5 +1,5 @@
 //! What a configuration may leave to its surroundings: environment variables and the AWS profile. Read, never changed.
-use super::settings::PASSWORD_VARIABLE;
+use super::{environment::Environment, settings::PASSWORD_VARIABLE};
 use crate::platform::{self, files};
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,10 @@ pub struct Surroundings {
     pub region: bool,
     /// The environment variable that names the region, and its value.
     pub region_variable: Option<(&'static str, String)>,
-    /// The profile that the environment names, where no profile file has it, and the files.
+    /// The profile that is named, where no profile file has it, and the files.
     pub missing_profile: Option<(String, Vec<PathBuf>)>,
+    /// Who names it.
+    pub profile_named_by: &'static str,
 }
 
 /// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
@@ -24,16 +26,16 @@ const LONGEST_PROFILE: u64 = 1 << 20;
 
 impl Surroundings {
     /// As they are now. Reads the AWS profile files; asks nothing of the network.
-    pub fn of_this_process() -> Self {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let password = std::env::var_os(PASSWORD_VARIABLE).is_some_and(|password| !password.is_empty());
+    pub fn of(environment: &Environment) -> Self {
+        let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
         let region_variable = REGIONS.into_iter().find_map(|name| Some((name, variable(name)?)));
         let missing_profile = missing_profile(variable, &|path| read_profile(path));
         Self {
-            password,
+            password: variable(PASSWORD_VARIABLE).is_some(),
             region_variable,
             region: region_is_known(variable, &|path| read_profile(path)),
             missing_profile,
+            profile_named_by: environment.origin("AWS_PROFILE"),
         }
     }
 }

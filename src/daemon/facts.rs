@@ -59,11 +59,11 @@ impl Wanted {
         for (name, value) in metrics.dimensions.append.iter().flatten() {
             wanted.value("metrics", name, *value);
         }
-        for plugin in &metrics.plugins {
-            for (name, value) in &plugin.dimensions.append {
+        for source in metrics.sources() {
+            for (name, value) in &source.dimensions.append {
                 match value {
-                    DimensionValue::Aws(value) => wanted.value(&plugin.at, name, *value),
-                    DimensionValue::Volume => wanted.volumes.push(path(&plugin.at, name)),
+                    DimensionValue::Aws(value) => wanted.value(source.at, name, *value),
+                    DimensionValue::Volume => wanted.volumes.push(path(source.at, name)),
                     DimensionValue::Literal(_) | DimensionValue::Instance | DimensionValue::Host => {}
                 }
             }

@@ -4,18 +4,12 @@ use crate::{
         placeholder,
         settings::{Instance, Serial},
     },
-    platform::{self, group::Group},
+    platform::{
+        self,
+        group::{Said, shell},
+    },
 };
-use std::{
-    collections::BTreeMap,
-    io,
-    process::{Output, Stdio},
-    time::Duration,
-};
-use tokio::{
-    io::{AsyncRead, AsyncReadExt},
-    process::Command,
-};
+use std::{collections::BTreeMap, io, time::Duration};
 
 /// How long `agent.instance.command` may run. `system_profiler`, the slowest of the usual ones, takes a few seconds.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -133,19 +127,20 @@ pub fn on_ec2() -> bool {
 /// What the shell command prints, trimmed and lower-cased.
 async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityError> {
     let name = || command.to_owned();
-    let output = match tokio::time::timeout(limit, output_of(shell(command))).await {
+    let mut output = Said::default();
+    let status = match tokio::time::timeout(limit, output.listen(shell(command), LONGEST_OUTPUT)).await {
         Err(_) => return Err(IdentityError::TooSlow { command: name() }),
-        Ok(output) => output.map_err(|source| IdentityError::Spawn { command: name(), source })?,
+        Ok(status) => status.map_err(|source| IdentityError::Spawn { command: name(), source })?,
     };
     // One that is cut off ends by the closed pipe, mostly: that is not its fault to name.
     let cut_off = output.stdout.len() as u64 >= LONGEST_OUTPUT;
-    if !output.status.success() && !cut_off {
+    if !status.success() && !cut_off {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let said = match stderr.trim() {
             "" => "said nothing about it".to_owned(),
             words => format!("said `{}`", words.chars().take(200).collect::<String>()),
         };
-        return Err(IdentityError::Failed { command: name(), status: output.status, said });
+        return Err(IdentityError::Failed { command: name(), status, said });
     }
     let serial = String::from_utf8_lossy(&output.stdout).trim().to_lowercase();
     if serial.is_empty() {
@@ -156,37 +151,6 @@ async fn serial_from(command: &str, limit: Duration) -> Result<String, IdentityE
         return Err(IdentityError::NotAName { command: name(), said: serial.chars().take(200).collect() });
     }
     Ok(serial)
-}
-
-/// The same as [`Command::output`], but with bounds: a command that never stops talking must not fill the memory, and what it
-/// started ends with it.
-async fn output_of(mut command: Command) -> io::Result<Output> {
-    async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-        let mut said = vec![];
-        if let Some(pipe) = pipe {
-            pipe.take(LONGEST_OUTPUT).read_to_end(&mut said).await?;
-        }
-        Ok(said)
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut group = Group::spawn(command)?;
-    let child = &mut group.child;
-    let (stdout, stderr) = tokio::try_join!(read(child.stdout.take()), read(child.stderr.take()))?;
-    Ok(Output { status: child.wait().await?, stdout, stderr })
-}
-
-#[cfg(not(windows))]
-fn shell(command: &str) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", command]);
-    shell
-}
-
-#[cfg(windows)]
-fn shell(command: &str) -> Command {
-    let mut shell = Command::new("cmd");
-    shell.args(["/C", command]);
-    shell
 }
 
 #[cfg(test)]

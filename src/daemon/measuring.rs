@@ -7,11 +7,12 @@ use super::{
     wiring::{ONE_ROUND, Running},
 };
 use crate::{
-    config::settings::metrics::Metrics,
+    config::settings::metrics::{Metrics, Plugin},
     metrics::{
-        Entry,
+        Entry, Rounds, collectd, exec, probe,
         scheduler::{self, Place},
     },
+    model::{Reading, Timestamp},
     pipeline::{Packing, Rules, cut_metrics, pack_metrics},
     publish::{MetricPublisher, Put, Report},
     spool::{
@@ -61,12 +62,36 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
     let plugins = metrics.plugins.iter().enumerate();
     let sources = plugins.filter_map(|(number, plugin)| Some(Entry::find(plugin.key)?.build(plugin, number)));
     let stop = running.stop_sources.clone();
-    // One round waits for nobody.
-    if let Some(statsd) = metrics.statsd.clone().filter(|_| !running.once) {
-        listeners::start_statsd(running, statsd, metrics.plugins.len(), place, readings.clone())?;
+    running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings.clone(), stop.clone()));
+    if let Some(settings) = metrics.collectd.clone() {
+        let (source, board) = (metrics.plugins.len(), running.board.clone());
+        running.tasks.spawn("collectd", collectd::run(settings, source, readings.clone(), board, stop));
     }
-    running.tasks.spawn("metric scheduler", scheduler::run(sources.collect(), place, readings, stop));
+    // One round waits for nobody.
+    if let Some(settings) = metrics.statsd.clone().filter(|_| !running.once) {
+        let source = metrics.plugins.len() + usize::from(metrics.collectd.is_some());
+        listeners::start_statsd(running, settings, source, place, readings.clone())?;
+    }
+    let of = |key: &str| -> Vec<(usize, Plugin)> {
+        let plugins = metrics.plugins.iter().enumerate().filter(|(_, plugin)| plugin.key == key);
+        plugins.map(|(number, plugin)| (number, plugin.clone())).collect()
+    };
+    let (commands, targets) = (of("exec"), of("response_time"));
+    if !commands.is_empty() {
+        let rounds = rounds(running, place, readings.clone());
+        running.tasks.spawn("commands for metrics", exec::run(commands, rounds));
+    }
+    if !targets.is_empty() {
+        let rounds = rounds(running, place, readings);
+        running.tasks.spawn("probes of response time", probe::run(targets, rounds));
+    }
     Ok(())
+}
+
+/// What probes and commands are given.
+fn rounds(running: &Running, place: Place, out: mpsc::Sender<Reading>) -> Rounds {
+    let (stop, first) = (running.stop_sources.clone(), running.first_turns.clone());
+    Rounds { place, out, stop, first, wall: Timestamp::now }
 }
 
 /// What a run that came to no orderly end had measured and not sent goes into the spool. What that does not take stays for the next start.
@@ -100,21 +125,17 @@ fn recover(folder: &Path, spool: &Spool) {
     }
 }
 
-/// How the stage works for these sources: they are numbered in the order of the plugins, and statsd comes behind them.
+/// How the stage works for these sources, in the order of their numbers.
 fn packing(running: &Running, plan: &Plan, metrics: &Metrics, place: Place) -> Packing {
-    let (plugins, statsd) = (metrics.plugins.iter(), metrics.statsd.iter());
     Packing {
         namespace: metrics.namespace.clone(),
         rules: Rules {
-            sources: plugins
-                .map(|plugin| plugin.dimensions.clone())
-                .chain(statsd.clone().map(|s| s.dimensions.clone()))
-                .collect(),
+            sources: metrics.sources().map(|source| source.dimensions.clone()).collect(),
             global: metrics.dimensions.clone(),
             host_name: plan.identity.hostname.clone(),
             instance_id: plan.identity.instance_id.clone(),
         },
-        intervals: metrics.plugins.iter().map(|plugin| plugin.interval).chain(statsd.map(|s| s.interval)).collect(),
+        intervals: metrics.sources().map(|source| source.interval).collect(),
         flush: if running.once { ONE_ROUND } else { metrics.flush },
         place,
         max_series: metrics.max_series,

@@ -224,7 +224,13 @@ async fn attend(
     reload: &Reload<'_>,
 ) -> Result<Ended, DaemonError> {
     let (board, state) = (running.board.clone(), running.state.clone());
-    let mut round = pin!(once::finished(&board, plan.settings.metrics.is_some()));
+    // What only comes when others send it may never come.
+    let measures = plan.settings.metrics.as_ref().is_some_and(|metrics| !metrics.plugins.is_empty());
+    let turns = running.first_turns.clone();
+    let mut round = pin!(async {
+        once::first_turns(&turns).await;
+        once::finished(&board, measures).await
+    });
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.

@@ -5,7 +5,7 @@
 //! stays in its file, as it does in a long run, and is said. A journal says itself when all that was there has been read.
 use super::DaemonError;
 use crate::{
-    model::SourceId,
+    model::{Headcount, SourceId},
     telemetry::{
         board::{Board, Page, SourceState},
         counters,
@@ -23,6 +23,14 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Looks in a row that must find nothing left to do.
 const QUIET: u32 = 2;
+
+/// Ends when all who are counted have had their first turn, each of which has its own limit.
+pub async fn first_turns(counted: &Headcount) {
+    sleep(LOOK).await;
+    while counted.now() > 0 {
+        sleep(LOOK).await;
+    }
+}
 
 /// Ends when the round is done.
 ///

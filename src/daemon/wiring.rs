@@ -19,7 +19,7 @@ use crate::{
     aws,
     config::NOTHING_TO_COLLECT,
     local,
-    model::{Outlet, SourceId, Timestamp},
+    model::{Headcount, Outlet, SourceId, Timestamp},
     pipeline::BodyPool,
     platform, positions,
     publish::{Acknowledge, DeadLetters, LogPublisher, Put, Report, Retention},
@@ -113,6 +113,8 @@ pub struct Running {
     pub waiting: Vec<SourceId>,
     /// One round, in which nobody waits for more.
     pub once: bool,
+    /// Probes and commands whose first turn is not over: one round waits for them.
+    pub first_turns: Headcount,
     /// Reads the log files, once there is any.
     pub tail: Option<Tail>,
     /// The JSON paths of the configured files that are FIFOs.
@@ -182,6 +184,7 @@ impl Running {
             outlet: Arc::new(outlet),
             waiting: vec![],
             once: options.once,
+            first_turns: Headcount::default(),
             tail: None,
             pipes,
             earlier,

@@ -6,14 +6,45 @@
 //! [`scheduler`]; how the host is read to `platform`.
 //!
 //! To add one, write `foo.rs` with its `ENTRY` and list it in [`COLLECTORS`] in the order of the keys; the tests below then check it.
+mod adopted;
+pub mod collectd;
 mod cpu;
+mod disk;
+mod diskio;
+mod diskio_nvme;
+mod efa;
+mod ethtool;
+pub mod exec;
+mod exposition;
+mod mem;
+mod names;
+mod net;
+mod netstat;
+mod nvidia_gpu;
+#[cfg(test)]
+mod offered;
+mod os;
+mod performance;
+mod presence;
+pub mod probe;
+mod processes;
+mod procstat;
 mod publisher;
+mod raspberry_pi;
 mod rates;
 mod readings;
+mod rounds;
 pub mod scheduler;
 pub mod statsd;
+mod storage_health;
+mod swap;
+mod textfile;
+mod thermal;
+#[cfg(test)]
+mod trial;
 
 pub use readings::{Readings, Tagged};
+pub use rounds::Rounds;
 
 use crate::{
     config::settings::metrics::Plugin,
@@ -26,7 +57,28 @@ use std::{
 };
 
 /// Every collector there is, sorted by key.
-pub static COLLECTORS: &[Entry] = &[cpu::ENTRY, publisher::ENTRY];
+pub static COLLECTORS: &[Entry] = &[
+    cpu::ENTRY,
+    disk::ENTRY,
+    diskio::ENTRY,
+    diskio_nvme::ENTRY,
+    efa::ENTRY,
+    ethtool::ENTRY,
+    mem::ENTRY,
+    net::ENTRY,
+    netstat::ENTRY,
+    nvidia_gpu::ENTRY,
+    os::ENTRY,
+    performance::ENTRY,
+    processes::ENTRY,
+    procstat::ENTRY,
+    publisher::ENTRY,
+    raspberry_pi::ENTRY,
+    storage_health::ENTRY,
+    swap::ENTRY,
+    textfile::ENTRY,
+    thermal::ENTRY,
+];
 
 /// When a reading is made, on both clocks: `wall` dates points, `monotonic` measures what passed between two readings.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +162,7 @@ mod tests {
     use super::*;
     use crate::config::{
         measurements::Table,
-        settings::metrics::{Measurement, Measurements, Options, SourceDimensions},
+        settings::metrics::{Expression, Measurement, Measurements, Options, ProcessSelector, SourceDimensions},
     };
     use crate::model::{Resolution, Timestamp};
 
@@ -122,12 +174,24 @@ mod tests {
 
     #[test]
     fn what_every_plugin_with_a_table_offers_stands_in_its_table() {
-        for entry in COLLECTORS.iter().filter(|entry| Table::find(entry.key).is_some()) {
+        for entry in COLLECTORS.iter().filter(|entry| Table::find(entry.key).is_some_and(Table::is_available)) {
             let plugin = whole(entry.key);
             let mut source = entry.build(&plugin, 0);
             let reader = source.reader.as_mut().expect("at rest");
             let now = Moment { wall: Timestamp::now(), monotonic: Instant::now() };
             reader.read(now).1.expect(entry.key);
+        }
+    }
+
+    /// What a plugin cannot do without: some processes.
+    fn options(key: &str) -> Options {
+        let regex = regex::bytes::Regex::new(".").expect("a pattern");
+        match key {
+            "procstat" => {
+                let by = ProcessSelector::Pattern(Expression { text: ".".to_owned(), regex });
+                Options::Procstat { by, name: None }
+            }
+            _ => Options::None,
         }
     }
 
@@ -139,7 +203,7 @@ mod tests {
             name: table.published(field.name),
             unit: field.unit,
             scale: 1.0,
-            is_delta: false,
+            is_delta: field.kind == crate::config::measurements::Kind::Delta,
         };
         Plugin {
             at: key.to_owned(),
@@ -148,7 +212,7 @@ mod tests {
             interval: Duration::from_secs(60),
             resolution: Resolution::Minute,
             dimensions: SourceDimensions::default(),
-            options: Options::None,
+            options: options(key),
         }
     }
 }

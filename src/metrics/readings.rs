@@ -77,6 +77,11 @@ impl Readings<'_> {
         }
     }
 
+    /// Takes points that need nothing more: of what has names, units and dimensions of its own.
+    pub fn finished(&mut self) -> &mut Points {
+        self.points
+    }
+
     /// What follows is of the device, mount point or process that these dimensions tell from the others. One with an empty value is none.
     pub fn of(&mut self, tags: &[(&'static str, &str)]) -> Tagged<'_> {
         let tags = tags.iter().filter(|(_, value)| !value.is_empty());

@@ -139,11 +139,34 @@ pub fn state_folders() -> [PathBuf; 2] {
 /// Linux and macOS: below `/opt/aws`. Windows: below `%ProgramData%`.
 pub fn agent_state_folder() -> PathBuf {
     if cfg!(windows) {
-        let data = std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
-        data.join("Amazon").join("AmazonCloudWatchAgent").join("Logs").join("state")
+        agent_settings_folder().join("Logs").join("state")
     } else {
         PathBuf::from("/opt/aws/amazon-cloudwatch-agent/logs/state")
     }
+}
+
+/// Where the CloudWatch Agent keeps what all of its programs read; it may not be there.
+///
+/// Linux and macOS: `etc` below `/opt/aws`. Windows: below `%ProgramData%`.
+pub fn agent_settings_folder() -> PathBuf {
+    if cfg!(windows) {
+        let data = std::env::var_os("ProgramData").map_or_else(|| PathBuf::from(r"C:\ProgramData"), PathBuf::from);
+        data.join("Amazon").join("AmazonCloudWatchAgent")
+    } else {
+        PathBuf::from("/opt/aws/amazon-cloudwatch-agent/etc")
+    }
+}
+
+/// The home folder of this system's administrator, for a service to which nobody says one.
+pub fn administrators_home() -> PathBuf {
+    let home = if cfg!(windows) {
+        r"C:\Users\Administrator"
+    } else if cfg!(target_os = "macos") {
+        "/var/root"
+    } else {
+        "/root"
+    };
+    PathBuf::from(home)
 }
 
 /// This user's own state folder; it may not exist yet.

@@ -5,6 +5,9 @@ use std::{io, sync::OnceLock};
 /// `KERN_SUCCESS` (`mach/kern_return.h`).
 const SUCCESS: i32 = 0;
 
+/// Numbers of the longest name (`sys/sysctl.h`).
+const CTL_MAXNAME: usize = 12;
+
 /// The port of this host. Asked for once, because each answer would be one more reference that somebody has to give back.
 pub fn host() -> libc::mach_port_t {
     static PORT: OnceLock<libc::mach_port_t> = OnceLock::new();
@@ -48,7 +51,7 @@ fn ask(name: &[libc::c_int], to: *mut libc::c_void, length: &mut usize) -> io::R
 
 /// The numbers of a `sysctl` name, as in `net.inet.tcp.pcblist_n`.
 pub fn sysctl_name(name: &std::ffi::CStr) -> io::Result<Vec<libc::c_int>> {
-    let mut numbers = vec![0; libc::CTL_MAXNAME as usize];
+    let mut numbers = vec![0; CTL_MAXNAME];
     let mut length = numbers.len();
     // SAFETY: the name ends in NUL, and the numbers have room for as many as we say.
     if unsafe { libc::sysctlnametomib(name.as_ptr(), numbers.as_mut_ptr(), &raw mut length) } != 0 {

@@ -2,6 +2,7 @@
 //!
 //! In a container, the ones of the host may be mounted elsewhere: `HOST_PROC`, `HOST_SYS` and `HOST_MOUNT_PREFIX` say where, as they
 //! do for the CloudWatch Agent. They are read once. Readers take a folder as their parameter, so that a captured tree is a fixture.
+#![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 use std::{
     env, fs, io,
     path::{Path, PathBuf},
@@ -56,6 +57,7 @@ pub fn malformed(file: &str, line: &str) -> io::Error {
 }
 
 /// What a platform answers that does not have it.
+#[cfg_attr(not(windows), allow(dead_code))]
 pub fn unsupported<T>(what: &str) -> io::Result<T> {
     Err(io::Error::new(io::ErrorKind::Unsupported, format!("{what} cannot be read on this system")))
 }

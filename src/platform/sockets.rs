@@ -155,6 +155,8 @@ fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(true)
 }
 
+pub(super) use imp::dropped;
+
 /// Whether this host does not have the address, or not its whole family.
 pub fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(imp::NO_FAMILY)

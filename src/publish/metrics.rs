@@ -15,7 +15,7 @@ mod points;
 
 use super::{Backoff, Next, Put, Report, report::SLOW};
 use crate::{
-    model::{MetricBatch, Parcel},
+    model::Parcel,
     spool::{Spool, SpoolError, Ticket},
     telemetry::{chain, counters},
 };

@@ -5,7 +5,9 @@
 
 mod support;
 
+mod beyond;
 mod clock;
+mod collectd;
 mod commands;
 mod crash;
 mod delivery;
@@ -13,6 +15,7 @@ mod facts;
 mod fifos;
 mod first_steps;
 mod groups;
+mod host_metrics;
 mod iot;
 mod journal;
 mod launcher;
@@ -23,9 +26,11 @@ mod outage;
 mod patterns;
 mod permissions;
 mod poison;
+mod processes;
 mod promises;
 mod ranks;
 mod received;
+mod several_files;
 mod signing_in;
 mod state;
 mod statsd;

@@ -5,11 +5,14 @@
 //! A command of the profile (`credential_process`) is started by the SDK, which neither ends it nor hands it to us. One that hangs
 //! is therefore waited for by the next fetches, too: no second one is started beside it. It outlives us where it never ends.
 use super::{SignInError, Source, keys::Unfit};
-use crate::aws::{
-    base::Base,
-    errors::{Cause, find},
-    profile,
-    way::Blocked,
+use crate::{
+    aws::{
+        base::Base,
+        errors::{Cause, find},
+        profile,
+        way::Blocked,
+    },
+    config::settings::Environment,
 };
 use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_credential_types::{
@@ -53,7 +56,7 @@ impl Source for Chain {
         Box::pin(one_at_a_time(
             &self.unfinished,
             || Box::pin(fetch(Arc::clone(&self.base))),
-            || profile::names_a_command(&Env::real()),
+            || profile::names_a_command(self.base.env()),
         ))
     }
 
@@ -63,19 +66,27 @@ impl Source for Chain {
 }
 
 async fn fetch(base: Arc<Base>) -> Result<Credentials, SignInError> {
-    if Env::real().get(CONTAINER).is_ok_and(|uri| is_half_a_url(&uri)) {
+    if base.env().get(CONTAINER).is_ok_and(|uri| is_half_a_url(&uri)) {
         return Err(SignInError::Unusable {
             advice: format!("{CONTAINER} is no URL: begin it with http:// or https://"),
         });
     }
     let config = base.with_chain().await?;
     let chain = config.credentials_provider().ok_or(SignInError::NoCredentials)?;
-    chain.provide_credentials().await.map_err(|e| in_files(explain(&e), &Env::real()))
+    chain.provide_credentials().await.map_err(|e| in_files(explain(&e), base.env(), base.environment()))
 }
 
 /// Which files and which profile it is about, where somebody chose one.
-fn in_files(error: SignInError, env: &Env) -> SignInError {
-    match (error, profile::named(env)) {
+fn in_files(error: SignInError, env: &Env, environment: &Environment) -> SignInError {
+    let named = profile::named(env, environment.origin(profile::NAME));
+    match (error, named) {
+        // Then no other place counts.
+        (SignInError::NoCredentials, named) if environment.chosen_profile().is_some() => SignInError::Unusable {
+            advice: format!(
+                "no AWS credentials were found in {}, which common-config.toml chooses: correct it, or write the keys there",
+                named.unwrap_or_else(|| profile::files(env))
+            ),
+        },
         (SignInError::NoCredentials, Some(named)) => SignInError::Unusable {
             advice: format!(
                 "no AWS credentials were found in {named}, nor elsewhere: correct the name, or write the keys there"

@@ -12,7 +12,10 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use aws_smithy_types::body::SdkBody;
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// Notes the host of each request and refuses it.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +32,7 @@ impl HttpConnector for Hosts {
 
 fn base(settings: &Settings, hosts: &Hosts) -> Base {
     let connector = SharedHttpConnector::new(hosts.clone());
-    Base::new(settings, http_client_fn(move |_, _| connector.clone()))
+    Base::new(settings, Env::real(), http_client_fn(move |_, _| connector.clone()))
 }
 
 /// Where metrics, logs, user pool, identity pool and STS are asked.
@@ -121,4 +124,33 @@ fn an_iot_endpoint_says_where_it_is() {
     let region = region_of_endpoint("https://abc.credentials.iot.eu-west-1.amazonaws.com");
     assert_eq!(region, Some(Region::new("eu-west-1")));
     assert_eq!(region_of_endpoint("proxy.example.com"), None);
+}
+
+/// Counts the requests, and answers none.
+#[derive(Clone, Debug, Default)]
+struct Busy(Arc<AtomicUsize>);
+
+impl HttpConnector for Busy {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let status = StatusCode::try_from(503).expect("a status");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::empty())))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn instance_metadata_is_asked_again_as_often_as_common_config_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, common) = (folder.path().join("c.json"), folder.path().join("common-config.toml"));
+    std::fs::write(&config, "{}").expect("ours");
+    for (text, requests) in [("", 1), ("[imds]\nimds_retries = 0", 1), ("[imds]\nimds_retries = 2", 3)] {
+        std::fs::write(&common, text).expect("ours");
+        crate::platform::permissions::set_mode(&common, 0o644);
+        let settings = crate::config::load(&config).settings.expect("valid");
+        let busy = Busy::default();
+        let connector = SharedHttpConnector::new(busy.clone());
+        let base = Base::new(&settings, Env::from_slice(&[]), http_client_fn(move |_, _| connector.clone()));
+        base.metadata().get("/latest/meta-data/hostname").await.expect_err("busy");
+        assert_eq!(busy.0.load(Ordering::Relaxed), requests, "{text}");
+    }
 }

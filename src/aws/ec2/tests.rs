@@ -48,7 +48,11 @@ impl World {
 
 fn ec2(settings: &Settings) -> Ec2 {
     let Authentication::Cognito(cognito) = &settings.agent.authentication else { unreachable!("by password") };
-    let base = Arc::new(Base::new(settings, http::client(Trust::System, Default::default())));
+    let base = Arc::new(Base::new(
+        settings,
+        aws_types::os_shim_internal::Env::from_slice(&[]),
+        http::client(Trust::System, Default::default()),
+    ));
     let clock: Clock = Arc::new(SystemTime::now);
     let env = aws_types::os_shim_internal::Env::from_slice(&[]);
     let login = Cognito::new(cognito, "i", env, base.clone());
@@ -237,7 +241,11 @@ async fn what_cannot_be_a_region_becomes_no_host_name() {
 #[tokio::test]
 async fn without_a_login_it_is_said_in_short() {
     let settings = settings("http://localhost:1", Authentication::Chain);
-    let base = Arc::new(Base::new(&settings, http::client(Trust::System, Default::default())));
+    let base = Arc::new(Base::new(
+        &settings,
+        aws_types::os_shim_internal::Env::from_slice(&[]),
+        http::client(Trust::System, Default::default()),
+    ));
     let clock: Clock = Arc::new(SystemTime::now);
     let failing = Renewing::new(Failing, clock.clone(), None);
     let ec2 = Ec2::new(base, failing, Arc::new(Skews::new(clock)));

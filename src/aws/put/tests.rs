@@ -337,8 +337,11 @@ async fn a_renewal_asked_for_right_after_a_login_shares_it() {
 /// One that has no reason to call anybody.
 fn idle(calls: usize) -> Aws {
     let settings = settings("http://localhost:1", by_password());
-    let base =
-        Arc::new(Base::new(&settings, crate::aws::http::client(crate::aws::trust::Trust::System, Default::default())));
+    let base = Arc::new(Base::new(
+        &settings,
+        Env::from_slice(&[]),
+        crate::aws::http::client(crate::aws::trust::Trust::System, Default::default()),
+    ));
     let clock: Clock = Arc::new(SystemTime::now);
     let keys = Renewing::new(crate::aws::auth::chain::Chain::new(Arc::clone(&base)), Arc::clone(&clock), None);
     let skews = Arc::new(Skews::new(Arc::clone(&clock)));

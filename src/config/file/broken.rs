@@ -1,5 +1,5 @@
 //! Why a text is no JSON tree, where, and how that is told.
-use super::DEEPEST;
+use super::tree::DEEPEST;
 use crate::config::finding::nearest;
 
 /// Why the text is no tree, and where.

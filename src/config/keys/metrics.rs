@@ -1,12 +1,14 @@
 //! Section `metrics`: what holds for all metrics, and the plugins of `metrics_collected`.
 use super::{
     ANYTHING, Any, Bool, CREDENTIALS, DIMENSIONS, ENDPOINT, Either, INTERVAL, INTERVAL_OR_ZERO, Int, List, NAME,
-    Others, PATH, Shape, TEXTS, Table, Text, Verbatim, Word, agent_extras, key, later, limits, list, table,
+    Others, PATH, Shape, Table, Text, VITAL_NAME, Verbatim, Word, agent_extras, beyond, key, later, limits, list,
+    table,
 };
+use crate::config::settings::collectd::Level;
 
 pub const METRICS: Shape = Shape::Table(&table(
     &[
-        key("namespace", NAME),
+        key("namespace", VITAL_NAME),
         key("append_dimensions", DIMENSIONS),
         key("endpoint_override", ENDPOINT),
         key("credentials", CREDENTIALS),
@@ -19,8 +21,8 @@ pub const METRICS: Shape = Shape::Table(&table(
         // Our own.
         key("extra_dimensions", DIMENSIONS),
         key("storage_resolution", RESOLUTION),
-        later("critical", Either(&[Bool, TEXTS])),
-        later("response_time", Shape::Table(&table(&[], Others::Accept))),
+        key("critical", beyond::CRITICAL),
+        key("response_time", beyond::RESPONSE_TIME),
     ],
     Others::ErrorForAgent,
 ));
@@ -60,11 +62,18 @@ const COLLECTED: Shape = Shape::Table(&Table {
             key("processes", BASIC),
             key("procstat", Shape::List(&List { min: 1, max: 255, ..list(PROCSTAT) })),
             key("statsd", STATSD),
-            later("collectd", COLLECTD),
+            key("collectd", COLLECTD),
             key("ethtool", ETHTOOL),
-            key("nvidia_gpu", BASIC),
+            key("nvidia_gpu", NVIDIA_GPU),
             key("nvidia_smi", NVIDIA_SMI),
             key("efa", EFA),
+            // Our own.
+            key("os", BASIC),
+            key("raspberry_pi", BASIC),
+            key("storage_health", BASIC),
+            key("thermal", BASIC),
+            key("exec", beyond::EXEC),
+            key("textfile", beyond::TEXTFILE),
             // Not a host's own: said by the reader of the section, each at its path.
             later("jmx", Either(&[Shape::List(&List { min: 1, max: 255, ..list(JMX) }), JMX])),
             later("otlp", agent_extras::OTLP),
@@ -75,7 +84,7 @@ const COLLECTED: Shape = Shape::Table(&Table {
     )
 });
 
-const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
+pub const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
 const MEASURED: Shape = Shape::Table(&Table {
     needs: &["name"],
     ..table(&[key("name", NAME), key("rename", NAME), key("unit", Text(1, 256))], Others::Accept)
@@ -100,9 +109,9 @@ const PLUGIN: Table = Table {
     ..table(&[], Others::Accept)
 };
 /// Names of dimensions.
-const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
+pub const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
 /// Seconds, as the API has it.
-const RESOLUTION: Shape = Int(1, 60);
+pub const RESOLUTION: Shape = Int(1, 60);
 const BASIC: Shape = Shape::Table(&PLUGIN);
 const WITH_RESOURCES: Shape = Shape::Table(&Table { keys: &[key("resources", RESOURCES)], ..PLUGIN });
 
@@ -111,8 +120,16 @@ const CPU: Shape = Shape::Table(&Table {
     ..PLUGIN
 });
 
+const NVIDIA_GPU: Shape = Shape::Table(&Table { keys: &[key("uuid", Bool)], ..PLUGIN });
+
 const DISK: Shape = Shape::Table(&Table {
-    keys: &[key("resources", RESOURCES), key("ignore_file_system_types", RESOURCES), key("drop_device", Bool)],
+    keys: &[
+        key("resources", RESOURCES),
+        key("ignore_file_system_types", RESOURCES),
+        key("drop_device", Bool),
+        // Our own.
+        key("ignore_pseudo_file_systems", Bool),
+    ],
     ..PLUGIN
 });
 
@@ -129,6 +146,7 @@ const PROCSTAT: Shape = Shape::Table(&Table {
             key("pattern", Verbatim(1, 255)),
             // Our own.
             key("systemd_unit", NAME),
+            key("process_name", Text(1, 255)),
             key("omit_hostname", Bool),
             key("only_dimensions", ONLY),
             key("storage_resolution", RESOLUTION),
@@ -175,9 +193,13 @@ const COLLECTD: Shape = Shape::Table(&Table {
     keys: &[
         key("name_prefix", NAME),
         key("collectd_auth_file", PATH),
-        key("collectd_security_level", Word(&["none", "sign", "encrypt"])),
+        key("collectd_security_level", Word(Level::WORDS)),
         key("collectd_typesdb", Shape::List(&List { max: 10, ..list(PATH) })),
         key("append_dimensions", DIMENSIONS),
+        // Our own.
+        key("only_dimensions", ONLY),
+        key("rates", Bool),
+        key("storage_resolution", RESOLUTION),
     ],
     ..LISTENER
 });

@@ -3,19 +3,22 @@
 //! `key` lines are run; `later` lines are known but not run yet, and say so when they are used. What stands inside of a `later` part is written
 //! with `key`: the part speaks for all of it. Limits without a source here are the agent's own, as its schema states them.
 mod agent_extras;
+mod beyond;
 mod logs;
 mod metrics;
 
 use super::shape::{Key, List, Others, Shape, Table, key, later, list, table};
 use crate::{config::settings::Destination, model::limits};
-use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Word};
+use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Vital, Word};
 
 /// Seconds of an interval: up to two days.
 const INTERVAL: Shape = Int(1, 172_800);
 const INTERVAL_OR_ZERO: Shape = Int(0, 172_800);
 const PATH: Shape = Text(1, 4096);
 const NAME: Shape = Text(1, limits::NAME);
-const ENDPOINT: Shape = Text(4, 2048);
+/// Of what is named to AWS.
+const VITAL_NAME: Shape = Vital(1, limits::NAME);
+const ENDPOINT: Shape = Vital(4, 2048);
 const TEXTS: Shape = Shape::List(&list(Text(0, 4096)));
 const SERVICE: Shape = Text(1, 255);
 /// Longer by the four characters of a prefix that the agent puts before it.
@@ -29,7 +32,7 @@ pub(super) const CREDENTIALS: Shape = Shape::Table(&table(&[key("role_arn", Shap
 
 /// Dimensions that the user chooses.
 const DIMENSIONS: Shape =
-    Shape::Table(&Table { max: limits::DIMENSIONS, ..table(&[], Others::Each(Verbatim(1, limits::DIMENSION_VALUE))) });
+    Shape::Table(&Table { max: limits::DIMENSIONS, ..table(&[], Others::Each(Text(1, limits::DIMENSION_VALUE))) });
 
 /// The whole file.
 pub const ROOT: Shape = Shape::Table(&table(
@@ -55,7 +58,7 @@ const AGENT: Shape = Shape::Table(&table(
         // Both dialects.
         key("metrics_collection_interval", INTERVAL),
         key("logfile", Text(0, 4096)),
-        key("region", Text(1, 64)),
+        key("region", Vital(1, 64)),
         key("debug", Bool),
         // The publisher's.
         key("instance", INSTANCE),
@@ -92,6 +95,7 @@ const AGENT: Shape = Shape::Table(&table(
         key("shutdown_seconds", Int(1, 3600)),
         key("endpoint_override", ENDPOINT),
         key("ca_bundle", PATH),
+        key("common_config", PATH),
         key("use_fips_endpoint", Bool),
         key("spool", SPOOL),
         key("max_series", POSITIVE),
@@ -107,15 +111,15 @@ const INSTANCE: Shape = Shape::Table(&table(
 
 const AUTHENTICATION: Shape = Shape::Table(&table(
     &[
-        key("accountId", Text(1, 64)),
-        key("userPoolId", NAME),
-        key("identityPoolId", NAME),
-        key("appClientId", NAME),
+        key("accountId", Vital(1, 64)),
+        key("userPoolId", VITAL_NAME),
+        key("identityPoolId", VITAL_NAME),
+        key("appClientId", VITAL_NAME),
         key("password", Secret),
         key("passwordFile", PATH),
-        key("iotUrl", Text(1, 2048)),
-        key("roleAlias", NAME),
-        key("thingName", NAME),
+        key("iotUrl", Vital(1, 2048)),
+        key("roleAlias", VITAL_NAME),
+        key("thingName", VITAL_NAME),
         key("certificate", Either(&[PATH, Shape::List(&List { min: 2, max: 2, ..list(PATH) })])),
     ],
     Others::Error,

@@ -177,7 +177,8 @@ fn once_each(files: &[(Section<'_>, FileItem)]) {
     for (item, file) in files {
         let key = (&file.path, file.target.group.as_str(), file.target.stream.as_str());
         if let Some(first) = seen.insert(key, item) {
-            let why = format!("{} sends this file to the same stream already; remove one of the two", first.at);
+            let why =
+                format!("{} sends this file to the same stream already; remove one of the two", item.called(&first.at));
             item.child("file_path").error(why);
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! The configuration is checked against these tables, the collectors of `metrics` fill them, and `docs/METRICS.md` is made of them.
 //! To add a plugin, write its table in [`TABLES`] in the order of the keys.
+mod devices;
 #[cfg(test)]
 mod page;
 mod tables;
@@ -58,7 +59,6 @@ impl Systems {
     pub const EVERYWHERE: Self = Self { linux: true, macos: true, windows: true };
     pub const UNIX: Self = Self { windows: false, ..Self::EVERYWHERE };
     pub const LINUX: Self = Self { macos: false, ..Self::UNIX };
-    pub const WINDOWS: Self = Self { linux: false, macos: false, windows: true };
     pub const LINUX_AND_WINDOWS: Self = Self { windows: true, ..Self::LINUX };
     /// The agent takes the name and never publishes anything by it.
     pub const NOWHERE: Self = Self { linux: false, ..Self::LINUX };

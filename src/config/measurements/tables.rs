@@ -2,7 +2,7 @@
 use super::{
     Field,
     Kind::{self, Delta, Gauge},
-    Systems, Table,
+    Systems, Table, devices,
 };
 use crate::model::Unit;
 
@@ -25,6 +25,7 @@ pub const TABLES: &[Table] = &[
     Table { key: "net", prefix: "net_", summary: "what network interfaces sent and received", fields: NET },
     Table { key: "netstat", prefix: "netstat_", summary: "sockets by their state", fields: NETSTAT },
     Table { key: "nvidia_gpu", prefix: "nvidia_smi_", summary: "NVIDIA graphics processors", fields: NVIDIA_GPU },
+    devices::OS,
     Table { key: "processes", prefix: "processes_", summary: "processes by their state", fields: PROCESSES },
     Table {
         key: "procstat",
@@ -38,7 +39,16 @@ pub const TABLES: &[Table] = &[
         summary: "the thirteen metrics of the publisher: processor, memory, disk and network of the whole host",
         fields: PUBLISHER,
     },
+    devices::RASPBERRY_PI,
+    devices::STORAGE_HEALTH,
+    Table {
+        key: "response_time",
+        prefix: "",
+        summary: "how long somebody takes to answer over HTTP, TCP or ICMP, and whether they do",
+        fields: RESPONSE_TIME,
+    },
     Table { key: "swap", prefix: "swap_", summary: "swap space", fields: SWAP },
+    devices::THERMAL,
 ];
 
 const CPU: &[Field] = &[
@@ -155,6 +165,9 @@ const NET: &[Field] = &[
     field("err_out", Unit::Count, Delta, Systems::UNIX),
     field("drop_in", Unit::Count, Delta, Systems::UNIX),
     field("drop_out", Unit::Count, Delta, Systems::UNIX),
+    // Our own.
+    field("utilization_percent_in", Unit::Percent, Gauge, Systems::LINUX),
+    field("utilization_percent_out", Unit::Percent, Gauge, Systems::LINUX),
 ];
 
 const NETSTAT: &[Field] = &[
@@ -278,6 +291,12 @@ const PUBLISHER: &[Field] = &[
     field("NetworkOut", Unit::Bytes, Gauge, Systems::EVERYWHERE),
     field("NetworkPacketsIn", Unit::Count, Gauge, Systems::EVERYWHERE),
     field("NetworkPacketsOut", Unit::Count, Gauge, Systems::EVERYWHERE),
+];
+
+const RESPONSE_TIME: &[Field] = &[
+    field("response_time", Unit::Milliseconds, Gauge, Systems::EVERYWHERE),
+    field("response_time_available", Unit::None, Gauge, Systems::EVERYWHERE),
+    field("response_time_status_code", Unit::None, Gauge, Systems::EVERYWHERE),
 ];
 
 const SWAP: &[Field] = &[

@@ -100,7 +100,7 @@ fn aws_or_literal(text: &str) -> DimensionValue {
 fn pairs<'a>(section: &Section<'a>) -> Vec<Pair<'a>> {
     let pair = |entry: &'a Entry| {
         let (key, value) = (section.key(entry), section.value(entry));
-        Some(Pair { name: &entry.key, text: value.verbatim()?, key, value })
+        Some(Pair { name: &entry.key, text: value.text()?, key, value })
     };
     section.entries().iter().filter_map(pair).collect()
 }

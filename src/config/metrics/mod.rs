@@ -1,12 +1,17 @@
 //! Section `metrics`: what is measured, and what every metric carries.
 //!
 //! In the publisher's dialect that is one plugin, the thirteen metrics. In the agent's it is what `metrics_collected` names, each key read
-//! by [`plugins`].
+//! by [`plugins`]. In both, [`critical`] stats and the targets of [`response_time`] come beside that.
+mod collectd;
+pub mod critical;
 mod dimensions;
 mod measurements;
 mod plugins;
+mod processes;
+mod programs;
+mod response_time;
 mod statsd;
-mod unit;
+pub mod unit;
 
 use super::{
     agent,
@@ -56,18 +61,29 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
     let namespace = namespace(&metrics, dialect);
     let max_series = agent.child("max_series").unsigned();
     let max_series = max_series.map_or(MAX_SERIES as usize, |most| usize::try_from(most).unwrap_or(usize::MAX));
-    let (plugins, dimensions) = if dialect.agent {
-        (plugins::read(&metrics, &context), global(&metrics, &agent))
+    let collectd = collectd::read(&metrics, &context);
+    let critical = critical::asked(&metrics);
+    let (mut plugins, dimensions, carried) = if dialect.agent {
+        let carried = SourceDimensions { host: true, ..SourceDimensions::default() };
+        (plugins::read(&metrics, &context), global(&metrics, &agent), carried)
     } else {
         let global = Global { host: HostDimension::Omitted, rollups: rollups(&metrics), ..Global::default() };
-        (vec![thirteen(&metrics, &context)], global)
+        let thirteen = thirteen(&metrics, &context);
+        let carried = thirteen.dimensions.clone();
+        // Whoever names the stats to watch wants those and not the thirteen.
+        (if critical.is_some() { vec![] } else { vec![thirteen] }, global, carried)
     };
+    if let Some(stats) = critical {
+        plugins.extend(critical::plugins(&metrics, &stats, &context, &carried, &plugins));
+    }
+    plugins.extend(response_time::read(&metrics.child("response_time"), &context, &carried));
     let goes_to_cloudwatch = destinations(&metrics.child("metrics_destinations"));
     let seconds = |section: Section<'_>, default| Duration::from_secs(section.unsigned().unwrap_or(default));
     let settings = Metrics {
         namespace,
         plugins,
         statsd: statsd::read(&metrics, &agent, max_series).filter(|_| dialect.agent),
+        collectd,
         flush: seconds(metrics.child("force_flush_interval"), FLUSH),
         dimensions,
         max_series,
@@ -160,8 +176,7 @@ fn global(metrics: &Section<'_>, agent: &Section<'_>) -> Global {
 fn rollups(metrics: &Section<'_>) -> Vec<Vec<String>> {
     let mut rollups: Vec<Vec<String>> = vec![];
     for list in metrics.child("aggregation_dimensions").items() {
-        let mut names: Vec<String> =
-            list.items().iter().filter_map(|name| name.verbatim().map(str::to_owned)).collect();
+        let mut names: Vec<String> = list.items().iter().filter_map(|name| name.text().map(str::to_owned)).collect();
         names.sort();
         names.dedup();
         if !rollups.contains(&names) {

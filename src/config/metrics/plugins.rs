@@ -2,13 +2,13 @@
 //!
 //! To add a plugin: its table in `config::measurements`, its keys in `config::keys::metrics`, its line in [`read`], and its collector in
 //! `metrics`.
-use super::{Context, dimensions, measurements, resolution};
+use super::{Context, dimensions, measurements, processes, programs, resolution};
 use crate::{
     config::{
         finding::{Severity, meant},
         measurements::{TABLES, Table},
         section::Section,
-        settings::metrics::{Measurement, Measurements, Options, Plugin, ProcessSelector, SourceDimensions},
+        settings::metrics::{Measurement, Measurements, Options, Plugin, SourceDimensions},
     },
     model::Resolution,
     platform::host::{self, System},
@@ -20,6 +20,9 @@ const ELSEWHERE: [&str; 3] = ["jmx", "otlp", "prometheus"];
 /// Keys that are received and not read at intervals: they have readers of their own.
 const RECEIVED: [&str; 2] = ["statsd", "collectd"];
 
+/// Tables of what stands elsewhere in the file.
+const OURS: [&str; 2] = ["publisher", "response_time"];
+
 /// Every plugin of the section that can run here.
 pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
     let collected = metrics.child("metrics_collected");
@@ -28,13 +31,18 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
         let (key, section) = (collected.key(entry), collected.value(entry));
         match entry.key.as_str() {
             name if ELSEWHERE.contains(&name) || RECEIVED.contains(&name) => {}
-            "procstat" => plugins.extend(section.items().iter().filter_map(|item| procstat(item, context))),
+            "procstat" => plugins.extend(section.items().iter().filter_map(|item| processes::procstat(item, context))),
             "ethtool" => plugins.extend(ethtool(&section, context)),
+            "exec" => plugins.extend(programs::exec(&section, context)),
+            "textfile" => plugins.push(programs::textfile(&section, context)),
             "nvidia_smi" => {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
             }
-            name => match Table::find(name).filter(|table| table.key != "publisher") {
-                Some(table) => plugins.extend(of_table(&key, &section, table, context)),
+            name => match Table::find(name).filter(|table| !OURS.contains(&table.key)) {
+                Some(table) => {
+                    let plugin = of_table(&key, &section, table, context);
+                    plugins.extend(plugin.into_iter().flat_map(|plugin| apart(plugin, &section, context)));
+                }
                 None if host::SYSTEM == System::Windows => plugins.extend(performance(name, &section, context)),
                 None => unknown(&key, name),
             },
@@ -45,7 +53,8 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
 
 /// The agent passes over it, too.
 fn unknown(key: &Section<'_>, name: &str) {
-    let known: Vec<&str> = TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool"]).collect();
+    let known: Vec<&str> =
+        TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool", "exec", "textfile"]).collect();
     let why = format!(
         "not available on {}: there is no plugin of this name, and objects of performance counters are Windows' own; ignored",
         host::SYSTEM.name()
@@ -64,7 +73,7 @@ fn of_table(key: &Section<'_>, section: &Section<'_>, table: &'static Table, con
     let plugin = Plugin {
         at: section.at.clone(),
         key: table.key,
-        dimensions: SourceDimensions { host: table.key != "efa", ..source(section, &wanted, table) },
+        dimensions: source(section, &wanted, table),
         measurements: Measurements::These(wanted.clone()),
         interval,
         resolution: if table.key == "efa" { own_resolution(section, context) } else { resolution },
@@ -73,7 +82,30 @@ fn of_table(key: &Section<'_>, section: &Section<'_>, table: &'static Table, con
     (!wanted.is_empty()).then_some(plugin)
 }
 
-fn options(section: &Section<'_>, table: &Table) -> Options {
+/// What volumes of EC2 tell themselves is another plugin than what the kernel counts of disks: neither `host` nor the dimensions of the
+/// plugin stand on it, and it is kept by the minute. Each runs only where something of it is asked for.
+fn apart(mut disks: Plugin, section: &Section<'_>, context: &Context) -> Vec<Plugin> {
+    let Measurements::These(wanted) = &mut disks.measurements else { return vec![disks] };
+    let is_told = |field: &str| field.starts_with("ebs_") || field.starts_with("instance_store_");
+    if disks.key != "diskio" || !wanted.iter().any(|measurement| is_told(&measurement.field)) {
+        return vec![disks];
+    }
+    let (told, counted): (Vec<_>, Vec<_>) = wanted.drain(..).partition(|measurement| is_told(&measurement.field));
+    let volumes = Plugin {
+        key: "diskio_nvme",
+        measurements: Measurements::These(told),
+        resolution: own_resolution(section, context),
+        dimensions: SourceDimensions { host: false, append: vec![], ..disks.dimensions.clone() },
+        ..disks.clone()
+    };
+    if counted.is_empty() {
+        return vec![volumes];
+    }
+    disks.measurements = Measurements::These(counted);
+    vec![disks, volumes]
+}
+
+pub(super) fn options(section: &Section<'_>, table: &Table) -> Options {
     let resources = || listed(&section.child("resources")).filter(|names| !names.iter().any(|name| name == "*"));
     match table.key {
         "cpu" => Options::Cpu {
@@ -83,20 +115,22 @@ fn options(section: &Section<'_>, table: &Table) -> Options {
         "disk" => Options::Disk {
             mounts: resources(),
             ignored_types: listed(&section.child("ignore_file_system_types")).unwrap_or_default(),
+            ignore_pseudo: section.child("ignore_pseudo_file_systems").flag().unwrap_or(false),
             drop_device: section.child("drop_device").flag().unwrap_or(false),
         },
+        "nvidia_gpu" => Options::Gpu { uuid: section.child("uuid").flag().unwrap_or(false) },
         "diskio" | "net" => Options::Devices(resources()),
         _ => Options::None,
     }
 }
 
 /// The texts of a list. `None`: there is no list.
-fn listed(section: &Section<'_>) -> Option<Vec<String>> {
-    section.exists().then(|| section.items().iter().filter_map(|item| item.verbatim().map(str::to_owned)).collect())
+pub(super) fn listed(section: &Section<'_>) -> Option<Vec<String>> {
+    section.exists().then(|| section.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect())
 }
 
 /// How often it is read and how finely that is kept: its own, the agent's, or the default.
-fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
+pub(super) fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
     let own = section.child("metrics_collection_interval").unsigned().map(Duration::from_secs);
     let interval = own.unwrap_or(context.interval);
     (interval, context.resolution_for(interval, resolution(section)))
@@ -108,7 +142,7 @@ fn own_resolution(section: &Section<'_>, context: &Context) -> Resolution {
 }
 
 /// The rules for the dimensions of a plugin of which these are wanted.
-fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
+pub(super) fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
     let added = section.child("append_dimensions");
     let append = if table.key == "disk" {
         dimensions::of_disk(&added, section.child("drop_device").flag().unwrap_or(false))
@@ -116,37 +150,11 @@ fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> Sourc
         dimensions::of_a_plugin(&added)
     };
     SourceDimensions {
-        host: !section.child("omit_hostname").flag().unwrap_or(false),
+        host: table.key != "efa" && !section.child("omit_hostname").flag().unwrap_or(false),
         append,
         only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
         drop_original: measurements::dropped(section, wanted, |field| table.published(field)),
     }
-}
-
-/// One item of `procstat`.
-fn procstat(item: &Section<'_>, context: &Context) -> Option<Plugin> {
-    let table = Table::find("procstat").expect("a table of ours");
-    let text = |key: &str| item.child(key).verbatim().map(str::to_owned);
-    let selector = (text("pid_file").map(ProcessSelector::PidFile))
-        .or_else(|| text("exe").map(ProcessSelector::Exe))
-        .or_else(|| text("pattern").map(ProcessSelector::Pattern))
-        .or_else(|| text("systemd_unit").map(ProcessSelector::SystemdUnit))?;
-    let mut wanted = measurements::of_table(item, table);
-    if let Some(count) = wanted.iter_mut().find(|measurement| &*measurement.field == "pid_count") {
-        // The agent's own odd name: it comes from another of its inputs.
-        count.name = count.name.replacen("procstat", "procstat_lookup", 1);
-    }
-    let (interval, resolution) = rhythm(item, context);
-    let plugin = Plugin {
-        at: item.at.clone(),
-        key: table.key,
-        dimensions: source(item, &wanted, table),
-        measurements: Measurements::These(wanted.clone()),
-        interval,
-        resolution,
-        options: Options::Procstat(selector),
-    };
-    (!wanted.is_empty()).then_some(plugin)
 }
 
 fn ethtool(section: &Section<'_>, context: &Context) -> Option<Plugin> {

@@ -94,7 +94,7 @@ fn tell(sections: &[Section<'_>], first: &Item<'_>, second: &Item<'_>, common: C
         format!(
             "{} sends to the same group and stream: {which} is sent twice, once with the keys of each, so that what `redact` masks or a \
              filter drops in one may be sent by the other; {remedy}",
-            first.at
+            section.called(first.at)
         )
     };
     match common {

@@ -1,6 +1,12 @@
 //! Section `metrics`, as it runs.
-use super::Statsd;
+use super::{
+    Statsd,
+    collectd::Collectd,
+    exposition::{Exec, Textfiles},
+    probe::Target,
+};
 use crate::model::{Resolution, Unit};
+use regex::bytes::Regex;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 /// Everything that is measured, and what holds for all of it.
@@ -9,7 +15,8 @@ pub struct Metrics {
     pub namespace: String,
     /// What is read at intervals. The thirteen metrics of the publisher are a plugin as the others.
     pub plugins: Vec<Plugin>,
-    /// What programs send us.
+    /// What is received and not read: sources behind the plugins.
+    pub collectd: Option<Collectd>,
     pub statsd: Option<Statsd>,
     /// How often what was collected is sent (`metrics.force_flush_interval`).
     pub flush: Duration,
@@ -21,10 +28,40 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Everything that gives metrics, in the order of its numbers: the plugins, then what is received.
+    pub fn sources(&self) -> impl Iterator<Item = Source<'_>> {
+        let plugins = self.plugins.iter().map(|plugin| Source {
+            at: &plugin.at,
+            dimensions: &plugin.dimensions,
+            interval: plugin.interval,
+        });
+        let received = self.collectd.iter().map(|received| Source {
+            at: &received.at,
+            dimensions: &received.dimensions,
+            interval: received.interval(),
+        });
+        let statsd = self.statsd.iter().map(|received| Source {
+            at: &received.at,
+            dimensions: &received.dimensions,
+            interval: received.interval,
+        });
+        plugins.chain(received).chain(statsd)
+    }
+
     /// Whether anything is measured at all.
     pub fn collects_something(&self) -> bool {
-        !self.plugins.is_empty() || self.statsd.is_some()
+        !self.plugins.is_empty() || self.collectd.is_some() || self.statsd.is_some()
     }
+}
+
+/// What everybody has to know of something that gives metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its JSON path.
+    pub at: &'a str,
+    pub dimensions: &'a SourceDimensions,
+    /// How often it gives values of one series.
+    pub interval: Duration,
 }
 
 /// What is done with the dimensions of every metric, last of all.
@@ -130,6 +167,16 @@ pub enum Measurements {
     Everything { prefix: String },
 }
 
+impl Measurements {
+    /// What stands before each name that the plugin finds.
+    pub fn prefix(&self) -> &str {
+        match self {
+            Self::Everything { prefix } => prefix,
+            Self::These(_) => "",
+        }
+    }
+}
+
 /// One measurement that was asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measurement {
@@ -158,17 +205,33 @@ pub enum Options {
         /// Mount points; `None`: all.
         mounts: Option<Vec<String>>,
         ignored_types: Vec<String>,
+        /// Leaves out all types that no disk can run out of: in memory, in the kernel, or images (`ignore_pseudo_file_systems`).
+        ignore_pseudo: bool,
         /// Leaves the dimension `device` out.
         drop_device: bool,
     },
     /// Names or shell patterns of devices; `None`: the usual ones.
     Devices(Option<Vec<String>>),
-    Procstat(ProcessSelector),
+    Procstat {
+        by: ProcessSelector,
+        /// What stands in the dimension `process_name`; `None`: the name of the program.
+        name: Option<String>,
+    },
+    /// A command, run at each interval.
+    Exec(Exec),
+    /// Files in the Prometheus format.
+    Textfile(Textfiles),
+    /// Somebody who is asked for an answer.
+    Probe(Target),
     Ethtool {
         include: Vec<String>,
         exclude: Vec<String>,
         /// Statistics of the driver; empty: all.
         statistics: Vec<String>,
+    },
+    Gpu {
+        /// Adds the dimension `uuid`, which stays with the card.
+        uuid: bool,
     },
     /// An object of Windows' performance counters.
     Performance {
@@ -182,7 +245,34 @@ pub enum Options {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ProcessSelector {
     PidFile(String),
-    Exe(String),
-    Pattern(String),
+    Exe(Expression),
+    Pattern(Expression),
     SystemdUnit(String),
 }
+
+impl ProcessSelector {
+    /// The dimension by which items are told apart.
+    pub fn dimension(&self) -> (&'static str, &str) {
+        match self {
+            Self::PidFile(path) => ("pidfile", path),
+            Self::Exe(expression) => ("exe", &expression.text),
+            Self::Pattern(expression) => ("pattern", &expression.text),
+            Self::SystemdUnit(unit) => ("systemd_unit", unit),
+        }
+    }
+}
+
+/// A pattern as it is written, and compiled.
+#[derive(Clone, Debug)]
+pub struct Expression {
+    pub text: String,
+    pub regex: Regex,
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Expression {}

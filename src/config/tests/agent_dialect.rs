@@ -163,8 +163,8 @@ fn roles_of_sections_replace_the_agents() {
 
 #[test]
 fn what_is_known_but_not_run_is_a_warning_at_its_path() {
-    let collectd = r#"{ "metrics": { "metrics_collected": { "collectd": { "metrics_aggregation_interval": 0 } } } }"#;
-    check_warning(collectd, "metrics.metrics_collected.collectd", "not yet");
+    let elsewhere = r#"{ "metrics": { "metrics_collected": { "prometheus": { "prometheus_config_path": "/p" } } } }"#;
+    check_warning(elsewhere, "metrics.metrics_collected.prometheus", "not yet");
     check_warning(r#"{ "traces": { "traces_collected": { "xray": {} } } }"#, "traces", "not yet");
     check_warning(r#"{ "alarms": { "amber": 60 } }"#, "alarms", "not yet");
     check_warning(r#"{ "local": { "listen": "127.0.0.1:1" } }"#, "local.listen", "not yet");
@@ -206,13 +206,4 @@ fn a_disk_may_carry_its_volume_unless_its_device_is_left_out() {
     check_warning(&dropped, "metrics.metrics_collected.disk.append_dimensions.VolumeId", "drop_device");
     let cpu = dropped.replace("disk", "cpu").replace("used_percent", "usage_idle");
     check_warning(&cpu, "metrics.metrics_collected.cpu.append_dimensions.VolumeId", "ignored, as by the agent");
-}
-
-#[test]
-fn environment_variables_are_not_put_in_and_what_needs_them_is_not_run() {
-    check_warning(r#"{ "agent": { "region": "${REGION}" } }"#, "agent.region", "${REGION}");
-    assert_eq!(settings(r#"{ "agent": { "region": "${REGION}" } }"#).agent.region, None);
-    let text = items(r#"{ "file_path": "/a", "log_group_name": "${GROUP}" }"#);
-    check_warning(&text, &format!("{ITEM}[0].log_group_name"), "not yet");
-    assert!(settings(&text).logs.files.is_empty());
 }

@@ -295,9 +295,8 @@ fn a_known_key_of_the_wrong_type_is_not_said_to_be_ignored_too() {
 
 #[test]
 fn what_is_no_object_is_one_mistake() {
-    let file = File::parse(Path::new("c.json"), b"[]".to_vec(), None);
     let loaded = finish(
-        file,
+        parsed(b"[]".to_vec()),
         Some(&Checks { sends: Sends::AsConfigured, surroundings: Surroundings::default(), log_files: true }),
     );
     assert_eq!(loaded.findings.len(), 1, "{:#?}", loaded.findings);

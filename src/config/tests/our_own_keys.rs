@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::settings::metrics::Options;
 
 #[test]
 fn all_that_run_are_read() {
@@ -62,4 +63,23 @@ fn an_endpoint_that_is_no_url_is_found_before_the_start() {
     }
     let s = settings(r#"{ "agent": { "endpoint_override": "localhost:4566" } }"#);
     assert_eq!(s.agent.endpoints.all.as_deref(), Some("https://localhost:4566"));
+}
+
+#[test]
+fn disks_that_are_none_are_left_out_only_where_that_is_asked_for() {
+    let disk = |own: &str| {
+        let text = format!(
+            r#"{{ "metrics": {{ "metrics_collected": {{ "disk": {{ {own} "measurement": ["used"], "resources": ["/"],
+                "ignore_file_system_types": ["sysfs"], "drop_device": true }} }} }} }}"#
+        );
+        settings(&text).metrics.expect("a disk").plugins.remove(0).options
+    };
+    let options = |ignore_pseudo| Options::Disk {
+        mounts: Some(vec!["/".into()]),
+        ignored_types: vec!["sysfs".into()],
+        ignore_pseudo,
+        drop_device: true,
+    };
+    assert_eq!(disk(""), options(false));
+    assert_eq!(disk(r#""ignore_pseudo_file_systems": true,"#), options(true));
 }

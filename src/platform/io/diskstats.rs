@@ -1,12 +1,12 @@
 //! `/proc/diskstats`: one line for each disk, followed by the lines of its partitions.
 //!
-//! Format: <https://docs.kernel.org/admin-guide/iostats.html>. What counts is every byte once, on the device that moved it:
+//! Format: <https://docs.kernel.org/admin-guide/iostats.html>. What [`parse`] counts is every byte once, on the device that moved it:
 //! - no partitions, because their disk counts them too;
 //! - no loop devices, RAM disks and zram: they are files or memory;
 //! - no device mapper, md, bcache, DRBD and ZFS volumes: they lie upon disks that count the same bytes.
 //!
 //! Who leaves out the partitions only, as the older publisher does, counts a write to an LVM volume twice.
-use super::{Traffic, malformed};
+use super::{Device, Traffic, malformed};
 use std::io;
 
 /// Sectors of this file have 512 bytes, whatever the disk's own sectors are (`Documentation/block/stat.rst`).
@@ -44,6 +44,44 @@ pub fn parse(text: &str) -> io::Result<Vec<Traffic>> {
         });
     }
     Ok(disks)
+}
+
+/// Number, number and name; then eleven counters. Later kernels add more behind them.
+const COUNTERS: usize = 11;
+
+/// All devices of the text that have ever been used: those whose counters are all zero (loop devices that nobody set up) would only
+/// cost money.
+pub fn devices(text: &str) -> io::Result<Vec<Device>> {
+    let mut devices = Vec::new();
+    for line in text.lines().filter(|l| !l.trim().is_empty()) {
+        let bad = || malformed("/proc/diskstats", line);
+        let mut fields = line.split_ascii_whitespace().skip(2);
+        let name = fields.next().ok_or_else(bad)?;
+        let mut numbers = [0u64; COUNTERS];
+        let mut count = 0;
+        for (number, field) in numbers.iter_mut().zip(fields) {
+            *number = field.parse().map_err(|_| bad())?;
+            count += 1;
+        }
+        // Partitions of kernels before 2.6.25 have four numbers.
+        if count < COUNTERS || numbers == [0; COUNTERS] {
+            continue;
+        }
+        let [reads, _, sectors_read, read_time, writes, _, sectors_written, write_time, in_flight, busy_time, _] =
+            numbers;
+        devices.push(Device {
+            name: name.to_owned(),
+            reads,
+            writes,
+            bytes_read: sectors_read.saturating_mul(SECTOR),
+            bytes_written: sectors_written.saturating_mul(SECTOR),
+            read_time,
+            write_time,
+            busy_time,
+            in_flight,
+        });
+    }
+    Ok(devices)
 }
 
 /// Partitions follow their disk and carry its name: `sda1` of `sda`, `nvme0n1p1` of `nvme0n1`. By name alone `xvda1` could be
@@ -113,6 +151,48 @@ mod tests {
         let disk = &parse(NITRO).expect("captured")[0];
         assert_eq!((disk.bytes_in, disk.bytes_out), (9_284_714 * 512, 22_724_184 * 512));
         assert_eq!((disk.count_in, disk.count_out), (48_688, 12_773));
+    }
+
+    /// An EC2 instance with kernel 4.14 (Amazon Linux 2, Xen): 14 fields. Behind it lines as kernels 4.18 (18 fields) print them.
+    const XEN: &str = "\
+ 202       0 xvda 7846 22 342310 5196 81023 6912 2711480 101316 3 42920 106072
+ 202       1 xvda1 7790 22 338142 5168 79810 6912 2711480 100900 0 42500 105600
+   7       0 loop0 0 0 0 0 0 0 0 0 0 0 0
+ 253       0 dm-0 8 0 64 4 0 0 0 0 0 4 4 0 0 0 0
+";
+
+    #[test]
+    fn all_devices_that_were_ever_used_are_read_with_their_times_and_partitions() {
+        let found = devices(XEN).expect("captured");
+        assert_eq!(found.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["xvda", "xvda1", "dm-0"]);
+        let expected = Device {
+            name: "xvda".into(),
+            reads: 7_846,
+            writes: 81_023,
+            bytes_read: 342_310 * 512,
+            bytes_written: 2_711_480 * 512,
+            read_time: 5_196,
+            write_time: 101_316,
+            busy_time: 42_920,
+            in_flight: 3,
+        };
+        assert_eq!(found[0], expected);
+        let names: Vec<_> = devices(NITRO).expect("captured").into_iter().map(|d| d.name).collect();
+        assert_eq!(names, ["loop0", "nvme0n1", "nvme0n1p1", "nvme0n1p14", "nvme1n1"], "20 fields");
+    }
+
+    #[test]
+    fn a_device_with_fewer_counters_is_left_out_and_one_with_other_words_is_an_error() {
+        assert_eq!(devices(" 8 1 sda1 1 2 3 4\n\n").expect("as before 2.6.25"), []);
+        let error = devices(" 8 0 sda 1 2 3 4 5 6 7 8 9 ten 11\n").expect_err("no number");
+        assert!(error.to_string().contains("ten"), "{error}");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "( ?[0-9]{0,3} [0-9] (sd|loop|é)[a-z0-9]{0,3}( [0-9]{1,21}){0,20}\n){0,4}.{0,30}") {
+            let _ = (parse(&text), devices(&text));
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `IOCTL_DISK_PERFORMANCE` of each physical drive:
 //! <https://learn.microsoft.com/windows/win32/api/winioctl/ni-winioctl-ioctl_disk_performance>.
 #![allow(unsafe_code)]
-use super::{Traffic, sysinfo_interfaces};
+use super::{Device, Link, Traffic, sysinfo_interfaces};
+use crate::platform::procfs::unsupported;
 use std::{
     fs::OpenOptions,
     io,
@@ -37,6 +38,20 @@ pub fn disks() -> io::Result<Vec<Traffic>> {
 
 pub fn interfaces() -> io::Result<Vec<Traffic>> {
     Ok(sysinfo_interfaces())
+}
+
+/// See the performance counters.
+pub fn devices() -> io::Result<Vec<Device>> {
+    unsupported("the counters of all devices")
+}
+
+/// See the performance counters.
+pub fn links() -> io::Result<Vec<Link>> {
+    unsupported("the counters of all interfaces")
+}
+
+pub fn link_speed(_: &str) -> Option<u64> {
+    None
 }
 
 fn traffic(number: u32) -> io::Result<Traffic> {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     config::settings,
-    model::{Point, Receipt, Resolution, Skew, Timestamp, Unit},
+    model::{MetricBatch, Point, Receipt, Resolution, Skew, Timestamp, Unit},
     publish::{PutError, Service, scripted::Scripted},
     telemetry::board::Board,
 };

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `fake` | an AWS inside the test that checks every request and fails on purpose |
 //! | `moto` | somebody else's AWS, to compare our reading of the API with |
+//! | `psutil` | somebody else's reading of this machine, to compare ours with |
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
 //! | `metadata` | EC2's instance metadata |
@@ -17,6 +18,7 @@ pub mod host;
 pub mod http;
 pub mod metadata;
 pub mod moto;
+pub mod psutil;
 pub mod tls;
 pub mod writer;
 

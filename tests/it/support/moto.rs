@@ -32,9 +32,11 @@ def client(service):
                         aws_access_key_id="AKIALOOKER", aws_secret_access_key="looker")
 "#;
 
+/// The interpreter of the virtual environment.
 pub fn interpreter() -> String {
-    std::env::var(INTERPRETER)
-        .unwrap_or_else(|_| panic!("{INTERPRETER} is not set: this test needs moto. Run the tests by scripts/test"))
+    std::env::var(INTERPRETER).unwrap_or_else(|_| {
+        panic!("{INTERPRETER} is not set: this test needs its packages. Run the tests by scripts/test")
+    })
 }
 
 impl Moto {

@@ -41,7 +41,7 @@ const METADATA: &str = r#"{ "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId"
 async fn found() -> String {
     let mut settings = settings("http://localhost:1", Authentication::Chain);
     settings.agent.region = None;
-    let base = Base::new(&settings, http::client(Trust::System, Ways::default()));
+    let base = Base::new(&settings, Env::real(), http::client(Trust::System, Ways::default()));
     let chain = Chain::new(Arc::new(base));
     let mut found = Vec::new();
     for _ in 0..2 {

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 fn cognito_with(url: &str, password: Password, env: &[(&str, &str)]) -> Cognito {
     let pools = pools(password);
     let settings = settings(url, Authentication::Cognito(pools.clone()));
-    let base = Base::new(&settings, http::client(Trust::System, Ways::default()));
+    let base = Base::new(&settings, Env::from_slice(&[]), http::client(Trust::System, Ways::default()));
     Cognito::new(&pools, "sys-0001", Env::from_slice(env), Arc::new(base))
 }
 

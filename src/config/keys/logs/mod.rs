@@ -18,7 +18,7 @@ use crate::config::{
     settings::{EventFormat, EventLevel, FilterKind, JournalFormat, PRIORITIES, SocketKind, UnifiedLevel},
 };
 
-const GROUP: Shape = Text(1, limits::LOG_NAME);
+const GROUP: Shape = Shape::Group(1, limits::LOG_NAME);
 const STREAM: Shape = Text(1, limits::LOG_NAME);
 /// The agent has no bound; each call on its way has a connection and a body of a megabyte.
 const CONCURRENCY: Shape = Int(1, 1024);

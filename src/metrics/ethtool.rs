@@ -1,0 +1,160 @@
+//! `ethtool`: everything that the drivers of network interfaces count, under the drivers' own names and as it stands; and whether an
+//! interface is up. Linux only. Loopback is not asked.
+use super::{CollectError, Collector, Entry, Readings};
+use crate::{
+    config::{
+        glob::Glob,
+        settings::metrics::{Options, Plugin},
+    },
+    model::limits::fits_metric,
+    platform::{
+        devices::ethtool::{self, Interface},
+        procfs,
+    },
+};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+pub(super) const ENTRY: Entry = Entry { key: "ethtool", build };
+
+/// The one measurement that is not the driver's.
+const UP: &str = "interface_up";
+
+struct Ethtool {
+    sys: PathBuf,
+    include: Patterns,
+    exclude: Patterns,
+    /// Of the statistics; empty: all.
+    only: Vec<String>,
+    /// Opened when it is first needed.
+    driver: Option<ethtool::Ethtool>,
+}
+
+fn build(plugin: &Plugin) -> Box<dyn Collector> {
+    let (include, exclude, statistics) = match &plugin.options {
+        Options::Ethtool { include, exclude, statistics } => (&include[..], &exclude[..], &statistics[..]),
+        _ => (&[][..], &[][..], &[][..]),
+    };
+    let bare = |name: &String| name.strip_prefix("ethtool_").unwrap_or(name).to_owned();
+    Box::new(Ethtool {
+        sys: procfs::sys().to_owned(),
+        include: Patterns::of(include),
+        exclude: Patterns::of(exclude),
+        only: statistics.iter().map(bare).collect(),
+        driver: None,
+    })
+}
+
+/// Names of interfaces, or patterns of them.
+struct Patterns(Vec<(String, Option<Glob>)>);
+
+impl Patterns {
+    fn of(texts: &[String]) -> Self {
+        Self(texts.iter().map(|text| (text.clone(), Glob::parse(text).ok())).collect())
+    }
+
+    fn fit(&self, name: &str) -> bool {
+        let fits = |glob: &Glob| glob.matches(Path::new(name));
+        self.0.iter().any(|(text, glob)| text == name || glob.as_ref().is_some_and(fits))
+    }
+}
+
+impl Ethtool {
+    fn wants(&self, interface: &Interface) -> bool {
+        !interface.loopback && self.include.fit(&interface.name) && !self.exclude.fit(&interface.name)
+    }
+
+    /// One interface. One without a driver has nothing to say, and so has one that went meanwhile.
+    fn read(&mut self, interface: &Interface, out: &mut Readings<'_>) -> io::Result<()> {
+        let driver = match &mut self.driver {
+            Some(driver) => driver,
+            none => none.insert(ethtool::Ethtool::open()?),
+        };
+        let name = match driver.driver(&interface.name) {
+            Ok(name) => name,
+            Err(error) if is_silent(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let only = &self.only;
+        let is_wanted = |name: &str| only.is_empty() || only.iter().any(|other| other == name);
+        let mut tagged = out.of(&[("interface", &interface.name), ("driver", &name)]);
+        if is_wanted(UP) {
+            tagged.push(UP, f64::from(u8::from(interface.up)));
+        }
+        let mut each = |statistic: &str, value: u64| {
+            if is_wanted(statistic) && statistic.chars().all(fits_metric) {
+                tagged.push(statistic, value as f64);
+            }
+        };
+        match driver.statistics(&interface.name, &mut each) {
+            // Their number changes for a moment, while queues are added.
+            Err(error) if is_silent(&error) || error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+}
+
+fn is_silent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::NotFound)
+}
+
+impl Collector for Ethtool {
+    fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError> {
+        let all = ethtool::interfaces(&self.sys).map_err(CollectError::read("the network interfaces"))?;
+        let mut failed = None;
+        for interface in &all {
+            if !self.wants(interface) {
+                continue;
+            }
+            if let Err(error) = self.read(interface, out) {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), |source| Err(CollectError::Read { what: "the statistics of a network driver", source }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::offered::reading, super::tests::whole, *};
+    use crate::config::settings::metrics::Measurements;
+
+    fn wanting(include: &[&str], exclude: &[&str]) -> Ethtool {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        Ethtool {
+            sys: procfs::sys().to_owned(),
+            include: Patterns::of(&owned(include)),
+            exclude: Patterns::of(&owned(exclude)),
+            only: vec![],
+            driver: None,
+        }
+    }
+
+    #[test]
+    fn interfaces_are_chosen_by_patterns_and_loopback_never() {
+        let interface = |name: &str| Interface { name: name.to_owned(), up: true, loopback: name == "lo" };
+        let chosen = |ethtool: &Ethtool| {
+            let all = ["eth0", "eth1", "ens5", "lo", "br[0]"].map(interface);
+            all.into_iter().filter(|i| ethtool.wants(i)).map(|i| i.name).collect::<Vec<_>>()
+        };
+        assert_eq!(chosen(&wanting(&["*"], &[])), ["eth0", "eth1", "ens5", "br[0]"]);
+        assert_eq!(chosen(&wanting(&["*"], &["eth*"])), ["ens5", "br[0]"]);
+        assert_eq!(chosen(&wanting(&["eth[1-9]", "br[0]"], &[])), ["eth1", "br[0]"]);
+        assert_eq!(chosen(&wanting(&[], &[])), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn the_interfaces_of_this_machine_are_told_with_their_drivers() {
+        let plugin = Plugin { measurements: Measurements::Everything { prefix: "ethtool_".into() }, ..whole("net") };
+        let told = reading(&mut wanting(&["*"], &[]), &plugin);
+        let is_whole = |point: &String| {
+            point.starts_with("ethtool_") && point.contains("{interface=") && point.contains(",driver=")
+        };
+        assert!(told.iter().all(is_whole), "{told:?}");
+        let mut up = Ethtool { only: vec![UP.to_owned()], ..wanting(&["*"], &[]) };
+        let told = reading(&mut up, &plugin);
+        assert!(told.iter().all(|point| point.starts_with("ethtool_interface_up{")), "{told:?}");
+    }
+}
