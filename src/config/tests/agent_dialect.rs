@@ -163,8 +163,8 @@ fn roles_of_sections_replace_the_agents() {
 
 #[test]
 fn what_is_known_but_not_run_is_a_warning_at_its_path() {
-    let collectd = r#"{ "metrics": { "metrics_collected": { "collectd": { "metrics_aggregation_interval": 0 } } } }"#;
-    check_warning(collectd, "metrics.metrics_collected.collectd", "not yet");
+    let elsewhere = r#"{ "metrics": { "metrics_collected": { "prometheus": { "prometheus_config_path": "/p" } } } }"#;
+    check_warning(elsewhere, "metrics.metrics_collected.prometheus", "not yet");
     check_warning(r#"{ "traces": { "traces_collected": { "xray": {} } } }"#, "traces", "not yet");
     check_warning(r#"{ "alarms": { "amber": 60 } }"#, "alarms", "not yet");
     check_warning(r#"{ "local": { "listen": "127.0.0.1:1" } }"#, "local.listen", "not yet");

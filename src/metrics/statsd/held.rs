@@ -128,7 +128,7 @@ impl Spread {
         let (mut at, mut class) = (0, None);
         self.values.dedup_by(|next, kept| {
             at += 1;
-            let before = std::mem::replace(&mut class, Some(class_of(next.0, near)));
+            let before = class.replace(class_of(next.0, near));
             // The first is not told: what is second has nothing before it that it could join.
             let joins = at < last && at > 1 && before == class;
             if joins {

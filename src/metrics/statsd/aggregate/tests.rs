@@ -286,7 +286,8 @@ proptest! {
             format!("n{name} v {values:?}")
         }));
         let mut found = desk.take();
-        (found.sort(), wanted.sort());
+        found.sort();
+        wanted.sort();
         prop_assert_eq!(found, wanted);
     }
 
