@@ -334,3 +334,15 @@ fn a_crash_takes_nothing_of_a_log_that_was_cut_short_while_no_more_files_could_b
     let cut_short = [line(), Action::Rotate, Action::Wait(4), Action::Crash];
     live(Rotation::CopyAndTruncate, 0, false, &[begun.as_slice(), &cut_short].concat()).expect("nothing is lost");
 }
+
+/// The second one is held open when it loses its name, and its twin is among the few files that may be opened.
+#[test]
+fn a_log_that_is_compressed_while_a_start_waits_for_others_is_read_however_few_files_may_be_open() {
+    let line = || Action::Append { lines: 1, padding: 0 };
+    let held = [line(), Action::Rotate, line(), Action::Crash, Action::Turns(1)];
+    let compressed = [Action::Rotate, line(), Action::Rotate];
+    for (most, gather) in (0..6).chain([ENOUGH]).flat_map(|most| [(most, false), (most, true)]) {
+        let lived = live(Rotation::Compress, most, gather, &[held.as_slice(), &compressed].concat());
+        lived.unwrap_or_else(|error| panic!("{most} files: {error}"));
+    }
+}

@@ -233,8 +233,10 @@ impl Trail {
                 self.meet_renamed(&generation);
                 self.queue.push_back(generation);
             }
+            // One without a name will be found by none: it is read now. What was found to say the same is passed over.
+            let waits = |here: &Generation| here.offset == 0 && here.seen.links > 0;
             if let Some(since) = more
-                && here.as_ref().is_none_or(|here| here.offset == 0)
+                && here.as_ref().is_none_or(waits)
             {
                 here.iter().for_each(|here| cx.ledger.release(&self.names.target, here.file_id()));
                 self.newest = since;
@@ -254,6 +256,8 @@ impl Trail {
                 // It was rotated and compressed while it was held open, or deleted: what comes to the path is another one.
                 here.detached = Some(cx.now);
                 self.last = vec![here.file_id()];
+                // Others that wait may be older: they are asked for before what came after it.
+                self.newest = more.map_or(self.newest, |since| since.min(self.newest));
             }
             self.queue.push_back(here);
         }

@@ -73,6 +73,30 @@ fn what_is_at_the_path_at_a_start_is_held_while_a_compressed_file_is_waited_for(
 }
 
 #[test]
+fn what_is_at_the_path_at_a_start_and_is_deleted_meanwhile_is_read_however_few_files_may_be_open() {
+    for most in 0..4 {
+        let mut bench = after(&long("old"));
+        for text in ["one\n", "two\n"] {
+            rotate(&bench);
+            bench.append("app.log", text);
+        }
+        rotate(&bench);
+        bench.append("app.log", "three\n");
+        bench.restart();
+        bench.tailer.hold_at_most(most);
+        assert_eq!(bench.lines(), [""; 0], "the compressed ones may not be complete");
+        bench.delete("app.log");
+        bench.pass(SETTLED);
+        let mut found = Vec::new();
+        for _ in 0..20 {
+            found.extend(lines(&mut bench));
+        }
+        found.sort();
+        assert_eq!(found, ["one", "three", "two"], "{most}");
+    }
+}
+
+#[test]
 fn what_takes_long_to_compress_is_read_as_far_as_it_is_there_and_on_when_it_has_grown() {
     let mut bench = after("one\n");
     let text = (0..20_000).map(|n| format!("line {n} {}\n", n * 7919 % 10_007)).collect::<String>();
