@@ -39,7 +39,11 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
     let report = Arc::new(Report::new(running.board.clone(), "metrics"));
     let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
     let publisher = MetricPublisher { put, report, spool, spool_now: running.spool_now.clone() };
-    running.tasks.spawn("metric publisher", publisher.run(to_publisher));
+    let sent = running.metrics_sent.clone();
+    running.tasks.spawn("metric publisher", async move {
+        publisher.run(to_publisher).await;
+        sent.cancel();
+    });
     let Some(metrics) = &settings.metrics else {
         // Nothing will come, but the end of the input must come with the stop, not before it.
         let stop = running.stop_sources.clone();

@@ -103,6 +103,8 @@ pub struct Running {
     no_retries: CancellationToken,
     /// From here on unsent metric batches go to the spool.
     pub spool_now: CancellationToken,
+    /// Everything that was measured is delivered or on the disk.
+    pub metrics_sent: CancellationToken,
     /// Here the lanes end, whatever they are at.
     pub end_lanes: CancellationToken,
     /// What the names of log groups still lack.
@@ -178,6 +180,7 @@ impl Running {
             stop_sources: CancellationToken::new(),
             no_retries,
             spool_now: CancellationToken::new(),
+            metrics_sent: CancellationToken::new(),
             end_lanes,
             board,
             names: Names::new(plan.identity.clone(), plan.missing(), way.asks.clone(), memory.clone()),
@@ -277,12 +280,16 @@ impl Running {
         self.tail = None; // Its thread is told by that.
         self.lanes.close();
         let lanes_are_late = tokio::select! {
-            () = self.lanes.wait() => false,
+            () = async {
+                self.lanes.wait().await;
+                // What was packed at the stop has its chance, too.
+                self.metrics_sent.cancelled().await;
+            } => false,
             () = async {
                 sleep_until(begun + limit.mul_f64(SPOOL_AT)).await;
                 self.spool_now.cancel();
                 sleep_until(begun + limit.mul_f64(END_LANES_AT)).await;
-            } => true,
+            } => !self.lanes.is_empty(),
         };
         self.spool_now.cancel();
         // From here on nothing of us sends or acknowledges: a daemon that goes on with another configuration is alone.

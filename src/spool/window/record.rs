@@ -48,9 +48,12 @@ struct Taken {
 /// A point, and from when on its period is complete.
 pub type Held = (Point, Timestamp);
 
+/// What tells one series from another.
+type Key = (Cow<'static, str>, Arc<[Dimension]>, Unit, Resolution);
+
 /// The series that one file names already.
 #[derive(Default)]
-pub(super) struct Names(HashMap<(Cow<'static, str>, Arc<[Dimension]>, Unit, Resolution), u32>);
+pub(super) struct Names(HashMap<Key, u32>);
 
 /// The first line.
 pub(super) fn header(namespace: &str, out: &mut Vec<u8>) -> io::Result<()> {
