@@ -72,16 +72,13 @@ fn datums(line: &str) -> Vec<Datum> {
     line["request"]["MetricData"].as_array().expect("metrics alone").iter().map(datum).collect()
 }
 
-/// The value of the one datum with this name that has these dimensions.
+/// The value of the datum with this name that has these dimensions; the last one, where a round saw two ticks.
 fn value(datums: &[Datum], name: &str, dimensions: &[(&str, &str)]) -> Option<f64> {
     let same = |datum: &&Datum| {
         datum.name == name
             && dimensions.iter().all(|(name, value)| datum.dimensions.get(*name).is_some_and(|v| v == value))
     };
-    let mut found = datums.iter().filter(same);
-    let first = found.next()?;
-    assert!(found.next().is_none(), "{name} {dimensions:?} is there twice");
-    Some(first.sum)
+    datums.iter().rfind(same).map(|datum| datum.sum)
 }
 
 /// One reading, with what psutil saw before and after it.

@@ -86,7 +86,9 @@ impl TestHost {
 
     /// Also publish the thirteen metrics each so many seconds.
     pub fn measuring(self, seconds: u64) -> Self {
-        self.with("agent.metrics_collection_interval", json!(seconds)).with("metrics.namespace", json!(NAMESPACE))
+        self.with("agent.metrics_collection_interval", json!(seconds))
+            .with("metrics.namespace", json!(NAMESPACE))
+            .with("metrics.force_flush_interval", json!(seconds))
     }
 
     /// With this value at this dotted path of the configuration.

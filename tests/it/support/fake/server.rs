@@ -167,7 +167,9 @@ fn check_signature(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state:
 }
 
 fn put_metric_data(state: &mut State, protocol: Protocol, request: &Value, size: usize, compressed: bool) -> Answer {
-    let wrong = limits::put_metric_data(request, size, compressed, now());
+    // Where it does not tell its time, nobody could send by it.
+    let ahead = if state.tells_time { state.ahead } else { 0 };
+    let wrong = limits::put_metric_data(request, size, compressed, now() + ahead);
     if !wrong.is_empty() {
         state.seen.violations.extend(wrong);
         return failure(protocol, 400, "InvalidParameterValueException", "over a limit");
