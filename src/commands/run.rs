@@ -34,8 +34,9 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Two of them at most look up names (`aws::resolver`); the rest reads the host and writes what must be kept.
-        .max_blocking_threads(4)
+        // Made when they are needed, and let go of after seconds. Two of them at most look up names (`platform::lookup`); readings of the
+        // host may hang on what is dead, each on one; the rest writes what must be kept.
+        .max_blocking_threads(24)
         .build()
         .context("the asynchronous runtime could not be started")?;
     // Before anything that takes time: a signal that comes early is heard later, and SIGHUP ends nobody.

@@ -13,7 +13,7 @@ use crate::{
         scheduler::{self, Place},
     },
     model::{Reading, Timestamp},
-    pipeline::{Packing, Rules, cut_metrics, pack_metrics},
+    pipeline::{Packing, Rules, pack_metrics, repack_metrics},
     publish::{MetricPublisher, Put, Report},
     spool::{
         Spool, SpoolError,
@@ -109,7 +109,7 @@ fn recover(folder: &Path, spool: &Spool) {
     };
     for (path, Left { namespace, points, damaged }) in left {
         let (file, measured) = (path.display(), points.len());
-        let kept = cut_metrics(&namespace, points).iter().try_for_each(|batch| match spool.push(batch) {
+        let kept = repack_metrics(&namespace, points).iter().try_for_each(|batch| match spool.push(batch) {
             // Too old by now: counted there.
             Ok(_) | Err(SpoolError::TooOld) => Ok(()),
             Err(error) => Err(error),

@@ -162,6 +162,10 @@ fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), &'static str> {
         let quoted =
             behind.trim_start_matches(is_blank).strip_prefix('"').ok_or("the value of a label has no quotes")?;
         let (value, behind) = unquoted(quoted).ok_or("the value of a label has no end")?;
+        // Twice as many as CloudWatch takes: each is compared with all before it.
+        if labels.len() > 64 {
+            return Err("there are too many labels");
+        }
         if labels.iter().any(|(other, _)| *other == name) {
             return Err("a label stands twice");
         }

@@ -9,12 +9,17 @@
 use super::{CollectError, Collector, Entry, Readings, Tagged};
 use crate::{
     config::settings::metrics::{Options, Plugin, ProcessSelector},
-    platform::processes::{Census, Found, Process, Resource, Text, Wanted},
+    platform::{
+        files,
+        processes::{Census, Found, Process, Resource, Text, Wanted},
+    },
 };
 use std::{
     collections::HashMap,
-    fs, io,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    io,
+    path::Path,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, TryLockError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -22,6 +27,12 @@ pub(super) const ENTRY: Entry = Entry { key: "procstat", build };
 
 /// Whoever asks so soon after another gets what that one saw: all items of a tick, however many there are.
 const SAME_LOOK: Duration = Duration::from_millis(500);
+
+/// Two seconds for the items of a tick to have it one after the other.
+const TRIES: usize = 1_000;
+const PAUSE: Duration = Duration::from_millis(2);
+/// Bytes of a pid file: a number, and whatever else its program writes.
+const LONGEST: u64 = 4_096;
 
 /// The name by which the agent calls the way in which it finds processes, one of several that it had once.
 const FINDER: (&str, &str) = ("pid_finder", "native");
@@ -134,7 +145,7 @@ impl Collector for Procstat {
         let now = out.now().monotonic;
         let wanted = wanted(out);
         let look = self.look.clone();
-        let mut look = look.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut look = wait_for(&look)?;
         let census = look.now(now);
         let found = self.find(census)?;
         let (key, told) = self.by.dimension();
@@ -159,10 +170,24 @@ impl Collector for Procstat {
     }
 }
 
+/// What all items share. The others have it for milliseconds; where one of them hangs, it must not take a thread of each.
+fn wait_for(look: &Mutex<Look>) -> Result<MutexGuard<'_, Look>, CollectError> {
+    for _ in 0..TRIES {
+        match look.try_lock() {
+            Ok(look) => return Ok(look),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+        }
+    }
+    let why = "the look at them before has not come back";
+    Err(CollectError::Read { what: "the processes", source: io::Error::new(io::ErrorKind::TimedOut, why) })
+}
+
 /// The process that a file names. None where there is no such file: whoever ends in order takes it away.
 fn in_file(path: &str) -> Result<Found, CollectError> {
     let told = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-    match fs::read_to_string(path) {
+    // Whatever stands there: a FIFO would hang, and a device may have no end.
+    match files::read_small(Path::new(path), LONGEST).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) {
         Ok(text) => {
             let number = text.trim().parse().map_err(|_| {
                 let shown: String = text.trim().chars().take(40).collect();

@@ -40,15 +40,15 @@ impl Collector for StorageHealth {
     fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError> {
         let wants = |fields: &[&str]| fields.iter().any(|field| out.wants(field));
         let (nvme, emmc, ext4) = (wants(&NVME), wants(&EMMC), wants(&EXT4));
-        let mut some = false;
-        if emmc {
-            some |= self.emmc(out)?;
-        }
-        if ext4 {
-            some |= self.ext4(out)?;
-        }
-        if nvme {
-            some |= self.nvme(out)?;
+        // Each part has its turn before the first error is returned.
+        let parts = [
+            if emmc { self.emmc(out) } else { Ok(false) },
+            if ext4 { self.ext4(out) } else { Ok(false) },
+            if nvme { self.nvme(out) } else { Ok(false) },
+        ];
+        let some = parts.iter().any(|part| matches!(part, Ok(true)));
+        for part in parts {
+            part?;
         }
         self.presence.saw(some, || "there is no drive, card or file system that tells what was asked for".to_owned());
         Ok(())

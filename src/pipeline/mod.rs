@@ -11,4 +11,4 @@ mod metrics;
 
 pub use bodies::BodyPool;
 pub use logs::{Lane, batch_logs};
-pub use metrics::{Packing, Rules, cut as cut_metrics, run as pack_metrics};
+pub use metrics::{Packing, Rules, repack as repack_metrics, run as pack_metrics};

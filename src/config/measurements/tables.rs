@@ -97,8 +97,8 @@ const DISKIO: &[Field] = &[
     field("iops_in_progress", Unit::Count, Gauge, Systems::LINUX),
     field("ebs_total_read_ops", Unit::None, Delta, Systems::LINUX),
     field("ebs_total_write_ops", Unit::None, Delta, Systems::LINUX),
-    field("ebs_total_read_bytes", Unit::None, Delta, Systems::LINUX),
-    field("ebs_total_write_bytes", Unit::None, Delta, Systems::LINUX),
+    field("ebs_total_read_bytes", Unit::Bytes, Delta, Systems::LINUX),
+    field("ebs_total_write_bytes", Unit::Bytes, Delta, Systems::LINUX),
     field("ebs_total_read_time", Unit::None, Delta, Systems::LINUX),
     field("ebs_total_write_time", Unit::None, Delta, Systems::LINUX),
     field("ebs_volume_performance_exceeded_iops", Unit::None, Delta, Systems::LINUX),
@@ -108,8 +108,8 @@ const DISKIO: &[Field] = &[
     field("ebs_volume_queue_length", Unit::None, Gauge, Systems::LINUX),
     field("instance_store_total_read_ops", Unit::None, Delta, Systems::LINUX),
     field("instance_store_total_write_ops", Unit::None, Delta, Systems::LINUX),
-    field("instance_store_total_read_bytes", Unit::None, Delta, Systems::LINUX),
-    field("instance_store_total_write_bytes", Unit::None, Delta, Systems::LINUX),
+    field("instance_store_total_read_bytes", Unit::Bytes, Delta, Systems::LINUX),
+    field("instance_store_total_write_bytes", Unit::Bytes, Delta, Systems::LINUX),
     field("instance_store_total_read_time", Unit::None, Delta, Systems::LINUX),
     field("instance_store_total_write_time", Unit::None, Delta, Systems::LINUX),
     field("instance_store_performance_exceeded_iops", Unit::None, Delta, Systems::LINUX),
@@ -204,6 +204,8 @@ const NVIDIA_GPU: &[Field] = &[
     field("clocks_current_sm", Unit::None, Gauge, Systems::LINUX_AND_WINDOWS),
     field("clocks_current_memory", Unit::None, Gauge, Systems::LINUX_AND_WINDOWS),
     field("clocks_current_video", Unit::None, Gauge, Systems::LINUX_AND_WINDOWS),
+    field("utilization_encoder", Unit::None, Gauge, Systems::NOWHERE),
+    field("utilization_decoder", Unit::None, Gauge, Systems::NOWHERE),
 ];
 
 const PROCESSES: &[Field] = &[

@@ -54,7 +54,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd>
         rates: section.child("rates").flag().unwrap_or(false),
         dimensions: SourceDimensions {
             // That of the sender, which is in the packet; our own where it is not.
-            host: true,
+            host: !section.child("omit_hostname").flag().unwrap_or(false),
             append: dimensions::of_a_plugin(&section.child("append_dimensions")),
             only: section.has("only_dimensions").then(|| texts("only_dimensions").into_iter().collect()),
             drop_original: texts("drop_original_metrics").into_iter().collect(),

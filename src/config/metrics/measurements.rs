@@ -35,7 +35,12 @@ pub(super) fn of_table(plugin: &Section<'_>, table: &Table) -> Vec<Measurement> 
             let why = format!("is no measurement of `{}`", table.key);
             let bare = named.trim();
             let bare = bare.strip_prefix(table.prefix).unwrap_or(bare);
-            at.report(Severity::Error, why, meant(bare, &known));
+            // The agent passes over what its EFA plugin does not know.
+            let (severity, why) = match table.key {
+                "efa" => (Severity::Warning, format!("{why}; ignored, as by the agent")),
+                _ => (Severity::Error, why),
+            };
+            at.report(severity, why, meant(bare, &known));
             continue;
         };
         if !field.on.has(host::SYSTEM) {

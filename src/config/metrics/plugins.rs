@@ -174,8 +174,11 @@ fn ethtool(section: &Section<'_>, context: &Context) -> Option<Plugin> {
             host: !section.child("omit_hostname").flag().unwrap_or(false),
             append: dimensions::of_a_plugin(&section.child("append_dimensions")),
             only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
-            // Names of the driver, or the published ones.
-            drop_original: names("drop_original_metrics").into_iter().collect(),
+            // As they are published, or as the driver calls them.
+            drop_original: names("drop_original_metrics")
+                .into_iter()
+                .map(|name| published_by("ethtool_", name))
+                .collect(),
         },
         options: Options::Ethtool {
             include,
@@ -183,6 +186,11 @@ fn ethtool(section: &Section<'_>, context: &Context) -> Option<Plugin> {
             statistics: names("metrics_include"),
         },
     })
+}
+
+/// The whole name of one that may stand without its prefix.
+fn published_by(prefix: &str, name: String) -> String {
+    if name.starts_with(prefix) { name } else { format!("{prefix}{name}") }
 }
 
 /// An object of Windows' performance counters: its counters are taken as they are called.

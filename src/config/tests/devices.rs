@@ -18,6 +18,13 @@ fn fields(plugin: &Plugin) -> Vec<&str> {
 }
 
 #[test]
+fn what_efa_does_not_know_is_passed_over_as_by_the_agent() {
+    let text = r#"{ "metrics": { "metrics_collected": { "efa": { "measurement": ["tx_bytes", "tx_furlongs"] } } } }"#;
+    check_warning(text, "metrics.metrics_collected.efa.measurement[1]", "ignored");
+    assert_eq!(fields(&plugins(r#""efa": { "measurement": ["tx_bytes", "tx_furlongs"] }"#)[0]), ["tx_bytes"]);
+}
+
+#[test]
 fn what_volumes_tell_is_read_apart_from_what_the_kernel_counts() {
     let all = plugins(
         r#""diskio": { "measurement": ["reads", "ebs_total_read_ops", "diskio_instance_store_volume_queue_length"],

@@ -30,6 +30,8 @@ use std::{
 pub(super) const SERIES: usize = 10_000;
 /// One that was silent for so long is forgotten; most senders speak each ten seconds.
 const SILENT: Duration = Duration::from_hours(1);
+/// Values of a type that nobody knows; the largest of collectd's own has ten.
+const MOST_UNKNOWN: usize = 32;
 /// Unknown types that the own log names one by one.
 const TOLD: usize = 50;
 
@@ -185,6 +187,8 @@ impl Series {
                 return Err(Fault::Sources { kind, known: known.len(), found });
             }
             Some(known) => known.clone(),
+            // No type has so many. Each takes memory of its own, and who sends them may be anybody.
+            None if found > MOST_UNKNOWN => return Err(Fault::Sources { kind, known: MOST_UNKNOWN, found }),
             None => invented(found),
         };
         if known.is_none() && self.told.len() < TOLD && self.told.insert(kind.clone()) {

@@ -7,6 +7,7 @@ use crate::{
     metrics::{Moment, Reader, readings},
     model::{Point, Resolution, Timestamp, Values},
 };
+use std::fs;
 use tempfile::TempDir;
 
 /// A `/proc` that the test writes, and the items that look at it.

@@ -164,12 +164,14 @@ impl Scheduler {
         match slot.source.reader.take() {
             Some(mut reader) => {
                 self.reads.spawn_blocking(move || {
+                    // It may have waited for a thread: shares and rates are of the time that has passed in truth.
+                    let now = Moment { monotonic: Instant::now().into_std(), ..now };
                     let (points, result) = reader.read(now);
                     Back { slot: index, reader, points, result }
                 });
             }
             // A baseline may take its time.
-            None if slot.state != State::Running => slot.state = State::LateBaseline,
+            None if slot.state == State::Baseline => slot.state = State::LateBaseline,
             None => slot.skipped(),
         }
     }

@@ -80,6 +80,9 @@ impl Identity {
     }
 }
 
+/// Tags of a line that are looked at.
+const MOST: usize = 200;
+
 /// Tags in the order in which they came; of the same name, the last.
 struct Tags(Vec<Dimension>);
 
@@ -88,8 +91,11 @@ impl Tags {
         if name.trim().is_empty() {
             return;
         }
+        let looked_at = self.0.len();
         match self.0.iter_mut().find(|dimension| dimension.name == name) {
             Some(dimension) => dimension.value = value,
+            // Far more than CloudWatch takes. Each is compared with all before it, and who sends is anybody.
+            None if looked_at >= MOST => {}
             None => self.0.push(Dimension { name, value }),
         }
     }

@@ -2,7 +2,7 @@
 use crate::{
     model::{
         MetricBatch, Point, Points,
-        limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS, fits_value},
+        limits::{DIMENSIONS, METRIC_BATCH_BYTES, METRIC_BATCH_POINTS, NAME, fits_metric, fits_value},
     },
     telemetry::counters,
 };
@@ -15,7 +15,7 @@ const DIMENSION_OVERHEAD: usize = 24;
 const VALUE_OVERHEAD: usize = 18;
 
 /// Batches inside the limits of PutMetricData.
-pub fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
+pub(super) fn cut(namespace: &str, points: Points) -> Vec<MetricBatch> {
     let mut batches = vec![];
     let (mut open, mut bytes) = (vec![], 0);
     for point in points {
@@ -47,8 +47,15 @@ fn unfit(point: &Point) -> Option<&'static str> {
     if point.dimensions.len() > DIMENSIONS {
         return Some("it has more than 30 dimensions");
     }
-    if point.dimensions.iter().any(|d| d.name.is_empty() || d.value.is_empty()) {
+    if point.dimensions.iter().any(|d| d.name.trim().is_empty() || d.value.trim().is_empty()) {
         return Some("one of its dimensions is empty");
+    }
+    let unnamable =
+        |name: &str| name.is_empty() || name.starts_with(':') || name.len() > NAME || !name.chars().all(fits_metric);
+    if unnamable(&point.name) || point.dimensions.iter().any(|d| unnamable(&d.name)) {
+        return Some(
+            "its name or that of a dimension is longer than 255, begins with a colon, or has other than ASCII characters",
+        );
     }
     None
 }
@@ -101,12 +108,15 @@ mod tests {
             [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, METRIC_VALUE * 1.001, f64::MIN].map(|v| point(v, vec![]));
         let empty = point(1.0, vec![Dimension::new("Path", "")]);
         let many = point(1.0, vec![Dimension::new("a", "b"); 31]);
+        let blank = point(1.0, vec![Dimension::new("process_name", " ")]);
+        let colon = point(1.0, vec![Dimension::new(":a", "b")]);
+        let unnamed = Point { name: ":x".into(), ..point(1.0, vec![]) };
         let good = [7.0, METRIC_VALUE, -METRIC_VALUE].map(|v| point(v, vec![]));
         let refused = counters::POINTS_REFUSED.here();
-        let points = bad.into_iter().chain([empty, many]).chain(good.clone()).collect();
+        let points = bad.into_iter().chain([empty, many, blank, colon, unnamed]).chain(good.clone()).collect();
         let batches = cut("N", points);
         assert_eq!(batches.len(), 1);
         assert_eq!(batches[0].points, good);
-        assert_eq!(counters::POINTS_REFUSED.here(), refused + 7);
+        assert_eq!(counters::POINTS_REFUSED.here(), refused + 10);
     }
 }

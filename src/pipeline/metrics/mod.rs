@@ -13,14 +13,14 @@ mod dimensions;
 mod pack;
 mod series;
 
-pub use cut::cut;
 pub use dimensions::Rules;
 
 use crate::{
     metrics::scheduler::{Place, until_next},
-    model::{Facts, Parcel, Point, Reading, Timestamp, limits::METRIC_BATCH_POINTS},
+    model::{Facts, MetricBatch, Parcel, Point, Reading, Timestamp, limits::METRIC_BATCH_POINTS},
     spool::window::Windows,
 };
+use cut::cut;
 use pack::Packer;
 use series::Series;
 use std::{collections::VecDeque, time::Duration};
@@ -37,6 +37,13 @@ const BEHIND_THE_TICK: Duration = Duration::from_secs(1);
 const WAITING: usize = 20_000;
 /// What is read more often may be read again within the minute that CloudWatch sums up.
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// Batches of points that an earlier run had not packed: as it would have sent them.
+pub fn repack(namespace: &str, points: Vec<Point>) -> Vec<MetricBatch> {
+    let mut packer = Packer::default();
+    points.into_iter().for_each(|point| _ = packer.add(point, true));
+    cut(namespace, packer.take(None))
+}
 
 /// How the stage works.
 pub struct Packing {
@@ -169,11 +176,12 @@ impl Stage {
 
     /// Everything that comes of a reading goes to its series.
     fn admit(&mut self, reading: Reading) {
+        let now = (self.wall)();
         let Self { packing, facts, series, packer, windows, .. } = self;
         let mut noted = Vec::with_capacity(reading.points.len());
         let more = packing.intervals.get(reading.source).is_some_and(|interval| *interval < MINUTE);
         let mut take = |point: Point| {
-            if series.admits(&point) {
+            if series.admits(&point, now) {
                 let complete = packer.add(point.clone(), more);
                 noted.push((point, complete));
             }

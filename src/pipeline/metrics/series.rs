@@ -13,6 +13,8 @@ use std::{
 };
 
 const FORGOTTEN: Duration = Duration::from_hours(1);
+/// So often it is looked whether any of them is silent.
+const SWEEP: Duration = Duration::from_mins(1);
 
 /// The series that are sent.
 pub struct Series {
@@ -20,27 +22,32 @@ pub struct Series {
     hasher: RandomState,
     /// When each had its last value. By a hash: two of 64 bits meet once in centuries of this many.
     seen: HashMap<u64, Timestamp>,
+    /// When it was last looked for silent ones.
+    swept: Option<Timestamp>,
     refusing: bool,
 }
 
 impl Series {
     /// At most so many at once.
     pub fn new(most: usize) -> Self {
-        Self { most, hasher: RandomState::new(), seen: HashMap::new(), refusing: false }
+        Self { most, hasher: RandomState::new(), seen: HashMap::new(), swept: None, refusing: false }
     }
 
-    /// Whether this point is of a series that may be sent. One more than there may be is refused, counted and said.
-    pub fn admits(&mut self, point: &Point) -> bool {
+    /// Whether this point, which comes at `now`, is of a series that may be sent. One more than there may be is refused, counted and said.
+    pub fn admits(&mut self, point: &Point, now: Timestamp) -> bool {
         let key = self.hasher.hash_one((&point.name, &point.dimensions));
         if let Some(seen) = self.seen.get_mut(&key) {
-            *seen = (*seen).max(point.at);
+            *seen = now;
             return true;
         }
-        if self.seen.len() >= self.most {
-            self.seen.retain(|_, seen| point.at.since(*seen) < FORGOTTEN);
+        let is_due = |swept: Timestamp| now.since(swept) >= SWEEP || now < swept;
+        if self.seen.len() >= self.most && self.swept.is_none_or(is_due) {
+            self.swept = Some(now);
+            // One that seems to be of the future was seen before the clock was set back.
+            self.seen.retain(|_, seen| now.since(*seen) < FORGOTTEN);
         }
         if self.seen.len() < self.most {
-            self.seen.insert(key, point.at);
+            self.seen.insert(key, now);
             self.refusing = false;
             return true;
         }
@@ -75,23 +82,36 @@ mod tests {
         }
     }
 
+    /// Whether a point is admitted at its own time.
+    fn admits(series: &mut Series, point: &Point) -> bool {
+        series.admits(point, point.at)
+    }
+
     #[test]
     fn the_first_ones_are_sent_and_the_next_one_is_refused_and_counted() {
         let mut series = Series::new(2);
         let before = counters::SERIES_REFUSED.here();
-        assert!(series.admits(&point("a", "1", 0)) && series.admits(&point("a", "2", 0)));
-        assert!(!series.admits(&point("b", "1", 0)), "another name is another series");
-        assert!(!series.admits(&point("a", "3", 1)), "so is another value of a dimension");
-        assert!(series.admits(&point("a", "1", 1)));
+        assert!(admits(&mut series, &point("a", "1", 0)) && admits(&mut series, &point("a", "2", 0)));
+        assert!(!admits(&mut series, &point("b", "1", 0)), "another name is another series");
+        assert!(!admits(&mut series, &point("a", "3", 1)), "so is another value of a dimension");
+        assert!(admits(&mut series, &point("a", "1", 1)));
         assert_eq!(counters::SERIES_REFUSED.here() - before, 2);
     }
 
     #[test]
     fn a_series_without_a_value_for_an_hour_makes_room() {
         let mut series = Series::new(1);
-        assert!(series.admits(&point("a", "1", 0)));
-        assert!(!series.admits(&point("a", "2", 3_599)));
-        assert!(series.admits(&point("a", "2", 3_600)));
-        assert!(!series.admits(&point("a", "1", 3_601)));
+        assert!(admits(&mut series, &point("a", "1", 0)));
+        assert!(!admits(&mut series, &point("a", "2", 3_539)));
+        assert!(!admits(&mut series, &point("a", "2", 3_598)), "it is looked for once a minute");
+        assert!(admits(&mut series, &point("a", "2", 3_600)));
+        assert!(!admits(&mut series, &point("a", "1", 3_601)));
+    }
+
+    #[test]
+    fn a_point_of_the_future_makes_no_room() {
+        let mut series = Series::new(1);
+        assert!(admits(&mut series, &point("a", "1", 0)));
+        assert!(!series.admits(&point("a", "2", 7_000), Timestamp::from_millis(1_000)));
     }
 }

@@ -193,3 +193,15 @@ async fn a_crash_costs_nothing_that_was_measured_and_repeats_only_batches_in_fli
     assert_eq!(found(stage.folder.path()), []);
     assert_eq!(std::fs::read_dir(stage.folder.path()).expect("there").count(), 0, "no file is left");
 }
+
+#[test]
+fn what_a_crash_left_is_packed_as_it_would_have_been() {
+    let values = (0..400).map(|n| (f64::from(n), 1.0)).collect();
+    let at = BEGIN;
+    let busy = Point { value: Values::Many(values), ..point("busy", at) };
+    let batches = repack("N", vec![busy, point("calm", at), point("calm", at.plus(TEN))]);
+    assert_eq!(batches.len(), 1);
+    let sizes: Vec<_> =
+        batches[0].points.iter().map(|point| point.value.iter().map(|(_, count)| count).sum::<f64>()).collect();
+    assert_eq!(sizes, [150.0, 150.0, 100.0, 2.0], "no datum of more values than CloudWatch takes, each series once");
+}

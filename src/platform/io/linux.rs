@@ -8,7 +8,7 @@ const IFF_UP: u32 = 0x1;
 const IFF_LOOPBACK: u32 = 0x8;
 
 pub fn disks() -> io::Result<Vec<Traffic>> {
-    diskstats::parse(&stats(Path::new("/proc"))?)
+    diskstats::parse(&stats(procfs::proc())?)
 }
 
 pub fn devices() -> io::Result<Vec<Device>> {
@@ -23,7 +23,7 @@ fn stats(proc: &Path) -> io::Result<String> {
 }
 
 pub fn interfaces() -> io::Result<Vec<Traffic>> {
-    netdev::parse(&procfs::text(Path::new("/proc/net/dev"))?)
+    netdev::parse(&procfs::text(&procfs::proc().join("net/dev"))?)
 }
 
 pub fn links() -> io::Result<Vec<Link>> {

@@ -108,8 +108,10 @@ async fn what_has_come_by_the_stop_leaves() {
 #[tokio::test]
 async fn while_nobody_takes_points_only_so_many_are_read_and_none_is_lost() {
     let mut working = listening(Level::None, Duration::ZERO, 1);
-    let many: Vec<Value> = (0..100).map(|n| Value::Gauge(f64::from(n))).collect();
-    let packet = packet().plugin("p").kind("mine").values(&many).done();
+    let many: Vec<Value> = (0..25).map(|n| Value::Gauge(f64::from(n))).collect();
+    let four =
+        ["a", "b", "c", "d"].into_iter().fold(packet().plugin("p"), |packet, kind| packet.kind(kind).values(&many));
+    let packet = four.done();
     // More than may wait here, and no more than the system has room for.
     let mut came = 0;
     for _ in 0..150 {
