@@ -107,9 +107,13 @@ fn recover(folder: &Path, spool: &Spool) {
             return tracing::warn!(%folder, %error, "what an earlier run measured and did not send cannot be looked for");
         }
     };
-    for (path, Left { namespace, points, damaged }) in left {
+    for (path, Left { namespace, points, batches, safe, damaged }) in left {
         let (file, measured) = (path.display(), points.len());
-        let kept = repack_metrics(&namespace, points).iter().try_for_each(|batch| match spool.push(batch) {
+        let all = repack_metrics(&namespace, points);
+        // Where other batches came of it than were sent, all of it is sent: rather twice than not at all.
+        let is_safe = |number: usize| batches == Some(all.len()) && safe.contains(&number);
+        let unsafe_ones = all.iter().enumerate().filter(|(number, _)| !is_safe(*number));
+        let kept = unsafe_ones.map(|(_, batch)| batch).try_for_each(|batch| match spool.push(batch) {
             // Too old by now: counted there.
             Ok(_) | Err(SpoolError::TooOld) => Ok(()),
             Err(error) => Err(error),
@@ -139,6 +143,7 @@ fn packing(running: &Running, plan: &Plan, metrics: &Metrics, place: Place) -> P
             host_name: plan.identity.hostname.clone(),
             instance_id: plan.identity.instance_id.clone(),
         },
+        own: metrics.plugins.len(),
         intervals: metrics.sources().map(|source| source.interval).collect(),
         flush: if running.once { ONE_ROUND } else { metrics.flush },
         place,

@@ -113,6 +113,8 @@ impl Pair<'_> {
             // It was reported as that.
         } else if name.is_empty() || text.trim().is_empty() {
             value.error("neither name nor value of a dimension may be empty");
+        } else if name.starts_with(':') {
+            value.error("the name of a dimension does not begin with a colon");
         } else if let Some(wrong) = name.chars().chain(text.chars()).find(|c| !limits::fits_metric(*c)) {
             value.error(format!(
                 "CloudWatch takes ASCII characters only in a dimension, found `{}`",

@@ -218,7 +218,8 @@ impl Slot {
         counters::POLLS_HUNG.add(1);
         self.hung += 1;
         if self.hung == 1 {
-            tracing::warn!(collector = self.source.key, "the reading before has not come back: skipping until it does");
+            let key = self.source.key;
+            tracing::warn!("{key}: the reading before has not come back: skipping until it does");
         }
     }
 
@@ -240,7 +241,8 @@ impl Slot {
                 self.failed += 1;
                 if self.failed == 1 {
                     let error: &dyn std::error::Error = &e;
-                    tracing::warn!(collector = self.source.key, error, "a reading failed: what could be read is sent");
+                    let key = self.source.key;
+                    tracing::warn!(error, "{key}: a reading failed: what could be read is sent");
                 }
             }
         }

@@ -49,6 +49,8 @@ pub fn repack(namespace: &str, points: Vec<Point>) -> Vec<MetricBatch> {
 pub struct Packing {
     pub namespace: String,
     pub rules: Rules,
+    /// How many sources are the host's own; those behind them are what programs send.
+    pub own: usize,
     /// How often each source measures, in the order of their numbers.
     pub intervals: Vec<Duration>,
     pub flush: Duration,
@@ -178,10 +180,11 @@ impl Stage {
     fn admit(&mut self, reading: Reading) {
         let now = (self.wall)();
         let Self { packing, facts, series, packer, windows, .. } = self;
+        let received = reading.source >= packing.own;
         let mut noted = Vec::with_capacity(reading.points.len());
         let more = packing.intervals.get(reading.source).is_some_and(|interval| *interval < MINUTE);
         let mut take = |point: Point| {
-            if series.admits(&point, now) {
+            if series.admits(&point, received, now) {
                 let complete = packer.add(point.clone(), more);
                 noted.push((point, complete));
             }

@@ -78,7 +78,10 @@ impl Packer {
 
     /// What is open, and from when on each is complete.
     pub fn held(&self) -> Vec<(Point, Timestamp)> {
-        let held = self.open.iter().map(|(key, open)| {
+        let mut all: Vec<_> = self.open.iter().collect();
+        // In the order of arrival, so that the same batches are made of what is written down and of what is here.
+        all.sort_unstable_by_key(|(_, open)| open.number);
+        let held = all.into_iter().map(|(key, open)| {
             let Key { name, dimensions, unit, resolution, .. } = key;
             let (name, dimensions) = (name.clone(), dimensions.clone());
             let value = Values::Many(open.values.clone());

@@ -16,12 +16,19 @@ const FORGOTTEN: Duration = Duration::from_hours(1);
 /// So often it is looked whether any of them is silent.
 const SWEEP: Duration = Duration::from_mins(1);
 
+struct Seen {
+    /// When it had its last value.
+    at: Timestamp,
+    /// Programs sent it: it makes room for what is measured here.
+    received: bool,
+}
+
 /// The series that are sent.
 pub struct Series {
     most: usize,
     hasher: RandomState,
-    /// When each had its last value. By a hash: two of 64 bits meet once in centuries of this many.
-    seen: HashMap<u64, Timestamp>,
+    /// Each by a hash: two of 64 bits meet once in centuries of this many.
+    seen: HashMap<u64, Seen>,
     /// When it was last looked for silent ones.
     swept: Option<Timestamp>,
     refusing: bool,
@@ -34,20 +41,25 @@ impl Series {
     }
 
     /// Whether this point, which comes at `now`, is of a series that may be sent. One more than there may be is refused, counted and said.
-    pub fn admits(&mut self, point: &Point, now: Timestamp) -> bool {
+    /// What is `received` makes room for what is not: whoever can send to a listener must not silence the host's own metrics.
+    pub fn admits(&mut self, point: &Point, received: bool, now: Timestamp) -> bool {
         let key = self.hasher.hash_one((&point.name, &point.dimensions));
         if let Some(seen) = self.seen.get_mut(&key) {
-            *seen = now;
+            seen.at = now;
             return true;
         }
         let is_due = |swept: Timestamp| now.since(swept) >= SWEEP || now < swept;
         if self.seen.len() >= self.most && self.swept.is_none_or(is_due) {
             self.swept = Some(now);
             // One that seems to be of the future was seen before the clock was set back.
-            self.seen.retain(|_, seen| now.since(*seen) < FORGOTTEN);
+            self.seen.retain(|_, seen| now.since(seen.at) < FORGOTTEN);
+        }
+        if self.seen.len() >= self.most && !received {
+            let gives_way = self.seen.iter().find(|(_, seen)| seen.received).map(|(key, _)| *key);
+            gives_way.map(|key| self.seen.remove(&key));
         }
         if self.seen.len() < self.most {
-            self.seen.insert(key, now);
+            self.seen.insert(key, Seen { at: now, received });
             self.refusing = false;
             return true;
         }
@@ -84,7 +96,7 @@ mod tests {
 
     /// Whether a point is admitted at its own time.
     fn admits(series: &mut Series, point: &Point) -> bool {
-        series.admits(point, point.at)
+        series.admits(point, false, point.at)
     }
 
     #[test]
@@ -109,9 +121,19 @@ mod tests {
     }
 
     #[test]
+    fn what_programs_send_makes_room_for_what_is_measured_here_and_not_the_other_way_round() {
+        let (mut series, now) = (Series::new(2), Timestamp::from_millis(0));
+        assert!(series.admits(&point("sent", "1", 0), true, now) && series.admits(&point("sent", "2", 0), true, now));
+        assert!(!series.admits(&point("sent", "3", 0), true, now));
+        assert!(series.admits(&point("cpu", "1", 0), false, now) && series.admits(&point("mem", "1", 0), false, now));
+        assert!(!series.admits(&point("net", "1", 0), false, now), "the bound holds");
+        assert!(!series.admits(&point("sent", "1", 0), true, now) && !series.admits(&point("sent", "2", 0), true, now));
+    }
+
+    #[test]
     fn a_point_of_the_future_makes_no_room() {
         let mut series = Series::new(1);
         assert!(admits(&mut series, &point("a", "1", 0)));
-        assert!(!series.admits(&point("a", "2", 7_000), Timestamp::from_millis(1_000)));
+        assert!(!series.admits(&point("a", "2", 7_000), false, Timestamp::from_millis(1_000)));
     }
 }

@@ -31,6 +31,7 @@ fn packing(global: Global) -> Packing {
             host_name: "box".into(),
             instance_id: "sys-1".into(),
         },
+        own: 2,
         intervals: vec![MINUTE, TEN],
         flush: MINUTE,
         place: Place::of("sys-1", "box"),

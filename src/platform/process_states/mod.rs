@@ -40,7 +40,11 @@ pub struct States {
 /// # Errors
 /// When the kernel does not answer; `Unsupported` on Windows.
 pub fn states() -> io::Result<States> {
-    imp::states()
+    match imp::states()? {
+        // We are one ourselves: where there is none the system hides them.
+        States { total: 0, .. } => Err(io::Error::other("it shows no process at all, not even this one")),
+        states => Ok(states),
+    }
 }
 
 #[cfg(all(test, unix))]

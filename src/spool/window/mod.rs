@@ -1,7 +1,8 @@
 //! What was measured and waits to be packed, on the disk too: a crash before the next request must not cost it.
 //!
 //! A **window** is the time between two requests, and a file in the folder. What is measured is appended to it. When a request leaves, what
-//! is not complete yet begins the next window, and the old file goes once every batch of it is safe: delivered, or in the spool. What a
+//! is not complete yet begins the next window; the old file notes which of its batches are safe, delivered or in the spool, and goes with the
+//! last of them. What a
 //! start finds here are the windows of a run that came to no orderly end; the caller puts them into the spool.
 //!
 //! Files are appended to and not synced: after a crash of this program all of it is there, after a power cut up to the half minute that the
@@ -22,10 +23,6 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
 };
 use tokio::sync::mpsc;
 
@@ -47,7 +44,9 @@ pub fn left(folder: &Path) -> io::Result<Vec<(PathBuf, Left)>> {
     for (_, path) in files {
         match disk::read_regular(&path, MOST).map(|bytes| record::read(&bytes)) {
             Ok(Some(left)) => found.push((path, left)),
-            // Torn before its first line was whole, or of a newer version.
+            // The crash came before its first line was whole: nothing can be in it.
+            Ok(None) if fs::read(&path).is_ok_and(|bytes| !bytes.contains(&b'\n')) => _ = fs::remove_file(&path),
+            // Of a newer version.
             Ok(None) => {
                 tracing::warn!(file = %path.display(), "this holds no metrics that this version can read: it is left alone")
             }
@@ -75,8 +74,11 @@ enum Order {
         number: u64,
         batches: usize,
     },
-    /// All batches of this window are safe.
-    Safe(u64),
+    /// This batch of this window is safe.
+    Safe {
+        number: u64,
+        batch: usize,
+    },
 }
 
 /// The end at which points come in. Never waits for the disk.
@@ -122,19 +124,15 @@ impl Windows {
 
     /// What was complete at `taken` leaves in so many batches. The receipt of each must be given when it is safe.
     pub fn turn(&mut self, taken: Timestamp, keep: Vec<Held>, batches: usize) -> Vec<Receipt> {
-        let (number, left) = (self.number, Arc::new(AtomicUsize::new(batches)));
+        let number = self.number;
         self.number += 1;
         self.order(Order::Turn { taken, keep, number, batches });
-        let receipt = || {
-            let (left, safe) = (left.clone(), self.safe.clone());
-            Receipt::new(move || {
-                if left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                    // The task ends after everybody who could tell it this.
-                    let _ = safe.send(Order::Safe(number));
-                }
-            })
+        let receipt = |batch| {
+            let safe = self.safe.clone();
+            // The task ends after everybody who could tell it this.
+            Receipt::new(move || _ = safe.send(Order::Safe { number, batch }))
         };
-        (0..batches).map(|_| receipt()).collect()
+        (0..batches).map(receipt).collect()
     }
 
     fn order(&mut self, order: Order) {
@@ -185,9 +183,16 @@ struct Disk {
     number: u64,
     /// `None`: nothing was measured in this window yet, or its file could not be made.
     open: Option<Open>,
-    /// The files of windows that have ended, of which not every batch is safe.
-    ended: HashMap<u64, PathBuf>,
+    /// Windows that have ended, of which not every batch is safe.
+    ended: HashMap<u64, Ended>,
     failing: bool,
+}
+
+struct Ended {
+    path: PathBuf,
+    file: File,
+    /// How many batches are not safe yet.
+    left: usize,
 }
 
 struct Open {
@@ -198,14 +203,15 @@ struct Open {
 
 impl Disk {
     fn carry_out(&mut self, order: Order) {
+        let is_turn = matches!(order, Order::Turn { .. });
         let done = match order {
             Order::Append(points) => self.append(&points),
             Order::Turn { taken, keep, number, batches } => self.turn(taken, &keep, number, batches),
-            Order::Safe(number) => self.ended.remove(&number).map_or(Ok(()), |path| remove(&path)),
+            Order::Safe { number, batch } => self.safe(number, batch),
         };
         match done {
             Ok(()) => {
-                if std::mem::take(&mut self.failing) {
+                if is_turn && std::mem::take(&mut self.failing) {
                     tracing::info!(folder = %self.folder.display(), "metrics that wait to be sent are on the disk again");
                 }
             }
@@ -239,16 +245,36 @@ impl Disk {
         let old = self.open.take();
         self.number = number + 1;
         // First into the new one, then out of the old one: a crash in between sends twice instead of not at all.
-        let kept = if keep.is_empty() { Ok(()) } else { self.append(keep) };
-        let Some(Open { path, mut file, .. }) = old else { return kept };
-        if batches == 0 && kept.is_ok() {
+        if !keep.is_empty()
+            && let Err(error) = self.append(keep)
+        {
+            // Where that is not possible the old one goes on: what it holds stands nowhere else.
+            if let Some(failed) = std::mem::replace(&mut self.open, old) {
+                _ = remove(&failed.path);
+            }
+            return Err(error);
+        }
+        let Some(Open { path, mut file, .. }) = old else { return Ok(()) };
+        if batches == 0 {
             return remove(&path);
         }
-        self.ended.insert(number, path);
-        kept?;
         let mut line = vec![];
-        record::taken(taken, &mut line)?;
-        file.write_all(&line)
+        record::taken(taken, batches, &mut line)?;
+        let written = file.write_all(&line);
+        self.ended.insert(number, Ended { path, file, left: batches });
+        written
+    }
+
+    /// Note that a batch is safe; the file goes with the last one.
+    fn safe(&mut self, number: u64, batch: usize) -> io::Result<()> {
+        let Some(ended) = self.ended.get_mut(&number) else { return Ok(()) };
+        ended.left = ended.left.saturating_sub(1);
+        if ended.left > 0 {
+            let mut line = vec![];
+            record::safe(batch, &mut line)?;
+            return ended.file.write_all(&line);
+        }
+        self.ended.remove(&number).map_or(Ok(()), |ended| remove(&ended.path))
     }
 }
 

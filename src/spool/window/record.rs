@@ -4,11 +4,13 @@
 //! 1b2c3d4e {"version":1,"namespace":"CWAgent"}
 //! 89abcdef {"series":0,"name":"cpu_usage_idle","unit":"Percent","dimensions":[{"name":"host","value":"box"}],"resolution":"Minute"}
 //! 01234567 {"at":1769903990000,"complete":1769904000000,"values":[[0,97.5],[1,[[1.0,2.0],[3.0,1.0]]]]}
-//! fedcba98 {"taken":1769904018000}
+//! fedcba98 {"taken":1769904018000,"batches":2}
+//! 0a1b2c3d {"safe":0}
 //! ```
 //!
 //! A series is written when it has its first value in the file. `complete` says from when on no value is added to the period. `taken`
-//! is the last line: what was complete then has left in batches, and the rest stands in the next window.
+//! ends the window: what was complete then has left in so many batches, and the rest stands in the next window. `safe` numbers those that
+//! are delivered, or in the spool. The same points in the same order make the same batches again.
 use crate::model::{Dimension, Point, Resolution, Timestamp, Unit, Values};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::HashMap, io, sync::Arc};
@@ -43,6 +45,12 @@ struct Measured<'a> {
 #[derive(Deserialize, Serialize)]
 struct Taken {
     taken: Timestamp,
+    batches: usize,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Safe {
+    safe: usize,
 }
 
 /// A point, and from when on its period is complete.
@@ -60,9 +68,14 @@ pub(super) fn header(namespace: &str, out: &mut Vec<u8>) -> io::Result<()> {
     line(&Header { version: VERSION, namespace: namespace.into() }, out)
 }
 
-/// The last line.
-pub(super) fn taken(taken: Timestamp, out: &mut Vec<u8>) -> io::Result<()> {
-    line(&Taken { taken }, out)
+/// The line that ends the window.
+pub(super) fn taken(taken: Timestamp, batches: usize, out: &mut Vec<u8>) -> io::Result<()> {
+    line(&Taken { taken, batches }, out)
+}
+
+/// This batch is safe.
+pub(super) fn safe(batch: usize, out: &mut Vec<u8>) -> io::Result<()> {
+    line(&Safe { safe: batch }, out)
 }
 
 /// The lines of these points.
@@ -111,6 +124,9 @@ fn line(record: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()> {
 pub struct Left {
     pub namespace: String,
     pub points: Vec<Point>,
+    /// How many batches they had become, where that is known, and which of these are safe.
+    pub batches: Option<usize>,
+    pub safe: Vec<usize>,
     /// Lines that were damaged. The last one may be torn without being counted.
     pub damaged: usize,
 }
@@ -142,8 +158,10 @@ pub(super) fn read(bytes: &[u8]) -> Option<Left> {
                     complete,
                 ));
             }
-        } else if let Some(Taken { taken }) = checked(text) {
-            until = Some(taken);
+        } else if let Some(Taken { taken, batches }) = checked(text) {
+            (until, left.batches) = (Some(taken), Some(batches));
+        } else if let Some(Safe { safe }) = checked(text) {
+            left.safe.push(safe);
         } else if lines.peek().is_some() {
             left.damaged += 1;
         }
@@ -204,8 +222,10 @@ mod tests {
     #[test]
     fn what_was_taken_later_is_not_of_this_window() {
         let mut bytes = file(&some());
-        taken(Timestamp::from_millis(9), &mut bytes).expect("plain");
-        assert_eq!(read(&bytes).expect("a window").points.len(), 3);
+        taken(Timestamp::from_millis(9), 2, &mut bytes).expect("plain");
+        safe(1, &mut bytes).expect("plain");
+        let left = read(&bytes).expect("a window");
+        assert_eq!((left.points.len(), left.batches, left.safe), (3, Some(2), vec![1]));
     }
 
     #[test]
