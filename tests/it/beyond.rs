@@ -1,6 +1,6 @@
 //! What is measured beside the host: response times, the output of commands, text files of other programs.
 use crate::support::{
-    fake::FakeAws,
+    fake::{Datum, FakeAws},
     host::{NAMESPACE, TestHost},
 };
 use serde_json::{Value, json};
@@ -15,7 +15,12 @@ fn measuring(aws: &FakeAws, collected: Value) -> TestHost {
 
 /// The sum of all values of a metric, as CloudWatch's `Sum` has it.
 fn sum(aws: &FakeAws, name: &str) -> f64 {
-    aws.look(|seen| seen.metric(name).iter().map(|datum| datum.value).sum())
+    aws.look(|seen| total(&seen.metric(name)))
+}
+
+/// All values of these datums, also where readings of one second came as one datum.
+fn total(datums: &[&Datum]) -> f64 {
+    datums.iter().flat_map(|datum| &datum.values).map(|(value, count)| value * count).sum()
 }
 
 #[tokio::test]
@@ -46,17 +51,15 @@ async fn commands_and_text_files_are_metrics_and_of_a_counter_the_growth_is_sent
     let fresh = host.path("jobs.prom.new");
     fs::write(&fresh, jobs(12)).expect("ours");
     fs::rename(&fresh, &file).expect("ours");
-    daemon
-        .until_cloud(&aws, "the growth", |seen| {
-            seen.metric("jobs_total").iter().map(|datum| datum.value).sum::<f64>() == 7.0
-        })
-        .await;
+    daemon.until_cloud(&aws, "the growth", |seen| total(&seen.metric("jobs_total")) == 7.0).await;
     daemon.until("the hanging command is told", |status| status.counter("polls_failed") > 2).await;
     assert!(daemon.terminate().await.success());
     assert_eq!(sum(&aws, "jobs_total"), 7.0);
     aws.look(|seen| {
         let users = seen.metric("my_users");
-        assert!(users.iter().all(|datum| datum.value == 3.0 && datum.unit == "Count" && datum.namespace == NAMESPACE));
+        assert!(users.iter().all(|datum| datum.values.iter().all(|(value, _)| *value == 3.0)
+            && datum.unit == "Count"
+            && datum.namespace == NAMESPACE));
         let dimension = |datum: &str, name: &str| seen.metric(datum)[0].dimensions.get(name).cloned();
         assert_eq!(dimension("jobs_total", "queue").as_deref(), Some("mail"));
         assert_eq!(dimension("jobs_total", "Site").as_deref(), Some("attic"));

@@ -41,6 +41,7 @@ pub struct Datum {
     pub namespace: String,
     pub name: String,
     pub unit: String,
+    /// The mean, where readings of one period came as one datum.
     pub value: f64,
     /// Each value with how often it came, in either form of the API.
     pub values: Vec<(f64, f64)>,
@@ -178,7 +179,7 @@ impl State {
                 namespace: text(&request["Namespace"]),
                 name: text(&datum["MetricName"]),
                 unit: text(&datum["Unit"]),
-                value: datum["Value"].as_f64().unwrap_or(f64::NAN),
+                value: mean(&values(datum)),
                 values: values(datum),
                 resolution: datum["StorageResolution"].as_i64(),
                 at: datum["Timestamp"].as_f64().unwrap_or(f64::NAN),
@@ -186,6 +187,11 @@ impl State {
             });
         }
     }
+}
+
+fn mean(values: &[(f64, f64)]) -> f64 {
+    let count: f64 = values.iter().map(|(_, count)| count).sum();
+    values.iter().map(|(value, count)| value * count).sum::<f64>() / count
 }
 
 fn values(datum: &Value) -> Vec<(f64, f64)> {
