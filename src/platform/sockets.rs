@@ -10,7 +10,7 @@ pub use batch::Batch;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::{
-    io,
+    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -62,11 +62,12 @@ impl Datagrams {
         }
     }
 
-    /// The next datagram, if there is one now.
-    pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// The next datagram, if there is one now. Asks the system also where the runtime has not heard yet that there is something, as
+    /// at a stop.
+    pub fn recv_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Udp(socket) => socket.try_recv(buffer),
-            Self::Local(socket) => socket.try_recv(buffer),
+            Self::Udp(socket) => (&*SockRef::from(socket)).read(buffer),
+            Self::Local(socket) => (&*socket.socket()).read(buffer),
         }
     }
 
@@ -215,10 +216,6 @@ mod imp {
             self.socket.recv(buffer).await
         }
 
-        pub fn try_recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket.try_recv(buffer)
-        }
-
         pub async fn recv_batch(&self, batch: &mut Batch) -> io::Result<io::Result<()>> {
             self.socket.readable().await?;
             Ok(self.socket.try_io(Interest::READABLE, || batch.fill(&self.socket())))
@@ -333,10 +330,6 @@ mod imp {
         }
 
         pub async fn recv(&self, _: &mut [u8]) -> io::Result<usize> {
-            match self.0 {}
-        }
-
-        pub fn try_recv(&self, _: &mut [u8]) -> io::Result<usize> {
             match self.0 {}
         }
 

@@ -2,6 +2,7 @@
 pub mod board;
 mod chain;
 pub mod counters;
+pub mod listening;
 pub mod log;
 
 pub use chain::{chain, chain_without, gist};

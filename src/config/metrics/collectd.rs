@@ -1,5 +1,9 @@
 //! `metrics.metrics_collected.collectd`: where packets of collectd are received, and what becomes of them.
-use super::{Context, MINUTE, dimensions, resolution};
+use super::{
+    Context, MINUTE,
+    dimensions::{self, listed},
+    names, resolution,
+};
 use crate::{
     config::{
         section::Section,
@@ -8,7 +12,7 @@ use crate::{
             metrics::SourceDimensions,
         },
     },
-    model::{Resolution, limits},
+    model::Resolution,
 };
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -35,9 +39,6 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd>
     let aggregation = Duration::from_secs(seconds);
     let by_interval = if aggregation < MINUTE { Resolution::Second } else { Resolution::Minute };
     let types = section.child("collectd_typesdb");
-    let texts = |key: &str| {
-        section.child(key).items().iter().filter_map(|item| Some(item.verbatim()?.to_owned())).collect::<Vec<_>>()
-    };
     Some(Collectd {
         at: section.at.clone(),
         address: address(&section.child("service_address"), level),
@@ -52,26 +53,17 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd>
         aggregation,
         resolution: resolution(&section).or(context.resolution).unwrap_or(by_interval),
         rates: section.child("rates").flag().unwrap_or(false),
+        // `host` is that of the sender, which is in the packet; our own where it is not.
         dimensions: SourceDimensions {
-            // That of the sender, which is in the packet; our own where it is not.
-            host: !section.child("omit_hostname").flag().unwrap_or(false),
-            append: dimensions::of_a_plugin(&section.child("append_dimensions")),
-            only: section.has("only_dimensions").then(|| texts("only_dimensions").into_iter().collect()),
-            drop_original: texts("drop_original_metrics").into_iter().collect(),
+            drop_original: listed(&section.child("drop_original_metrics")).unwrap_or_default().into_iter().collect(),
+            ..dimensions::carried(&section)
         },
     })
 }
 
 fn prefix(section: &Section<'_>) -> String {
     let prefix = section.text().unwrap_or(PREFIX);
-    if prefix.starts_with(':') {
-        section.error("the name of a metric does not begin with a colon");
-    } else if let Some(wrong) = prefix.chars().find(|c| !limits::fits_metric(*c)) {
-        section.error(format!(
-            "CloudWatch takes ASCII characters only in the name of a metric, found `{}`",
-            wrong.escape_debug()
-        ));
-    }
+    names::check(section, names::METRIC, prefix);
     prefix.to_owned()
 }
 

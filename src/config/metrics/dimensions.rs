@@ -1,11 +1,9 @@
 //! Dimensions that the configuration adds.
-use crate::{
-    config::{
-        file::Entry,
-        section::Section,
-        settings::metrics::{AwsValue, DimensionValue},
-    },
-    model::limits,
+use super::names;
+use crate::config::{
+    file::Entry,
+    section::Section,
+    settings::metrics::{AwsValue, DimensionValue, SourceDimensions},
 };
 
 /// One dimension as it is written.
@@ -14,6 +12,31 @@ struct Pair<'a> {
     text: &'a str,
     key: Section<'a>,
     value: Section<'a>,
+}
+
+/// What every source of metrics may say of its dimensions: `omit_hostname`, `append_dimensions`, `only_dimensions`.
+pub(super) fn carried(section: &Section<'_>) -> SourceDimensions {
+    carrying(section, of_a_plugin(&section.child("append_dimensions")))
+}
+
+/// The same of the plugin `disk`, which may carry its volume too.
+pub(super) fn carried_by_disk(section: &Section<'_>) -> SourceDimensions {
+    let drop_device = section.child("drop_device").flag().unwrap_or(false);
+    carrying(section, of_disk(&section.child("append_dimensions"), drop_device))
+}
+
+fn carrying(section: &Section<'_>, append: Vec<(String, DimensionValue)>) -> SourceDimensions {
+    SourceDimensions {
+        host: !section.child("omit_hostname").flag().unwrap_or(false),
+        append,
+        only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
+        ..SourceDimensions::default()
+    }
+}
+
+/// The texts of a list. `None`: there is no list.
+pub(super) fn listed(section: &Section<'_>) -> Option<Vec<String>> {
+    section.exists().then(|| section.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect())
 }
 
 /// `metrics.append_dimensions` of the publisher: literal pairs beside those that each metric has (`own`).
@@ -48,7 +71,7 @@ pub(super) fn global(section: &Section<'_>) -> Option<Vec<(String, AwsValue)>> {
 }
 
 /// `append_dimensions` of a plugin.
-pub(super) fn of_a_plugin(section: &Section<'_>) -> Vec<(String, DimensionValue)> {
+fn of_a_plugin(section: &Section<'_>) -> Vec<(String, DimensionValue)> {
     let mut taken = vec![];
     for pair in pairs(section) {
         taken.extend(of_a_pair(&pair).map(|value| (pair.name.to_owned(), value)));
@@ -57,7 +80,7 @@ pub(super) fn of_a_plugin(section: &Section<'_>) -> Vec<(String, DimensionValue)
 }
 
 /// The same of disk, which has one pair more: its devices lie on volumes. With `drop_device` nobody knows on which.
-pub(super) fn of_disk(section: &Section<'_>, drop_device: bool) -> Vec<(String, DimensionValue)> {
+fn of_disk(section: &Section<'_>, drop_device: bool) -> Vec<(String, DimensionValue)> {
     let mut taken = vec![];
     for pair in pairs(section) {
         let value = match (pair.name, pair.text) {
@@ -113,15 +136,8 @@ impl Pair<'_> {
             // It was reported as that.
         } else if name.is_empty() || text.trim().is_empty() {
             value.error("neither name nor value of a dimension may be empty");
-        } else if name.starts_with(':') {
-            value.error("the name of a dimension does not begin with a colon");
-        } else if let Some(wrong) = name.chars().chain(text.chars()).find(|c| !limits::fits_metric(*c)) {
-            value.error(format!(
-                "CloudWatch takes ASCII characters only in a dimension, found `{}`",
-                wrong.escape_debug()
-            ));
         } else {
-            return true;
+            return names::check(value, names::DIMENSION, name) && names::is_ascii(value, names::DIMENSION, text);
         }
         false
     }

@@ -1,5 +1,5 @@
 //! Which measurements of a plugin are wanted, and what they are called: `measurement`, `drop_original_metrics`.
-use super::unit;
+use super::{names, unit};
 use crate::{
     config::{
         finding::{Severity, meant},
@@ -7,7 +7,7 @@ use crate::{
         section::Section,
         settings::metrics::Measurement,
     },
-    model::{Unit, limits},
+    model::Unit,
     platform::host,
 };
 use std::collections::BTreeSet;
@@ -51,6 +51,10 @@ pub(super) fn of_table(plugin: &Section<'_>, table: &Table) -> Vec<Measurement> 
         if wanted.iter().any(|other| other.field == measurement.field) {
             at.warning("is asked for twice under two spellings; the first one counts");
         } else {
+            if let Some(other) = wanted.iter().find(|other| other.name == measurement.name) {
+                let (name, other) = (&measurement.name, &other.field);
+                at.warning(format!("is called `{name}` as `{other}` is: the two become one metric"));
+            }
             wanted.push(measurement);
         }
     }
@@ -87,14 +91,7 @@ fn name<'a>(item: &Section<'a>) -> (Option<&'a str>, Section<'a>) {
 fn decorated(item: &Section<'_>, mut measurement: Measurement) -> Measurement {
     let rename = item.child("rename");
     if let Some(name) = rename.text().map(str::trim).filter(|name| !name.is_empty()) {
-        if name.starts_with(':') {
-            rename.error("the name of a metric does not begin with a colon");
-        } else if let Some(wrong) = name.chars().find(|c| !limits::fits_metric(*c)) {
-            rename.error(format!(
-                "CloudWatch takes ASCII characters only in the name of a metric, found `{}`",
-                wrong.escape_debug()
-            ));
-        } else {
+        if names::check(&rename, names::METRIC, name) {
             name.clone_into(&mut measurement.name);
         }
     }

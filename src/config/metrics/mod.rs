@@ -6,6 +6,7 @@ mod collectd;
 pub mod critical;
 mod dimensions;
 mod measurements;
+mod names;
 mod plugins;
 mod processes;
 mod programs;
@@ -22,10 +23,7 @@ use super::{
         DimensionValue, Global, HostDimension, Measurements, Metrics, Options, Plugin, SourceDimensions,
     },
 };
-use crate::model::{
-    Resolution,
-    limits::{self, DIMENSIONS},
-};
+use crate::model::{Resolution, limits::DIMENSIONS};
 use std::time::Duration;
 
 /// Of the publisher, where the file does not say otherwise.
@@ -142,14 +140,7 @@ fn namespace(metrics: &Section<'_>, dialect: &Dialect) -> String {
     let section = metrics.child("namespace");
     let named = section.text();
     if let Some(name) = named {
-        if name.starts_with(':') {
-            section.error("a namespace does not begin with a colon");
-        } else if let Some(wrong) = name.chars().find(|c| !limits::fits_metric(*c)) {
-            section.error(format!(
-                "CloudWatch takes ASCII characters only in a namespace, found `{}`",
-                wrong.escape_debug()
-            ));
-        } else if name.starts_with("AWS/") {
+        if names::check(&section, names::NAMESPACE, name) && name.starts_with("AWS/") {
             section.warning("namespaces that begin with `AWS/` are those of AWS's own services, and CloudWatch may refuse the metrics");
         }
     }

@@ -2,7 +2,11 @@
 //!
 //! To add a plugin: its table in `config::measurements`, its keys in `config::keys::metrics`, its line in [`read`], and its collector in
 //! `metrics`.
-use super::{Context, dimensions, measurements, processes, programs, resolution};
+use super::{
+    Context,
+    dimensions::{self, listed},
+    measurements, processes, programs, resolution,
+};
 use crate::{
     config::{
         finding::{Severity, meant},
@@ -124,11 +128,6 @@ pub(super) fn options(section: &Section<'_>, table: &Table) -> Options {
     }
 }
 
-/// The texts of a list. `None`: there is no list.
-pub(super) fn listed(section: &Section<'_>) -> Option<Vec<String>> {
-    section.exists().then(|| section.items().iter().filter_map(|item| item.text().map(str::to_owned)).collect())
-}
-
 /// How often it is read and how finely that is kept: its own, the agent's, or the default.
 pub(super) fn rhythm(section: &Section<'_>, context: &Context) -> (Duration, Resolution) {
     let own = section.child("metrics_collection_interval").unsigned().map(Duration::from_secs);
@@ -143,17 +142,12 @@ fn own_resolution(section: &Section<'_>, context: &Context) -> Resolution {
 
 /// The rules for the dimensions of a plugin of which these are wanted.
 pub(super) fn source(section: &Section<'_>, wanted: &[Measurement], table: &Table) -> SourceDimensions {
-    let added = section.child("append_dimensions");
-    let append = if table.key == "disk" {
-        dimensions::of_disk(&added, section.child("drop_device").flag().unwrap_or(false))
-    } else {
-        dimensions::of_a_plugin(&added)
-    };
-    SourceDimensions {
-        host: table.key != "efa" && !section.child("omit_hostname").flag().unwrap_or(false),
-        append,
-        only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
-        drop_original: measurements::dropped(section, wanted, |field| table.published(field)),
+    let drop_original = measurements::dropped(section, wanted, |field| table.published(field));
+    match table.key {
+        "disk" => SourceDimensions { drop_original, ..dimensions::carried_by_disk(section) },
+        // The agent gives it none.
+        "efa" => SourceDimensions { drop_original, host: false, ..dimensions::carried(section) },
+        _ => SourceDimensions { drop_original, ..dimensions::carried(section) },
     }
 }
 
@@ -171,14 +165,12 @@ fn ethtool(section: &Section<'_>, context: &Context) -> Option<Plugin> {
         interval: context.interval,
         resolution: own_resolution(section, context),
         dimensions: SourceDimensions {
-            host: !section.child("omit_hostname").flag().unwrap_or(false),
-            append: dimensions::of_a_plugin(&section.child("append_dimensions")),
-            only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
             // As they are published, or as the driver calls them.
             drop_original: names("drop_original_metrics")
                 .into_iter()
                 .map(|name| published_by("ethtool_", name))
                 .collect(),
+            ..dimensions::carried(section)
         },
         options: Options::Ethtool {
             include,
@@ -202,10 +194,8 @@ fn performance(object: &str, section: &Section<'_>, context: &Context) -> Option
         at: section.at.clone(),
         key: "performance",
         dimensions: SourceDimensions {
-            host: !section.child("omit_hostname").flag().unwrap_or(false),
-            append: dimensions::of_a_plugin(&section.child("append_dimensions")),
-            only: listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
             drop_original: measurements::dropped(section, &wanted, published),
+            ..dimensions::carried(section)
         },
         measurements: Measurements::These(wanted.clone()),
         interval,

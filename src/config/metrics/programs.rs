@@ -1,15 +1,12 @@
 //! `metrics_collected.exec` and `metrics_collected.textfile`: what other programs measure.
-use super::{Context, dimensions, plugins};
-use crate::{
-    config::{
-        glob::Glob,
-        section::Section,
-        settings::{
-            exposition::{Command, Counters, Exec, Exposition, Format, Textfiles},
-            metrics::{Measurements, Options, Plugin, SourceDimensions},
-        },
+use super::{Context, dimensions, names, plugins};
+use crate::config::{
+    glob::Glob,
+    section::Section,
+    settings::{
+        exposition::{Command, Counters, Exec, Exposition, Format, Textfiles},
+        metrics::{Measurements, Options, Plugin},
     },
-    model::limits,
 };
 use std::{path::Path, time::Duration};
 
@@ -82,16 +79,6 @@ pub(super) fn timeout(section: &Section<'_>, interval: Duration, usual: Duration
     asked.min(interval)
 }
 
-/// The rules for the dimensions of what is ours alone.
-pub(super) fn source(section: &Section<'_>) -> SourceDimensions {
-    SourceDimensions {
-        host: !section.child("omit_hostname").flag().unwrap_or(false),
-        append: dimensions::of_a_plugin(&section.child("append_dimensions")),
-        only: plugins::listed(&section.child("only_dimensions")).map(|names| names.into_iter().collect()),
-        ..SourceDimensions::default()
-    }
-}
-
 fn plugin(key: &'static str, section: &Section<'_>, context: &Context, options: Options) -> Plugin {
     let (interval, resolution) = plugins::rhythm(section, context);
     Plugin {
@@ -100,21 +87,14 @@ fn plugin(key: &'static str, section: &Section<'_>, context: &Context, options: 
         measurements: Measurements::Everything { prefix: prefix(&section.child("name_prefix")) },
         interval,
         resolution,
-        dimensions: source(section),
+        dimensions: dimensions::carried(section),
         options,
     }
 }
 
 fn prefix(section: &Section<'_>) -> String {
     let prefix = section.text().unwrap_or_default();
-    if prefix.starts_with(':') {
-        section.error("the name of a metric does not begin with a colon");
-    } else if let Some(wrong) = prefix.chars().find(|c| !limits::fits_metric(*c)) {
-        section.error(format!(
-            "CloudWatch takes ASCII characters only in the name of a metric, found `{}`",
-            wrong.escape_debug()
-        ));
-    }
+    names::check(section, names::METRIC, prefix);
     prefix.to_owned()
 }
 

@@ -1,7 +1,7 @@
 //! `metrics.response_time`: who is asked for an answer, how, and how often.
 //!
 //! A target is an object, or for short its own text: a URL, `HOST:PORT`, or `icmp HOST`.
-use super::{Context, measurements, programs};
+use super::{Context, dimensions, measurements, programs};
 use crate::{
     config::{
         measurements::Table,
@@ -34,7 +34,7 @@ pub(super) fn read(section: &Section<'_>, context: &Context, carried: &SourceDim
         true => measurements::of_table(section, table),
         false => table.fields.iter().map(|field| measurements::whole(table, field)).collect(),
     };
-    let mut source = programs::source(section);
+    let mut source = dimensions::carried(section);
     source.host &= carried.host;
     let news = carried.append.iter().filter(|(name, _)| !source.append.iter().any(|(own, _)| own == name));
     let news: Vec<_> = news.cloned().collect();

@@ -1,12 +1,16 @@
 //! `metrics.metrics_collected.statsd`: what programs send, and what becomes of it.
-use super::{SourceDimensions, unit};
+use super::{
+    SourceDimensions,
+    dimensions::{self, listed},
+    names, unit,
+};
 use crate::{
     config::{
         finding::{Severity, meant},
         section::Section,
         settings::{Statsd, StatsdAddress},
     },
-    model::{Unit, limits},
+    model::Unit,
 };
 use std::{net::Ipv6Addr, time::Duration};
 
@@ -43,10 +47,8 @@ pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, max_series: usize
         separator: separator(&section.child("metric_separator")),
         max_series: max_series.max(SERIES),
         dimensions: SourceDimensions {
-            host: !flag("omit_hostname").unwrap_or(false),
-            append: vec![],
-            only: section.has("only_dimensions").then(|| texts(&section.child("only_dimensions")).collect()),
-            drop_original: texts(&section.child("drop_original_metrics")).collect(),
+            drop_original: listed(&section.child("drop_original_metrics")).unwrap_or_default().into_iter().collect(),
+            ..dimensions::carried(&section)
         },
         metric_type: flag("metric_type_dimension").unwrap_or(true),
         keep_gauges: flag("keep_gauges").unwrap_or(false),
@@ -58,18 +60,9 @@ pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, max_series: usize
     })
 }
 
-fn texts(list: &Section<'_>) -> impl Iterator<Item = String> {
-    list.items().into_iter().filter_map(|item| item.verbatim().map(str::to_owned))
-}
-
 fn separator(section: &Section<'_>) -> String {
     let text = section.text().unwrap_or(SEPARATOR);
-    if let Some(wrong) = text.chars().find(|c| !limits::fits_metric(*c)) {
-        section.error(format!(
-            "CloudWatch takes ASCII characters only in the name of a metric, found `{}`",
-            wrong.escape_debug()
-        ));
-    }
+    names::is_ascii(section, names::METRIC, text);
     text.to_owned()
 }
 

@@ -1,6 +1,9 @@
 //! Datagrams: one is one document, as the agent has it, or several lines of which each is one.
 use super::Desk;
-use crate::{platform::sockets::Datagrams, telemetry::counters};
+use crate::{
+    platform::sockets::Datagrams,
+    telemetry::{counters, listening::Drops},
+};
 use std::{io::ErrorKind, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -15,11 +18,13 @@ const AT_THE_STOP: usize = 100_000;
 const LOOK: Duration = Duration::from_secs(10);
 /// The wait after an error of the socket, so that one that stays costs nothing.
 const PAUSE: Duration = Duration::from_millis(100);
+/// What helps where datagrams are dropped.
+const REMEDY: &str = "raise net.core.rmem_max, or send by TCP";
 
 /// Receive until told to stop, and then what is there.
 pub(super) async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &CancellationToken) {
     let mut buffer = vec![0; LONGEST];
-    let mut drops = Drops { seen: socket.dropped().unwrap_or_default(), told: false };
+    let mut drops = Drops::since(socket.dropped());
     let mut look = Instant::now() + LOOK;
     loop {
         let next = async {
@@ -31,7 +36,7 @@ pub(super) async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &
             received = next => received,
             () = sleep_until(look) => {
                 look = Instant::now() + LOOK;
-                drops.look(socket, name);
+                drops.look(socket.dropped(), socket.buffer(), name, REMEDY);
                 continue;
             }
         };
@@ -49,12 +54,12 @@ pub(super) async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &
         }
     }
     drain(socket, &mut buffer, desk, name, AT_THE_STOP);
-    drops.look(socket, name);
+    drops.look(socket.dropped(), socket.buffer(), name, REMEDY);
 }
 
 fn drain(socket: &Datagrams, buffer: &mut [u8], desk: &Desk, name: &str, most: usize) {
     for _ in 0..most {
-        let Ok(length) = socket.try_recv(buffer) else { return };
+        let Ok(length) = socket.recv_now(buffer) else { return };
         take(&buffer[..length], desk, name);
     }
 }
@@ -68,28 +73,5 @@ fn take(datagram: &[u8], desk: &Desk, name: &str) {
         datagram.split(|byte| *byte == b'\n').for_each(|line| desk.take(line, name));
     } else {
         desk.take(datagram, name);
-    }
-}
-
-/// What the system dropped, as far as it was counted.
-struct Drops {
-    seen: u64,
-    told: bool,
-}
-
-impl Drops {
-    fn look(&mut self, socket: &Datagrams, name: &str) {
-        let Some(now) = socket.dropped() else { return };
-        let more = now.saturating_sub(std::mem::replace(&mut self.seen, now));
-        counters::DATAGRAMS_DROPPED.add(more);
-        if more > 0 && !self.told {
-            tracing::warn!(
-                socket = name,
-                datagrams = more,
-                buffer = socket.buffer(),
-                "the system dropped datagrams that came faster than they were read: raise net.core.rmem_max, or send by TCP"
-            );
-        }
-        self.told = more > 0;
     }
 }

@@ -21,9 +21,9 @@ pub use document::Fallback;
 
 use crate::{
     config::settings::{EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind},
-    model::{Intake, SourceId, Target, TimedBy, Timestamp},
+    model::{Intake, Target, TimedBy, Timestamp},
     platform::sockets::{self, Datagrams, Streams},
-    telemetry::{board::Board, counters},
+    telemetry::{board::Board, counters, listening::Line},
 };
 use document::Texts;
 use fault::{Complaints, Fault};
@@ -96,14 +96,17 @@ pub async fn run(options: Options, intake: Arc<dyn Intake>, board: Arc<Board>, s
     stop.cancelled().await;
 }
 
+/// What is received, for the own log.
+const WHAT: &str = "documents of metrics";
+
 /// The addresses of a host, asked for until it has one.
-async fn resolved(address: &EmfAddress, board: &Board) -> Vec<SocketAddr> {
+async fn resolved(address: &EmfAddress, board: &Arc<Board>) -> Vec<SocketAddr> {
     let both = |four: Ipv4Addr, six: Ipv6Addr| vec![IpAddr::from(four), IpAddr::from(six)];
     let addresses = match &address.host {
         EmfHost::Loopback => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
         EmfHost::All => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
         EmfHost::Named(name) => {
-            let line = Line::new(board, format!("{name}:{}", address.port));
+            let line = Line::new(board, format!("{name}:{}", address.port), WHAT);
             let mut wait = WAIT;
             loop {
                 let found = tokio::net::lookup_host((name.as_str(), address.port)).await;
@@ -191,7 +194,7 @@ async fn listen(
     board: Arc<Board>,
     stop: CancellationToken,
 ) {
-    let line = Line::new(&board, place.name());
+    let line = Line::new(&board, place.name(), WHAT);
     let mut wait = WAIT;
     let socket = loop {
         match place.open() {
@@ -223,41 +226,6 @@ async fn listen(
             tracing::info!(socket = line.name, "listening for documents of metrics");
             streams::receive(&socket, &desk, &crowd, &line.name, &stop).await;
         }
-    }
-}
-
-/// A listener's line on the board, for as long as it lives.
-struct Line<'a> {
-    board: &'a Board,
-    id: SourceId,
-    name: String,
-}
-
-impl<'a> Line<'a> {
-    fn new(board: &'a Board, name: String) -> Self {
-        let id = SourceId::unique();
-        board.source(id, |line| (line.name, line.size) = (name.clone(), Some(0)));
-        Self { board, id, name }
-    }
-
-    fn failed(&self, error: &io::Error, remedy: &str) {
-        let mut news = false;
-        let told = format!("{error}: {remedy}");
-        self.board.source(self.id, |line| news = line.last_error.as_ref() != Some(&told));
-        if news {
-            self.board.source(self.id, |line| line.last_error = Some(told.clone()));
-            tracing::error!(socket = self.name, %error, "documents of metrics cannot be received here, which is tried again: {remedy}");
-        }
-    }
-
-    fn works(&self) {
-        self.board.source(self.id, |line| line.last_error = None);
-    }
-}
-
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        self.board.forget(self.id);
     }
 }
 

@@ -17,7 +17,6 @@ mod desk;
 mod fault;
 mod files;
 mod keys;
-mod line;
 mod packet;
 mod rates;
 mod series;
@@ -32,11 +31,13 @@ use crate::{
     config::settings::collectd::{Address, Collectd, Host, Level},
     model::{Points, Reading, Timestamp},
     platform::{sockets, udp::Udp},
-    telemetry::board::Board,
+    telemetry::{
+        board::Board,
+        listening::{Drops, Line},
+    },
 };
 use desk::Desk;
 use files::{Files, News};
-use line::{Drops, Line};
 use series::Rules;
 use std::{
     io::{self, ErrorKind},
@@ -109,6 +110,9 @@ struct Listener {
     dropped: Drops,
 }
 
+/// What is received, for the own log.
+const WHAT: &str = "metrics of collectd";
+
 impl Listener {
     fn new(
         settings: Collectd,
@@ -121,7 +125,7 @@ impl Listener {
         let rules = Rules { prefix: settings.prefix.clone(), aggregation: settings.interval(), rates, resolution };
         let now = Instant::now();
         Self {
-            line: Line::new(board, format!("collectd on {}", settings.address)),
+            line: Line::new(&board, format!("collectd on {}", settings.address), WHAT),
             desk: Desk::new(settings.level, rules),
             points: Points::new(),
             files: Some(Files::new(&settings.auth_file, &settings.types, settings.types_named)),
@@ -163,7 +167,7 @@ impl Listener {
 
     async fn receive(mut self, socket: &Udp, stop: &CancellationToken) {
         let (mut buffer, out) = (vec![0; LONGEST], self.out.clone());
-        self.dropped.seen = socket.dropped().unwrap_or_default();
+        self.dropped = Drops::since(socket.dropped());
         let mut count = Instant::now() + COUNT;
         self.close = self.next_close();
         self.look_at_files().await;
@@ -182,7 +186,7 @@ impl Listener {
                 }
                 () = sleep_until(count) => {
                     count = Instant::now() + COUNT;
-                    self.dropped.look(socket, &self.line.name);
+                    self.dropped.look(socket.dropped(), socket.buffer(), &self.line.name, "raise net.core.rmem_max");
                 }
             }
         }
@@ -194,7 +198,7 @@ impl Listener {
             }
             self.send().await;
         }
-        self.dropped.look(socket, &self.line.name);
+        self.dropped.look(socket.dropped(), socket.buffer(), &self.line.name, "raise net.core.rmem_max");
         self.desk.close((self.wall)(), &mut self.points);
         self.send().await;
     }
@@ -278,11 +282,24 @@ impl Listener {
         }
         match news.trouble {
             Some(Some(why)) if self.settings.level != Level::None => {
-                self.line.lacks_users(&why);
+                lacks_users(&self.line, &why);
             }
             Some(_) => self.line.works(),
             None => {}
         }
+    }
+}
+
+/// Says once that nobody can be known.
+fn lacks_users(line: &Line, why: &str) {
+    const REMEDY: &str = "write the lines `user: password` there, or set collectd_security_level of metrics.metrics_collected.collectd \
+                          to none";
+    if line.note(format!("collectd_auth_file cannot be read: {why}: {REMEDY}")) {
+        tracing::error!(
+            socket = line.name,
+            why,
+            "collectd_auth_file cannot be read, which is tried again; users who are not known yet are refused: {REMEDY}"
+        );
     }
 }
 

@@ -2,9 +2,12 @@
 use super::{Desk, State, complaints::Trouble};
 use crate::{
     config::settings::StatsdAddress,
-    model::SourceId,
     platform::sockets::{self, Batch, Datagrams},
-    telemetry::{board::Board, counters},
+    telemetry::{
+        board::Board,
+        counters,
+        listening::{Drops, Line},
+    },
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{
@@ -123,8 +126,8 @@ pub(super) async fn listen_all(
 }
 
 /// The addresses of a name, asked for until it has one.
-async fn resolved(name: &str, port: u16, board: &Board) -> Vec<SocketAddr> {
-    let line = Line::new(board, format!("statsd on udp://{name}:{port}"));
+async fn resolved(name: &str, port: u16, board: &Arc<Board>) -> Vec<SocketAddr> {
+    let line = Line::new(board, format!("statsd on udp://{name}:{port}"), WHAT);
     let mut wait = WAIT;
     loop {
         let found = tokio::net::lookup_host((name, port)).await;
@@ -139,8 +142,15 @@ async fn resolved(name: &str, port: u16, board: &Board) -> Vec<SocketAddr> {
 }
 
 /// Open one socket and receive on it until told to stop.
-async fn listen(place: Place, optional: bool, pending: usize, desk: &Desk, board: &Board, stop: &CancellationToken) {
-    let line = Line::new(board, place.name());
+async fn listen(
+    place: Place,
+    optional: bool,
+    pending: usize,
+    desk: &Desk,
+    board: &Arc<Board>,
+    stop: &CancellationToken,
+) {
+    let line = Line::new(board, place.name(), WHAT);
     let wanted = pending.saturating_mul(EACH).clamp(BUFFER.0, BUFFER.1);
     let mut wait = WAIT;
     let socket = loop {
@@ -162,10 +172,17 @@ async fn listen(place: Place, optional: bool, pending: usize, desk: &Desk, board
     receive(&socket, desk, &line.name, stop).await;
 }
 
+/// What is received, for the own log.
+const WHAT: &str = "statsd lines";
+/// What helps where datagrams are dropped.
+const REMEDY: &str = "raise net.core.rmem_max and `allowed_pending_messages`, or send several lines in one datagram";
+
 /// Receive until told to stop, and then what is there.
 async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &CancellationToken) {
     let mut batch = Batch::new(LONGEST);
-    let mut drops = Drops { seen: socket.dropped().unwrap_or_default(), told: false, idle: true };
+    let mut drops = Drops::since(socket.dropped());
+    // Nothing came since the last look at what was dropped.
+    let mut idle = true;
     let mut look = Instant::now() + LOOK;
     let mut pace = Pace { gather: socket.gathers().then(|| gathering(socket.buffer())), last: None };
     loop {
@@ -173,16 +190,17 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
             biased;
             () = stop.cancelled() => break,
             // Where nothing came, nothing was dropped, and an idle socket costs nothing.
-            () = sleep_until(look), if !drops.idle => {
+            () = sleep_until(look), if !idle => {
                 look = Instant::now() + LOOK;
-                drops.look(socket, name);
+                idle = true;
+                drops.look(socket.dropped(), socket.buffer(), name, REMEDY);
                 continue;
             }
             received = socket.recv_batch(&mut batch) => received,
         };
         match received {
             Ok(()) => {
-                drops.idle = false;
+                idle = false;
                 desk.state().take(&batch);
                 if batch.is_full() {
                     drain(socket, &mut batch, desk, IN_A_ROW);
@@ -201,7 +219,7 @@ async fn receive(socket: &Datagrams, desk: &Desk, name: &str, stop: &Cancellatio
         }
     }
     drain(socket, &mut batch, desk, AT_THE_STOP);
-    drops.look(socket, name);
+    drops.look(socket.dropped(), socket.buffer(), name, REMEDY);
 }
 
 /// How long datagrams may gather in a buffer of so many bytes.
@@ -255,67 +273,5 @@ impl State {
             }
             self.aggregate.add(bytes, &mut self.complaints);
         }
-    }
-}
-
-/// A listener's line on the board, for as long as it lives.
-struct Line<'a> {
-    board: &'a Board,
-    id: SourceId,
-    name: String,
-}
-
-impl<'a> Line<'a> {
-    fn new(board: &'a Board, name: String) -> Self {
-        let id = SourceId::unique();
-        board.source(id, |line| (line.name, line.size) = (name.clone(), Some(0)));
-        Self { board, id, name }
-    }
-
-    fn failed(&self, error: &io::Error, remedy: &str) {
-        let mut news = false;
-        let told = format!("{error}: {remedy}");
-        self.board.source(self.id, |line| news = line.last_error.as_ref() != Some(&told));
-        if news {
-            self.board.source(self.id, |line| line.last_error = Some(told.clone()));
-            tracing::error!(socket = self.name, %error, "statsd lines cannot be received here, which is tried again: {remedy}");
-        }
-    }
-
-    fn works(&self) {
-        self.board.source(self.id, |line| line.last_error = None);
-    }
-}
-
-impl Drop for Line<'_> {
-    fn drop(&mut self) {
-        self.board.forget(self.id);
-    }
-}
-
-/// What the system dropped, as far as it was counted.
-struct Drops {
-    seen: u64,
-    told: bool,
-    /// Nothing came since the last look.
-    idle: bool,
-}
-
-impl Drops {
-    fn look(&mut self, socket: &Datagrams, name: &str) {
-        self.idle = true;
-        let Some(now) = socket.dropped() else { return };
-        let more = now.saturating_sub(std::mem::replace(&mut self.seen, now));
-        counters::DATAGRAMS_DROPPED.add(more);
-        if more > 0 && !self.told {
-            tracing::warn!(
-                socket = name,
-                datagrams = more,
-                buffer = socket.buffer(),
-                "the system dropped datagrams that came faster than they were read: raise net.core.rmem_max and \
-                 `allowed_pending_messages`, or send several lines in one datagram"
-            );
-        }
-        self.told = more > 0;
     }
 }
