@@ -24,7 +24,9 @@ const CLIENTS: usize = 1_024;
 pub const SILENT: Duration = Duration::from_secs(5);
 /// One read takes at most this.
 const READ: usize = 8 * 1024;
-/// At the stop: for what had arrived by then.
+/// At the stop: for what had arrived by then, of which the system may not have told us yet.
+const GRACE: Duration = Duration::from_millis(50);
+/// All of that.
 const AT_THE_STOP: Duration = Duration::from_secs(1);
 /// The wait after an error of the listener, so that one that stays costs nothing.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -51,7 +53,7 @@ pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) 
         }
     }
     let last = async {
-        while let Ok(Ok(stream)) = timeout(Duration::ZERO, listener.accept()).await {
+        while let Ok(Ok(stream)) = timeout(GRACE, listener.accept()).await {
             clients.push(Client::new(stream).serve(queue, stop));
         }
         while clients.next().await.is_some() {}
@@ -72,12 +74,15 @@ impl Client {
     }
 
     async fn serve(mut self, queue: &Queue, stop: &CancellationToken) {
+        let mut patience = SILENT;
         loop {
             let read = tokio::select! {
                 biased;
-                read = timeout(SILENT, self.read()) => read,
-                // Reading comes first: what is there when the stop comes is read.
-                () = stop.cancelled() => break,
+                read = timeout(patience, self.read()) => read,
+                () = stop.cancelled(), if patience > GRACE => {
+                    patience = GRACE;
+                    continue;
+                }
             };
             match read {
                 Ok(Ok(bytes)) if bytes > 0 => {}
