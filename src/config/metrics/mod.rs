@@ -139,10 +139,13 @@ fn resolution(section: &Section<'_>) -> Option<Resolution> {
 fn namespace(metrics: &Section<'_>, dialect: &Dialect) -> String {
     let section = metrics.child("namespace");
     let named = section.text();
-    if let Some(name) = named {
-        if names::check(&section, names::NAMESPACE, name) && name.starts_with("AWS/") {
-            section.warning("namespaces that begin with `AWS/` are those of AWS's own services, and CloudWatch may refuse the metrics");
-        }
+    if let Some(name) = named
+        && names::check(&section, names::NAMESPACE, name)
+        && name.starts_with("AWS/")
+    {
+        section.warning(
+            "namespaces that begin with `AWS/` are those of AWS's own services, and CloudWatch may refuse the metrics",
+        );
     }
     named.unwrap_or(if dialect.agent { AGENT_NAMESPACE } else { NAMESPACE }).to_owned()
 }
