@@ -81,7 +81,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
         namespace,
         plugins,
         collectd,
-        statsd: statsd::read(&metrics, &agent, max_series).filter(|_| dialect.agent),
+        statsd: statsd::read(&metrics, &agent, &context, max_series).filter(|_| dialect.agent),
         flush: seconds(metrics.child("force_flush_interval"), FLUSH),
         dimensions,
         max_series,
@@ -117,6 +117,11 @@ impl Context {
     fn resolution_for(&self, interval: Duration, own: Option<Resolution>) -> Resolution {
         own.or(self.resolution).unwrap_or(if interval < MINUTE { Resolution::Second } else { Resolution::Minute })
     }
+}
+
+/// Over how long a listener's values are brought together (`metrics_aggregation_interval`), a minute as with the agent; zero: not at all.
+fn aggregation(section: &Section<'_>) -> Duration {
+    section.child("metrics_aggregation_interval").unsigned().map_or(MINUTE, Duration::from_secs)
 }
 
 /// `storage_resolution` of a section.
