@@ -50,6 +50,23 @@ pub fn text(path: &Path) -> io::Result<String> {
     })
 }
 
+/// Whether this `/proc` shows the processes of other users to this one. Each namespace has a first process; with the option `hidepid` its
+/// files may not be read, or it is not there at all: <https://docs.kernel.org/filesystems/proc.html#mount-options>.
+///
+/// # Errors
+/// When it does not, with what to do.
+pub fn shows_others(proc: &Path) -> io::Result<()> {
+    let first = proc.join("1/stat");
+    fs::File::open(&first).map(drop).map_err(|e| {
+        let why = format!(
+            "{}: {e}: the processes of other users are hidden from this one (/proc is mounted with hidepid): run as root, give the \
+             capability CAP_SYS_PTRACE, or mount it with gid= of a group of this user",
+            first.display()
+        );
+        io::Error::new(e.kind(), why)
+    })
+}
+
 /// An error of a text that is not as its format says.
 pub fn malformed(file: &str, line: &str) -> io::Error {
     let shown: String = line.trim().chars().take(200).collect();

@@ -136,6 +136,10 @@ trait Host: Send {
     fn read(&mut self, pid: u32, wanted: Wanted) -> Option<Process>;
 
     fn of_unit(&self, unit: &str) -> io::Result<Option<Vec<u32>>>;
+
+    fn shows_others(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// One look at all processes.
@@ -202,6 +206,14 @@ impl Census {
     /// `Unsupported` where systemd is not what started this machine; else when the control groups cannot be read.
     pub fn of_unit(&self, unit: &str) -> io::Result<Option<Vec<u32>>> {
         self.host.of_unit(unit)
+    }
+
+    /// Whether this user is shown the processes of others, so that one that was not found does not run.
+    ///
+    /// # Errors
+    /// When it is not, with what to do.
+    pub fn shows_others(&self) -> io::Result<()> {
+        self.host.shows_others()
     }
 }
 
