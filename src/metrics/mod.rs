@@ -21,8 +21,6 @@ mod names;
 mod net;
 mod netstat;
 mod nvidia_gpu;
-#[cfg(test)]
-mod offered;
 mod os;
 mod performance;
 mod presence;
