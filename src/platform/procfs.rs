@@ -1,7 +1,7 @@
 //! Where `/proc` and `/sys` are, and what is the same for all that is read there.
 //!
 //! In a container, the ones of the host may be mounted elsewhere: `HOST_PROC`, `HOST_SYS` and `HOST_MOUNT_PREFIX` say where, as they
-//! do for the CloudWatch Agent. They are read once. Readers take a folder as their parameter, so that a captured tree is a fixture.
+//! do for the CloudWatch Agent. They are read once. Readers take a folder as their parameter, so that tests give them one of their own.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 use std::{
     env, fs, io,

@@ -22,7 +22,7 @@ impl Machine {
         let folder = tempfile::tempdir().expect("a folder of our own");
         let (proc, groups) = (folder.path().join("proc"), folder.path().join("groups"));
         fs::create_dir_all(&proc).expect("made");
-        let look = Arc::new(Mutex::new(Look::of(Census::captured(&proc, &groups))));
+        let look = Arc::new(Mutex::new(Look::of(Census::below(&proc, &groups))));
         let machine = Self { folder, look, begun: Instant::now() };
         machine.runs(1, "init", "/sbin/first", 0, 0);
         machine
@@ -239,7 +239,6 @@ fn a_pid_file_that_is_a_fifo_is_an_error_and_hangs_nobody() {
     assert!(source.to_string().contains("a.pid: it is not a regular file"), "{source}");
 }
 
-#[cfg(target_os = "linux")]
 #[test]
 fn where_the_system_hides_processes_nothing_found_is_an_error_and_no_zero() {
     let machine = Machine::new();

@@ -156,9 +156,9 @@ impl Census {
         Self::of(imp::host())
     }
 
-    /// Of a copy of a `/proc` and of a `/sys/fs/cgroup`, whose machine had pages of 4 KiB.
+    /// Of folders that stand for `/proc` and `/sys/fs/cgroup`, on a machine with pages of 4 KiB.
     #[cfg(test)]
-    pub fn captured(proc: &std::path::Path, groups: &std::path::Path) -> Self {
+    pub fn below(proc: &std::path::Path, groups: &std::path::Path) -> Self {
         let scale = text::Scale { ticks: 100, page: 4096 };
         Self::of(Box::new(procfs::Proc::new(proc, groups, scale, false)))
     }

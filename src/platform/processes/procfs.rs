@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them, or a copy of it.
+//! Processes as `/proc` shows them, or a folder that stands for it.
 use super::{Column, Host, Process, Text, Wanted, text, units};
 use crate::platform::procfs;
 use std::{
