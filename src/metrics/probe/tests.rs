@@ -226,7 +226,8 @@ async fn an_echo_is_answered_or_the_right_that_is_missing_named_and_nothing_publ
     match why.as_str() {
         "" => assert_eq!((points, time), (told(1, None), true)),
         _ => {
-            assert!(why.contains("net.ipv4.ping_group_range"), "{why}");
+            // What has a digit is left out of what is remembered, and so is the name of the setting.
+            assert!(why.contains("with sysctl, or give the daemon CAP_NET_RAW"), "{why}");
             assert_eq!((points, time), (vec![], false));
         }
     }
