@@ -4,6 +4,7 @@
 //! 2 wrong usage (clap's own), 78 configuration invalid (`EX_CONFIG` of sysexits.h: a service manager must not restart on it).
 pub mod local;
 pub mod run;
+pub mod service;
 pub mod status;
 mod table;
 pub mod validate;
@@ -41,6 +42,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Validate(arguments)) => validate::run(&arguments.configs, arguments.strict, arguments.json),
         Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Local(arguments)) => local::run(arguments),
+        Some(Command::Service(arguments)) => service::run(&arguments),
     }
 }
 

@@ -22,6 +22,7 @@ mod once;
 mod plan;
 mod received;
 mod scratch;
+pub mod service;
 mod signals;
 mod sources;
 mod state;
