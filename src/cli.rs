@@ -31,6 +31,9 @@ pub enum Command {
     /// Start, stop and list our services (macOS)
     #[command(subcommand)]
     Service(Service),
+    /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
+    #[command(subcommand)]
+    Relay(Relay),
 }
 
 /// Arguments of `run`.
@@ -138,6 +141,37 @@ pub struct Store {
     /// The configuration whose store is meant [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json, else none]
     #[arg(long, value_name = "CONFIG")]
     pub config: Option<PathBuf>,
+}
+
+/// What to do with frames of the serial relay.
+#[derive(Debug, Subcommand)]
+pub enum Relay {
+    /// Send one frame to the relay's socket
+    Send {
+        /// What kind of data it is, as its reader knows it
+        #[arg(long)]
+        tag: String,
+        /// Compress the data
+        #[arg(long)]
+        compress: bool,
+        /// The socket of the relay
+        #[arg(long, value_name = "PATH", default_value = crate::config::serial_relay::SOCKET)]
+        socket: PathBuf,
+        /// The data; `-` reads it from standard input, and none is empty data
+        #[arg(allow_negative_numbers = true)]
+        data: Option<OsString>,
+    },
+    /// Read frames from a serial device and print what is in them, until it ends
+    Listen {
+        /// The device, or the other side of the relay's
+        device: PathBuf,
+        /// One JSON document a line
+        #[arg(long)]
+        json: bool,
+        /// End after so many lines, frames or not
+        #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
+        count: Option<u64>,
+    },
 }
 
 /// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.

@@ -7,7 +7,8 @@
 //! rank 5   daemon                               the only spawner: plan, wiring, sources, ordered stop
 //! rank 4   aws  local                           the destinations: they implement `Put`
 //! rank 3   pipeline  publish                    batches cut to the limits; put, retry, acknowledge
-//! rank 2   metrics  logs  spool  positions      what is read; what waits on the disk; how far it is delivered
+//! rank 2   metrics  logs  relay  spool  positions
+//!                                               what is read; what waits on the disk; how far it is delivered
 //! rank 1   config  telemetry                    what is wanted; what is said about ourselves
 //! rank 0   model  platform                      plain data, and the traits where siblings meet; the operating system
 //! ```
@@ -29,6 +30,7 @@ mod pipeline;
 mod platform;
 mod positions;
 mod publish;
+mod relay;
 mod spool;
 mod telemetry;
 
@@ -40,6 +42,9 @@ use std::process::ExitCode;
 pub mod foreign {
     pub use crate::metrics::collectd::fuzz as collectd;
 }
+
+/// For programs that send frames to the serial relay themselves.
+pub use relay::{BuildError, SendError, send as send_to_serial_relay};
 
 /// The whole program: parse, call, print the error chain, exit code.
 pub fn main() -> ExitCode {

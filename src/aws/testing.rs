@@ -1,7 +1,7 @@
 //! A small AWS in this process: servers that answer as a test says and keep what they were asked, CAs, a CONNECT proxy.
 use crate::config::settings::{
     Agent, Authentication, Cognito, Destination, Endpoints, Environment, ImportState, Instance, Local, Logs, OwnLog,
-    Password, Serial, Settings, Spool,
+    Password, Serial, SerialRelay, Settings, Spool,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -287,6 +287,7 @@ pub(super) fn settings(url: &str, authentication: Authentication) -> Settings {
         shutdown: Duration::from_secs(10),
         endpoints: Endpoints { all: Some(url.to_owned()), ..Endpoints::default() },
         spool: Spool { max_bytes: 1, max_age: Duration::from_secs(1), min_free_bytes: 1, max_log_bytes: 0 },
+        serial_relay: SerialRelay::never(),
     };
     Settings {
         file: "test.json".into(),

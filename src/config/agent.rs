@@ -5,9 +5,10 @@ use super::{
     environment::Environment,
     region,
     section::Section,
+    serial_relay,
     settings::{Agent, Destination, Endpoints, ImportState, Instance, OwnLog, Serial, Spool},
 };
-use crate::model::limits;
+use crate::{model::limits, platform::host};
 use std::{path::PathBuf, time::Duration};
 
 /// Where the publisher has always kept its own log.
@@ -39,6 +40,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, environment: &Environment) ->
         shutdown: Duration::from_secs(agent.child("shutdown_seconds").unsigned().unwrap_or(SHUTDOWN)),
         endpoints: endpoints(root, &agent, environment),
         spool: spool(&agent.child("spool")),
+        serial_relay: serial_relay::read(&agent.child("serial_relay"), host::SYSTEM),
     }
 }
 

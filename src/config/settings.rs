@@ -7,6 +7,7 @@ pub mod exposition;
 mod logs;
 pub mod metrics;
 pub mod probe;
+pub mod serial_relay;
 mod statsd;
 pub mod text;
 
@@ -18,12 +19,14 @@ pub use logs::{
     JournaldItem, Logs, Matching, Others, PRIORITIES, Pick, Selection, TargetTemplate, UnifiedItem, UnifiedLevel,
     WindowsItem, priority,
 };
+pub use serial_relay::SerialRelay;
 pub use statsd::{Statsd, StatsdAddress};
 
 pub use crate::config::environment::{ChosenProfile, Environment};
 
 use crate::config::words::words;
 use secrecy::SecretString;
+use serial_relay::When;
 use std::{path::PathBuf, time::Duration};
 
 /// Everything the daemon needs to know.
@@ -41,9 +44,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether there is anything to read. Only an agent's file can ask for nothing.
+    /// Whether there is anything to do. Only an agent's file can ask for nothing.
     pub fn collects_something(&self) -> bool {
-        self.metrics.is_some() || self.logs.collects_something()
+        self.metrics.is_some() || self.logs.collects_something() || self.agent.serial_relay.when == When::Always
     }
 }
 
@@ -65,6 +68,7 @@ pub struct Agent {
     pub shutdown: Duration,
     pub endpoints: Endpoints,
     pub spool: Spool,
+    pub serial_relay: SerialRelay,
 }
 
 /// Where to look for the positions of the program that collected the logs before (`agent.import_state`).

@@ -21,6 +21,7 @@ mod names;
 mod once;
 mod plan;
 mod received;
+mod relaying;
 mod scratch;
 pub mod service;
 mod signals;

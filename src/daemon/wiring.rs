@@ -10,6 +10,7 @@ use super::{
     names::Names,
     plan::Plan,
     received::{Received, pipes_among},
+    relaying,
     scratch::Scratch,
     sources::Tail,
     status,
@@ -40,7 +41,7 @@ pub const ONE_ROUND: Duration = Duration::from_millis(200);
 
 /// Parts of the time for a stop: when metrics go to the spool, and when log batches are given up for this run, so that there is
 /// time left to save what was acknowledged.
-const SPOOL_AT: f64 = 0.7;
+pub const SPOOL_AT: f64 = 0.7;
 const END_LANES_AT: f64 = 0.9;
 
 /// How it gets to where everything goes.
@@ -128,7 +129,7 @@ pub struct Running {
     /// Held last: its lock keeps other daemons out until nothing of us is left.
     pub state: Arc<StateFolder>,
     /// A throw-away copy of the state, in a dry run.
-    _scratch: Option<Scratch>,
+    scratch: Option<Scratch>,
 }
 
 impl Running {
@@ -193,7 +194,7 @@ impl Running {
             earlier,
             door: received.as_ref().map(Received::door),
             state,
-            _scratch: scratch,
+            scratch: scratch,
         };
         if let Some(renewal) = way.renewal {
             running.board.destination("credentials", |_| {});
@@ -212,6 +213,11 @@ impl Running {
         Ok(running)
     }
 
+    /// Whether nothing may leave this process but what it prints.
+    pub fn is_dry(&self) -> bool {
+        self.scratch.is_some()
+    }
+
     /// Start everything: what sends first, the sources last.
     fn begin(
         &mut self,
@@ -222,6 +228,7 @@ impl Running {
     ) -> Result<(), DaemonError> {
         self.open_status(plan, way);
         measuring::start(self, plan, put, witness)?;
+        relaying::start(self, &plan.settings.agent.serial_relay, plan.settings.agent.shutdown)?;
         self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);

@@ -25,6 +25,7 @@ pub mod process_states;
 pub mod processes;
 pub mod procfs;
 pub mod ram;
+pub mod serial;
 pub mod sockets;
 pub mod udp;
 pub mod vitals;

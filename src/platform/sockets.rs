@@ -1,8 +1,12 @@
 //! Sockets that programs of this host send documents to: UDP, TCP, and UNIX sockets where there are any.
 //!
 //! A UNIX socket lies at a path. One that a dead program left there is taken over; one that somebody listens on, and anything that
-//! is no socket (a link, too), is left alone. It goes with us, unless somebody put another one in its place.
+//! is no socket (a link, too), is left alone; and none is put into a folder where everybody may replace it. It goes with us, unless
+//! somebody put another one in its place.
 mod batch;
+#[cfg_attr(unix, path = "sockets/unix.rs")]
+#[cfg_attr(not(unix), path = "sockets/elsewhere.rs")]
+mod imp;
 #[cfg(test)]
 mod tests;
 
@@ -10,9 +14,10 @@ pub use batch::Batch;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, Interest},
@@ -20,7 +25,7 @@ use tokio::{
 };
 
 /// Connections that may wait to be accepted.
-const BACKLOG: i32 = 128;
+const BACKLOG: i32 = 1_024;
 
 /// What a client sends on its connection.
 pub type Stream = Box<dyn AsyncRead + Send + Unpin>;
@@ -146,6 +151,22 @@ impl Streams {
             Self::Local(listener) => listener.accept().await,
         }
     }
+
+    /// Whether those who come to its address come here. A UNIX socket's path may have been removed, or be another program's by now.
+    pub fn is_in_place(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Local(listener) => listener.is_in_place(),
+        }
+    }
+}
+
+/// Connect to the UNIX socket at this path. Connecting, and each write, fails after so much time.
+///
+/// # Errors
+/// When nobody listens there, or nobody reads.
+pub fn connect(path: &Path, patience: Duration) -> io::Result<Box<dyn Write>> {
+    imp::connect(path, patience)
 }
 
 fn prepare(socket: &Socket, address: SocketAddr) -> io::Result<()> {
@@ -179,188 +200,4 @@ fn drops_in(list: &str, inode: u64) -> Option<u64> {
 struct Place {
     path: PathBuf,
     id: (u64, u64),
-}
-
-#[cfg(unix)]
-mod imp {
-    use super::{
-        AsyncRead, Batch, Domain, Interest, Path, Place, SockAddr, SockRef, Socket, Stream, Type, UdpSocket, batch, io,
-    };
-    use rustix::fd::AsFd;
-    use std::{
-        fs,
-        os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
-    };
-    use tokio::net::{UnixDatagram, UnixListener};
-
-    pub const NO_FAMILY: i32 = libc::EAFNOSUPPORT;
-
-    /// A UNIX socket for datagrams.
-    pub struct Datagrams {
-        socket: UnixDatagram,
-        _place: Place,
-    }
-
-    /// A UNIX socket for connections.
-    pub struct Streams {
-        listener: UnixListener,
-        _place: Place,
-    }
-
-    impl Datagrams {
-        pub fn buffer(&self) -> Option<usize> {
-            SockRef::from(&self.socket).recv_buffer_size().ok()
-        }
-
-        pub async fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.socket.recv(buffer).await
-        }
-
-        pub async fn recv_batch(&self, batch: &mut Batch) -> io::Result<io::Result<()>> {
-            self.socket.readable().await?;
-            Ok(self.socket.try_io(Interest::READABLE, || batch.fill(&self.socket())))
-        }
-
-        pub fn socket(&self) -> SockRef<'_> {
-            SockRef::from(&self.socket)
-        }
-    }
-
-    impl Streams {
-        pub async fn accept(&self) -> io::Result<Stream> {
-            let (stream, _) = self.listener.accept().await?;
-            let stream: Box<dyn AsyncRead + Send + Unpin> = Box::new(stream);
-            Ok(stream)
-        }
-    }
-
-    pub fn datagrams(path: &Path, mode: u32, buffer: usize) -> io::Result<Datagrams> {
-        make_way(path)?;
-        let socket = UnixDatagram::bind(path)?;
-        let place = Place::of(path, mode)?;
-        batch::widen(&SockRef::from(&socket), buffer);
-        Ok(Datagrams { socket, _place: place })
-    }
-
-    pub fn streams(path: &Path, mode: u32) -> io::Result<Streams> {
-        make_way(path)?;
-        let listener = UnixListener::bind(path)?;
-        Ok(Streams { listener, _place: Place::of(path, mode)? })
-    }
-
-    /// Remove a socket that nobody listens on.
-    fn make_way(path: &Path) -> io::Result<()> {
-        let found = match fs::symlink_metadata(path) {
-            Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if !found.file_type().is_socket() {
-            let why = "something else than a socket is there: move it away, or name another path";
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
-        }
-        // Refused: there is nobody. Of the other kind, or full: there is somebody.
-        let heard = [Type::DGRAM, Type::STREAM].map(|kind| {
-            let probe = Socket::new(Domain::UNIX, kind, None)?;
-            // A listener with a full queue would keep us waiting.
-            probe.set_nonblocking(true)?;
-            probe.connect(&SockAddr::unix(path)?)
-        });
-        let in_use = heard.iter().any(|answer| match answer {
-            Ok(()) => true,
-            Err(error) => {
-                error.kind() != io::ErrorKind::ConnectionRefused && error.raw_os_error() != Some(libc::EPROTOTYPE)
-            }
-        });
-        if in_use {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there"));
-        }
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
-    impl Place {
-        fn of(path: &Path, mode: u32) -> io::Result<Self> {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-            let found = fs::symlink_metadata(path)?;
-            Ok(Self { path: path.to_owned(), id: (found.dev(), found.ino()) })
-        }
-    }
-
-    impl Drop for Place {
-        fn drop(&mut self) {
-            // What is left behind harms nobody: whoever comes next takes it over.
-            if fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.id) {
-                let _ = fs::remove_file(&self.path);
-            }
-        }
-    }
-
-    #[cfg(target_os = "linux")]
-    pub fn dropped(socket: &UdpSocket) -> Option<u64> {
-        let inode = rustix::fs::fstat(socket.as_fd()).ok()?.st_ino;
-        let lists =
-            ["/proc/self/net/udp", "/proc/self/net/udp6"].into_iter().filter_map(|path| fs::read_to_string(path).ok());
-        lists.into_iter().find_map(|list| super::drops_in(&list, inode))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub fn dropped(socket: &UdpSocket) -> Option<u64> {
-        let _ = socket.as_fd();
-        None
-    }
-}
-
-#[cfg(not(unix))]
-mod imp {
-    use super::{Batch, Path, SockRef, Stream, UdpSocket, io};
-    use std::convert::Infallible;
-
-    /// `WSAEAFNOSUPPORT`.
-    pub const NO_FAMILY: i32 = 10_047;
-
-    pub struct Datagrams(Infallible);
-    pub struct Streams(Infallible);
-
-    impl Datagrams {
-        pub fn buffer(&self) -> Option<usize> {
-            match self.0 {}
-        }
-
-        pub async fn recv(&self, _: &mut [u8]) -> io::Result<usize> {
-            match self.0 {}
-        }
-
-        pub async fn recv_batch(&self, _: &mut Batch) -> io::Result<io::Result<()>> {
-            match self.0 {}
-        }
-
-        pub fn socket(&self) -> SockRef<'_> {
-            match self.0 {}
-        }
-    }
-
-    impl Streams {
-        pub async fn accept(&self) -> io::Result<Stream> {
-            match self.0 {}
-        }
-    }
-
-    pub fn datagrams(path: &Path, _: u32, _: usize) -> io::Result<Datagrams> {
-        Err(none(path))
-    }
-
-    pub fn streams(path: &Path, _: u32) -> io::Result<Streams> {
-        Err(none(path))
-    }
-
-    fn none(_: &Path) -> io::Error {
-        io::Error::new(io::ErrorKind::Unsupported, "there are no UNIX sockets on this system")
-    }
-
-    pub fn dropped(_: &UdpSocket) -> Option<u64> {
-        None
-    }
 }

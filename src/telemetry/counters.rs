@@ -61,6 +61,16 @@ counters! {
     PROBES_UNANSWERED, "probes_unanswered", "questions of response_time that had no answer, or not the expected one";
     SAMPLES_REFUSED, "samples_refused", "lines of commands and text files that are no metric, or one that CloudWatch does not take";
     WINDOWS_FAILED, "metric_windows_failed", "times that metrics waiting to be sent could not be written to the disk";
+    RELAY_FRAMES, "relay_frames", "frames written to the serial device";
+    RELAY_BYTES, "relay_bytes", "bytes of these frames";
+    RELAY_BYTES_SENT, "relay_bytes_sent", "bytes that the daemon itself sent to the serial relay";
+    RELAY_READINGS_NOT_SENT, "relay_readings_not_sent", "readings of the daemon itself that the serial relay did not take";
+    RELAY_REFUSED_FORM, "relay_refused_form", "lines sent to the serial relay that are no frame";
+    RELAY_REFUSED_CHECKSUM, "relay_refused_checksum", "frames sent to the serial relay with a wrong checksum";
+    RELAY_REFUSED_TOO_LONG, "relay_refused_too_long", "clients of the serial relay that sent a line of more than 64 KiB and were hung up on";
+    RELAY_REFUSED_TORN, "relay_refused_torn", "clients of the serial relay that closed, or were silent for 5 seconds, in the middle of a frame";
+    RELAY_FRAMES_EXPIRED, "relay_frames_expired", "frames given up because they waited more than 5 minutes for the serial device";
+    RELAY_FRAMES_GIVEN_UP, "relay_frames_given_up", "frames that waited for the serial device, or for room, at the stop";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";
     BATCHES_REPLAYED, "metric_batches_replayed", "metric batches sent from the spool";
     SPOOL_DROPPED, "spooled_batches_dropped", "metric batches given up: too old, over a limit of the spool or of memory, unreadable, removed, or only in memory at the stop";

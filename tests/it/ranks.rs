@@ -12,6 +12,7 @@ const RANKS: &[(&str, u8)] = &[
     ("telemetry", 1),
     ("metrics", 2),
     ("logs", 2),
+    ("relay", 2),
     ("spool", 2),
     ("positions", 2),
     ("pipeline", 3),

@@ -8,7 +8,10 @@ mod logs;
 mod metrics;
 
 use super::shape::{Key, List, Others, Shape, Table, key, later, list, table};
-use crate::{config::settings::Destination, model::limits};
+use crate::{
+    config::settings::{Destination, serial_relay::Tag},
+    model::limits,
+};
 use Shape::{Any, Bool, Either, Int, Retention, Secret, Text, Verbatim, Vital, Word};
 
 /// Seconds of an interval: up to two days.
@@ -99,7 +102,7 @@ const AGENT: Shape = Shape::Table(&table(
         key("use_fips_endpoint", Bool),
         key("spool", SPOOL),
         key("max_series", POSITIVE),
-        later("serial_relay", Shape::Table(&table(&[], Others::Accept))),
+        key("serial_relay", SERIAL_RELAY),
     ],
     Others::Warn,
 ));
@@ -121,6 +124,17 @@ const AUTHENTICATION: Shape = Shape::Table(&table(
         key("roleAlias", VITAL_NAME),
         key("thingName", VITAL_NAME),
         key("certificate", Either(&[PATH, Shape::List(&List { min: 2, max: 2, ..list(PATH) })])),
+    ],
+    Others::Error,
+));
+
+const SERIAL_RELAY: Shape = Shape::Table(&table(
+    &[
+        key("enabled", Bool),
+        key("device", PATH),
+        key("socket", PATH),
+        key("mode", Text(3, 4)),
+        key("tags", Shape::List(&List { unique: true, ..list(Word(Tag::WORDS)) })),
     ],
     Others::Error,
 ));

@@ -2,14 +2,13 @@
 use super::{Defaults, STREAM};
 use crate::config::{
     naming::{self, Name},
+    rights,
     section::Section,
     settings::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind, TargetTemplate},
 };
 
 /// The port that the agent and the client libraries agree on.
 pub const PORT: u16 = 25_888;
-/// Owner and group.
-const MODE: u32 = 0o660;
 /// The value of `service_address` that means no network at all.
 const NONE: &str = "none";
 /// Stands where no group is named, so that the stream can be filled in like any other's.
@@ -102,16 +101,7 @@ fn address(text: &str) -> Option<EmfAddress> {
 }
 
 fn socket(section: &Section<'_>) -> Option<EmfSocket> {
-    let mode = match section.child("socket_mode").text() {
-        None => MODE,
-        Some(text) => match u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777) {
-            Some(mode) => mode,
-            None => {
-                section.child("socket_mode").error("must be the rights of a file in octal, like \"660\" or \"666\"");
-                MODE
-            }
-        },
-    };
+    let mode = rights::of(&section.child("socket_mode"));
     let kind = section.child("socket_type").text().and_then(SocketKind::named).unwrap_or(SocketKind::Stream);
     let path = section.child("socket").text().filter(|path| !path.is_empty());
     if path.is_none() && section.has("socket_type") | section.has("socket_mode") && !section.has("socket") {

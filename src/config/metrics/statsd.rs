@@ -7,6 +7,7 @@ use super::{
 use crate::{
     config::{
         finding::{Severity, meant},
+        rights,
         section::Section,
         settings::{Statsd, StatsdAddress},
     },
@@ -24,8 +25,6 @@ const SEPARATOR: &str = "_";
 const NONE: &str = "none";
 /// Series that an interval may have in any case: which of them are sent is decided later.
 const SERIES: usize = 10_000;
-/// Rights of a UNIX socket: owner and group.
-const MODE: u32 = 0o660;
 
 /// Reads the section. `None`: not wanted.
 pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, max_series: usize) -> Option<Statsd> {
@@ -122,14 +121,10 @@ fn addresses(section: &Section<'_>) -> Vec<StatsdAddress> {
 
 fn mode(section: &Section<'_>, service: &Section<'_>, socket: &Section<'_>) -> u32 {
     let mode = section.child("socket_mode");
-    let Some(text) = mode.text() else { return MODE };
-    if !socket.exists() && !service.text().is_some_and(|text| text.starts_with("unix:")) {
+    if mode.exists() && !socket.exists() && !service.text().is_some_and(|text| text.starts_with("unix:")) {
         mode.warning("says something only beside a UNIX socket; ignored");
     }
-    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777).unwrap_or_else(|| {
-        mode.error("must be the rights of a file in octal, like \"660\" or \"666\"");
-        MODE
-    })
+    rights::of(&mode)
 }
 
 /// `:port`, `host:port`, the same behind `udp:` or `udp://`, IPv6 in brackets; or `unix://` and a path.

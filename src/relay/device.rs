@@ -1,0 +1,223 @@
+//! The one thread that has the serial device open, and writes each frame whole.
+//!
+//! A device may take a part of a frame, nothing for a while, or vanish. The rest of a frame is written as soon as it is taken. What takes
+//! nothing for [`STALL`] or fails is closed and opened again, first after [`FIRST_WAIT`], then ever later up to [`LONGEST_WAIT`]; meanwhile frames
+//! wait in the queue. A frame of which only a part was written is written again, behind a line end: whoever reads the torn one sees that its
+//! checksum is wrong. A frame says nothing of its time, so one that is older than [`OLDEST`] would be taken for the present: it is given up and counted.
+use super::queue::{Frame, Gate, Order};
+use crate::{
+    platform::serial::{self, Serial},
+    telemetry::{counters, listening::Line},
+};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a device may take nothing. The longest frame needs 6 seconds at 115,200 baud, of which it takes some all the time.
+pub const STALL: Duration = Duration::from_secs(10);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// The shortest period of EC2's own metrics without detailed monitoring.
+pub const OLDEST: Duration = Duration::from_mins(5);
+/// So soon a change of the gate is heard of.
+const SLICE: Duration = Duration::from_millis(200);
+/// What ends a torn frame.
+const LINE_END: &[u8] = b"\n";
+
+/// What the thread has to do with: the device, and the time.
+pub trait World {
+    type Port: Port;
+    fn open(&mut self) -> io::Result<Self::Port>;
+    fn now(&self) -> Instant;
+    fn pause(&mut self, time: Duration);
+}
+
+/// An open device; see [`Serial`].
+pub trait Port {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn wait(&mut self, most: Duration);
+    fn discard(&mut self);
+}
+
+/// The device of this host.
+pub struct Host {
+    /// `None`: the first of those that EC2 Macs have.
+    pub device: Option<PathBuf>,
+}
+
+impl World for Host {
+    type Port = Serial;
+
+    fn open(&mut self) -> io::Result<Serial> {
+        let found = self.device.clone().or_else(serial::device_of_this_mac);
+        let path = found.ok_or_else(|| {
+            let [first, second] = serial::DEVICES;
+            io::Error::new(io::ErrorKind::NotFound, format!("neither {first} nor {second} is there"))
+        })?;
+        Serial::open(&path)
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn pause(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+impl Port for Serial {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::write(self, bytes)
+    }
+
+    fn wait(&mut self, most: Duration) {
+        Self::wait(self, most);
+    }
+
+    fn discard(&mut self) {
+        Self::discard(self);
+    }
+}
+
+/// Write what comes until nobody can bring anything any more. Blocks; has a thread of its own.
+pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line) {
+    Writer::new(host, gate, line).run(orders);
+}
+
+struct Writer<W: World> {
+    world: W,
+    gate: Arc<Gate>,
+    line: Line,
+    port: Option<W::Port>,
+    /// The device has a part of a frame without its end.
+    torn: bool,
+    /// No attempt to open it before this.
+    again: Instant,
+    wait: Duration,
+}
+
+impl<W: World> Writer<W> {
+    fn new(world: W, gate: Arc<Gate>, line: Line) -> Self {
+        let again = world.now();
+        Self { world, gate, line, port: None, torn: false, again, wait: FIRST_WAIT }
+    }
+
+    fn run(&mut self, orders: &Receiver<Order>) {
+        loop {
+            self.look();
+            let waits = self.port.is_none() && self.gate.is_held();
+            let next = match waits {
+                true => orders.recv_timeout(self.again.saturating_duration_since(self.world.now()).max(SLICE)),
+                false => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match next {
+                Ok(Order::Frame(frame)) => self.relay(&frame),
+                Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+    }
+
+    /// Open or close the device as the gate says.
+    fn look(&mut self) {
+        if !self.gate.is_held() {
+            if self.port.take().is_some() {
+                tracing::info!(device = self.line.name, "the serial device was let go of");
+            }
+            (self.wait, self.again) = (FIRST_WAIT, self.world.now());
+        } else if self.port.is_none() && !self.gate.stops() && self.world.now() >= self.again {
+            match self.world.open() {
+                Ok(port) => {
+                    tracing::info!(device = self.line.name, "the serial device is open");
+                    self.line.works();
+                    self.port = Some(port);
+                }
+                Err(error) => self.failed(&error, "could not be opened"),
+            }
+        }
+    }
+
+    /// Write this frame, however long that takes.
+    fn relay(&mut self, frame: &Frame) {
+        let (bytes, mut written, mut moved) = (&*frame.bytes, 0, self.world.now());
+        loop {
+            if self.gate.gives_up() || self.gate.stops() && self.port.is_none() {
+                return counters::RELAY_FRAMES_GIVEN_UP.add(1);
+            }
+            if written == 0 && self.world.now().saturating_duration_since(frame.at) > OLDEST {
+                counters::RELAY_FRAMES_EXPIRED.add(1);
+                return tracing::warn!("a frame waited for the serial device for so long that it was given up");
+            }
+            self.look();
+            let Some(port) = &mut self.port else {
+                self.torn |= written > 0;
+                written = 0;
+                self.world.pause(SLICE);
+                moved = self.world.now();
+                continue;
+            };
+            // The end of a torn frame is a write of its own, before the first byte of the next.
+            let rest = if self.torn && written == 0 { LINE_END } else { &bytes[written..] };
+            match port.write(rest) {
+                Ok(more) if more > 0 => {
+                    moved = self.world.now();
+                    if self.torn && written == 0 {
+                        self.torn = false;
+                        continue;
+                    }
+                    written += more;
+                    if written == bytes.len() {
+                        self.wait = FIRST_WAIT;
+                        counters::RELAY_FRAMES.add(1);
+                        return counters::RELAY_BYTES.add(bytes.len() as u64);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    self.lost(written > 0, &error, "failed");
+                    written = 0;
+                }
+                Ok(_) | Err(_) if self.world.now().saturating_duration_since(moved) < STALL => port.wait(SLICE),
+                Ok(_) | Err(_) => {
+                    port.discard();
+                    let error = io::Error::new(io::ErrorKind::TimedOut, "it takes nothing");
+                    self.lost(written > 0, &error, "blocks");
+                    written = 0;
+                }
+            }
+        }
+    }
+
+    /// The open device is of no use any more.
+    fn lost(&mut self, in_a_frame: bool, error: &io::Error, how: &str) {
+        self.torn |= in_a_frame;
+        self.port = None;
+        self.failed(error, how);
+    }
+
+    fn failed(&mut self, error: &io::Error, how: &str) {
+        if self.line.note(format!("{how}: {error}")) {
+            let help = match error.kind() {
+                io::ErrorKind::NotFound => "see `device` of agent.serial_relay",
+                io::ErrorKind::PermissionDenied => "let the daemon's user write to it",
+                io::ErrorKind::ResourceBusy => "stop the other program",
+                io::ErrorKind::InvalidInput => "name a serial device with `device` of agent.serial_relay",
+                _ => "see what is on its other side",
+            };
+            tracing::warn!(device = self.line.name, %error, "the serial device {how}; it is opened again, frames wait: {help}");
+        }
+        self.again = self.world.now() + self.wait;
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! What the daemon itself sends to the relay's socket, like any other client: the use of the processors each minute, and of memory and
+//! disk where that is configured.
+use super::client;
+use crate::{
+    config::settings::serial_relay::Tag,
+    platform::{
+        cpus::{self, Times},
+        mounts, ram,
+    },
+    telemetry::{chain, counters},
+};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+/// As the EC2 System Monitor has it.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Measures and sends.
+pub struct Feeder {
+    tags: Vec<Tag>,
+    /// The processors' times at the reading before.
+    before: Option<Times>,
+}
+
+impl Feeder {
+    /// The first reading of the processors is of the time since now.
+    pub fn new(tags: Vec<Tag>) -> Self {
+        let mut feeder = Self { tags, before: None };
+        if feeder.tags.contains(&Tag::Cpu) {
+            feeder.before = cpus::read().ok().map(|cpus| cpus.total);
+        }
+        feeder
+    }
+
+    fn feed(&mut self, socket: &Path) {
+        for tag in self.tags.clone() {
+            let word = word(tag);
+            let value = match self.measure(tag) {
+                Ok(Some(value)) => value,
+                // The first reading, or no time has passed.
+                Ok(None) => continue,
+                Err(error) => {
+                    counters::POLLS_FAILED.add(1);
+                    tracing::warn!(%error, "{word} could not be read for the serial device");
+                    continue;
+                }
+            };
+            match client::send(socket, word, decimal(value).as_bytes(), false) {
+                Ok(bytes) => counters::RELAY_BYTES_SENT.add(bytes as u64),
+                Err(error) => {
+                    counters::RELAY_READINGS_NOT_SENT.add(1);
+                    tracing::warn!(error = chain(&error), "{word} could not be sent to the serial device");
+                }
+            }
+        }
+    }
+
+    /// In percent.
+    fn measure(&mut self, tag: Tag) -> io::Result<Option<f64>> {
+        match tag {
+            Tag::Cpu => {
+                let now = cpus::read()?.total;
+                Ok(self.before.replace(now).and_then(|before| busy(&before, &now)))
+            }
+            Tag::Memory => ram::ram().map(|ram| percent(ram.used, ram.total)),
+            Tag::Disk => {
+                let mounts = mounts::mounts()?;
+                let root = mounts.iter().find(|mount| mount.path == Path::new("/"));
+                let space = mounts::space(root.ok_or(io::ErrorKind::NotFound)?)?;
+                Ok(percent(space.used, space.used.saturating_add(space.free)))
+            }
+        }
+    }
+}
+
+/// The tag on the wire.
+fn word(tag: Tag) -> &'static str {
+    match tag {
+        Tag::Cpu => "cpuutil",
+        Tag::Memory => "memory",
+        Tag::Disk => "disk",
+    }
+}
+
+/// The share of the time that was not idle. `None`: no time has passed, or the machine was moved and its clock started anew.
+fn busy(before: &Times, now: &Times) -> Option<f64> {
+    let passed = now.total().checked_sub(before.total())?;
+    let active = now.active().saturating_sub(before.active());
+    percent(active.min(passed), passed)
+}
+
+fn percent(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 * 100.0 / whole as f64)
+}
+
+/// The shortest decimal that means this number, without an exponent, as Go's `FormatFloat(x, 'f', -1, 64)` writes it.
+fn decimal(value: f64) -> String {
+    format!("{value}")
+}
+
+/// Feed the socket each minute, without an end.
+pub async fn run(feeder: &Arc<Mutex<Feeder>>, socket: PathBuf) {
+    let mut tick = interval_at(Instant::now() + INTERVAL, INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tick.tick().await;
+        let (feeder, socket) = (feeder.clone(), socket.clone());
+        // Reading may block on a dead disk, sending on a relay that is not read: on this one, too, which this thread serves.
+        let fed = tokio::task::spawn_blocking(move || {
+            feeder.lock().unwrap_or_else(PoisonError::into_inner).feed(&socket);
+        });
+        let _ = fed.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_plain_decimals_in_their_shortest_form() {
+        for (value, text) in [
+            (2.0, "2"),
+            (0.0, "0"),
+            (12.5, "12.5"),
+            (0.1 + 0.2, "0.30000000000000004"),
+            (100.0, "100"),
+            (1e-7, "0.0000001"),
+            (33.333_333_333_333_336, "33.333333333333336"),
+            (1e21, "1000000000000000000000"),
+        ] {
+            assert_eq!(decimal(value), text);
+        }
+    }
+
+    #[test]
+    fn the_share_is_of_the_time_since_the_reading_before() {
+        let at = |user, idle| Times { user, idle, ..Times::default() };
+        assert_eq!(busy(&at(100, 100), &at(125, 175)), Some(25.0));
+        assert_eq!(busy(&at(100, 100), &at(100, 200)), Some(0.0));
+        assert_eq!(busy(&at(100, 100), &at(100, 100)), None, "no time has passed");
+        assert_eq!(busy(&at(100, 100), &at(1, 1)), None, "the clock was started anew");
+    }
+
+    #[test]
+    fn tags_on_the_wire_are_the_words_of_the_configuration() {
+        for word_in_use in Tag::WORDS {
+            assert_eq!(Tag::named(word_in_use).map(word), Some(*word_in_use));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn this_host_has_a_share_of_everything() {
+        let mut feeder = Feeder::new(vec![Tag::Cpu, Tag::Memory, Tag::Disk]);
+        assert!(feeder.before.is_some(), "the first minute counts");
+        for tag in [Tag::Memory, Tag::Disk] {
+            let share = feeder.measure(tag).expect("readable").expect("there");
+            assert!(share > 0.0 && share <= 100.0, "{tag:?}: {share}");
+        }
+    }
+}

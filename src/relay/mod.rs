@@ -1,0 +1,133 @@
+//! From a UNIX socket to the serial device of an EC2 Mac: what programs of this host send there becomes metrics of the instance.
+//!
+//! ```text
+//! feeder ─┐
+//! clients ┴─ socket ─ frame whole? checksum right? ─ queue (1 MiB) ─ thread ─> device
+//! ```
+//!
+//! Who has the socket's path has the device. Another relay, the EC2 System Monitor for macOS for one, puts its own socket in place of ours when it
+//! starts: then the device is let go of, the feeder is quiet, and the path is asked for again until it is free. So two relays never write at once.
+//!
+//! The socket's clients are served by the daemon's own thread; what may block, the device, has a thread of its own.
+mod client;
+mod clients;
+pub mod device;
+mod feeder;
+mod frame;
+mod queue;
+
+pub use client::{SendError, send};
+pub use frame::{BuildError, Fault, LONGEST, Message, decode};
+pub use queue::{Gate, Queue};
+
+use crate::{
+    config::settings::SerialRelay,
+    platform::sockets::Streams,
+    telemetry::{board::Board, counters, listening::Line},
+};
+use feeder::Feeder;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::{Instant, interval_at, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// What comes here, for the own log.
+const WHAT: &str = "frames for the serial device";
+/// The first wait after the socket could not be made, and the longest one.
+const WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How often it is looked whether the socket's path is still ours.
+const LOOK: Duration = Duration::from_secs(5);
+/// How often the totals are said.
+const TOTALS: Duration = Duration::from_mins(10);
+
+/// Relay until told to stop. Dropping `queue` at the end tells the device's thread.
+pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: CancellationToken) {
+    let line = Line::new(&board, format!("serial relay on {}", settings.socket.display()), WHAT);
+    let feeder = Arc::new(Mutex::new(Feeder::new(settings.tags.clone())));
+    let mut totals = std::pin::pin!(say_totals());
+    loop {
+        let listener = tokio::select! {
+            () = stop.cancelled() => break,
+            () = &mut totals => break,
+            listener = claimed(&settings, &line) => listener,
+        };
+        line.works();
+        tracing::info!(socket = %settings.socket.display(), "listening for {WHAT}");
+        queue.hold(true);
+        let serving = clients::serve(&listener, &queue, &stop);
+        tokio::select! {
+            () = serving => break,
+            () = &mut totals => break,
+            () = feeder::run(&feeder, settings.socket.clone()) => {}
+            () = displaced(&listener) => {}
+        }
+        queue.hold(false);
+        tracing::warn!(socket = %settings.socket.display(), "the relay's socket is gone, or another program's; the serial device is let go of until it can be made again");
+    }
+    queue.stop();
+    totals_now("stopped");
+}
+
+/// The socket, asked for until it is ours.
+async fn claimed(settings: &SerialRelay, line: &Line) -> Streams {
+    let mut wait = WAIT;
+    loop {
+        match Streams::local(&settings.socket, settings.mode) {
+            Ok(listener) => return listener,
+            Err(error) => line.failed(&error, remedy(error.kind())),
+        }
+        sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
+fn remedy(error: io::ErrorKind) -> &'static str {
+    match error {
+        io::ErrorKind::AddrInUse => {
+            "the EC2 System Monitor or another daemon relays already: leave it to that one, or let `sudo setup-ec2monitoring enable` hand over to this one"
+        }
+        io::ErrorKind::NotFound => {
+            "make the folder that `socket` of agent.serial_relay names, and let the daemon's user write to it"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "let the daemon's user write to the folder that `socket` of agent.serial_relay names, and nobody replace what lies there"
+        }
+        _ => "see `socket` of agent.serial_relay",
+    }
+}
+
+/// Ends when the socket's path is not ours any more.
+async fn displaced(listener: &Streams) {
+    while listener.is_in_place() {
+        sleep(LOOK).await;
+    }
+}
+
+/// Says them for ever.
+async fn say_totals() {
+    let mut tick = interval_at(Instant::now() + TOTALS, TOTALS);
+    loop {
+        tick.tick().await;
+        totals_now("totals");
+    }
+}
+
+fn totals_now(of: &'static str) {
+    let refused = [
+        &counters::RELAY_REFUSED_FORM,
+        &counters::RELAY_REFUSED_CHECKSUM,
+        &counters::RELAY_REFUSED_TOO_LONG,
+        &counters::RELAY_REFUSED_TORN,
+    ];
+    tracing::info!(
+        bytes_sent = counters::RELAY_BYTES_SENT.get(),
+        bytes_relayed = counters::RELAY_BYTES.get(),
+        frames_relayed = counters::RELAY_FRAMES.get(),
+        refused = refused.into_iter().map(|counter| counter.get()).sum::<u64>(),
+        "serial relay, {of} since the start"
+    );
+}

@@ -1,0 +1,133 @@
+//! What waits for the device, and whether the device may be held. Bounded in bytes: who brings a frame waits for its room.
+use super::frame::LONGEST;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::Instant,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes of all frames that wait.
+pub const ROOM: usize = 1 << 20;
+/// What a frame costs beside its bytes.
+const OVERHEAD: usize = 128;
+
+const _: () = assert!(LONGEST + OVERHEAD <= ROOM, "every frame has room");
+
+/// For the device's thread.
+pub enum Order {
+    Frame(Frame),
+    /// The gate may have changed.
+    Look,
+}
+
+/// A frame that was checked, with its line end.
+pub struct Frame {
+    pub bytes: Box<[u8]>,
+    /// When it came.
+    pub at: Instant,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Frame {
+    #[cfg(test)]
+    pub fn came(bytes: &[u8], at: Instant) -> Self {
+        Self { bytes: bytes.into(), at, _room: None }
+    }
+}
+
+/// What the device's thread is told beside frames.
+#[derive(Default)]
+pub struct Gate {
+    held: AtomicBool,
+    stopping: AtomicBool,
+    given_up: AtomicBool,
+}
+
+impl Gate {
+    /// Whether the device may be open.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Nothing new comes, and the device is not opened again.
+    pub fn stops(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// What is not written by now is not written any more.
+    pub fn gives_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// There is no more time.
+    pub fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The end into which frames are put.
+#[derive(Clone)]
+pub struct Queue {
+    orders: mpsc::Sender<Order>,
+    room: Arc<Semaphore>,
+    gate: Arc<Gate>,
+}
+
+impl Queue {
+    /// With the end for the device's thread, which hears of the end when all of these are dropped.
+    pub fn new(gate: Arc<Gate>) -> (Self, mpsc::Receiver<Order>) {
+        let (orders, taken) = mpsc::channel();
+        (Self { orders, room: Arc::new(Semaphore::new(ROOM)), gate }, taken)
+    }
+
+    /// Put this frame behind the others, as soon as there is room.
+    pub async fn put(&self, bytes: &[u8]) {
+        let cost = u32::try_from(bytes.len() + OVERHEAD).expect("no frame is that long");
+        let room = self.room.clone().acquire_many_owned(cost).await.expect("nobody closes it");
+        self.order(Order::Frame(Frame { bytes: bytes.into(), at: Instant::now(), _room: Some(room) }));
+    }
+
+    /// The device may be open from here on, or not.
+    pub fn hold(&self, held: bool) {
+        self.gate.held.store(held, Ordering::Relaxed);
+        self.order(Order::Look);
+    }
+
+    /// Nothing more comes.
+    pub fn stop(&self) {
+        self.gate.stopping.store(true, Ordering::Relaxed);
+        self.order(Order::Look);
+    }
+
+    fn order(&self, order: Order) {
+        // Without its thread the daemon is about to end, and has said so.
+        let _ = self.orders.send(order);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn who_brings_more_than_there_is_room_for_waits() {
+        let (queue, taken) = Queue::new(Arc::default());
+        let frame = vec![b'x'; LONGEST];
+        let fit = ROOM / (LONGEST + OVERHEAD);
+        for _ in 0..fit {
+            queue.put(&frame).now_or_never().expect("there is room");
+        }
+        let mut next = std::pin::pin!(queue.put(&frame));
+        assert!(next.as_mut().now_or_never().is_none(), "full");
+        let Ok(Order::Frame(first)) = taken.recv() else { panic!("a frame") };
+        assert!(next.as_mut().now_or_never().is_none(), "still held by whoever writes it");
+        drop(first);
+        next.await;
+        assert_eq!(taken.try_iter().count(), fit);
+    }
+}
