@@ -14,6 +14,8 @@ const RELAYD: &str = "com.amazon.ec2.monitoring.relayd";
 const FEEDER: &str = "com.amazon.ec2.monitoring.agents.thermometer";
 const CONFIG: &str = "opt/aws/amazon-cloudwatch-publisher/etc/ec2monitoring.json";
 const PROGRAM: &str = "opt/aws/amazon-cloudwatch-publisher/bin/amazon-cloudwatch-publisher";
+/// Takes no time, and ends whoever waits where the story wants that.
+const SLEEP: &str = "#!/bin/sh\n[ ! -e \"$STORY/interrupted\" ] || kill -TERM $PPID\n";
 const LAUNCHCTL: &str = include_str!("support/launchctl.sh");
 
 fn checkout(name: &str) -> PathBuf {
@@ -35,9 +37,7 @@ impl Mac {
 
     fn bare() -> Self {
         let mac = Self { folder: tempfile::tempdir().expect("a folder") };
-        for (name, text) in
-            [("bin/launchctl", LAUNCHCTL), ("bin/sleep", "#!/bin/sh\n"), (&*format!("root/{PROGRAM}"), "")]
-        {
+        for (name, text) in [("bin/launchctl", LAUNCHCTL), ("bin/sleep", SLEEP), (&*format!("root/{PROGRAM}"), "")] {
             mac.program(name, text);
         }
         fs::create_dir_all(mac.path("root/Library/LaunchDaemons")).expect("a folder");
@@ -215,6 +215,15 @@ fn an_update_that_does_not_run_gives_way_to_what_ran_before() {
     assert!(said.contains("could not be started"), "{said}");
     assert!(mac.loaded(OURS));
     assert_eq!(fs::read(mac.plist(OURS)).expect("there"), before);
+}
+
+#[test]
+fn an_interrupted_take_over_is_undone() {
+    let mac = Mac::with_the_monitor();
+    fs::write(mac.path("interrupted"), "").expect("ours");
+    let said = failed(&mac.run(&["enable"]));
+    assert!(said.contains("interrupted") && said.contains("was put back"), "{said}");
+    assert!(mac.loaded(MONITOR) && !mac.disabled(MONITOR) && !mac.loaded(OURS) && !mac.plist(OURS).exists());
 }
 
 #[test]
