@@ -77,11 +77,7 @@ pub enum ServiceError {
     NotRoot { verb: Verb, label: &'static str },
     #[error("{label} is no service of ours; there are {}", ALL.join(" and "))]
     Unknown { label: String },
-    #[error(
-        "{label} is not installed: {} is not there; copy it from the folder `installers` of this program, as root, so that nobody \
-         else may write it",
-        plist.display()
-    )]
+    #[error("{label} is not installed: {} is not there; {}", plist.display(), installation(label))]
     NotInstalled { label: &'static str, plist: PathBuf },
     #[error(
         "{monitor}, the EC2 System Monitor, is loaded, and two programs must not write to one serial device; take its place with: \
@@ -108,6 +104,15 @@ pub enum ServiceError {
 
 /// The script that takes the place of the EC2 System Monitor. By its whole path: the monitor has one of the same name.
 const SETUP: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/setup-ec2monitoring";
+
+/// How the file of a service comes to its place.
+fn installation(label: &str) -> String {
+    if label == SERIAL_RELAY {
+        format!("install and start it with: sudo {SETUP} enable")
+    } else {
+        "copy it from the folder `installers` of this program, as root, so that nobody else may write it".to_owned()
+    }
+}
 
 /// What stands behind a state for people.
 pub fn exit_text(last_exit: Option<i32>) -> String {

@@ -143,6 +143,9 @@ fn what_is_not_installed_is_told_with_where_it_belongs() {
     fs::remove_file(mac.launchd.plist(PUBLISHER)).expect("it was there");
     assert!(why(mac.launchd.enable(PUBLISHER)).contains("copy it from the folder `installers`"));
     assert_eq!(mac.states(), [State::NotInstalled, State::NotLoaded]);
+    fs::remove_file(mac.launchd.plist(SERIAL_RELAY)).expect("it was there");
+    assert!(why(mac.launchd.enable(SERIAL_RELAY)).ends_with("bin/setup-ec2monitoring enable"));
+    assert_eq!(mac.changes(), [""; 0]);
     // What runs, runs.
     mac.hold("loaded", PUBLISHER, "removed");
     assert_eq!(mac.states()[0], State::Running { pid: 4711 });
