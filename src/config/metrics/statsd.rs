@@ -7,9 +7,9 @@ use super::{
 use crate::{
     config::{
         finding::{Severity, meant},
-        rights,
         section::Section,
         settings::{Statsd, StatsdAddress},
+        socket,
     },
     model::Unit,
 };
@@ -110,8 +110,8 @@ fn addresses(section: &Section<'_>) -> Vec<StatsdAddress> {
              as in 127.0.0.1:{PORT}, where only some should"
         ));
     }
-    if let Some(path) = socket.text().filter(|path| !path.is_empty()) {
-        addresses.push(StatsdAddress::Local { path: path.into(), mode });
+    if let Some(path) = socket::path(&socket) {
+        addresses.push(StatsdAddress::Local { path, mode });
     }
     if addresses.is_empty() {
         service.warning("there is neither an address nor a `socket`: no statsd lines are received");
@@ -124,7 +124,7 @@ fn mode(section: &Section<'_>, service: &Section<'_>, socket: &Section<'_>) -> u
     if mode.exists() && !socket.exists() && !service.text().is_some_and(|text| text.starts_with("unix:")) {
         mode.warning("says something only beside a UNIX socket; ignored");
     }
-    rights::of(&mode)
+    socket::rights(&mode)
 }
 
 /// `:port`, `host:port`, the same behind `udp:` or `udp://`, IPv6 in brackets; or `unix://` and a path.
