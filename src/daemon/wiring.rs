@@ -25,7 +25,10 @@ use crate::{
     platform, positions,
     publish::{Acknowledge, DeadLetters, LogPublisher, Put, Report, Retention},
     spool::text::Door,
-    telemetry::{board::Board, counters},
+    telemetry::{
+        board::Board,
+        counters::{self, Counter},
+    },
 };
 use std::{
     collections::{BTreeSet, HashSet},
@@ -232,7 +235,7 @@ impl Running {
             self.board.destination("credentials", |_| {});
             self.tasks.spawn("credentials", renewal.run(self.no_retries.clone()));
         }
-        relaying::start(self, &plan.settings.agent.serial_relay, plan.settings.agent.shutdown)?;
+        relaying::start(self, &plan.settings.agent.serial_relay, plan.settings.agent.shutdown);
         self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);
@@ -319,22 +322,25 @@ impl Running {
         if lanes_are_late {
             late.push("log lanes");
         }
-        say_stopped(&late, counters::LOG_SPOOL_DROPPED.get(), counters::SPOOL_DROPPED.get());
+        say_stopped(
+            &late,
+            [&counters::LOG_SPOOL_DROPPED, &counters::SPOOL_DROPPED, &counters::RELAY_FRAMES_GIVEN_UP]
+                .map(Counter::get),
+        );
         self.tasks.abort().await;
     }
 }
 
 /// The last words of a run. What this process gave up since its start, also under an earlier configuration, is not called kept.
-fn say_stopped(late: &[&str], log_spool_dropped: u64, spooled_batches_dropped: u64) {
-    let given_up = log_spool_dropped + spooled_batches_dropped > 0;
-    let words = last_words(!late.is_empty(), given_up);
-    if late.is_empty() && !given_up {
+fn say_stopped(late: &[&str], given_up: [u64; 3]) {
+    let words = last_words(!late.is_empty(), given_up.iter().any(|count| *count > 0));
+    if late.is_empty() && given_up == [0; 3] {
         return tracing::info!("{words}");
     }
     let late = (!late.is_empty()).then(|| late.join(", "));
-    let [log_spool_dropped, spooled_batches_dropped] =
-        [log_spool_dropped, spooled_batches_dropped].map(|count| (count > 0).then_some(count));
-    tracing::warn!(late, log_spool_dropped, spooled_batches_dropped, "{words}");
+    let [log_spool_dropped, spooled_batches_dropped, relay_frames_given_up] =
+        given_up.map(|count| (count > 0).then_some(count));
+    tracing::warn!(late, log_spool_dropped, spooled_batches_dropped, relay_frames_given_up, "{words}");
 }
 
 fn last_words(late: bool, given_up: bool) -> &'static str {

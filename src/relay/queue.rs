@@ -84,11 +84,11 @@ impl Queue {
         (Self { orders, room: Arc::new(Semaphore::new(ROOM)), gate }, taken)
     }
 
-    /// Put this frame behind the others, as soon as there is room.
-    pub async fn put(&self, bytes: &[u8]) {
+    /// Put this frame, which came `at` then, behind the others, as soon as there is room.
+    pub async fn put(&self, bytes: &[u8], at: Instant) {
         let cost = u32::try_from(bytes.len() + OVERHEAD).expect("no frame is that long");
         let room = self.room.clone().acquire_many_owned(cost).await.expect("nobody closes it");
-        self.order(Order::Frame(Frame { bytes: bytes.into(), at: Instant::now(), _room: Some(room) }));
+        self.order(Order::Frame(Frame { bytes: bytes.into(), at, _room: Some(room) }));
     }
 
     /// The device may be open from here on, or not.
@@ -120,9 +120,9 @@ mod tests {
         let frame = vec![b'x'; LONGEST];
         let fit = ROOM / (LONGEST + OVERHEAD);
         for _ in 0..fit {
-            queue.put(&frame).now_or_never().expect("there is room");
+            queue.put(&frame, Instant::now()).now_or_never().expect("there is room");
         }
-        let mut next = std::pin::pin!(queue.put(&frame));
+        let mut next = std::pin::pin!(queue.put(&frame, Instant::now()));
         assert!(next.as_mut().now_or_never().is_none(), "full");
         let Ok(Order::Frame(first)) = taken.recv() else { panic!("a frame") };
         assert!(next.as_mut().now_or_never().is_none(), "still held by whoever writes it");
