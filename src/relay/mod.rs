@@ -18,6 +18,8 @@ mod queue;
 
 pub use client::{SendError, send};
 pub use frame::{BuildError, Fault, LONGEST, Message, decode};
+#[cfg(fuzzing)]
+pub use frame::fuzz;
 pub use queue::{Gate, Queue};
 
 use crate::{
