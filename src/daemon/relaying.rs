@@ -4,16 +4,19 @@ use super::{
     wiring::{Running, SPOOL_AT},
 };
 use crate::{
-    config::settings::serial_relay::{SerialRelay, When},
+    config::settings::{Agent, serial_relay::When},
     platform::serial,
-    relay::{self, Gate, Queue, device},
+    relay::{self, Gate, Left, Queue, device},
     telemetry::listening::Line,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{sync::oneshot, time::sleep};
 
-/// Start it, where it is wanted on this host. `shutdown`: the time for a whole stop, of which the device has a part for what waits.
-pub fn start(running: &mut Running, settings: &SerialRelay, shutdown: Duration) -> Result<(), DaemonError> {
+/// Start it, where it is wanted on this host. Of the time for a stop the device has a part, for what waits.
+///
+/// What the relay of an earlier configuration could not write is in `left`.
+pub fn start(running: &mut Running, agent: &Agent, left: &Arc<Left>) -> Result<(), DaemonError> {
+    let (settings, shutdown) = (&agent.serial_relay, agent.shutdown);
     let wanted = match settings.when {
         When::Always => true,
         When::Never => false,
@@ -21,6 +24,7 @@ pub fn start(running: &mut Running, settings: &SerialRelay, shutdown: Duration) 
     };
     // A round has nothing to relay, and one that only prints what it would send must not send this.
     if !wanted || running.once || running.is_dry() {
+        left.give_up();
         return Ok(());
     }
     let gate = Arc::new(Gate::default());
@@ -28,11 +32,11 @@ pub fn start(running: &mut Running, settings: &SerialRelay, shutdown: Duration) 
     let name = settings.device.as_deref().unwrap_or(serial::DEVICES[0].as_ref());
     let line = Line::new(&running.board, format!("serial device {}", name.display()), "");
     let (ended, end) = oneshot::channel::<()>();
-    let (host, theirs) = (device::Host { device: settings.device.clone() }, gate.clone());
+    let (host, theirs, left) = (device::Host { device: settings.device.clone() }, gate.clone(), left.clone());
     std::thread::Builder::new()
         .name("serial".into())
         .spawn(move || {
-            device::run(host, &orders, theirs, line);
+            device::run(host, &orders, theirs, line, left);
             drop(ended);
         })
         .map_err(|source| DaemonError::Thread { what: "thread that writes to the serial device", source })?;
@@ -45,10 +49,13 @@ pub fn start(running: &mut Running, settings: &SerialRelay, shutdown: Duration) 
     running.tasks.spawn("serial device", async move {
         let mut end = end;
         tokio::select! {
-            _ = &mut end => return,
-            () = no_more_time => gate.give_up(),
+            _ = &mut end => {}
+            () = no_more_time => {
+                gate.give_up();
+                drop(end.await);
+            }
         }
-        drop(end.await);
+        relay::say_totals("stopped");
     });
     running.tasks.spawn("serial relay", relay::run(settings.clone(), queue, board, stop));
     Ok(())

@@ -4,7 +4,7 @@
 //! nothing for [`STALL`] or fails is closed and opened again, first after [`FIRST_WAIT`], then ever later up to [`LONGEST_WAIT`]; meanwhile frames
 //! wait in the queue. A frame of which only a part was written is written again, behind a line end: whoever reads the torn one sees that its
 //! checksum is wrong. A frame says nothing of its time, so one that is older than [`OLDEST`] would be taken for the present: it is given up and counted.
-use super::queue::{Frame, Gate, Order};
+use super::queue::{Frame, Gate, Left, Order, Rest};
 use crate::{
     platform::serial::{self, Serial},
     telemetry::{counters, listening::Line},
@@ -88,14 +88,17 @@ impl Port for Serial {
 }
 
 /// Write what comes until nobody can bring anything any more. Blocks; has a thread of its own.
-pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line) {
-    Writer::new(host, gate, line).run(orders);
+///
+/// What an earlier relay has left comes first; what is not written at the end is left in its place.
+pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line, left: Arc<Left>) {
+    Writer { left, ..Writer::new(host, gate, line) }.run(orders);
 }
 
 struct Writer<W: World> {
     world: W,
     gate: Arc<Gate>,
     line: Line,
+    left: Arc<Left>,
     port: Option<W::Port>,
     /// The device has a part of a frame without its end.
     torn: bool,
@@ -107,10 +110,13 @@ struct Writer<W: World> {
 impl<W: World> Writer<W> {
     fn new(world: W, gate: Arc<Gate>, line: Line) -> Self {
         let again = world.now();
-        Self { world, gate, line, port: None, torn: false, again, wait: FIRST_WAIT }
+        Self { world, gate, line, left: Arc::default(), port: None, torn: false, again, wait: FIRST_WAIT }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
+        let Rest { frames, torn } = self.left.take();
+        self.torn = torn;
+        frames.into_iter().for_each(|frame| self.relay(frame));
         loop {
             self.look();
             let waits = self.port.is_none() && self.gate.is_held();
@@ -119,7 +125,7 @@ impl<W: World> Writer<W> {
                 false => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match next {
-                Ok(Order::Frame(frame)) => self.relay(&frame),
+                Ok(Order::Frame(frame)) => self.relay(frame),
                 Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -146,11 +152,12 @@ impl<W: World> Writer<W> {
     }
 
     /// Write this frame, however long that takes.
-    fn relay(&mut self, frame: &Frame) {
-        let (bytes, mut written, mut moved) = (&*frame.bytes, 0, self.world.now());
+    fn relay(&mut self, frame: Frame) {
+        let (mut written, mut moved) = (0, self.world.now());
         loop {
             if self.gate.gives_up() || self.gate.stops() && self.port.is_none() {
-                return counters::RELAY_FRAMES_GIVEN_UP.add(1);
+                self.torn |= written > 0;
+                return self.left.put(frame, self.torn);
             }
             if written == 0 && self.world.now().saturating_duration_since(frame.at) > OLDEST {
                 counters::RELAY_FRAMES_EXPIRED.add(1);
@@ -165,7 +172,7 @@ impl<W: World> Writer<W> {
                 continue;
             };
             // The end of a torn frame is a write of its own, before the first byte of the next.
-            let rest = if self.torn && written == 0 { LINE_END } else { &bytes[written..] };
+            let rest = if self.torn && written == 0 { LINE_END } else { &frame.bytes[written..] };
             match port.write(rest) {
                 Ok(more) if more > 0 => {
                     moved = self.world.now();
@@ -174,10 +181,10 @@ impl<W: World> Writer<W> {
                         continue;
                     }
                     written += more;
-                    if written == bytes.len() {
+                    if written == frame.bytes.len() {
                         self.wait = FIRST_WAIT;
                         counters::RELAY_FRAMES.add(1);
-                        return counters::RELAY_BYTES.add(bytes.len() as u64);
+                        return counters::RELAY_BYTES.add(frame.bytes.len() as u64);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

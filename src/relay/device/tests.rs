@@ -112,7 +112,7 @@ fn writer(stage: &Rc<Stage>) -> (Writer<Rc<Stage>>, Arc<Gate>, Queue, Receiver<O
 fn relayed(stage: &Rc<Stage>, frames: &[&str]) {
     let (mut writer, _gate, _queue, _orders) = writer(stage);
     for frame in frames {
-        writer.relay(&Frame::came(frame.as_bytes(), stage.now()));
+        writer.relay(Frame::came(frame.as_bytes(), stage.now()));
     }
 }
 
@@ -176,8 +176,8 @@ fn what_has_waited_for_too_long_is_not_taken_for_the_present() {
     let old = Frame::came(b"old\n", stage.now());
     stage.passed.set(OLDEST + Duration::from_secs(1));
     let before = counters::RELAY_FRAMES_EXPIRED.here();
-    writer.relay(&old);
-    writer.relay(&Frame::came(b"new\n", stage.now()));
+    writer.relay(old);
+    writer.relay(Frame::came(b"new\n", stage.now()));
     assert_eq!((stage.out(), counters::RELAY_FRAMES_EXPIRED.here()), (vec!["new\n".to_owned()], before + 1));
 }
 
@@ -190,7 +190,7 @@ fn without_the_socket_the_device_is_let_go_of_and_frames_wait() {
     queue.hold(false);
     let other = Duration::from_secs(3);
     *stage.event.borrow_mut() = Some((other, Box::new(move || queue.hold(true))));
-    writer.relay(&Frame::came(b"a\n", stage.now()));
+    writer.relay(Frame::came(b"a\n", stage.now()));
     assert_eq!(stage.out(), ["", "a\n"]);
     assert!(stage.passed.get() >= other && gate.is_held());
 }
@@ -211,8 +211,44 @@ fn at_the_stop_an_open_device_gets_what_waits_and_no_other_is_opened() {
     writer.look();
     queue.stop();
     let before = counters::RELAY_FRAMES_GIVEN_UP.here();
-    writer.relay(&Frame::came(b"a\n", stage.now()));
+    writer.relay(Frame::came(b"a\n", stage.now()));
     assert_eq!((stage.out(), counters::RELAY_FRAMES_GIVEN_UP.here()), (vec![], before + 1));
+}
+
+#[test]
+fn what_is_not_written_at_the_stop_is_left_to_the_relay_that_follows() {
+    let (left, stage) = (Arc::new(Left::default()), Stage::with([Does::Opens, Does::Takes(1)]));
+    let (mut first, gate, queue, orders) = writer(&stage);
+    first.left = left.clone();
+    first.look();
+    left.expect_another(true);
+    for frame in [b"one\n", b"two\n"] {
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(queue.put(frame));
+    }
+    queue.stop();
+    stage.script.borrow_mut().extend((0..10_000).map(|_| Does::Takes(0)));
+    *stage.event.borrow_mut() = Some((Duration::from_secs(3), Box::new(move || gate.give_up())));
+    let before = counters::RELAY_FRAMES_GIVEN_UP.here();
+    drop(queue);
+    first.run(&orders);
+    assert_eq!(stage.out(), ["o"]);
+    let stage = Stage::with([]);
+    let (mut second, _gate, queue, orders) = writer(&stage);
+    second.left = left;
+    drop(queue);
+    second.run(&orders);
+    assert_eq!(stage.out(), ["\none\ntwo\n"]);
+    assert_eq!(counters::RELAY_FRAMES_GIVEN_UP.here(), before);
+}
+
+#[test]
+fn what_was_left_to_a_relay_that_does_not_come_is_given_up() {
+    let (left, stage) = (Left::default(), Stage::with([]));
+    left.expect_another(true);
+    left.put(Frame::came(b"a\n", stage.now()), false);
+    let before = counters::RELAY_FRAMES_GIVEN_UP.here();
+    left.give_up();
+    assert_eq!((counters::RELAY_FRAMES_GIVEN_UP.here(), left.take().frames.len()), (before + 1, 0));
 }
 
 #[test]
@@ -221,7 +257,7 @@ fn at_the_end_of_the_time_a_device_that_blocks_is_given_up() {
     let (mut writer, gate, _queue, _orders) = writer(&stage);
     *stage.event.borrow_mut() = Some((Duration::from_secs(3), Box::new(move || gate.give_up())));
     let before = counters::RELAY_FRAMES_GIVEN_UP.here();
-    writer.relay(&Frame::came(b"a\n", stage.now()));
+    writer.relay(Frame::came(b"a\n", stage.now()));
     assert_eq!(counters::RELAY_FRAMES_GIVEN_UP.here(), before + 1);
     assert!(stage.passed.get() < Duration::from_secs(4));
 }
@@ -237,6 +273,6 @@ fn what_is_wrong_with_the_device_stands_on_the_board_until_it_works() {
     let mut writer = Writer::new(stage.clone(), gate, Line::new(&board, "device".to_owned(), ""));
     writer.look();
     assert!(error().is_some_and(|told| told.contains("could not be opened: permission denied")), "{:?}", error());
-    writer.relay(&Frame::came(b"a\n", stage.now()));
+    writer.relay(Frame::came(b"a\n", stage.now()));
     assert_eq!(error(), None);
 }

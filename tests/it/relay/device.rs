@@ -1,6 +1,7 @@
 //! The device: one that takes little, one that vanishes, one that another program has.
 use super::{Story, device_has, frame, frames, trouble};
 use crate::support::terminal::Terminal;
+use serde_json::json;
 use std::{io::Write, thread};
 
 #[tokio::test]
@@ -114,4 +115,17 @@ async fn of_two_daemons_for_one_device_the_second_waits_for_the_first() {
     assert!(second.terminate().await.success());
     let expected = [frame("first", "1"), frame("first", "3"), frame("second", "2")];
     assert_eq!(String::from_utf8(terminal.bytes()).expect("text"), expected.concat());
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_there_is_named_and_what_waits_at_the_stop_is_told() {
+    let story = Story::with(json!({}));
+    let mut daemon = story.host.start();
+    story.send(&frames(3, 0).concat()).await;
+    let named = story.device.display().to_string();
+    daemon.until("the device to be missed", |status| device_has(status, "could not be opened")).await;
+    assert!(story.host.said().contains(&named), "{}", story.host.said());
+    assert_eq!(daemon.terminate().await.code(), Some(0));
+    let said = story.host.said();
+    assert!(said.contains("frames_given_up=3"), "what is lost is said: {said}");
 }

@@ -1,5 +1,5 @@
 //! Start, change of configuration and stop; and when there is no relay at all.
-use super::{Story, frame, frames};
+use super::{Story, device_has, frame, frames};
 use crate::support::{PATIENCE, fake::FakeAws, host::TestHost, terminal::Terminal};
 use serde_json::{Value, json};
 use std::{
@@ -84,6 +84,20 @@ async fn sighup_reads_the_configuration_again_and_keeps_relaying() {
     daemon.until("the new rights", |_| rights()).await;
     assert!(daemon.terminate().await.success());
     assert_eq!(String::from_utf8(terminal.bytes()).expect("text"), expected.concat());
+}
+
+#[tokio::test]
+async fn frames_that_wait_for_the_device_outlive_sighup() {
+    let terminal = Terminal::new();
+    let story = Story::with(json!({}));
+    let mut daemon = story.host.start();
+    story.send(&frames(3, 0).concat()).await;
+    daemon.until("the device to be missed", |status| device_has(status, "could not be opened")).await;
+    daemon.hang_up().await;
+    story.until_said(&mut daemon, "reloaded: the new configuration is in force", 1).await;
+    story.plug(&terminal);
+    terminal.until_lines(3).await;
+    assert_eq!(String::from_utf8(terminal.bytes()).expect("text"), frames(3, 0).concat());
 }
 
 #[tokio::test]
