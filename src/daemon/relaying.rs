@@ -1,9 +1,12 @@
 //! The serial relay: its listener, and the thread that has the device.
 use super::wiring::{Running, SPOOL_AT};
 use crate::{
-    config::settings::serial_relay::{SerialRelay, When},
+    config::settings::{
+        Agent,
+        serial_relay::{SerialRelay, When},
+    },
     platform::serial,
-    relay::{self, Gate, Queue, device},
+    relay::{self, Gate, Left, Queue, device},
     telemetry::{board::Board, listening::Line},
 };
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -24,20 +27,25 @@ struct Parts {
     mark: PathBuf,
     /// The time for what waits at the stop.
     at_the_stop: Duration,
+    left: Arc<Left>,
     board: Arc<Board>,
     stop: CancellationToken,
 }
 
-/// Start it, where it is wanted on this host. `shutdown`: the time for a whole stop.
-pub fn start(running: &mut Running, settings: &SerialRelay, shutdown: Duration) {
+/// Start it, where it is wanted on this host. Of the time for a stop the device has a part, for what waits.
+///
+/// What the relay of an earlier configuration could not write is in `left`.
+pub fn start(running: &mut Running, agent: &Agent, left: &Arc<Left>) {
+    let settings = &agent.serial_relay;
     // A round has nothing to relay, and one that only prints what it would send must not send this.
     if settings.when == When::Never || running.once || running.is_dry() {
-        return;
+        return left.give_up();
     }
     let parts = Parts {
         settings: settings.clone(),
         mark: running.state.path().join(MARK),
-        at_the_stop: shutdown.mul_f64(SPOOL_AT),
+        at_the_stop: agent.shutdown.mul_f64(SPOOL_AT),
+        left: left.clone(),
         board: running.board.clone(),
         stop: running.stop_sources.clone(),
     };
@@ -62,7 +70,7 @@ async fn settings_are_met(settings: &SerialRelay, stop: &CancellationToken) -> b
 
 /// Relay until the stop.
 async fn relay(parts: Parts) {
-    let Parts { settings, mark, at_the_stop, board, stop } = parts;
+    let Parts { settings, mark, at_the_stop, left, board, stop } = parts;
     let gate = Arc::new(Gate::default());
     let (queue, orders) = Queue::new(gate.clone());
     let device = settings.device.as_deref().map_or("of this Mac".into(), |path| path.display().to_string());
@@ -70,7 +78,7 @@ async fn relay(parts: Parts) {
     let (ended, mut end) = oneshot::channel::<()>();
     let (host, theirs) = (device::Host { device: settings.device.clone(), mark }, gate.clone());
     let thread = std::thread::Builder::new().name("serial".into()).spawn(move || {
-        device::run(host, &orders, theirs, line);
+        device::run(host, &orders, theirs, line, left);
         drop(ended);
     });
     if let Err(error) = thread {
@@ -83,6 +91,7 @@ async fn relay(parts: Parts) {
                 gate.give_up();
                 let _ = end.await;
             }
+            relay::say_totals("stopped");
         }
         // Without it frames would go nowhere: this task ends before its time, which the daemon notices.
         _ = &mut end => {}

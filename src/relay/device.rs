@@ -4,7 +4,7 @@
 //! nothing for [`STALL`] or fails is closed and opened again, first after [`FIRST_WAIT`], then ever later up to [`LONGEST_WAIT`]; meanwhile frames
 //! wait in the queue. Where the device may have a part of a frame, a line end comes before the next: whoever reads the torn one sees that its
 //! checksum is wrong. So it is after a crash, too, which a file in the state folder tells. A frame says nothing of its time, so one that is older than [`OLDEST`] would be taken for the present: it is given up and counted.
-use super::queue::{Frame, Gate, Order};
+use super::queue::{Frame, Gate, Left, Order};
 use crate::{
     platform::serial::{self, Serial},
     telemetry::{counters, listening::Line},
@@ -115,8 +115,10 @@ impl Port for Serial {
 }
 
 /// Write what comes until nobody can bring anything any more. Blocks; has a thread of its own.
-pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line) {
-    Writer::new(host, gate, line).run(orders);
+///
+/// What an earlier relay has left comes first; what is not written at the end is left in its place.
+pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line, left: Arc<Left>) {
+    Writer { left, ..Writer::new(host, gate, line) }.run(orders);
 }
 
 /// What is wrong with the device, as far as it was said.
@@ -133,6 +135,7 @@ struct Writer<W: World> {
     world: W,
     gate: Arc<Gate>,
     line: Line,
+    left: Arc<Left>,
     port: Option<W::Port>,
     /// The device has a part of a frame without its end.
     torn: bool,
@@ -149,10 +152,12 @@ impl<W: World> Writer<W> {
         let (now, torn) = (world.now(), world.is_marked());
         // Nothing was written yet, but perhaps by another process, just now: then its mark tells.
         let wrote = now.checked_sub(SETTLE).unwrap_or(now);
-        Self { world, gate, line, port: None, torn, wrote, trouble: Trouble::No, again: now, wait: FIRST_WAIT }
+        let left = Arc::default();
+        Self { world, gate, line, left, port: None, torn, wrote, trouble: Trouble::No, again: now, wait: FIRST_WAIT }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
+        self.left.take().into_iter().for_each(|frame| self.relay(frame));
         loop {
             self.look();
             let waits = self.port.is_none() && self.gate.is_held();
@@ -161,7 +166,7 @@ impl<W: World> Writer<W> {
                 false => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match next {
-                Ok(Order::Frame(frame)) => self.relay(&frame),
+                Ok(Order::Frame(frame)) => self.relay(frame),
                 Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -203,11 +208,11 @@ impl<W: World> Writer<W> {
     }
 
     /// Write this frame, however long that takes.
-    fn relay(&mut self, frame: &Frame) {
-        let (bytes, mut written, mut moved) = (&*frame.bytes, 0, self.world.now());
+    fn relay(&mut self, frame: Frame) {
+        let (mut written, mut moved) = (0, self.world.now());
         loop {
             if self.gate.gives_up() || self.gate.stops() && self.port.is_none() {
-                return counters::RELAY_FRAMES_GIVEN_UP.add(1);
+                return self.left.put(frame);
             }
             if written == 0 && self.world.now().saturating_duration_since(frame.at) > OLDEST {
                 counters::RELAY_FRAMES_EXPIRED.add(1);
@@ -222,17 +227,17 @@ impl<W: World> Writer<W> {
             };
             // The end of a torn frame is a write of its own, before the first byte of the next.
             let ends = self.torn && written == 0;
-            match port.write(if ends { LINE_END } else { &bytes[written..] }) {
+            match port.write(if ends { LINE_END } else { &frame.bytes[written..] }) {
                 Ok(more) if more > 0 => {
                     moved = self.world.now();
                     self.wrote = moved;
                     written += if ends { 0 } else { more };
-                    self.tear(!ends && written < bytes.len());
+                    self.tear(!ends && written < frame.bytes.len());
                     self.works();
-                    if written == bytes.len() {
+                    if written == frame.bytes.len() {
                         self.wait = FIRST_WAIT;
                         counters::RELAY_FRAMES.add(1);
-                        return counters::RELAY_BYTES.add(bytes.len() as u64);
+                        return counters::RELAY_BYTES.add(frame.bytes.len() as u64);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

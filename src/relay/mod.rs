@@ -17,8 +17,10 @@ mod frame;
 mod queue;
 
 pub use client::{SendError, send};
+#[cfg(fuzzing)]
+pub use frame::fuzz;
 pub use frame::{BuildError, Fault, LONGEST, Message, decode};
-pub use queue::{Gate, Queue};
+pub use queue::{Gate, Left, Queue};
 
 use crate::{
     config::{
@@ -47,11 +49,12 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often the totals are said.
 const TOTALS: Duration = Duration::from_mins(10);
 
-/// Relay until told to stop. Dropping `queue` at the end tells the device's thread.
+/// Relay until told to stop. Dropping `queue` at the end tells the device's thread; what that has done is said by [`say_totals`] when it
+/// has ended.
 pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: CancellationToken) {
     let line = Line::new(&board, format!("serial relay on {}", settings.socket.display()), WHAT);
     let feeder = Arc::new(Mutex::new(Feeder::new(settings.tags.clone())));
-    let mut totals = std::pin::pin!(say_totals());
+    let mut totals = std::pin::pin!(say_totals_for_ever());
     loop {
         let listener = tokio::select! {
             () = stop.cancelled() => break,
@@ -79,7 +82,6 @@ pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: C
         );
     }
     queue.stop();
-    totals_now("stopped");
 }
 
 /// The socket, asked for until it is ours.
@@ -124,16 +126,16 @@ async fn displaced(listener: &Streams) {
     }
 }
 
-/// Says them for ever.
-async fn say_totals() {
+async fn say_totals_for_ever() {
     let mut tick = interval_at(Instant::now() + TOTALS, TOTALS);
     loop {
         tick.tick().await;
-        totals_now("totals");
+        say_totals("totals");
     }
 }
 
-fn totals_now(of: &'static str) {
+/// What was relayed and refused since this process began.
+pub fn say_totals(of: &'static str) {
     let refused = [
         &counters::RELAY_REFUSED_FORM,
         &counters::RELAY_REFUSED_CHECKSUM,

@@ -1,8 +1,9 @@
 //! What waits for the device, and whether the device may be held. Bounded in bytes: who brings a frame waits for its room.
 use super::frame::LONGEST;
+use crate::telemetry::counters;
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -66,6 +67,42 @@ impl Gate {
     /// There is no more time.
     pub fn give_up(&self) {
         self.given_up.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a relay could not write until its stop, for the one that follows it in this process.
+#[derive(Default)]
+pub struct Left {
+    frames: Mutex<Vec<Frame>>,
+    follows: AtomicBool,
+}
+
+impl Left {
+    /// Whether another relay follows. Nobody keeps what is left where none does.
+    pub fn expect_another(&self, follows: bool) {
+        self.follows.store(follows, Ordering::Relaxed);
+    }
+
+    /// For the relay that follows. Without one, or where there is none after all, the frames are given up and counted.
+    pub fn put(&self, frame: Frame) {
+        self.frames().push(frame);
+        if !self.follows.load(Ordering::Relaxed) {
+            self.give_up();
+        }
+    }
+
+    /// What the relay before left, in its order.
+    pub fn take(&self) -> Vec<Frame> {
+        std::mem::take(&mut *self.frames())
+    }
+
+    /// There is none that follows.
+    pub fn give_up(&self) {
+        counters::RELAY_FRAMES_GIVEN_UP.add(self.take().len() as u64);
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
