@@ -1,5 +1,5 @@
 //! The device: one that takes little, one that vanishes, one that another program has.
-use super::{Story, device_has, frame, frames, trouble};
+use super::{Story, device_has, frame, frames, frames_in, trouble};
 use crate::support::terminal::Terminal;
 use serde_json::json;
 use std::{io::Write, thread};
@@ -48,10 +48,10 @@ async fn frames_wait_for_a_device_that_disappears_and_come_out_of_the_one_that_r
     client.write_all(sent[100..].concat().as_bytes()).expect("taken");
     let second = Terminal::new();
     story.plug(&second);
-    second.until_lines(199).await;
+    second.until_end(&sent[199]).await;
     daemon.until("all to be well", |status| trouble(status, "serial device").is_none()).await;
     assert!(daemon.terminate().await.success());
-    assert_eq!(String::from_utf8(second.bytes()).expect("text"), sent[1..].concat());
+    assert_eq!(frames_in(&String::from_utf8(second.bytes()).expect("text")), sent[1..].concat());
     let said = story.host.said();
     assert!(said.contains("it is opened again, frames wait"), "{said}");
     assert!(
@@ -74,16 +74,11 @@ async fn a_frame_that_is_torn_by_a_device_that_disappears_is_written_again_whole
     drop(first);
     let second = Terminal::new();
     story.plug(&second);
-    let last = sent.last().expect("some").trim_end();
     let written = sent.len() as u64;
     daemon.until("the last frame", |status| status.counter("relay_frames") == written).await;
-    // An empty line first: behind a torn frame it would be its end.
-    let complete = |lines: &[String]| lines.last().is_some_and(|line| line == last);
-    while !complete(&second.lines()) {
-        second.until_bytes(second.bytes().len() + 1).await;
-    }
+    second.until_end(&sent[11]).await;
     let lines = second.lines();
-    assert_eq!(lines[0], "");
+    assert_eq!(lines[0], "", "what has the torn part sees its end");
     let whole: Vec<&String> = lines[1..].iter().collect();
     assert!(whole.iter().all(|line| sent.iter().any(|frame| frame.trim_end() == *line)), "whole and unchanged");
     assert!(whole.len() >= 8 && whole.is_sorted_by(|a, b| data(a) < data(b)), "in their order, none twice");

@@ -105,6 +105,11 @@ fn socket_has(status: &Status, words: &str) -> bool {
     trouble(status, "serial relay").is_some_and(|told| told.contains(words))
 }
 
+/// What came out of a device that had failed: before the first frame a line end may come, in case that it had got a part of another.
+fn frames_in(text: &str) -> &str {
+    text.strip_prefix('\n').unwrap_or(text)
+}
+
 /// A frame without compression, of a tag and of data that need no escapes, by our own hands.
 fn frame(tag: &str, data: &str) -> String {
     let (mut low, mut high) = (1, 0);

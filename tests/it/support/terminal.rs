@@ -99,6 +99,11 @@ impl Terminal {
         self.until("lines", count, |seen| memchr::memchr_iter(b'\n', seen).count()).await;
     }
 
+    /// Wait until this is the last that has come out.
+    pub async fn until_end(&self, text: &str) {
+        self.until("end", 1, |seen| seen.ends_with(text.as_bytes()).into()).await;
+    }
+
     async fn until(&self, what: &str, count: usize, counted: impl Fn(&[u8]) -> usize) {
         let mut seen = self.seen.clone();
         let came = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| counted(seen) >= count)).await;
