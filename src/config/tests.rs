@@ -11,6 +11,7 @@ mod collectd;
 #[cfg(target_os = "linux")]
 mod devices;
 mod emf;
+mod misspelt_plugins;
 mod mistakes;
 mod our_own_keys;
 mod patterns;
