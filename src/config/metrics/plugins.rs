@@ -24,8 +24,8 @@ const ELSEWHERE: [&str; 3] = ["jmx", "otlp", "prometheus"];
 /// Keys that are received and not read at intervals: they have readers of their own.
 const RECEIVED: [&str; 2] = ["statsd", "collectd"];
 
-/// Tables of what is no plugin of this section.
-const OURS: [&str; 2] = ["publisher", "response_time"];
+/// Tables of what is measured without a key of this section.
+pub const NO_PLUGINS: [&str; 2] = ["publisher", "response_time"];
 
 /// Every plugin of the section that can run here.
 pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
@@ -42,7 +42,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
             "nvidia_smi" => {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
             }
-            name => match Table::find(name).filter(|table| !OURS.contains(&table.key)) {
+            name => match Table::find(name).filter(|table| !NO_PLUGINS.contains(&table.key)) {
                 Some(table) => {
                     let plugin = of_table(&key, &section, table, context);
                     plugins.extend(plugin.into_iter().flat_map(|plugin| apart(plugin, &section, context)));
@@ -61,13 +61,13 @@ const OTHER_NAMES: [(&str, &str); 4] =
 
 /// Whether a key was most likely meant to be another one: that is what is said of it, and not what is missing inside.
 pub fn is_misnamed(name: &str) -> bool {
-    host::SYSTEM != System::Windows && (OURS.contains(&name) || meant_plugin(name).is_some())
+    host::SYSTEM != System::Windows && (NO_PLUGINS.contains(&name) || meant_plugin(name).is_some())
 }
 
 /// The plugin that this name was most likely meant to be. With a capital letter it is rather an object of Windows.
 fn meant_plugin(name: &str) -> Option<String> {
     let others = ["statsd", "collectd", "ethtool", "exec", "textfile"];
-    let known = TABLES.iter().map(|table| table.key).filter(|key| !OURS.contains(key)).chain(others);
+    let known = TABLES.iter().map(|table| table.key).filter(|key| !NO_PLUGINS.contains(key)).chain(others);
     if let Some((_, key)) = OTHER_NAMES.into_iter().find(|(other, _)| *other == name) {
         return Some(key.to_owned());
     }
