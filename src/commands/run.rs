@@ -43,7 +43,12 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let listening = runtime.block_on(async { Signals::listen() });
     let mut signals = listening.context("signals could not be listened to")?;
     let path = config_or_default(arguments.config.as_deref());
-    let host = if arguments.local.is_some() || arguments.dry_run { Sends::Nowhere } else { Sends::AsConfigured };
+    let host = match arguments.local {
+        Some(Some(_)) => Sends::Elsewhere,
+        Some(None) => Sends::Nowhere,
+        None if arguments.dry_run => Sends::Nowhere,
+        None => Sends::AsConfigured,
+    };
     let Some(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };

@@ -63,7 +63,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     }
     logs_of_other_systems(settings, &root);
     relative_paths(settings, &root);
-    folders(settings, &root);
+    folders(settings, &root, checks.sends);
     import_state(settings, &agent);
     own_log_as_a_source(settings, &root);
     emf(settings, &root);
@@ -289,13 +289,15 @@ fn absolute(section: &Section<'_>, path: &Path) {
 }
 
 /// Folders that are named and cannot be there.
-fn folders(settings: &Settings, root: &Section<'_>) {
+fn folders(settings: &Settings, root: &Section<'_>, sends: Sends) {
     let agent = root.child("agent");
-    if let Some(path) = &settings.agent.state_folder {
-        can_be_written(&agent.child("state_folder"), path);
-    }
-    if let Some(path) = &settings.local.folder {
-        can_be_written(&root.path(&["local", "folder"]), path);
+    if sends != Sends::Elsewhere {
+        if let Some(path) = &settings.agent.state_folder {
+            can_be_written(&agent.child("state_folder"), path);
+        }
+        if let Some(path) = &settings.local.folder {
+            can_be_written(&root.path(&["local", "folder"]), path);
+        }
     }
     if let (true, Some(file)) = (settings.agent.own_log.named, &settings.agent.own_log.file) {
         if file.is_dir() {

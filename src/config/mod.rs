@@ -108,6 +108,8 @@ pub enum Sends {
     AsConfigured,
     /// Never: a dry run, or one into the embedded CloudWatch. What only the login lacks is a warning.
     Nowhere,
+    /// The same, and it is the command line that says in which folder: those of the configuration have no say.
+    Elsewhere,
 }
 
 /// Reads a configuration, of one file or of several, without a look at what it points to.
@@ -164,7 +166,7 @@ fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks:
     };
     let unset = match checks.map(|checks| checks.sends) {
         Some(Sends::AsConfigured) => Unset::Fatal,
-        Some(Sends::Nowhere) => Unset::Tolerated,
+        Some(Sends::Nowhere | Sends::Elsewhere) => Unset::Tolerated,
         None => Unset::Unknown,
     };
     let (settings, mut findings) = decode_in(environment, &file, unset);

@@ -41,3 +41,15 @@ fn a_section_that_stands_twice_is_not_asked_what_the_other_one_says() {
     assert!(all.iter().any(|said| said.contains("keep one of the two")), "{all:#?}");
     assert!(!all.iter().any(|said| said.contains("no region")), "{all:#?}");
 }
+
+#[test]
+fn folders_that_have_no_say_are_not_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("ours");
+    let (state, store) = (file.join("var"), file.join("store"));
+    let text = serde_json::json!({ "agent": { "state_folder": state }, "local": { "folder": store } }).to_string();
+    let said = |sends| all(&text, sends, Surroundings::default()).iter().filter(|said| said.contains("folder")).count();
+    assert_eq!(said(Sends::Nowhere), 2);
+    assert_eq!(said(Sends::Elsewhere), 0, "the command line names another one");
+}
