@@ -28,6 +28,9 @@ pub enum Command {
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
+    /// Start, stop and list our services (macOS)
+    #[command(subcommand)]
+    Service(Service),
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
     #[command(subcommand)]
     Relay(Relay),
@@ -105,6 +108,27 @@ pub enum Local {
         json: bool,
         #[command(flatten)]
         store: Store,
+    },
+}
+
+/// What to do with our services: those of the service manager of this system.
+#[derive(Debug, Subcommand)]
+pub enum Service {
+    /// What our services are doing
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start a service, now and whenever the machine starts
+    Enable {
+        /// Its label [default: that of the publisher]
+        label: Option<String>,
+    },
+    /// Stop a service, now and for the next starts of the machine
+    Disable {
+        /// Its label [default: that of the publisher]
+        label: Option<String>,
     },
 }
 

@@ -5,6 +5,7 @@
 pub mod local;
 pub mod relay;
 pub mod run;
+pub mod service;
 pub mod status;
 mod table;
 pub mod validate;
@@ -42,6 +43,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Validate(arguments)) => validate::run(&arguments.configs, arguments.strict, arguments.json),
         Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Local(arguments)) => local::run(arguments),
+        Some(Command::Service(arguments)) => service::run(&arguments),
         Some(Command::Relay(arguments)) => relay::run(arguments),
     }
 }

@@ -26,7 +26,8 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     let (findings, login) = (Findings::default(), Findings::default());
     let root = Section::root(file, &findings);
     let agent = root.child("agent");
-    let signs_in = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
+    let to_aws = checks.sends == Sends::AsConfigured && settings.agent.destination == Destination::Aws;
+    let signs_in = to_aws && settings.sends_something();
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
     commands_are_ours(settings, file, &root);

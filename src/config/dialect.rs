@@ -32,7 +32,7 @@ fn publisher_marks(root: &Section<'_>, collects: bool) -> bool {
     ONLY_THE_PUBLISHER.iter().any(|path| root.path(path).exists()) || (root.has("metrics") && !collects)
 }
 
-/// Keys that nobody writes for the publisher.
+/// Keys that nobody writes for the publisher. Who asks for the serial relay and says nothing of metrics wants none.
 fn agent_marks(root: &Section<'_>) -> bool {
     const ONLY_THE_AGENT: &[&[&str]] = &[
         &["agent", "run_as_user"],
@@ -57,5 +57,9 @@ fn agent_marks(root: &Section<'_>) -> bool {
         &["csm"],
     ];
     let items = root.path(&["logs", "logs_collected", "files", "collect_list"]).items();
-    ONLY_THE_AGENT.iter().any(|path| root.path(path).exists()) || items.iter().any(|item| item.has("log_group_name"))
+    let only_relays =
+        root.path(&["agent", "serial_relay"]).exists() && !["metrics", "logs"].iter().any(|key| root.has(key));
+    only_relays
+        || ONLY_THE_AGENT.iter().any(|path| root.path(path).exists())
+        || items.iter().any(|item| item.has("log_group_name"))
 }

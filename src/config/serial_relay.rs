@@ -1,8 +1,8 @@
 //! Section `agent.serial_relay`: frames from a UNIX socket to the serial device of an EC2 Mac.
 use super::{
-    rights,
     section::Section,
     settings::serial_relay::{SerialRelay, Tag, When},
+    socket,
 };
 use crate::platform::host::System;
 use std::path::PathBuf;
@@ -12,13 +12,12 @@ pub const SOCKET: &str = "/tmp/.ec2monitoring.sock";
 
 /// What a configuration asks for on this system.
 pub(super) fn read(section: &Section<'_>, system: System) -> SerialRelay {
-    let path = |key: &str| section.child(key).text().map(PathBuf::from);
-    let device = path("device");
+    let device = section.child("device").text().map(PathBuf::from);
     SerialRelay {
         when: when(section, system, device.is_some()),
         device,
-        socket: path("socket").unwrap_or_else(|| SOCKET.into()),
-        mode: rights::of(&section.child("mode")),
+        socket: socket::path(&section.child("socket")).unwrap_or_else(|| SOCKET.into()),
+        mode: socket::rights(&section.child("mode")),
         tags: tags(&section.child("tags")),
     }
 }
@@ -111,5 +110,8 @@ mod tests {
         let (_, findings) = read_on(System::Linux, r#"{ "agent": { "serial_relay": { "mode": "rw" } } }"#);
         assert_eq!(findings.iter().map(|finding| finding.at.as_str()).collect::<Vec<_>>(), ["agent.serial_relay.mode"]);
         assert_eq!(read_on(System::MacOs, r#"{ "agent": { "serial_relay": { "tags": [] } } }"#).0.tags, []);
+        let long = format!(r#"{{ "agent": {{ "serial_relay": {{ "socket": "/{}" }} }} }}"#, "s".repeat(103));
+        let (_, findings) = read_on(System::Linux, &long);
+        assert!(findings.len() == 1 && findings[0].why.contains("has 104 bytes"), "{findings:?}");
     }
 }

@@ -46,7 +46,12 @@ pub struct Settings {
 impl Settings {
     /// Whether there is anything to do. Only an agent's file can ask for nothing.
     pub fn collects_something(&self) -> bool {
-        self.metrics.is_some() || self.logs.collects_something() || self.agent.serial_relay.when == When::Always
+        self.sends_something() || self.agent.serial_relay.when == When::Always
+    }
+
+    /// Whether there is anything to send to AWS. The serial relay needs no account and no network.
+    pub fn sends_something(&self) -> bool {
+        self.metrics.is_some() || self.logs.collects_something()
     }
 }
 

@@ -29,13 +29,14 @@ const READINGS: usize = 4;
 /// Metric batches that wait for their publisher.
 const METRIC_BATCHES: usize = 16;
 
-/// Start what measures and what sends it: what sends first, the sources last.
-pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Witness) -> Result<(), DaemonError> {
+/// Start what measures and what sends it: what sends first, the sources last. Whether an earlier run left something to send.
+pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Witness) -> Result<bool, DaemonError> {
     let settings = &plan.settings;
     // Without metrics the spool is served all the same: an earlier run may have left something there.
     let spool = Arc::new(Spool::open(&running.state.path().join("spool"), settings.agent.spool)?);
     let waiting = running.state.path().join("windows");
     recover(&waiting, &spool);
+    let left = spool.len() > 0;
     let report = Arc::new(Report::new(running.board.clone(), "metrics"));
     let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
     let publisher = MetricPublisher { put, report, spool, spool_now: running.spool_now.clone() };
@@ -51,7 +52,7 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
             stop.cancelled().await;
             drop(batches);
         });
-        return Ok(());
+        return Ok(left);
     };
     // A line for what has not been tried yet, too.
     running.board.destination("metrics", |_| {});
@@ -89,7 +90,7 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
         let rounds = rounds(running, place, readings);
         running.tasks.spawn("probes of response time", probe::run(targets, rounds));
     }
-    Ok(())
+    Ok(left)
 }
 
 /// What probes and commands are given.

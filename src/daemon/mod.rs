@@ -23,6 +23,7 @@ mod plan;
 mod received;
 mod relaying;
 mod scratch;
+pub mod service;
 mod signals;
 mod sources;
 mod state;

@@ -85,11 +85,12 @@ fn acknowledge(positions: Arc<positions::Store>, received: Option<&Received>) ->
     })
 }
 
-/// What works for the sources of logs beside their lanes.
+/// What works behind the sources of logs, beside their lanes, and behind everything that is sent.
 struct Behind {
     retention: Arc<Retention>,
     received: Option<Received>,
     interval: Duration,
+    renewal: Option<aws::Renewal>,
 }
 
 /// The daemon with everything in it.
@@ -197,14 +198,11 @@ impl Running {
             earlier,
             door: received.as_ref().map(Received::door),
             state,
-            scratch: scratch,
+            scratch,
         };
-        if let Some(renewal) = way.renewal {
-            running.board.destination("credentials", |_| {});
-            running.tasks.spawn("credentials", renewal.run(running.no_retries.clone()));
-        }
         let witness = Witness { asks: way.asks, on_ec2: plan.identity.on_ec2, memory };
-        let began = running.begin(plan, (way.put, way.name), witness, Behind { retention, received, interval });
+        let behind = Behind { retention, received, interval, renewal: way.renewal };
+        let began = running.begin(plan, (way.put, way.name), witness, behind);
         if let Err(error) = began {
             // What has been spawned may hold what the next start needs. The threads hear of it first.
             running.stop_sources.cancel();
@@ -227,10 +225,16 @@ impl Running {
         plan: &Plan,
         (put, way): (Arc<dyn Put>, &'static str),
         witness: Witness,
-        behind: Behind,
+        mut behind: Behind,
     ) -> Result<(), DaemonError> {
         self.open_status(plan, way);
-        measuring::start(self, plan, put, witness)?;
+        let left = measuring::start(self, plan, put, witness)?;
+        if let Some(renewal) = behind.renewal.take()
+            && (left || behind.received.is_some() || plan.settings.sends_something())
+        {
+            self.board.destination("credentials", |_| {});
+            self.tasks.spawn("credentials", renewal.run(self.no_retries.clone()));
+        }
         relaying::start(self, &plan.settings.agent.serial_relay, plan.settings.agent.shutdown)?;
         self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
@@ -269,7 +273,7 @@ impl Running {
 
     /// What works for the sources of logs beside their lanes.
     fn start_behind_logs(&mut self, plan: &Plan, behind: Behind) {
-        let Behind { retention, received, interval } = behind;
+        let Behind { retention, received, interval, renewal: _ } = behind;
         if plan.settings.logs.collects_something() || received.is_some() {
             self.board.destination("logs", |_| {});
         }

@@ -111,7 +111,7 @@ fn offer(volume: &Amazon, told: &Statistics, out: &mut Readings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
     use crate::platform::devices::trees;
 
     fn told() -> Statistics {

@@ -49,7 +49,7 @@ impl Collector for Efa {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
     use crate::platform::devices::trees;
 
     fn of(tree: &str) -> Vec<String> {

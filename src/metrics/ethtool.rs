@@ -118,7 +118,7 @@ impl Collector for Ethtool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::reading, super::tests::whole, *};
+    use super::{super::tests::whole, super::trial::Run, *};
     use crate::config::settings::metrics::Measurements;
 
     fn wanting(include: &[&str], exclude: &[&str]) -> Ethtool {
@@ -148,13 +148,13 @@ mod tests {
     #[test]
     fn the_interfaces_of_this_machine_are_told_with_their_drivers() {
         let plugin = Plugin { measurements: Measurements::Everything { prefix: "ethtool_".into() }, ..whole("net") };
-        let told = reading(&mut wanting(&["*"], &[]), &plugin);
+        let told = Run::wanting(&plugin).told(&mut wanting(&["*"], &[]));
         let is_whole = |point: &String| {
             point.starts_with("ethtool_") && point.contains("{interface=") && point.contains(",driver=")
         };
         assert!(told.iter().all(is_whole), "{told:?}");
         let mut up = Ethtool { only: vec![UP.to_owned()], ..wanting(&["*"], &[]) };
-        let told = reading(&mut up, &plugin);
+        let told = Run::wanting(&plugin).told(&mut up);
         assert!(told.iter().all(|point| point.starts_with("ethtool_interface_up{")), "{told:?}");
     }
 }

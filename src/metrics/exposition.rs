@@ -10,6 +10,9 @@ use std::{borrow::Cow, collections::HashMap, str::FromStr};
 /// What is declared at most; families beyond are taken to be untyped. A text of a megabyte cannot have many more.
 const MOST_FAMILIES: usize = 10_000;
 
+/// Labels of one sample: twice as many as CloudWatch takes, and each is compared with all before it.
+const MOST_LABELS: usize = 64;
+
 /// One line of values.
 #[derive(Debug, PartialEq)]
 pub struct Sample<'a> {
@@ -162,8 +165,7 @@ fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), &'static str> {
         let quoted =
             behind.trim_start_matches(is_blank).strip_prefix('"').ok_or("the value of a label has no quotes")?;
         let (value, behind) = unquoted(quoted).ok_or("the value of a label has no end")?;
-        // Twice as many as CloudWatch takes: each is compared with all before it.
-        if labels.len() > 64 {
+        if labels.len() >= MOST_LABELS {
             return Err("there are too many labels");
         }
         if labels.iter().any(|(other, _)| *other == name) {

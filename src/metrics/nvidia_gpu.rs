@@ -118,7 +118,7 @@ fn offer(gpu: &Gpu, uuid: bool, out: &mut Readings<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
     use crate::platform::devices::nvml::Memory;
 
     fn absent() -> NvidiaGpu {

@@ -42,7 +42,7 @@ impl Collector for Os {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
 
     #[test]
     fn this_system_tells_what_its_table_says() {

@@ -164,6 +164,9 @@ impl Collector for Procstat {
             offer(&mut out, &process);
         }
         self.before.retain(|_, busy| busy.at == now);
+        if count == 0 {
+            census.shows_others().map_err(CollectError::read("the processes"))?;
+        }
         out.of(&[(key, &told), FINDER]).push("pid_count", count.into());
         self.tell(count > 0, found.hidden);
         Ok(())

@@ -76,7 +76,7 @@ fn tell(source: Source) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
     use crate::platform::devices::trees;
 
     fn of(tree: &str) -> Vec<String> {

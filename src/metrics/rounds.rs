@@ -62,7 +62,8 @@ impl Rounds {
     }
 }
 
-/// What was complained of last: the same again is no news.
+/// What was complained of last: the same again is no news. Whoever tells it names who is meant in the text of the line, since the own log
+/// counts lines of the same text together, and one that is noisy must not hide the others.
 #[derive(Debug, Default)]
 pub struct Complaint(Option<String>);
 

@@ -128,7 +128,7 @@ impl StorageHealth {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
     use crate::platform::devices::trees;
 
     fn of(tree: &str) -> Vec<String> {

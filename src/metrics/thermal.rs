@@ -41,7 +41,7 @@ impl Collector for Thermal {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::offered::offered, *};
+    use super::{super::trial::offered, *};
     use crate::platform::devices::trees;
 
     #[test]

@@ -1,7 +1,7 @@
-//! What the tests of the plugins stand on: readings of a collector without a scheduler.
+//! What the tests of the plugins stand on: readings of a collector without a scheduler, as points or as texts.
 use super::{CollectError, Collector, Moment, Wanted, tests::whole};
 use crate::{
-    config::settings::metrics::Measurements,
+    config::settings::metrics::{Measurement, Measurements, Plugin},
     model::{Point, Points, Timestamp, Values},
 };
 use std::time::{Duration, Instant};
@@ -15,21 +15,28 @@ pub struct Run {
 impl Run {
     /// Everything in the table of this key is wanted, by the names that Linux has.
     pub fn of(key: &'static str) -> Self {
-        Self::wanting(key, |_| true)
+        Self::changed(key, |all| all.iter_mut().for_each(|measurement| named_by_linux(key, measurement)))
     }
 
     /// Only these measurements are.
     pub fn with(key: &'static str, fields: &[&str]) -> Self {
-        Self::wanting(key, |field| fields.contains(&field))
+        Self::changed(key, |all| {
+            all.retain(|measurement| fields.contains(&&*measurement.field));
+            all.iter_mut().for_each(|measurement| named_by_linux(key, measurement));
+        })
     }
 
-    fn wanting(key: &'static str, wanted: impl Fn(&str) -> bool) -> Self {
+    /// What this plugin wants, under the names that it gives.
+    pub fn wanting(plugin: &Plugin) -> Self {
+        Self { wanted: Wanted::of(plugin), monotonic: Instant::now() }
+    }
+
+    fn changed(key: &'static str, change: impl FnOnce(&mut Vec<Measurement>)) -> Self {
         let mut plugin = whole(key);
         if let Measurements::These(all) = &mut plugin.measurements {
-            all.retain(|measurement| wanted(&measurement.field));
-            all.iter_mut().for_each(|measurement| measurement.name = format!("{key}_{}", measurement.field));
+            change(all);
         }
-        Self { wanted: Wanted::of(&plugin), monotonic: Instant::now() }
+        Self::wanting(&plugin)
     }
 
     /// The next reading is so much later.
@@ -50,12 +57,37 @@ impl Run {
         self.begin(collector).1.expect_err("it cannot be read")
     }
 
+    /// One reading as texts, `measurement{name=value,...} value` in the order in which they were offered; at the end `failed` where it
+    /// was not whole.
+    pub fn told(&mut self, collector: &mut dyn Collector) -> Vec<String> {
+        let (points, result) = self.begin(collector);
+        let text = |point: Point| {
+            let tags: Vec<_> = point.dimensions.iter().map(|d| format!("{}={}", d.name, d.value)).collect();
+            let Values::One(value) = point.value else { unreachable!("a reading gives one value of each series") };
+            format!("{}{{{}}} {value}", point.name, tags.join(","))
+        };
+        points.into_iter().map(text).chain(result.is_err().then(|| "failed".to_owned())).collect()
+    }
+
     fn begin(&mut self, collector: &mut dyn Collector) -> (Points, Result<(), CollectError>) {
         let now = Moment { wall: Timestamp::from_millis(7), monotonic: self.monotonic };
         let mut points = Points::new();
         let result = collector.collect(&mut self.wanted.begin(now, &mut points));
         (points, result)
     }
+}
+
+/// One reading as texts, of which everything in the table of this key is wanted: under the names of the table, counters as they stand.
+pub fn offered(collector: &mut dyn Collector, key: &'static str) -> Vec<String> {
+    let as_it_stands = |measurement: &mut Measurement| {
+        (*measurement.field).clone_into(&mut measurement.name);
+        measurement.is_delta = false;
+    };
+    Run::changed(key, |all| all.iter_mut().for_each(as_it_stands)).told(collector)
+}
+
+fn named_by_linux(key: &str, measurement: &mut Measurement) {
+    measurement.name = format!("{key}_{}", measurement.field);
 }
 
 /// The value of the point with this name and exactly these dimensions, in any order.

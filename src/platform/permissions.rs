@@ -29,6 +29,11 @@ pub fn of(metadata: &Metadata) -> Option<Rights> {
     imp::of(metadata)
 }
 
+/// Whether this process acts as root. Elsewhere than on Unix nobody does.
+pub fn is_root() -> bool {
+    imp::is_root()
+}
+
 /// For tests: gives a file these mode bits; `false` on a system that has none.
 #[cfg(test)]
 pub fn set_mode(path: &std::path::Path, mode: u32) -> bool {
@@ -49,6 +54,10 @@ mod imp {
     /// Bits of `st_mode`: <https://man7.org/linux/man-pages/man7/inode.7.html>
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     const READABLE_BY_ALL: u32 = 0o004;
+
+    pub fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
 
     #[allow(clippy::unnecessary_wraps)] // the signature is the same on every system
     pub fn of(metadata: &Metadata) -> Option<Rights> {
@@ -71,6 +80,10 @@ mod imp {
 
     #[cfg(test)]
     pub fn set_mode(_: &std::path::Path, _: u32) -> bool {
+        false
+    }
+
+    pub fn is_root() -> bool {
         false
     }
 

@@ -1,7 +1,7 @@
 //! Where `/proc` and `/sys` are, and what is the same for all that is read there.
 //!
 //! In a container, the ones of the host may be mounted elsewhere: `HOST_PROC`, `HOST_SYS` and `HOST_MOUNT_PREFIX` say where, as they
-//! do for the CloudWatch Agent. They are read once. Readers take a folder as their parameter, so that a captured tree is a fixture.
+//! do for the CloudWatch Agent. They are read once. Readers take a folder as their parameter, so that tests give them one of their own.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 use std::{
     env, fs, io,
@@ -47,6 +47,23 @@ pub fn text(path: &Path) -> io::Result<String> {
     read(path).map(|bytes| match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// Whether this `/proc` shows the processes of other users to this one. Each namespace has a first process; with the option `hidepid` its
+/// files may not be read, or it is not there at all: <https://docs.kernel.org/filesystems/proc.html#mount-options>.
+///
+/// # Errors
+/// When it does not, with what to do.
+pub fn shows_others(proc: &Path) -> io::Result<()> {
+    let first = proc.join("1/stat");
+    fs::File::open(&first).map(drop).map_err(|e| {
+        let why = format!(
+            "{}: {e}: the processes of other users are hidden from this one (/proc is mounted with hidepid): run as root, give the \
+             capability CAP_SYS_PTRACE, or mount it with gid= of a group of this user",
+            first.display()
+        );
+        io::Error::new(e.kind(), why)
     })
 }
 

@@ -12,6 +12,7 @@ use std::{
 pub const DEVICES: [&str; 2] = ["/dev/cu.pci-0000:4c:00.0,@00", "/dev/cu.pci-serial0"];
 
 /// Bits a second, of 8 data bits, no parity, 1 stop bit.
+#[cfg_attr(not(unix), allow(dead_code, reason = "there are no such devices"))]
 pub const BAUD: u32 = 115_200;
 
 /// The first of [`DEVICES`] that is a character device.

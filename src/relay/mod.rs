@@ -58,15 +58,22 @@ pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: C
         line.works();
         tracing::info!(socket = %settings.socket.display(), "listening for {WHAT}");
         queue.hold(true);
-        let serving = clients::serve(&listener, &queue, &stop);
+        let leave = stop.child_token();
+        let mut serving = std::pin::pin!(clients::serve(&listener, &queue, &leave));
         tokio::select! {
-            () = serving => break,
+            () = &mut serving => break,
             () = &mut totals => break,
             () = feeder::run(&feeder, settings.socket.clone()) => {}
             () = displaced(&listener) => {}
         }
+        // Whoever came before is served; what they sent waits until the device is ours again.
+        leave.cancel();
+        serving.await;
         queue.hold(false);
-        tracing::warn!(socket = %settings.socket.display(), "the relay's socket is gone, or another program's; the serial device is let go of until it can be made again");
+        tracing::warn!(
+            socket = %settings.socket.display(),
+            "the relay's socket is gone, or another program's; the serial device is let go of until it can be made again"
+        );
     }
     queue.stop();
     totals_now("stopped");

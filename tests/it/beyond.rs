@@ -68,7 +68,7 @@ async fn commands_and_text_files_are_metrics_and_of_a_counter_the_growth_is_sent
         assert_eq!(seen.violations, [""; 0]);
     });
     let said = host.said();
-    let told = said.lines().filter(|line| line.contains("a command for metrics is not well")).count();
+    let told = said.lines().filter(|line| line.contains("command") && line.contains("is not well")).count();
     assert_eq!(told, 2, "each once, however often it happens: {said}");
     assert!(said.contains("no `=`") && said.contains("did not end"), "{said}");
 }

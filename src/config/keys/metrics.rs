@@ -168,6 +168,7 @@ const LISTENER: Table = Table {
         // Our own.
         key("omit_hostname", Bool),
         key("only_dimensions", ONLY),
+        key("storage_resolution", RESOLUTION),
     ],
     ..table(&[], Others::Error)
 };
@@ -199,9 +200,7 @@ const COLLECTD: Shape = Shape::Table(&Table {
         key("collectd_typesdb", Shape::List(&List { max: 10, ..list(PATH) })),
         key("append_dimensions", DIMENSIONS),
         // Our own.
-        key("only_dimensions", ONLY),
         key("rates", Bool),
-        key("storage_resolution", RESOLUTION),
     ],
     ..LISTENER
 });

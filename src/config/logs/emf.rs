@@ -2,9 +2,9 @@
 use super::{Defaults, STREAM};
 use crate::config::{
     naming::{self, Name},
-    rights,
     section::Section,
     settings::{Emf, EmfAddress, EmfHost, EmfProtocol, EmfSocket, SocketKind, TargetTemplate},
+    socket,
 };
 
 /// The port that the agent and the client libraries agree on.
@@ -40,7 +40,7 @@ pub fn read(logs: &Section<'_>, defaults: &Defaults<'_>) -> Option<Emf> {
     Some(Emf {
         at: section.at.clone(),
         addresses: addresses(&section.child("service_address")),
-        socket: socket(&section),
+        socket: place(&section),
         names_group: group.is_some(),
         target: TargetTemplate {
             group: group.unwrap_or_else(|| NO_GROUP.to_owned()),
@@ -100,14 +100,14 @@ fn address(text: &str) -> Option<EmfAddress> {
     Some(EmfAddress { protocol, host, port })
 }
 
-fn socket(section: &Section<'_>) -> Option<EmfSocket> {
-    let mode = rights::of(&section.child("socket_mode"));
+fn place(section: &Section<'_>) -> Option<EmfSocket> {
+    let mode = socket::rights(&section.child("socket_mode"));
     let kind = section.child("socket_type").text().and_then(SocketKind::named).unwrap_or(SocketKind::Stream);
-    let path = section.child("socket").text().filter(|path| !path.is_empty());
+    let path = socket::path(&section.child("socket"));
     if path.is_none() && section.has("socket_type") | section.has("socket_mode") && !section.has("socket") {
         section.warning("`socket_type` and `socket_mode` say something only beside `socket`");
     }
-    path.map(|path| EmfSocket { path: path.into(), kind, mode })
+    path.map(|path| EmfSocket { path, kind, mode })
 }
 
 #[cfg(test)]

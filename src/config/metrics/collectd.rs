@@ -1,23 +1,19 @@
 //! `metrics.metrics_collected.collectd`: where packets of collectd are received, and what becomes of them.
 use super::{
-    Context, MINUTE,
+    Context, aggregation,
     dimensions::{self, listed},
     names, resolution,
 };
-use crate::{
-    config::{
-        section::Section,
-        settings::{
-            collectd::{Address, Collectd, Host, Level},
-            metrics::SourceDimensions,
-        },
+use crate::config::{
+    section::Section,
+    settings::{
+        collectd::{Address, Collectd, Host, Level},
+        metrics::SourceDimensions,
     },
-    model::Resolution,
 };
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
-    time::Duration,
 };
 
 /// collectd's own port.
@@ -25,8 +21,6 @@ const PORT: u16 = 25_826;
 const PREFIX: &str = "collectd_";
 const AUTH_FILE: &str = "/etc/collectd/auth_file";
 const TYPES: &str = "/usr/share/collectd/types.db";
-/// Seconds (`metrics_aggregation_interval`).
-const AGGREGATION: u64 = 60;
 
 /// Reads the section. `None`: it is not there.
 pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd> {
@@ -35,9 +29,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd>
         return None;
     }
     let level = section.child("collectd_security_level").text().and_then(Level::named).unwrap_or(Level::Encrypt);
-    let seconds = section.child("metrics_aggregation_interval").unsigned().unwrap_or(AGGREGATION);
-    let aggregation = Duration::from_secs(seconds);
-    let by_interval = if aggregation < MINUTE { Resolution::Second } else { Resolution::Minute };
+    let aggregation = aggregation(&section);
     let types = section.child("collectd_typesdb");
     Some(Collectd {
         at: section.at.clone(),
@@ -51,7 +43,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Option<Collectd>
         },
         types_named: types.exists(),
         aggregation,
-        resolution: resolution(&section).or(context.resolution).unwrap_or(by_interval),
+        resolution: context.resolution_for(aggregation, resolution(&section)),
         rates: section.child("rates").flag().unwrap_or(false),
         // `host` is that of the sender, which is in the packet; our own where it is not.
         dimensions: SourceDimensions {

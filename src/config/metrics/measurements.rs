@@ -90,10 +90,10 @@ fn name<'a>(item: &Section<'a>) -> (Option<&'a str>, Section<'a>) {
 /// With the name and the unit that the item itself gives.
 fn decorated(item: &Section<'_>, mut measurement: Measurement) -> Measurement {
     let rename = item.child("rename");
-    if let Some(name) = rename.text().map(str::trim).filter(|name| !name.is_empty()) {
-        if names::check(&rename, names::METRIC, name) {
-            name.clone_into(&mut measurement.name);
-        }
+    if let Some(name) = rename.text().map(str::trim).filter(|name| !name.is_empty())
+        && names::check(&rename, names::METRIC, name)
+    {
+        name.clone_into(&mut measurement.name);
     }
     let unit = item.child("unit");
     if let Some(text) = unit.text() {

@@ -81,7 +81,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, agent_role: Option<&str>) -> 
         namespace,
         plugins,
         collectd,
-        statsd: statsd::read(&metrics, &agent, max_series).filter(|_| dialect.agent),
+        statsd: statsd::read(&metrics, &agent, &context, max_series).filter(|_| dialect.agent),
         flush: seconds(metrics.child("force_flush_interval"), FLUSH),
         dimensions,
         max_series,
@@ -119,6 +119,11 @@ impl Context {
     }
 }
 
+/// Over how long a listener's values are brought together (`metrics_aggregation_interval`), a minute as with the agent; zero: not at all.
+fn aggregation(section: &Section<'_>) -> Duration {
+    section.child("metrics_aggregation_interval").unsigned().map_or(MINUTE, Duration::from_secs)
+}
+
 /// `storage_resolution` of a section.
 fn resolution(section: &Section<'_>) -> Option<Resolution> {
     let section = section.child("storage_resolution");
@@ -139,10 +144,13 @@ fn resolution(section: &Section<'_>) -> Option<Resolution> {
 fn namespace(metrics: &Section<'_>, dialect: &Dialect) -> String {
     let section = metrics.child("namespace");
     let named = section.text();
-    if let Some(name) = named {
-        if names::check(&section, names::NAMESPACE, name) && name.starts_with("AWS/") {
-            section.warning("namespaces that begin with `AWS/` are those of AWS's own services, and CloudWatch may refuse the metrics");
-        }
+    if let Some(name) = named
+        && names::check(&section, names::NAMESPACE, name)
+        && name.starts_with("AWS/")
+    {
+        section.warning(
+            "namespaces that begin with `AWS/` are those of AWS's own services, and CloudWatch may refuse the metrics",
+        );
     }
     named.unwrap_or(if dialect.agent { AGENT_NAMESPACE } else { NAMESPACE }).to_owned()
 }

@@ -1,15 +1,15 @@
 //! `metrics.metrics_collected.statsd`: what programs send, and what becomes of it.
 use super::{
-    SourceDimensions,
+    Context, SourceDimensions, aggregation,
     dimensions::{self, listed},
-    names, unit,
+    names, resolution, unit,
 };
 use crate::{
     config::{
         finding::{Severity, meant},
-        rights,
         section::Section,
         settings::{Statsd, StatsdAddress},
+        socket,
     },
     model::Unit,
 };
@@ -18,7 +18,6 @@ use std::{net::Ipv6Addr, time::Duration};
 /// Of the agent.
 const PORT: u16 = 8125;
 const INTERVAL: u64 = 10;
-const AGGREGATION: u64 = 60;
 const PENDING: usize = 10_000;
 const SEPARATOR: &str = "_";
 /// The value of `service_address` that means no network at all.
@@ -27,7 +26,7 @@ const NONE: &str = "none";
 const SERIES: usize = 10_000;
 
 /// Reads the section. `None`: not wanted.
-pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, max_series: usize) -> Option<Statsd> {
+pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, context: &Context, max_series: usize) -> Option<Statsd> {
     let section = metrics.path(&["metrics_collected", "statsd"]);
     if !section.exists() {
         return None;
@@ -35,13 +34,12 @@ pub(super) fn read(metrics: &Section<'_>, agent: &Section<'_>, max_series: usize
     let flag = |key: &str| section.child(key).flag();
     let interval = section.child("metrics_collection_interval").unsigned();
     let interval = interval.or_else(|| agent.child("metrics_collection_interval").unsigned()).unwrap_or(INTERVAL);
-    let aggregation = section.child("metrics_aggregation_interval").unsigned().unwrap_or(AGGREGATION);
     let pending = section.child("allowed_pending_messages").unsigned();
     Some(Statsd {
         at: section.at.clone(),
         addresses: addresses(&section),
         interval: Duration::from_secs(interval),
-        aggregation: Duration::from_secs(aggregation),
+        resolution: context.resolution_for(aggregation(&section), resolution(&section)),
         pending: pending.and_then(|pending| pending.try_into().ok()).unwrap_or(PENDING),
         separator: separator(&section.child("metric_separator")),
         max_series: max_series.max(SERIES),
@@ -110,8 +108,8 @@ fn addresses(section: &Section<'_>) -> Vec<StatsdAddress> {
              as in 127.0.0.1:{PORT}, where only some should"
         ));
     }
-    if let Some(path) = socket.text().filter(|path| !path.is_empty()) {
-        addresses.push(StatsdAddress::Local { path: path.into(), mode });
+    if let Some(path) = socket::path(&socket) {
+        addresses.push(StatsdAddress::Local { path, mode });
     }
     if addresses.is_empty() {
         service.warning("there is neither an address nor a `socket`: no statsd lines are received");
@@ -124,7 +122,7 @@ fn mode(section: &Section<'_>, service: &Section<'_>, socket: &Section<'_>) -> u
     if mode.exists() && !socket.exists() && !service.text().is_some_and(|text| text.starts_with("unix:")) {
         mode.warning("says something only beside a UNIX socket; ignored");
     }
-    rights::of(&mode)
+    socket::rights(&mode)
 }
 
 /// `:port`, `host:port`, the same behind `udp:` or `udp://`, IPv6 in brackets; or `unix://` and a path.

@@ -1,6 +1,6 @@
 //! `metrics.metrics_collected.statsd`.
 use super::metrics::SourceDimensions;
-use crate::model::Unit;
+use crate::model::{Resolution, Unit};
 use std::{path::PathBuf, time::Duration};
 
 /// Where statsd lines are received, and what becomes of them.
@@ -12,8 +12,8 @@ pub struct Statsd {
     pub addresses: Vec<StatsdAddress>,
     /// How often what came is published (`metrics_collection_interval`, else the agent's, else 10 s).
     pub interval: Duration,
-    /// `metrics_aggregation_interval`, 60 s. Zero: what each interval gives stays a value of its own.
-    pub aggregation: Duration,
+    /// How finely what is published is kept: `storage_resolution`, else that of all metrics, else by `metrics_aggregation_interval`.
+    pub resolution: Resolution,
     /// Datagrams that may wait to be read (`allowed_pending_messages`, 10,000): for so many, room is asked of the system.
     pub pending: usize,
     /// Joins the parts of a name.

@@ -49,6 +49,12 @@ fn every_key_of_collectd_is_taken() {
 }
 
 #[test]
+fn collectd_leaves_our_own_host_out_where_it_is_told_to() {
+    assert!(collectd("").dimensions.host && collectd(r#""omit_hostname": false"#).dimensions.host);
+    assert!(!collectd(r#""omit_hostname": true"#).dimensions.host);
+}
+
+#[test]
 fn what_is_aggregated_over_less_than_a_minute_is_kept_by_the_second_unless_it_says_otherwise() {
     for (interval, expected) in [(0, Resolution::Second), (59, Resolution::Second), (60, Resolution::Minute)] {
         let section = format!(r#""metrics_aggregation_interval": {interval}"#);

@@ -18,6 +18,13 @@ fn fields(plugin: &Plugin) -> Vec<&str> {
 }
 
 #[test]
+fn what_ethtool_drops_may_be_named_as_it_is_published_or_as_the_driver_calls_it() {
+    let all = plugins(r#""ethtool": { "drop_original_metrics": ["rx_errors", "ethtool_tx_errors"] }"#);
+    let dropped: Vec<&str> = all[0].dimensions.drop_original.iter().map(String::as_str).collect();
+    assert_eq!(dropped, ["ethtool_rx_errors", "ethtool_tx_errors"]);
+}
+
+#[test]
 fn what_efa_does_not_know_is_passed_over_as_by_the_agent() {
     let text = r#"{ "metrics": { "metrics_collected": { "efa": { "measurement": ["tx_bytes", "tx_furlongs"] } } } }"#;
     check_warning(text, "metrics.metrics_collected.efa.measurement[1]", "ignored");

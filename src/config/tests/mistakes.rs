@@ -229,6 +229,27 @@ fn a_namespace_is_ours_and_not_that_of_a_service() {
 }
 
 #[test]
+fn a_dimension_whose_name_begins_with_a_colon_is_an_error_and_one_whose_value_does_is_none() {
+    let ours = |pair: &str| format!(r#"{{ "metrics": {{ "append_dimensions": {{ {pair} }} }} }}"#);
+    check_error(&ours(r#"":Site": "x""#), r#"metrics.append_dimensions[":Site"]"#, "does not begin with a colon", None);
+    assert!(loaded(&ours(r#""Site": ":x""#)).findings.is_empty());
+    let agents = |plugin: &str, metrics: &str| {
+        format!(
+            r#"{{ "metrics": {{ {metrics} "metrics_collected": {{ "mem": {{ {plugin} "measurement": ["used"] }} }} }} }}"#
+        )
+    };
+    let plugin = agents(r#""append_dimensions": { ":d": "x" },"#, "");
+    check_error(
+        &plugin,
+        r#"metrics.metrics_collected.mem.append_dimensions[":d"]"#,
+        "does not begin with a colon",
+        None,
+    );
+    let extra = agents("", r#""extra_dimensions": { ":d": "x" },"#);
+    check_error(&extra, r#"metrics.extra_dimensions[":d"]"#, "does not begin with a colon", None);
+}
+
+#[test]
 fn a_role_is_named_by_its_arn() {
     let role = |arn: &str| format!(r#"{{ "agent": {{ "credentials": {{ "role_arn": "{arn}" }} }} }}"#);
     for wrong in ["foo", "arn:aws:iam::123456789012:user/NAME", "a-role-of-mine-by-its-name"] {

@@ -83,3 +83,18 @@ fn disks_that_are_none_are_left_out_only_where_that_is_asked_for() {
     assert_eq!(disk(""), options(false));
     assert_eq!(disk(r#""ignore_pseudo_file_systems": true,"#), options(true));
 }
+
+#[test]
+fn a_file_that_asks_for_the_serial_relay_alone_measures_nothing_and_sends_nothing() {
+    let relay = r#""serial_relay": { "device": "/dev/ttyS0" }"#;
+    let alone = settings(&format!(r#"{{ "agent": {{ {relay} }} }}"#));
+    assert!(alone.metrics.is_none() && !alone.sends_something());
+    assert_eq!(alone.collects_something(), !cfg!(windows));
+    for more in [
+        format!(r#"{{ "agent": {{ "instance": {{ "serial": "1" }}, {relay} }} }}"#),
+        format!(r#"{{ "agent": {{ {relay} }}, "metrics": {{}} }}"#),
+        format!(r#"{{ "agent": {{ {relay} }}, "logs": {{}} }}"#),
+    ] {
+        assert!(settings(&more).metrics.is_some(), "the publisher's thirteen: {more}");
+    }
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::Unit;
+use crate::model::{Resolution, Unit};
 use std::time::Duration;
 
 fn file(agent: &str, statsd: &str) -> String {
@@ -14,7 +14,7 @@ fn statsd(agent: &str, section: &str) -> Statsd {
 fn what_is_not_said_is_as_the_agent_has_it() {
     let statsd = statsd("", "");
     assert_eq!(statsd.addresses, [StatsdAddress::All(8125)]);
-    assert_eq!((statsd.interval, statsd.aggregation), (Duration::from_secs(10), Duration::from_secs(60)));
+    assert_eq!((statsd.interval, statsd.resolution), (Duration::from_secs(10), Resolution::Minute));
     assert_eq!((statsd.pending, statsd.separator.as_str(), statsd.max_series), (10_000, "_", 10_000));
     assert!(statsd.metric_type && statsd.dimensions.host && statsd.dimensions.only.is_none());
     let ours =
@@ -35,6 +35,26 @@ fn the_interval_is_its_own_else_that_of_all() {
 }
 
 #[test]
+fn what_is_aggregated_over_less_than_a_minute_is_kept_by_the_second_unless_it_or_the_section_says_otherwise() {
+    use Resolution::{Minute, Second};
+    let (all, fine, coarse) =
+        (r#""storage_resolution": 60,"#, r#""storage_resolution": 1"#, r#""metrics_aggregation_interval": 60"#);
+    for (metrics, own, expected) in [
+        ("", r#""metrics_aggregation_interval": 0"#, Second),
+        ("", r#""metrics_aggregation_interval": 59"#, Second),
+        ("", coarse, Minute),
+        ("", fine, Second),
+        (all, r#""metrics_aggregation_interval": 0"#, Minute),
+        (all, fine, Second),
+        (r#""storage_resolution": 1,"#, coarse, Second),
+    ] {
+        let text = format!(r#"{{ "metrics": {{ {metrics} "metrics_collected": {{ "statsd": {{ {own} }} }} }} }}"#);
+        let found = settings(&text).metrics.expect("metrics").statsd.expect("wanted").resolution;
+        assert_eq!(found, expected, "{metrics} {own}");
+    }
+}
+
+#[test]
 fn everything_that_can_be_said_is_heard() {
     let statsd = statsd(
         r#""max_series": 20000"#,
@@ -47,7 +67,7 @@ fn everything_that_can_be_said_is_heard() {
     let socket = StatsdAddress::Local { path: "/run/s".into(), mode: 0o666 };
     assert_eq!(statsd.addresses, [StatsdAddress::Named("127.0.0.1".into(), 9125), socket]);
     assert_eq!((statsd.pending, statsd.separator.as_str(), statsd.max_series), (50_000, ".", 20_000));
-    assert_eq!(statsd.aggregation, Duration::ZERO);
+    assert_eq!(statsd.resolution, Resolution::Second);
     assert!(!statsd.metric_type && !statsd.dimensions.host);
     assert!(statsd.dimensions.drop_original.contains("a_b"));
     assert!(statsd.dimensions.only.is_some_and(|only| only.contains("k")));

@@ -211,6 +211,18 @@ fn a_type_that_nobody_knows_loses_nothing_and_one_with_other_sources_is_refused(
 }
 
 #[test]
+fn a_type_that_nobody_knows_has_32_values_at_most() {
+    let (unknown, wrong) = (counters::COLLECTD_UNKNOWN_TYPES.here(), counters::COLLECTD_WRONG_SOURCES.here());
+    let values = [Value::Gauge(1.0); 33];
+    let of = |count: usize| packet().plugin("p").kind("mine").values(&values[..count]).done();
+    let mut desk = open_desk();
+    assert_eq!(taken(&mut desk, &of(32)).len(), 32);
+    assert_eq!(taken(&mut desk, &of(33)).len(), 0);
+    assert_eq!(counters::COLLECTD_UNKNOWN_TYPES.here() - unknown, 32);
+    assert_eq!(counters::COLLECTD_WRONG_SOURCES.here() - wrong, 33);
+}
+
+#[test]
 fn a_list_without_plugin_or_type_is_refused() {
     let before = counters::COLLECTD_UNNAMED.here();
     for packet in [packet().plugin("p"), packet().kind("gauge"), packet().plugin("").kind("gauge")] {

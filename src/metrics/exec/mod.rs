@@ -175,8 +175,8 @@ impl Runner {
         let why = wrong.map(|error| chain(error));
         let at = self.at.as_str();
         match (self.complaint.heard(why.as_deref()), why) {
-            (News::Wrong, Some(why)) => tracing::warn!(at, why, "a command for metrics is not well"),
-            (News::Well, _) => tracing::info!(at, "the command for metrics is well again"),
+            (News::Wrong, Some(why)) => tracing::warn!(why, "the command for metrics of {at} is not well"),
+            (News::Well, _) => tracing::info!("the command for metrics of {at} is well again"),
             (News::Wrong | News::None, _) => {}
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     },
     metrics::scheduler::Place,
     model::{Headcount, Unit, Values},
+    telemetry::log,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -123,6 +124,20 @@ async fn the_prometheus_format_has_counters_of_which_the_growth_counts() {
         assert_eq!(points.iter().map(|(point, _)| point.as_str()).collect::<Vec<_>>(), expected);
         assert_eq!(wrong, None);
     }
+}
+
+#[test]
+fn a_command_that_fails_again_and_again_does_not_hide_another_in_the_own_log() {
+    let told = log::said(|| {
+        let mut noisy = lines("true");
+        for _ in 0..10 {
+            noisy.tell(Some(&ExecError::Nothing));
+            noisy.tell(None);
+        }
+        Runner { at: "exec[1]".into(), ..lines("true") }.tell(Some(&ExecError::Nothing));
+    });
+    let complaints: Vec<_> = told.iter().filter(|line| line.contains("WARN")).collect();
+    assert!(complaints.len() < 10 && complaints.last().is_some_and(|line| line.contains("exec[1]")), "{told:?}");
 }
 
 #[tokio::test]

@@ -97,6 +97,16 @@ fn a_line_that_cannot_be_read_costs_only_itself_and_is_named() {
 }
 
 #[test]
+fn a_sample_with_more_labels_than_are_looked_at_costs_only_itself() {
+    let labels = |count: usize| (0..count).map(|n| format!("l{n}=\"v\"")).collect::<Vec<_>>().join(",");
+    let text = format!("a{{{}}} 1\nb{{{}}} 2\nc 3\n", labels(MOST_LABELS), labels(MOST_LABELS + 1));
+    let all = read(&text);
+    assert_eq!(all[0].as_ref().map(|sample| sample.labels.len()), Ok(64));
+    assert_eq!(all[1].as_ref().map_err(|fault| (fault.line, fault.why)), Err((2, "there are too many labels")));
+    assert_eq!((all.len(), all[2].as_ref().map(|sample| sample.name)), (3, Ok("c")));
+}
+
+#[test]
 fn a_text_with_more_families_than_is_kept_is_still_read() {
     let text: String = (0..MOST_FAMILIES + 2).map(|n| format!("# TYPE c{n} counter\nc{n} 1\n")).collect();
     let last: Vec<Meaning> = samples(&text).map(|sample| sample.expect("readable").meaning).collect();

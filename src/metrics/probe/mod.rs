@@ -222,9 +222,9 @@ impl Prober {
         }
         match (self.complaint.heard(why.as_deref()), why) {
             (News::Wrong, Some(why)) => {
-                tracing::warn!(at, name, why, "a target of response_time does not answer as it should")
+                tracing::warn!(at, why, "the target {name} of response_time does not answer as it should")
             }
-            (News::Well, _) => tracing::info!(at, name, "the target of response_time answers again"),
+            (News::Well, _) => tracing::info!(at, "the target {name} of response_time answers again"),
             (News::Wrong | News::None, _) => {}
         }
     }

@@ -22,8 +22,10 @@ impl Machine {
         let folder = tempfile::tempdir().expect("a folder of our own");
         let (proc, groups) = (folder.path().join("proc"), folder.path().join("groups"));
         fs::create_dir_all(&proc).expect("made");
-        let look = Arc::new(Mutex::new(Look::of(Census::captured(&proc, &groups))));
-        Self { folder, look, begun: Instant::now() }
+        let look = Arc::new(Mutex::new(Look::of(Census::below(&proc, &groups))));
+        let machine = Self { folder, look, begun: Instant::now() };
+        machine.runs(1, "init", "/sbin/first", 0, 0);
+        machine
     }
 
     /// A process that has used so many seconds of a processor.
@@ -218,6 +220,44 @@ fn what_is_in_a_pid_file_and_no_number_says_so_and_is_no_zero() {
         assert!(points.is_empty(), "{bad:?}");
         let CollectError::Read { source, .. } = result.expect_err(bad);
         assert!(source.to_string().contains("no number"), "{source}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pid_file_that_is_a_fifo_is_an_error_and_hangs_nobody() {
+    let machine = Machine::new();
+    let path = machine.folder.path().join("a.pid");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("POSIX has it").success());
+    let mut item = machine.item(ProcessSelector::PidFile(path.display().to_string()), None, &["pid_count"]);
+    let (done, answer) = std::sync::mpsc::channel();
+    thread::spawn(move || _ = done.send(machine.read(&mut item, 0)));
+    // Whoever waits for a writer waits for ever.
+    let (points, result) = answer.recv_timeout(Duration::from_secs(60)).expect("it comes back");
+    assert!(points.is_empty());
+    let CollectError::Read { source, .. } = result.expect_err("no pid file");
+    assert!(source.to_string().contains("a.pid: it is not a regular file"), "{source}");
+}
+
+#[test]
+fn where_the_system_hides_processes_nothing_found_is_an_error_and_no_zero() {
+    let machine = Machine::new();
+    let path = machine.folder.path().join("a.pid");
+    fs::write(&path, "5").expect("written");
+    let file = ProcessSelector::PidFile(path.display().to_string());
+    let mut items = [pattern("db"), file].map(|by| machine.item(by, None, &["pid", "pid_count"]));
+    machine.ends(1);
+    for item in &mut items {
+        let (points, result) = machine.read(item, 0);
+        assert!(points.is_empty(), "{points:?}");
+        let CollectError::Read { source, .. } = result.expect_err("nobody knows");
+        assert!(source.to_string().contains("hidepid"), "{source}");
+    }
+    machine.runs(5, "db", "db", 10, 1);
+    for item in &mut items {
+        let (points, result) = machine.read(item, 10);
+        result.expect("found among those that are shown");
+        assert_eq!(told(&points), ["db pid 5", "pid_count 1"]);
     }
 }
 

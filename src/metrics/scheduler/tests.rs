@@ -237,19 +237,19 @@ async fn a_full_pipeline_skips_the_reading_and_counts_it() {
 #[tokio::test(start_paused = true)]
 async fn points_before_an_error_are_kept_and_the_failure_is_counted() {
     set_wall(0);
-    let before = counters::POLLS_FAILED.get();
+    let before = counters::POLLS_FAILED.here();
     let (named, _) = fake("bad", || Err(broken()));
     let mut running = start(vec![named], TEN, ON_TIME, 4);
     assert_eq!(running.next().await, [1_000]);
     assert_eq!(running.next().await, [10_000]);
-    assert_eq!(counters::POLLS_FAILED.get(), before + 3);
+    assert_eq!(counters::POLLS_FAILED.here(), before + 3);
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
     set_wall(0);
-    let before = counters::POLLS_HUNG.get();
+    let before = counters::POLLS_HUNG.here();
     let (release, gate) = blocking::channel::<()>();
     let mut readings = 0;
     let (stuck, asked) = fake("stuck", move || {
@@ -272,12 +272,38 @@ async fn a_collector_that_hangs_stops_neither_the_others_nor_the_end() {
     }
     assert_eq!(seen, [1, 1, 1], "first points, then the ticks at 10 and 20");
     assert_eq!(asked.lock().expect("no panic").len(), 2, "one call in flight");
-    assert_eq!(counters::POLLS_HUNG.get(), before + 2);
+    assert_eq!(counters::POLLS_HUNG.here(), before + 2);
     drop(release);
     let late = running.points.recv().await.expect("it came back");
     assert_eq!(late.points.iter().map(|p| p.at.as_millis()).collect::<Vec<_>>(), [1_000]);
     assert_eq!(running.next().await, [30_000]);
     assert_eq!(running.next().await, [30_000]);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_baseline_that_never_comes_back_is_counted_as_hung_and_stops_nobody_else() {
+    set_wall(0);
+    let before = counters::POLLS_HUNG.here();
+    let (release, gate) = blocking::channel::<()>();
+    let (stuck, asked) = fake("stuck", move || {
+        let _ = gate.recv();
+        Ok(())
+    });
+    let mut running = start(vec![stuck, good().0], TEN, ON_TIME, 4);
+    settle().await;
+    let mut hung = vec![];
+    for second in 1..=24 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        settle().await;
+        if [2, 12, 22].contains(&second) {
+            hung.push(counters::POLLS_HUNG.here() - before);
+            running.points.try_recv().expect("of the other one");
+        }
+    }
+    assert_eq!(hung, [0, 1, 2], "its first seconds are no fault, each tick behind them is");
+    assert_eq!(asked.lock().expect("no panic").len(), 1, "one call in flight");
+    drop(release);
     running.stop().await;
 }
 

@@ -201,6 +201,19 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_bound_on_tags_new_ones_are_not_looked_at_and_known_ones_still_change() {
+        let dimensions = |others: usize| {
+            let tags: Vec<_> = (0..others).map(|n| format!("z{n:03}:v")).collect();
+            let tags = format!("{},a:late,z000:last", tags.join(","));
+            let identity = Identity::new(&rules(), b"m", tags.as_bytes(), Kind::Gauge).expect("a name");
+            identity.dimensions.iter().take(3).map(|d| format!("{}={}", d.name, d.value)).collect::<Vec<_>>()
+        };
+        // `metric_type` is one of them.
+        assert_eq!(dimensions(MOST - 2), ["a=late", "metric_type=gauge", "z000=last"]);
+        assert_eq!(dimensions(MOST - 1), ["metric_type=gauge", "z000=last", "z001=v"]);
+    }
+
+    #[test]
     fn the_longest_ending_that_fits_gives_the_unit() {
         let units = [("_ms", Unit::Milliseconds, 1.0), ("size_ms", Unit::Bytes, 1.0), ("_min", Unit::Seconds, 60.0)];
         let units = units.map(|(ending, unit, scale)| (ending.to_owned(), unit, scale)).into();

@@ -4,10 +4,6 @@ use crate::{
     config::settings::Statsd,
     model::{Resolution, Unit},
 };
-use std::time::Duration;
-
-/// Below this a datum is high-resolution, as the agent has it.
-const MINUTE: Duration = Duration::from_mins(1);
 
 /// What the configuration says about lines, series and values.
 #[derive(Clone, Debug)]
@@ -37,7 +33,7 @@ impl Rules {
             keep_gauges: settings.keep_gauges,
             float_counters: settings.float_counters,
             max_series: settings.max_series,
-            resolution: if settings.aggregation < MINUTE { Resolution::Second } else { Resolution::Minute },
+            resolution: settings.resolution,
             units: settings.units.clone(),
         }
     }

@@ -15,7 +15,7 @@ fn settings(addresses: Vec<StatsdAddress>, interval: Duration) -> Statsd {
         at: "metrics.metrics_collected.statsd".into(),
         addresses,
         interval,
-        aggregation: Duration::from_mins(1),
+        resolution: Resolution::Minute,
         pending: 10_000,
         separator: "_".into(),
         max_series: 10_000,

@@ -169,10 +169,10 @@ impl Reader {
         let path = path.display();
         match (news, wrong, why) {
             (News::Wrong, Some(FileError::Unfinished), _) => {
-                tracing::debug!(%path, "a text file with metrics is just being written")
+                tracing::debug!("the text file with metrics {path} is just being written")
             }
-            (News::Wrong, Some(_), Some(why)) => tracing::warn!(%path, why, "a text file with metrics is not well"),
-            (News::Well, ..) => tracing::info!(%path, "the text file with metrics is well again"),
+            (News::Wrong, Some(_), Some(why)) => tracing::warn!(why, "the text file with metrics {path} is not well"),
+            (News::Well, ..) => tracing::info!("the text file with metrics {path} is well again"),
             _ => {}
         }
     }

@@ -1,7 +1,10 @@
 use super::*;
-use crate::config::settings::{
-    exposition::{Counters, Exposition},
-    metrics::{Measurements, SourceDimensions},
+use crate::{
+    config::settings::{
+        exposition::{Counters, Exposition},
+        metrics::{Measurements, SourceDimensions},
+    },
+    telemetry::log,
 };
 use std::{fs, time::Duration};
 
@@ -139,4 +142,19 @@ fn a_file_that_goes_takes_what_was_wrong_with_it_along() {
     told(&mut reader);
     assert_eq!(reader.complaints.len(), 0);
     assert!(reader.whole.last().is_some_and(|why| why.contains("no file")));
+}
+
+#[test]
+fn a_file_that_is_wrong_again_and_again_does_not_hide_another_in_the_own_log() {
+    let wrong = || FileError::Unfit { line: 1, others: 0, why: "no value".into() };
+    let told = log::said(|| {
+        let mut reader = reader(Path::new("/m"), false);
+        for _ in 0..10 {
+            reader.tell(Path::new("/m/noisy.prom"), Some(&wrong()));
+            reader.tell(Path::new("/m/noisy.prom"), None);
+        }
+        reader.tell(Path::new("/m/quiet.prom"), Some(&wrong()));
+    });
+    let complaints: Vec<_> = told.iter().filter(|line| line.contains("WARN")).collect();
+    assert!(complaints.len() < 10 && complaints.last().is_some_and(|line| line.contains("quiet.prom")), "{told:?}");
 }

@@ -112,6 +112,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    // Composed by `proc_net(5)` and the headings that the kernel prints.
+
     const TCP: &str = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 18411 1 ffff8881 100 0 0 10 0
@@ -148,7 +150,7 @@ ffff8889: 00000003 00000000 00000000 0001 03 18006 @/tmp/.X11-unix/X0
     fn count(tables: &[(Table, &str)]) -> Sockets {
         let mut counter = Counter::default();
         for (table, text) in tables {
-            counter.read(*table, "/proc/net/x", text.as_bytes()).expect("captured");
+            counter.read(*table, "/proc/net/x", text.as_bytes()).expect("well formed");
         }
         counter.sockets
     }

@@ -43,7 +43,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// An EC2 Nitro instance with two processors, kernel 6.1.
+    // Composed by `proc_stat(5)`, each as a machine of its kind would show it.
+
+    /// Two processors of an EC2 instance, kernel 6.1.
     const NITRO: &str = "\
 cpu  10132153 290696 3084719 46828483 16683 0 25195 175628 1200 34
 cpu0 1393280 32966 572056 13343292 6130 0 17875 23933 600 17
@@ -53,15 +55,15 @@ ctxt 115315
 btime 1690000000
 softirq 9 1 2 3
 ";
-    /// A Raspberry Pi Zero (armv6, kernel 4.9): one processor.
+    /// One processor, as of a Raspberry Pi Zero (armv6, kernel 4.9).
     const PI_ZERO: &str =
         "cpu  4705 150 1120 16250 520 0 56 0 0 0\ncpu0 4705 150 1120 16250 520 0 56 0 0 0\nintr 123\n";
-    /// A Raspberry Pi 4 whose second processor is switched off.
+    /// The second processor is switched off.
     const HOLE: &str = "cpu  8 0 8 80 0 0 0 0 0 0\ncpu0 4 0 4 40 0 0 0 0 0 0\ncpu2 4 0 4 40 0 0 0 0 0 0\nintr 1\n";
 
     #[test]
     fn the_sum_and_each_processor_are_read() {
-        let cpus = parse(NITRO, 100.0).expect("captured");
+        let cpus = parse(NITRO, 100.0).expect("well formed");
         let total = Times {
             user: 10_132_153,
             nice: 290_696,
@@ -77,19 +79,19 @@ softirq 9 1 2 3
         assert_eq!(cpus.total, total);
         assert_eq!(cpus.each.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [0, 1]);
         assert_eq!(cpus.each[1].1.steal, 151_695);
-        assert_eq!(parse(PI_ZERO, 100.0).expect("captured").each.len(), 1);
+        assert_eq!(parse(PI_ZERO, 100.0).expect("well formed").each.len(), 1);
     }
 
     #[test]
     fn guests_are_within_user_and_counted_once() {
-        let times = parse(NITRO, 100.0).expect("captured").total;
+        let times = parse(NITRO, 100.0).expect("well formed").total;
         assert_eq!(times.active(), 10_132_153 + 290_696 + 3_084_719 + 16_683 + 25_195 + 175_628);
         assert_eq!(times.total(), times.active() + 46_828_483);
     }
 
     #[test]
     fn a_processor_that_is_switched_off_leaves_a_hole_in_the_numbers() {
-        let cpus = parse(HOLE, 100.0).expect("captured");
+        let cpus = parse(HOLE, 100.0).expect("well formed");
         assert_eq!(cpus.each.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [0, 2]);
     }
 

@@ -1,5 +1,6 @@
-//! Parts of `/sys` and `/proc` as machines show them, for tests. Each is one text in `trees/`: `path = value`, in which `\n` is a
-//! line break, or `path -> target` of a link. What a text does not name is not there.
+//! Parts of `/sys` and `/proc` for tests: composed by what the kernel documents of these files, as machines of these kinds would show
+//! them, and read off none. Each is one text in `trees/`: `path = value`, in which `\n` is a line break, or `path -> target` of a
+//! link. What a text does not name is not there.
 use std::{fs, path::Path};
 use tempfile::TempDir;
 

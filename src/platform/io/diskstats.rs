@@ -104,6 +104,8 @@ fn is_number(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    // Composed by the kernel's Documentation/admin-guide/iostats.rst, with the devices that machines of these kinds have.
+
     /// Ubuntu on EC2 (Nitro): 20 fields, as kernels from 5.5 on print them.
     const NITRO: &str = "\
    7       0 loop0 11 0 28 0 0 0 0 0 0 4 0 0 0 0 0 0 0
@@ -128,7 +130,7 @@ mod tests {
 ";
 
     fn names(text: &str) -> Vec<String> {
-        parse(text).expect("a captured file").into_iter().map(|d| d.device).collect()
+        parse(text).expect("well formed").into_iter().map(|d| d.device).collect()
     }
 
     #[test]
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn sectors_are_512_bytes_and_operations_are_completed_ones() {
-        let disk = &parse(NITRO).expect("captured")[0];
+        let disk = &parse(NITRO).expect("well formed")[0];
         assert_eq!((disk.bytes_in, disk.bytes_out), (9_284_714 * 512, 22_724_184 * 512));
         assert_eq!((disk.count_in, disk.count_out), (48_688, 12_773));
     }
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn all_devices_that_were_ever_used_are_read_with_their_times_and_partitions() {
-        let found = devices(XEN).expect("captured");
+        let found = devices(XEN).expect("well formed");
         assert_eq!(found.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["xvda", "xvda1", "dm-0"]);
         let expected = Device {
             name: "xvda".into(),
@@ -177,7 +179,7 @@ mod tests {
             in_flight: 3,
         };
         assert_eq!(found[0], expected);
-        let names: Vec<_> = devices(NITRO).expect("captured").into_iter().map(|d| d.name).collect();
+        let names: Vec<_> = devices(NITRO).expect("well formed").into_iter().map(|d| d.name).collect();
         assert_eq!(names, ["loop0", "nvme0n1", "nvme0n1p1", "nvme0n1p14", "nvme1n1"], "20 fields");
     }
 

@@ -49,7 +49,7 @@ fn link(line: &str) -> io::Result<Link> {
 mod tests {
     use super::*;
 
-    const CAPTURED: &str = "\
+    const COMPOSED: &str = "\
 Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
     lo:    3193      29    0    0    0     0          0         0     3193      29    0    0    0     0       0          0
@@ -59,14 +59,14 @@ eth0:1:       1       2    0    0    0     0          0         0        3      
 
     #[test]
     fn every_interface_counts_loopback_too() {
-        let found = parse(CAPTURED).expect("captured");
+        let found = parse(COMPOSED).expect("well formed");
         let names: Vec<_> = found.iter().map(|i| i.device.as_str()).collect();
         assert_eq!(names, ["lo", "eth0", "eth0:1"]);
     }
 
     #[test]
     fn a_number_may_touch_the_colon() {
-        let eth0 = &parse(CAPTURED).expect("captured")[1];
+        let eth0 = &parse(COMPOSED).expect("well formed")[1];
         assert_eq!(
             (eth0.bytes_in, eth0.count_in, eth0.bytes_out, eth0.count_out),
             (191_900_539, 10_518, 590_440, 5_813)

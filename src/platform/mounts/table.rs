@@ -85,7 +85,7 @@ pub mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Ubuntu on EC2 (Nitro): the root calls itself `/dev/root`; a snap, an NFS mount behind an automounter, a path with a blank.
+    /// Composed like that of Ubuntu on EC2 (Nitro): the root calls itself `/dev/root`; a snap, an NFS mount behind an automounter, a path with a blank.
     pub const UBUNTU: &str = r"22 1 259:1 / / rw,relatime shared:1 - ext4 /dev/root rw,discard,errors=remount-ro
 23 22 0:5 / /dev rw,nosuid,relatime shared:2 - devtmpfs devtmpfs rw,size=1969232k,nr_inodes=492308,mode=755
 24 22 0:21 / /proc rw,nosuid,nodev,noexec,relatime shared:14 - proc proc rw

@@ -15,6 +15,8 @@ pub fn states() -> io::Result<States> {
 }
 
 fn read(proc: &Path) -> io::Result<States> {
+    // Without those of others every count would be too small, and most of them zero.
+    procfs::shows_others(proc)?;
     let folder = fs::read_dir(proc).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", proc.display())))?;
     let mut states = States::default();
     let mut path = proc.to_owned();
@@ -55,5 +57,16 @@ mod tests {
         let states = read(folder.path()).expect("read");
         assert_eq!((states.total, states.sleeping), (1, 1));
         assert!(read(Path::new("/no/such")).expect_err("nothing there").to_string().contains("/no/such"));
+    }
+
+    #[test]
+    fn where_only_our_own_processes_are_shown_that_is_an_error_and_no_zeros() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        fs::create_dir(folder.path().join("17")).expect("created");
+        fs::write(folder.path().join("17/stat"), "17 (us) S 0 1").expect("written");
+        assert!(read(folder.path()).expect_err("the others are hidden").to_string().contains("hidepid"));
+        // Its folder is there, and nothing in it may be read.
+        fs::create_dir(folder.path().join("1")).expect("created");
+        assert!(read(folder.path()).expect_err("the others are hidden").to_string().contains("CAP_SYS_PTRACE"));
     }
 }

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Captured from kernels 6.18 (x86-64), 6.1 (arm64) and 4.9 (armv6): later kernels have more numbers at the end.
+    /// Composed by `proc_pid_stat(5)`: whole lines, and such as end earlier, since older kernels have fewer numbers.
     const LINES: [&str; 6] = [
         "1 (systemd) S 0 1 1 0 -1 4194560 8712 212 100 3 5 50 1 1 20 0 1 0 3 172720128 2944 18446744073709551615 1 1 0 0 0 0 671173123 4096 1260 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
         "2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0 0 0 0 20 0 1 0 3 0 0 4294967295 0 0 0 0 0 0 0 2147483647 0 0 0 0 0 0 0 0 0 0 0\n",

@@ -136,6 +136,10 @@ trait Host: Send {
     fn read(&mut self, pid: u32, wanted: Wanted) -> Option<Process>;
 
     fn of_unit(&self, unit: &str) -> io::Result<Option<Vec<u32>>>;
+
+    fn shows_others(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// One look at all processes.
@@ -152,9 +156,9 @@ impl Census {
         Self::of(imp::host())
     }
 
-    /// Of a copy of a `/proc` and of a `/sys/fs/cgroup`, whose machine had pages of 4 KiB.
+    /// Of folders that stand for `/proc` and `/sys/fs/cgroup`, on a machine with pages of 4 KiB.
     #[cfg(test)]
-    pub fn captured(proc: &std::path::Path, groups: &std::path::Path) -> Self {
+    pub fn below(proc: &std::path::Path, groups: &std::path::Path) -> Self {
         let scale = text::Scale { ticks: 100, page: 4096 };
         Self::of(Box::new(procfs::Proc::new(proc, groups, scale, false)))
     }
@@ -202,6 +206,14 @@ impl Census {
     /// `Unsupported` where systemd is not what started this machine; else when the control groups cannot be read.
     pub fn of_unit(&self, unit: &str) -> io::Result<Option<Vec<u32>>> {
         self.host.of_unit(unit)
+    }
+
+    /// Whether this user is shown the processes of others, so that one that was not found does not run.
+    ///
+    /// # Errors
+    /// When it is not, with what to do.
+    pub fn shows_others(&self) -> io::Result<()> {
+        self.host.shows_others()
     }
 }
 

@@ -1,5 +1,6 @@
-//! Processes as `/proc` shows them, or a copy of it.
+//! Processes as `/proc` shows them, or a folder that stands for it.
 use super::{Column, Host, Process, Text, Wanted, text, units};
+use crate::platform::procfs;
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -115,5 +116,9 @@ impl Host for Proc {
 
     fn of_unit(&self, unit: &str) -> io::Result<Option<Vec<u32>>> {
         units::processes(&self.groups, unit)
+    }
+
+    fn shows_others(&self) -> io::Result<()> {
+        procfs::shows_others(&self.root)
     }
 }

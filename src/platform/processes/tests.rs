@@ -35,7 +35,7 @@ fn read(files: Files<'_>, wanted: Wanted) -> Option<Process> {
 
 const ALL: Wanted = Wanted { memory: true, status: true, swap: true, io: true, descriptors: true, limits: true };
 
-/// Linux 6.12 on an ARM of 64 bits (Raspberry Pi OS 13): a database that hears on sockets.
+/// Composed by `proc(5)` with what Linux 6.12 has (Raspberry Pi OS 13, ARM of 64 bits): a database that hears on sockets.
 const PI: Files<'static> = &[
     ("stat", b"812 (postgres) S 1 812 812 0 -1 4194560 5021 318044 11 96 412 1377 3051 920 20 0 1 0 1893 223657984 7021 18446744073709551615 187651158245376 187651167293796 281474354049264 0 0 0 0 19935232 84487 0 0 0 17 2 0 0 38 0 0 187651167360960 187651167524412 187651579711488 281474354052795 281474354052874 281474354052874 281474354053073 0\n"),
     ("statm", b"54604 7021 6204 2203 0 773 0\n"),
@@ -106,7 +106,7 @@ fn what_may_not_be_read_is_missing_and_nothing_else_is() {
 
 #[test]
 fn older_kernels_have_fewer_fields() {
-    // Linux 3.10 (CentOS 7) and 2.6.32 (44 fields), a kernel without delay accounting and without capital letters in names.
+    // As of Linux 3.10 (CentOS 7) and 2.6.32 (44 fields), a kernel without delay accounting and without capital letters in names.
     let old = b"2211 (sshd) S 1 2211 2211 0 -1 4202816 1017 2205 0 1 2 9 4 7 20 0 1 0 4120 115486720 1077 18446744073709551615 140212 140999 140733 140733 139983 0 0 4096 81925 18446744071581662179 0 0 17 0 0 0 0 0 0\n";
     let process = read(&[("stat", old)], ALL).expect("it runs");
     assert_eq!((process.name.as_str(), process.started, process.waiting), ("sshd", 4120, Some(0.0)));
@@ -117,7 +117,7 @@ fn older_kernels_have_fewer_fields() {
 
 #[test]
 fn a_thread_of_the_kernel_has_neither_memory_nor_a_command_line() {
-    // Linux 6.1 on an ARM of 32 bits; the name is longer than a program's may be.
+    // As of Linux 6.1 on an ARM of 32 bits; the name is longer than a program's may be.
     let files: Files<'_> = &[
         ("stat", b"37 (kworker/u9:0-events_unbound) I 2 0 0 0 -1 69238880 0 0 0 0 0 51 0 0 0 -20 1 0 32 0 0 4294967295 0 0 0 0 0 0 0 2147483647 0 0 0 0 17 3 0 0 0 0 0 0 0 0 0 0 0 0 0\n"),
         ("cmdline", b""),

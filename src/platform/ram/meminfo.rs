@@ -98,7 +98,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// An EC2 Nitro instance (x86-64, kernel 6.18), without swap.
+    // Composed by `proc_meminfo(5)`, with the lines that kernels of these versions print on machines of these kinds.
+
+    /// An EC2 instance (x86-64, kernel 6.18), without swap.
     const NITRO: &str = "\
 MemTotal:       24684092 kB
 MemFree:        12084564 kB
@@ -182,13 +184,13 @@ SReclaimable:      20000 kB
             (PI4, 3_884_336 - 127_504 - 146_972 - 2_825_016 - 206_112),
             (PI_ZERO, 444_448 - 282_584 - 16_744 - 100_888 - 6_476),
         ] {
-            assert_eq!(ram(text).expect("captured").used, used * 1_024);
+            assert_eq!(ram(text).expect("well formed").used, used * 1_024);
         }
     }
 
     #[test]
     fn amounts_are_bytes_and_names_are_whole() {
-        let ram = ram(PI4).expect("captured");
+        let ram = ram(PI4).expect("well formed");
         assert_eq!((ram.total, ram.free, ram.available), (3_884_336 << 10, 127_504 << 10, 3_143_400 << 10));
         assert_eq!((ram.active, ram.inactive), (1_142_508 << 10, 2_285_620 << 10));
         let cached = (2_825_016 + 206_112) << 10;
@@ -197,16 +199,16 @@ SReclaimable:      20000 kB
 
     #[test]
     fn swap_is_zero_where_there_is_none() {
-        assert_eq!(swap(NITRO).expect("captured"), Swap::default());
+        assert_eq!(swap(NITRO).expect("well formed"), Swap::default());
         assert_eq!(swap(OLD).expect("a kernel without swap"), Swap::default());
-        let pi = swap(PI4).expect("captured");
+        let pi = swap(PI4).expect("well formed");
         assert_eq!((pi.total, pi.used), (102_396 << 10, (102_396 - 101_116) << 10));
         assert_eq!(pi.used + pi.free, pi.total);
     }
 
     #[test]
     fn what_an_old_kernel_does_not_estimate_is_what_is_free_and_cache() {
-        assert_eq!(ram(OLD).expect("captured").available, (100_000 + 400_000 + 20_000) << 10);
+        assert_eq!(ram(OLD).expect("well formed").available, (100_000 + 400_000 + 20_000) << 10);
     }
 
     #[test]

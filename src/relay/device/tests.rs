@@ -15,6 +15,8 @@ enum Does {
     Fails(io::ErrorKind),
 }
 
+type Event = (Duration, Box<dyn FnOnce()>);
+
 /// A device that follows a script, and a clock that goes on when somebody waits. At the end of the script everything works.
 struct Stage {
     script: RefCell<VecDeque<Does>>,
@@ -24,7 +26,7 @@ struct Stage {
     passed: Cell<Duration>,
     discarded: Cell<u32>,
     /// When somebody has waited for so long, this happens.
-    event: RefCell<Option<(Duration, Box<dyn FnOnce()>)>>,
+    event: RefCell<Option<Event>>,
 }
 
 impl Stage {

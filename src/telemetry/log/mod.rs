@@ -291,7 +291,7 @@ impl<'a> MakeWriter<'a> for Shared {
 }
 
 #[cfg(test)]
-pub use tests::ALONE;
+pub use tests::{ALONE, said};
 
 #[cfg(test)]
 mod tests;

@@ -35,6 +35,13 @@ fn written_to(log: &Log, say: impl FnOnce()) -> Vec<String> {
     String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect()
 }
 
+/// What the own log of a daemon says while `act` works, for the tests of whoever says it.
+pub fn said(act: impl FnOnce()) -> Vec<String> {
+    // Beside an only subscriber, a line that another test's thread comes to first would be turned off for all threads.
+    let _beside = tracing::Dispatch::new(tracing_subscriber::registry());
+    written(LogOptions::default(), act)
+}
+
 #[test]
 fn a_line_has_its_time_its_level_its_message_and_its_fields() {
     let lines = written(LogOptions::default(), || tracing::info!(group = "g", count = 3, "created"));
