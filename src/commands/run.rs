@@ -49,7 +49,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         None if arguments.dry_run => Sends::Nowhere,
         None => Sends::AsConfigured,
     };
-    let Some(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
+    let Ok(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
     let log = match start_log(&settings, arguments.dry_run) {
@@ -90,11 +90,12 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     Err(error)
 }
 
-/// The settings, or `None` after saying what is wrong with the file. Warnings are said too.
-fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(&Finding)) -> Option<Settings> {
+/// The settings, or the first error after saying all that is wrong with the file. Warnings are said too.
+fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(&Finding)) -> Result<Settings, String> {
     let loaded = config::load_checked(path, sends);
     loaded.findings.iter().for_each(say);
-    loaded.settings
+    let first = || loaded.findings.iter().find(|finding| finding.is_error()).map(Finding::to_string);
+    loaded.settings.ok_or_else(|| first().unwrap_or_default())
 }
 
 fn destination(arguments: &Run) -> Override {

@@ -109,6 +109,7 @@ async fn no_daemon_has_no_status() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(text(&output.stderr).contains("not running"), "{}", said(&output));
+    assert!(text(&output.stderr).contains("if it runs with --local=DIR, ask with that"), "{}", said(&output));
     let config = host.write_config();
     let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
     let start = format!("run {} --local=/no/such`", config.display());
