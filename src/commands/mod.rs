@@ -87,7 +87,7 @@ mod tests {
     fn a_word_that_is_no_file_is_taken_for_a_command() {
         let said = |word: &str| unknown_command(Path::new(word));
         assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
-        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local, relay")));
+        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local, service, relay")));
         for path in ["my.json", "./staus", "src", "configs/local.json", "status", "help", "--dry-run", "-h"] {
             assert_eq!(said(path), None);
         }
