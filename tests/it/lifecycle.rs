@@ -49,6 +49,8 @@ async fn a_new_configuration_that_cannot_start_leaves_the_old_one_in_force() {
     assert!(!host.said().contains("stopping"), "it was not even stopped: {}", host.said());
     host.append("app.log", "one\n");
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    // Its keys were read, and nobody was asked for them.
+    assert!(host.said().contains("has credentials") && !host.said().contains("signed in"), "{}", host.said());
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "serial": "other" }));
     daemon.hang_up().await;
     assert!(!host.said().contains("reloaded: "), "{}", host.said());
