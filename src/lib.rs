@@ -41,6 +41,7 @@ use std::process::ExitCode;
 #[cfg(fuzzing)]
 pub mod foreign {
     pub use crate::metrics::collectd::fuzz as collectd;
+    pub use crate::relay::fuzz as relay_frame;
 }
 
 /// For programs that send frames to the serial relay themselves.

@@ -238,6 +238,11 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
     if let (true, Some(path)) = (settings.agent.own_log.named, &settings.agent.own_log.file) {
         absolute(&agent.child("logfile"), path);
     }
+    let relay = &settings.agent.serial_relay;
+    absolute(&agent.path(&["serial_relay", "socket"]), &relay.socket);
+    if let Some(path) = &relay.device {
+        absolute(&agent.path(&["serial_relay", "device"]), path);
+    }
     if let Some(path) = &settings.agent.state_folder {
         absolute(&agent.child("state_folder"), path);
     }

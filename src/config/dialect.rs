@@ -57,8 +57,10 @@ fn agent_marks(root: &Section<'_>) -> bool {
         &["csm"],
     ];
     let items = root.path(&["logs", "logs_collected", "files", "collect_list"]).items();
-    let only_relays =
-        root.path(&["agent", "serial_relay"]).exists() && !["metrics", "logs"].iter().any(|key| root.has(key));
+    let relay = root.path(&["agent", "serial_relay"]);
+    let only_relays = relay.exists()
+        && relay.child("enabled").flag() != Some(false)
+        && !["metrics", "logs"].iter().any(|key| root.has(key));
     only_relays
         || ONLY_THE_AGENT.iter().any(|path| root.path(path).exists())
         || items.iter().any(|item| item.has("log_group_name"))

@@ -14,6 +14,14 @@ macro_rules! words {
             /// All words, in the order in which messages list them.
             pub const WORDS: &[&str] = &[$($word),+];
 
+            /// The word.
+            #[allow(dead_code, reason = "most are only read")]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
             /// What a word means.
             pub fn named(word: &str) -> Option<Self> {
                 match word {
@@ -44,5 +52,6 @@ mod tests {
             [Some(Fruit::Apple), Some(Fruit::Pear)]
         );
         assert_eq!(Fruit::named("Apple"), None);
+        assert_eq!(Fruit::Pear.word(), "pear");
     }
 }

@@ -41,6 +41,7 @@ use crate::{
     config::Settings,
     local::Trouble,
     publish::{Put, chain},
+    relay::Left,
     telemetry::{board::Board, log},
 };
 use futures_util::future::BoxFuture;
@@ -150,12 +151,14 @@ pub async fn run(
     reload: &Reload<'_>,
 ) -> Result<(), DaemonError> {
     let Some(mut plan) = first_plan(settings, options, signals).await? else { return Ok(()) };
-    let mut running = Running::start(&plan, options).await?;
+    let left = Arc::new(Left::default());
+    let mut running = Running::start(&plan, options, &left).await?;
     loop {
         let ended = attend(&mut running, &mut plan, options, signals, reload).await;
+        left.expect_another(matches!(ended, Ok(Ended::Reload(_))));
         stop(running, &plan.settings, signals).await?;
         let Ended::Reload(new) = ended? else { return Ok(()) };
-        running = match Running::start(&new, options).await {
+        running = match Running::start(&new, options, &left).await {
             Ok(running) => {
                 plan = *new;
                 (reload.in_force)(&plan.settings);
@@ -164,7 +167,7 @@ pub async fn run(
             }
             Err(error) => {
                 // With the names that it had: nothing is asked again that may fail now.
-                let running = Running::start(&plan, options).await;
+                let running = Running::start(&plan, options, &left).await;
                 old_goes_on(&error, &plan, running.as_ref().ok().map(|running| &*running.board));
                 running?
             }
@@ -343,7 +346,7 @@ mod tests {
             let printer = Printer::new(std::io::sink());
             let trouble = printer.trouble();
             let options = Options { destination: Override::DryRun(Arc::new(printer), trouble), once: false };
-            let mut running = Running::start(&plan, &options).await.expect("it starts");
+            let mut running = Running::start(&plan, &options, &Arc::default()).await.expect("it starts");
             // All threads for what blocks hang, as on a dead mount: what is looked for is not found.
             let (release, released) = mpsc::channel::<()>();
             let hanging = tokio::task::spawn_blocking(move || _ = released.recv());

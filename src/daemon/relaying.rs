@@ -1,55 +1,99 @@
 //! The serial relay: its listener, and the thread that has the device.
-use super::{
-    DaemonError,
-    wiring::{Running, SPOOL_AT},
-};
+use super::wiring::{Running, SPOOL_AT};
 use crate::{
-    config::settings::serial_relay::{SerialRelay, When},
+    config::settings::{
+        Agent,
+        serial_relay::{SerialRelay, When},
+    },
     platform::serial,
-    relay::{self, Gate, Queue, device},
-    telemetry::listening::Line,
+    relay::{self, Gate, Left, Queue, device},
+    telemetry::{board::Board, listening::Line},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::oneshot, time::sleep};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
-/// Start it, where it is wanted on this host. `shutdown`: the time for a whole stop, of which the device has a part for what waits.
-pub fn start(running: &mut Running, settings: &SerialRelay, shutdown: Duration) -> Result<(), DaemonError> {
-    let wanted = match settings.when {
-        When::Always => true,
-        When::Never => false,
-        When::OnAnEc2Mac => serial::device_of_this_mac().is_some(),
-    };
+/// The file that tells the next start of a torn frame.
+const MARK: &str = "serial-torn";
+/// How often a Mac is asked whether it has the device by now.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What all parts of it share.
+struct Parts {
+    settings: SerialRelay,
+    mark: PathBuf,
+    /// The time for what waits at the stop.
+    at_the_stop: Duration,
+    left: Arc<Left>,
+    board: Arc<Board>,
+    stop: CancellationToken,
+}
+
+/// Start it, where it is wanted on this host. Of the time for a stop the device has a part, for what waits.
+///
+/// What the relay of an earlier configuration could not write is in `left`.
+pub fn start(running: &mut Running, agent: &Agent, left: &Arc<Left>) {
+    let settings = &agent.serial_relay;
     // A round has nothing to relay, and one that only prints what it would send must not send this.
-    if !wanted || running.once || running.is_dry() {
-        return Ok(());
+    if settings.when == When::Never || running.once || running.is_dry() {
+        return left.give_up();
     }
+    let parts = Parts {
+        settings: settings.clone(),
+        mark: running.state.path().join(MARK),
+        at_the_stop: agent.shutdown.mul_f64(SPOOL_AT),
+        left: left.clone(),
+        board: running.board.clone(),
+        stop: running.stop_sources.clone(),
+    };
+    running.tasks.spawn("serial relay", async move {
+        let stop = parts.stop.clone();
+        if settings_are_met(&parts.settings, &stop).await {
+            relay(parts).await;
+        }
+        // A relay that ends before its time is one that failed.
+    });
+}
+
+/// Whether there is something to relay to, as soon as there is; `false` at the stop.
+async fn settings_are_met(settings: &SerialRelay, stop: &CancellationToken) -> bool {
+    while settings.when == When::OnAnEc2Mac && serial::device_of_this_mac().is_none() {
+        if stop.run_until_cancelled(sleep(LOOK)).await.is_none() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Relay until the stop.
+async fn relay(parts: Parts) {
+    let Parts { settings, mark, at_the_stop, left, board, stop } = parts;
     let gate = Arc::new(Gate::default());
     let (queue, orders) = Queue::new(gate.clone());
-    let name = settings.device.as_deref().unwrap_or(serial::DEVICES[0].as_ref());
-    let line = Line::new(&running.board, format!("serial device {}", name.display()), "");
-    let (ended, end) = oneshot::channel::<()>();
-    let (host, theirs) = (device::Host { device: settings.device.clone() }, gate.clone());
-    std::thread::Builder::new()
-        .name("serial".into())
-        .spawn(move || {
-            device::run(host, &orders, theirs, line);
-            drop(ended);
-        })
-        .map_err(|source| DaemonError::Thread { what: "thread that writes to the serial device", source })?;
-    let (board, stop) = (running.board.clone(), running.stop_sources.clone());
-    let stopped = stop.clone();
-    let no_more_time = async move {
-        stopped.cancelled().await;
-        sleep(shutdown.mul_f64(SPOOL_AT)).await;
-    };
-    running.tasks.spawn("serial device", async move {
-        let mut end = end;
-        tokio::select! {
-            _ = &mut end => return,
-            () = no_more_time => gate.give_up(),
-        }
-        drop(end.await);
+    let device = settings.device.as_deref().map_or("of this Mac".into(), |path| path.display().to_string());
+    let line = Line::new(&board, format!("serial device {device}"), "");
+    let (ended, mut end) = oneshot::channel::<()>();
+    let (host, theirs) = (device::Host { device: settings.device.clone(), mark }, gate.clone());
+    let thread = std::thread::Builder::new().name("serial".into()).spawn(move || {
+        device::run(host, &orders, theirs, line, left);
+        drop(ended);
     });
-    running.tasks.spawn("serial relay", relay::run(settings.clone(), queue, board, stop));
-    Ok(())
+    if let Err(error) = thread {
+        return tracing::error!(%error, "the thread that writes to the serial device could not be started");
+    }
+    tokio::select! {
+        // The stop: the thread ends when it has written what waits, or when it is told that there is no more time.
+        () = relay::run(settings, queue, board, stop) => {
+            if timeout(at_the_stop, &mut end).await.is_err() {
+                gate.give_up();
+                let _ = end.await;
+            }
+            relay::say_totals("stopped");
+        }
+        // Without it frames would go nowhere: this task ends before its time, which the daemon notices.
+        _ = &mut end => {}
+    }
 }

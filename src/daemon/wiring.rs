@@ -24,6 +24,7 @@ use crate::{
     pipeline::BodyPool,
     platform, positions,
     publish::{Acknowledge, DeadLetters, LogPublisher, Put, Report, Retention},
+    relay::Left,
     spool::text::Door,
     telemetry::{board::Board, counters},
 };
@@ -91,6 +92,8 @@ struct Behind {
     received: Option<Received>,
     interval: Duration,
     renewal: Option<aws::Renewal>,
+    /// What the serial relay of an earlier configuration could not write.
+    left: Arc<Left>,
 }
 
 /// The daemon with everything in it.
@@ -138,7 +141,7 @@ impl Running {
     ///
     /// # Errors
     /// When the state folder, the spool or the embedded store cannot be used. Nothing is left running then.
-    pub async fn start(plan: &Plan, options: &Options) -> Result<Self, DaemonError> {
+    pub async fn start(plan: &Plan, options: &Options, left: &Arc<Left>) -> Result<Self, DaemonError> {
         let scratch = match options.destination {
             Override::DryRun(..) => Some(Scratch::of(&plan.home.state)?),
             Override::AsConfigured | Override::Local(_) => None,
@@ -201,7 +204,7 @@ impl Running {
             scratch,
         };
         let witness = Witness { asks: way.asks, on_ec2: plan.identity.on_ec2, memory };
-        let behind = Behind { retention, received, interval, renewal: way.renewal };
+        let behind = Behind { retention, received, interval, renewal: way.renewal, left: left.clone() };
         let began = running.begin(plan, (way.put, way.name), witness, behind);
         if let Err(error) = began {
             // What has been spawned may hold what the next start needs. The threads hear of it first.
@@ -235,7 +238,7 @@ impl Running {
             self.board.destination("credentials", |_| {});
             self.tasks.spawn("credentials", renewal.run(self.no_retries.clone()));
         }
-        relaying::start(self, &plan.settings.agent.serial_relay, plan.settings.agent.shutdown)?;
+        relaying::start(self, &plan.settings.agent, &behind.left);
         self.start_behind_logs(plan, behind);
         self.start_logs(plan, &plan.targets())?;
         self.show_waiting(plan);
@@ -273,7 +276,7 @@ impl Running {
 
     /// What works for the sources of logs beside their lanes.
     fn start_behind_logs(&mut self, plan: &Plan, behind: Behind) {
-        let Behind { retention, received, interval, renewal: _ } = behind;
+        let Behind { retention, received, interval, .. } = behind;
         if plan.settings.logs.collects_something() || received.is_some() {
             self.board.destination("logs", |_| {});
         }
@@ -322,22 +325,34 @@ impl Running {
         if lanes_are_late {
             late.push("log lanes");
         }
-        say_stopped(&late, counters::LOG_SPOOL_DROPPED.get(), counters::SPOOL_DROPPED.get());
+        let given_up = [
+            &counters::LOG_SPOOL_DROPPED,
+            &counters::SPOOL_DROPPED,
+            &counters::RELAY_FRAMES_GIVEN_UP,
+            &counters::RELAY_FRAMES_EXPIRED,
+        ];
+        say_stopped(&late, given_up.map(|counter| Some(counter.get()).filter(|count| *count > 0)));
         self.tasks.abort().await;
     }
 }
 
 /// The last words of a run. What this process gave up since its start, also under an earlier configuration, is not called kept.
-fn say_stopped(late: &[&str], log_spool_dropped: u64, spooled_batches_dropped: u64) {
-    let given_up = log_spool_dropped + spooled_batches_dropped > 0;
+fn say_stopped(late: &[&str], counts: [Option<u64>; 4]) {
+    let given_up = counts.iter().any(Option::is_some);
     let words = last_words(!late.is_empty(), given_up);
     if late.is_empty() && !given_up {
         return tracing::info!("{words}");
     }
     let late = (!late.is_empty()).then(|| late.join(", "));
-    let [log_spool_dropped, spooled_batches_dropped] =
-        [log_spool_dropped, spooled_batches_dropped].map(|count| (count > 0).then_some(count));
-    tracing::warn!(late, log_spool_dropped, spooled_batches_dropped, "{words}");
+    let [log_spool_dropped, spooled_batches_dropped, relay_frames_given_up, relay_frames_expired] = counts;
+    tracing::warn!(
+        late,
+        log_spool_dropped,
+        spooled_batches_dropped,
+        relay_frames_given_up,
+        relay_frames_expired,
+        "{words}"
+    );
 }
 
 fn last_words(late: bool, given_up: bool) -> &'static str {

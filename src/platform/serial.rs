@@ -45,7 +45,12 @@ impl Serial {
         self.0.wait(most);
     }
 
-    /// Give up what it has taken and not passed on, so that closing does not wait for it.
+    /// Wait until it has passed on what it took, at most so long: macOS throws away what an open device still holds when it is closed.
+    pub fn settle(&self, most: Duration) {
+        self.0.settle(most);
+    }
+
+    /// Give up what it has taken and not passed on: Linux lets whoever closes a device that is stalled wait for half a minute.
     pub fn discard(&self) {
         self.0.discard();
     }
@@ -67,9 +72,15 @@ mod imp {
         fd::OwnedFd,
         fs::{FileType, FlockOperation, Mode, OFlags, fcntl_getfl, fcntl_setfl, flock, fstat, open},
         io::{Errno, write},
-        termios::{ControlModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr},
+        termios::{ControlModes, InputModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr},
     };
-    use std::{fs, fs::File, os::unix::fs::FileTypeExt, thread, time::Instant};
+    use std::{
+        fs,
+        fs::File,
+        os::{fd::AsRawFd, unix::fs::FileTypeExt},
+        thread,
+        time::Instant,
+    };
 
     pub struct Serial(OwnedFd);
 
@@ -102,10 +113,26 @@ mod imp {
             }
         }
 
+        pub fn settle(&self, most: Duration) {
+            let begun = Instant::now();
+            while waiting(&self.0).is_some_and(|bytes| bytes > 0) && begun.elapsed() < most {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+
         pub fn discard(&self) {
             // Of a device that is gone nothing is left.
             let _ = tcflush(&self.0, QueueSelector::OFlush);
         }
+    }
+
+    /// Bytes that the device has taken and not passed on, where it says so: `ioctl_tty(2)`, `tty(4)`.
+    #[allow(unsafe_code, reason = "no library of ours has this call")]
+    fn waiting(device: &OwnedFd) -> Option<i32> {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the descriptor is open, and the call writes one number, for which there is room.
+        let told = unsafe { libc::ioctl(device.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        (told == 0).then_some(bytes)
     }
 
     pub fn is_character_device(path: &Path) -> bool {
@@ -134,7 +161,9 @@ mod imp {
         };
         line.make_raw();
         line.control_modes |= ControlModes::CS8 | ControlModes::CREAD | ControlModes::CLOCAL;
-        line.control_modes -= ControlModes::PARENB | ControlModes::CSTOPB;
+        line.control_modes -= ControlModes::PARENB | ControlModes::CSTOPB | ControlModes::CRTSCTS;
+        // Not ours to heed: whoever was here before may have set them, and they would stop the line for ever.
+        line.input_modes -= InputModes::IXOFF | InputModes::IXANY;
         line.set_speed(BAUD)?;
         tcsetattr(&device, OptionalActions::Now, &line)?;
         Ok(device)
@@ -158,6 +187,10 @@ mod imp {
         }
 
         pub fn wait(&self, _: Duration) {
+            match self.0 {}
+        }
+
+        pub fn settle(&self, _: Duration) {
             match self.0 {}
         }
 

@@ -30,6 +30,13 @@ const BACKLOG: i32 = 1_024;
 /// What a client sends on its connection.
 pub type Stream = Box<dyn AsyncRead + Send + Unpin>;
 
+/// Who is at the other end of a connection, as far as the system says: nothing of TCP.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Peer {
+    pub user: Option<u32>,
+    pub process: Option<i32>,
+}
+
 /// Receives datagrams.
 pub enum Datagrams {
     Udp(UdpSocket),
@@ -145,10 +152,19 @@ impl Streams {
     }
 
     /// The next client.
-    pub async fn accept(&self) -> io::Result<Stream> {
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
         match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Box::new(stream) as Stream),
+            Self::Tcp(listener) => {
+                listener.accept().await.map(|(stream, _)| (Box::new(stream) as Stream, Peer::default()))
+            }
             Self::Local(listener) => listener.accept().await,
+        }
+    }
+
+    /// Nobody new shall come: a UNIX socket's path is removed, if it is still ours. Who had connected is accepted all the same.
+    pub fn close_door(&self) {
+        if let Self::Local(listener) = self {
+            listener.close_door();
         }
     }
 

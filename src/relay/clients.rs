@@ -7,14 +7,14 @@ use super::{
     queue::Queue,
 };
 use crate::{
-    platform::sockets::{Stream, Streams},
+    platform::sockets::{Peer, Stream, Streams},
     telemetry::counters,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use std::{future::poll_fn, io, mem::MaybeUninit, pin::Pin, time::Duration};
+use std::{fmt::Display, future::poll_fn, io, mem::MaybeUninit, pin::Pin, time::Duration};
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    time::{sleep, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -34,43 +34,65 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Take clients until told to stop, and then what has arrived.
 pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) {
     let mut clients = FuturesUnordered::new();
+    // Out of descriptors, most likely: those who are here may give some back.
+    let mut accepts = Instant::now();
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
             Some(()) = clients.next() => {}
-            accepted = listener.accept(), if clients.len() < CLIENTS => match accepted {
-                Ok(stream) => clients.push(Client::new(stream).serve(queue, stop)),
-                // Out of descriptors, most likely: others may give some back.
+            accepted = after(accepts, listener.accept()), if clients.len() < CLIENTS => match accepted {
+                Ok((stream, peer)) => clients.push(Client::new(stream, peer).serve(queue, stop)),
                 Err(error) => {
                     tracing::warn!(%error, "a client of the serial relay could not be accepted");
-                    tokio::select! {
-                        () = sleep(PAUSE) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    accepts = Instant::now() + PAUSE;
                 }
             }
         }
     }
+    // Those who had come by now are finite.
+    listener.close_door();
     let last = async {
-        while let Ok(Ok(stream)) = timeout(GRACE, listener.accept()).await {
-            clients.push(Client::new(stream).serve(queue, stop));
+        let mut comes = true;
+        while comes || !clients.is_empty() {
+            tokio::select! {
+                biased;
+                accepted = timeout(GRACE, listener.accept()), if comes => match accepted {
+                    Ok(Ok((stream, peer))) => clients.push(Client::new(stream, peer).serve(queue, stop)),
+                    Ok(Err(_)) | Err(_) => comes = false,
+                },
+                Some(()) = clients.next(), if !clients.is_empty() => {}
+            }
         }
-        while clients.next().await.is_some() {}
     };
     // Longer only where the queue is full: then nothing that waits can be written in time either.
     let _ = timeout(AT_THE_STOP, last).await;
 }
 
-/// One client, and what it has sent of a frame.
+async fn after<T>(moment: Instant, then: impl Future<Output = T>) -> T {
+    sleep_until(moment).await;
+    then.await
+}
+
+/// One client, and what it has sent and is not passed on.
 struct Client {
     stream: Stream,
+    peer: Peer,
     begun: Vec<u8>,
+    /// So much of that is passed on or refused.
+    done: usize,
+}
+
+impl Drop for Client {
+    /// Lines that are still here wait for room in the queue, and there is no more time.
+    fn drop(&mut self) {
+        counters::RELAY_FRAMES_GIVEN_UP.add(memchr::memchr_iter(b'\n', &self.begun[self.done..]).count() as u64);
+    }
 }
 
 impl Client {
-    fn new(stream: Stream) -> Self {
-        Self { stream, begun: vec![] }
+    fn new(stream: Stream, peer: Peer) -> Self {
+        Self { stream, peer, begun: vec![], done: 0 }
     }
 
     async fn serve(mut self, queue: &Queue, stop: &CancellationToken) {
@@ -79,6 +101,7 @@ impl Client {
             let read = tokio::select! {
                 biased;
                 read = timeout(patience, self.read()) => read,
+                // Reading comes first: what is there when the stop comes is read.
                 () = stop.cancelled(), if patience > GRACE => {
                     patience = GRACE;
                     continue;
@@ -88,18 +111,22 @@ impl Client {
                 Ok(Ok(bytes)) if bytes > 0 => {}
                 Ok(Ok(_) | Err(_)) | Err(_) => break,
             }
-            if !self.pass_on(queue).await {
+            self.pass_on(queue).await;
+            if self.begun.len() >= LONGEST {
                 counters::RELAY_REFUSED_TOO_LONG.add(1);
-                return tracing::warn!(
-                    longest = LONGEST,
-                    "a client of the serial relay sent a line that is too long for a frame"
-                );
+                return self.complain("sent a line that is too long for a frame", 1);
             }
         }
         if !self.begun.is_empty() {
             counters::RELAY_REFUSED_TORN.add(1);
-            tracing::warn!(bytes = self.begun.len(), "a client of the serial relay stopped in the middle of a frame");
+            self.complain("stopped in the middle of a frame", 1);
         }
+    }
+
+    /// Who it was is for whoever looks for the sender of garbage.
+    fn complain(&self, of: impl Display, lines: u64) {
+        let Peer { user, process } = self.peer;
+        tracing::warn!(lines, user, process, "a client of the serial relay {of}");
     }
 
     /// How many bytes there were; none at the end.
@@ -118,31 +145,38 @@ impl Client {
         .await
     }
 
-    /// Pass on each frame that is whole. Whether the rest can still become one.
-    async fn pass_on(&mut self, queue: &Queue) -> bool {
-        let mut from = 0;
-        while let Some(length) = memchr::memchr(b'\n', &self.begun[from..]) {
-            let line = &self.begun[from..=from + length];
+    /// Pass on each frame that is whole, and refuse what is none.
+    async fn pass_on(&mut self, queue: &Queue) {
+        let (came, mut refused, mut last_fault) = (Instant::now().into_std(), 0, None);
+        while let Some(length) = memchr::memchr(b'\n', &self.begun[self.done..]) {
+            let line = &self.begun[self.done..=self.done + length];
             match frame::check(line) {
-                Ok(()) => queue.put(line).await,
-                Err(fault) => refuse(line, fault),
+                Ok(()) => queue.put(line, came).await,
+                Err(fault) => {
+                    count(fault);
+                    (refused, last_fault) = (refused + 1, Some(fault));
+                }
             }
-            from += length + 1;
+            self.done += length + 1;
         }
-        self.begun.drain(..from);
+        self.begun.drain(..self.done);
+        self.done = 0;
         if self.begun.is_empty() {
             self.begun = vec![];
         }
-        self.begun.len() < LONGEST
+        if let Some(fault) = last_fault {
+            self.complain(format_args!("sent what was refused: {fault}"), refused);
+            // A flood of it must not keep the others of this thread waiting.
+            tokio::task::yield_now().await;
+        }
     }
 }
 
-fn refuse(line: &[u8], fault: Fault) {
+fn count(fault: Fault) {
     match fault {
         Fault::Checksum => counters::RELAY_REFUSED_CHECKSUM.add(1),
         Fault::Form | Fault::Payload | Fault::Data => counters::RELAY_REFUSED_FORM.add(1),
     }
-    tracing::warn!(bytes = line.len(), "a line sent to the serial relay was refused: {fault}");
 }
 
 #[cfg(all(test, unix))]

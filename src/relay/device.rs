@@ -2,14 +2,15 @@
 //!
 //! A device may take a part of a frame, nothing for a while, or vanish. The rest of a frame is written as soon as it is taken. What takes
 //! nothing for [`STALL`] or fails is closed and opened again, first after [`FIRST_WAIT`], then ever later up to [`LONGEST_WAIT`]; meanwhile frames
-//! wait in the queue. A frame of which only a part was written is written again, behind a line end: whoever reads the torn one sees that its
-//! checksum is wrong. A frame says nothing of its time, so one that is older than [`OLDEST`] would be taken for the present: it is given up and counted.
-use super::queue::{Frame, Gate, Order};
+//! wait in the queue. Where the device may have a part of a frame, a line end comes before the next: whoever reads the torn one sees that its
+//! checksum is wrong. So it is after a crash, too, which a file in the state folder tells. A frame says nothing of its time, so one that is older than [`OLDEST`] would be taken for the present: it is given up and counted.
+use super::queue::{Frame, Gate, Left, Order};
 use crate::{
     platform::serial::{self, Serial},
     telemetry::{counters, listening::Line},
 };
 use std::{
+    fs::{self, File},
     io,
     path::PathBuf,
     sync::{
@@ -26,6 +27,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The shortest period of EC2's own metrics without detailed monitoring.
 pub const OLDEST: Duration = Duration::from_mins(5);
+/// How long an orderly close waits for the device: a full buffer of 4 KiB needs a third of a second.
+const SETTLE: Duration = Duration::from_secs(1);
 /// So soon a change of the gate is heard of.
 const SLICE: Duration = Duration::from_millis(200);
 /// What ends a torn frame.
@@ -34,7 +37,12 @@ const LINE_END: &[u8] = b"\n";
 /// What the thread has to do with: the device, and the time.
 pub trait World {
     type Port: Port;
-    fn open(&mut self) -> io::Result<Self::Port>;
+    /// With the name by which people know it.
+    fn open(&mut self) -> io::Result<(Self::Port, String)>;
+    /// Remember beyond the end of this process that the device has a part of a frame, or that it has none.
+    fn mark(&mut self, torn: bool);
+    /// Whether an earlier process left a part of a frame.
+    fn is_marked(&self) -> bool;
     fn now(&self) -> Instant;
     fn pause(&mut self, time: Duration);
 }
@@ -43,6 +51,7 @@ pub trait World {
 pub trait Port {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     fn wait(&mut self, most: Duration);
+    fn settle(&mut self, most: Duration);
     fn discard(&mut self);
 }
 
@@ -50,18 +59,32 @@ pub trait Port {
 pub struct Host {
     /// `None`: the first of those that EC2 Macs have.
     pub device: Option<PathBuf>,
+    /// A file that is there while the device has a part of a frame.
+    pub mark: PathBuf,
 }
 
 impl World for Host {
     type Port = Serial;
 
-    fn open(&mut self) -> io::Result<Serial> {
+    fn open(&mut self) -> io::Result<(Serial, String)> {
         let found = self.device.clone().or_else(serial::device_of_this_mac);
         let path = found.ok_or_else(|| {
             let [first, second] = serial::DEVICES;
             io::Error::new(io::ErrorKind::NotFound, format!("neither {first} nor {second} is there"))
         })?;
-        Serial::open(&path)
+        Ok((Serial::open(&path)?, path.display().to_string()))
+    }
+
+    fn mark(&mut self, torn: bool) {
+        // Without it a crash in the middle of a frame costs the frame behind it, too; no more than that.
+        let _ = match torn {
+            true => File::create(&self.mark).map(drop),
+            false => fs::remove_file(&self.mark),
+        };
+    }
+
+    fn is_marked(&self) -> bool {
+        self.mark.exists()
     }
 
     fn now(&self) -> Instant {
@@ -82,23 +105,43 @@ impl Port for Serial {
         Self::wait(self, most);
     }
 
+    fn settle(&mut self, most: Duration) {
+        Self::settle(self, most);
+    }
+
     fn discard(&mut self) {
         Self::discard(self);
     }
 }
 
 /// Write what comes until nobody can bring anything any more. Blocks; has a thread of its own.
-pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line) {
-    Writer::new(host, gate, line).run(orders);
+///
+/// What an earlier relay has left comes first; what is not written at the end is left in its place.
+pub fn run(host: Host, orders: &Receiver<Order>, gate: Arc<Gate>, line: Line, left: Arc<Left>) {
+    Writer { left, ..Writer::new(host, gate, line) }.run(orders);
+}
+
+/// What is wrong with the device, as far as it was said.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Trouble {
+    No,
+    /// It cannot be opened.
+    Opening,
+    /// It takes nothing, although it can be opened.
+    Writing,
 }
 
 struct Writer<W: World> {
     world: W,
     gate: Arc<Gate>,
     line: Line,
+    left: Arc<Left>,
     port: Option<W::Port>,
     /// The device has a part of a frame without its end.
     torn: bool,
+    /// When it took something last.
+    wrote: Instant,
+    trouble: Trouble,
     /// No attempt to open it before this.
     again: Instant,
     wait: Duration,
@@ -106,11 +149,15 @@ struct Writer<W: World> {
 
 impl<W: World> Writer<W> {
     fn new(world: W, gate: Arc<Gate>, line: Line) -> Self {
-        let again = world.now();
-        Self { world, gate, line, port: None, torn: false, again, wait: FIRST_WAIT }
+        let (now, torn) = (world.now(), world.is_marked());
+        // Nothing was written yet, but perhaps by another process, just now: then its mark tells.
+        let wrote = now.checked_sub(SETTLE).unwrap_or(now);
+        let left = Arc::default();
+        Self { world, gate, line, left, port: None, torn, wrote, trouble: Trouble::No, again: now, wait: FIRST_WAIT }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
+        self.left.take().into_iter().for_each(|frame| self.relay(frame));
         loop {
             self.look();
             let waits = self.port.is_none() && self.gate.is_held();
@@ -119,9 +166,21 @@ impl<W: World> Writer<W> {
                 false => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match next {
-                Ok(Order::Frame(frame)) => self.relay(&frame),
+                Ok(Order::Frame(frame)) => self.relay(frame),
                 Ok(Order::Look) | Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.close();
+    }
+
+    /// Let go of the device, when it has passed on what it took.
+    fn close(&mut self) {
+        if let Some(mut port) = self.port.take() {
+            if self.gate.gives_up() {
+                port.discard();
+            } else {
+                port.settle(SETTLE);
             }
         }
     }
@@ -129,28 +188,31 @@ impl<W: World> Writer<W> {
     /// Open or close the device as the gate says.
     fn look(&mut self) {
         if !self.gate.is_held() {
-            if self.port.take().is_some() {
-                tracing::info!(device = self.line.name, "the serial device was let go of");
+            if self.port.is_some() {
+                self.close();
+                tracing::info!("the serial device was let go of");
             }
             (self.wait, self.again) = (FIRST_WAIT, self.world.now());
         } else if self.port.is_none() && !self.gate.stops() && self.world.now() >= self.again {
             match self.world.open() {
-                Ok(port) => {
-                    tracing::info!(device = self.line.name, "the serial device is open");
-                    self.line.works();
+                Ok((port, device)) => {
+                    if self.trouble != Trouble::Writing {
+                        tracing::info!(device, "the serial device is open");
+                        self.works();
+                    }
                     self.port = Some(port);
                 }
-                Err(error) => self.failed(&error, "could not be opened"),
+                Err(error) => self.failed(&error, "could not be opened", Trouble::Opening),
             }
         }
     }
 
     /// Write this frame, however long that takes.
-    fn relay(&mut self, frame: &Frame) {
-        let (bytes, mut written, mut moved) = (&*frame.bytes, 0, self.world.now());
+    fn relay(&mut self, frame: Frame) {
+        let (mut written, mut moved) = (0, self.world.now());
         loop {
             if self.gate.gives_up() || self.gate.stops() && self.port.is_none() {
-                return counters::RELAY_FRAMES_GIVEN_UP.add(1);
+                return self.left.put(frame);
             }
             if written == 0 && self.world.now().saturating_duration_since(frame.at) > OLDEST {
                 counters::RELAY_FRAMES_EXPIRED.add(1);
@@ -158,52 +220,66 @@ impl<W: World> Writer<W> {
             }
             self.look();
             let Some(port) = &mut self.port else {
-                self.torn |= written > 0;
                 written = 0;
                 self.world.pause(SLICE);
                 moved = self.world.now();
                 continue;
             };
             // The end of a torn frame is a write of its own, before the first byte of the next.
-            let rest = if self.torn && written == 0 { LINE_END } else { &bytes[written..] };
-            match port.write(rest) {
+            let ends = self.torn && written == 0;
+            match port.write(if ends { LINE_END } else { &frame.bytes[written..] }) {
                 Ok(more) if more > 0 => {
                     moved = self.world.now();
-                    if self.torn && written == 0 {
-                        self.torn = false;
-                        continue;
-                    }
-                    written += more;
-                    if written == bytes.len() {
+                    self.wrote = moved;
+                    written += if ends { 0 } else { more };
+                    self.tear(!ends && written < frame.bytes.len());
+                    self.works();
+                    if written == frame.bytes.len() {
                         self.wait = FIRST_WAIT;
                         counters::RELAY_FRAMES.add(1);
-                        return counters::RELAY_BYTES.add(bytes.len() as u64);
+                        return counters::RELAY_BYTES.add(frame.bytes.len() as u64);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    self.lost(written > 0, &error, "failed");
+                    let recent = self.world.now().saturating_duration_since(self.wrote) < SETTLE;
+                    self.lost(written > 0 || recent, &error, "failed");
                     written = 0;
                 }
                 Ok(_) | Err(_) if self.world.now().saturating_duration_since(moved) < STALL => port.wait(SLICE),
                 Ok(_) | Err(_) => {
-                    port.discard();
-                    let error = io::Error::new(io::ErrorKind::TimedOut, "it takes nothing");
-                    self.lost(written > 0, &error, "blocks");
+                    self.lost(true, &io::Error::new(io::ErrorKind::TimedOut, "it takes nothing"), "blocks");
                     written = 0;
                 }
             }
         }
     }
 
-    /// The open device is of no use any more.
-    fn lost(&mut self, in_a_frame: bool, error: &io::Error, how: &str) {
-        self.torn |= in_a_frame;
-        self.port = None;
-        self.failed(error, how);
+    /// Note whether the device has a part of a frame.
+    fn tear(&mut self, torn: bool) {
+        if self.torn != torn {
+            self.torn = torn;
+            self.world.mark(torn);
+        }
     }
 
-    fn failed(&mut self, error: &io::Error, how: &str) {
+    fn works(&mut self) {
+        if self.trouble != Trouble::No {
+            self.trouble = Trouble::No;
+            self.line.works();
+            tracing::info!("the serial device works again");
+        }
+    }
+
+    /// The open device is of no use any more. `torn`: perhaps with a part of a frame, also where the system has lost the end of an earlier one.
+    fn lost(&mut self, torn: bool, error: &io::Error, how: &str) {
+        self.port = None;
+        self.tear(self.torn || torn);
+        self.failed(error, how, Trouble::Writing);
+    }
+
+    fn failed(&mut self, error: &io::Error, how: &str, trouble: Trouble) {
+        self.trouble = trouble;
         if self.line.note(format!("{how}: {error}")) {
             let help = match error.kind() {
                 io::ErrorKind::NotFound => "see `device` of agent.serial_relay",

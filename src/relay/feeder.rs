@@ -39,7 +39,7 @@ impl Feeder {
 
     fn feed(&mut self, socket: &Path) {
         for tag in self.tags.clone() {
-            let word = word(tag);
+            let word = tag.word();
             let value = match self.measure(tag) {
                 Ok(Some(value)) => value,
                 // The first reading, or no time has passed.
@@ -75,15 +75,6 @@ impl Feeder {
                 Ok(percent(space.used, space.used.saturating_add(space.free)))
             }
         }
-    }
-}
-
-/// The tag on the wire.
-fn word(tag: Tag) -> &'static str {
-    match tag {
-        Tag::Cpu => "cpuutil",
-        Tag::Memory => "memory",
-        Tag::Disk => "disk",
     }
 }
 
@@ -147,11 +138,49 @@ mod tests {
         assert_eq!(busy(&at(100, 100), &at(1, 1)), None, "the clock was started anew");
     }
 
-    #[test]
-    fn tags_on_the_wire_are_the_words_of_the_configuration() {
-        for word_in_use in Tag::WORDS {
-            assert_eq!(Tag::named(word_in_use).map(word), Some(*word_in_use));
-        }
+    /// What came to a relay that takes what these tags send, within so much time: tags and data.
+    #[cfg(unix)]
+    async fn fed(tags: Vec<Tag>, within: Duration) -> Vec<(String, String)> {
+        use crate::relay::frame::{Message, decode};
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+        listener.set_nonblocking(true).expect("a socket");
+        let mut feeder = Feeder::new(tags);
+        // Since the start of the host: between two readings of a test no time may pass.
+        feeder.before = feeder.before.map(|_| Times::default());
+        let feeder = Arc::new(Mutex::new(feeder));
+        assert!(tokio::time::timeout(within, run(&feeder, socket)).await.is_err(), "it goes on");
+        std::iter::from_fn(|| listener.accept().ok())
+            .map(|(client, _)| {
+                let frame = io::read_to_string(client).expect("text");
+                let Message { tag, compressed, data } = decode(frame.as_bytes()).expect("one frame");
+                assert!(!compressed);
+                (tag, String::from_utf8(data).expect("text"))
+            })
+            .collect()
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn the_use_of_the_processors_comes_each_minute_and_not_before() {
+        assert_eq!(fed(vec![Tag::Cpu], INTERVAL - Duration::from_millis(1)).await, []);
+        let came = fed(vec![Tag::Cpu], INTERVAL + Duration::from_millis(1)).await;
+        let [(tag, share)] = came.as_slice() else { panic!("one reading: {came:?}") };
+        assert_eq!(tag, "cpuutil");
+        assert!(share.bytes().all(|c| c.is_ascii_digit() || c == b'.'), "a plain decimal: {share}");
+        assert!((0.0..=100.0).contains(&share.parse::<f64>().expect("a number")), "{share}");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn memory_and_disk_come_where_they_are_asked_for_and_only_there() {
+        let tags = async |asked| -> Vec<String> {
+            let came = fed(asked, INTERVAL * 2 + Duration::from_millis(1)).await;
+            came.into_iter().map(|(tag, _)| tag).collect()
+        };
+        assert_eq!(tags(vec![Tag::Memory, Tag::Disk]).await, ["memory", "disk", "memory", "disk"]);
+        assert_eq!(tags(vec![]).await, Vec::<String>::new());
     }
 
     #[cfg(unix)]

@@ -165,6 +165,39 @@ fn inflated(data: &str) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Takes these bytes as a line from whoever, and makes frames of them.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let payload = String::from_utf8_lossy(bytes);
+    // No fuzzer finds a checksum, so it is helped.
+    let mut line = format!("{{\"csum\":{},\"payload\":", adler2::adler32_slice(payload.as_bytes()));
+    escape(&payload, &mut line);
+    line.push('}');
+    assert!(!matches!(check(line.as_bytes()), Err(Fault::Form | Fault::Checksum)));
+    for line in [bytes, line.as_bytes()] {
+        match (check(line), decode(line)) {
+            (Ok(()), Ok(_) | Err(Fault::Data)) => {}
+            (Err(checked), Err(decoded)) if checked == decoded => {}
+            (checked, decoded) => panic!("{checked:?}, and yet {decoded:?}"),
+        }
+    }
+    let (tag, data) = bytes.split_at(bytes.len() / 4);
+    let tag = String::from_utf8_lossy(tag);
+    for compress in [false, true] {
+        match build(&tag, data, compress) {
+            Ok(frame) => {
+                assert!(frame.len() <= LONGEST && memchr::memchr(b'\n', &frame) == Some(frame.len() - 1));
+                assert_eq!(check(&frame), Ok(()));
+                let message = Message { tag: tag.to_string(), compressed: compress, data: data.to_vec() };
+                assert_eq!(decode(&frame), Ok(message));
+            }
+            Err(BuildError::NoText) => assert!(!compress && std::str::from_utf8(data).is_err()),
+            // The shortest text for a byte is the byte, and the longest one is escaped twice.
+            Err(BuildError::TooLong { bytes: long, .. }) => assert!(long > LONGEST && bytes.len() > LONGEST / 8),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

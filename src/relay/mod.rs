@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Who has the socket's path has the device. Another relay, the EC2 System Monitor for macOS for one, puts its own socket in place of ours when it
-//! starts: then the device is let go of, the feeder is quiet, and the path is asked for again until it is free. So two relays never write at once.
+//! starts: that is noticed within a second, the device is let go of, the feeder is quiet, and the path is asked for again until it is free.
 //!
 //! The socket's clients are served by the daemon's own thread; what may block, the device, has a thread of its own.
 mod client;
@@ -17,11 +17,16 @@ mod frame;
 mod queue;
 
 pub use client::{SendError, send};
+#[cfg(fuzzing)]
+pub use frame::fuzz;
 pub use frame::{BuildError, Fault, LONGEST, Message, decode};
-pub use queue::{Gate, Queue};
+pub use queue::{Gate, Left, Queue};
 
 use crate::{
-    config::settings::SerialRelay,
+    config::{
+        serial_relay::SETUP,
+        settings::serial_relay::{SerialRelay, When},
+    },
     platform::sockets::Streams,
     telemetry::{board::Board, counters, listening::Line},
 };
@@ -40,15 +45,16 @@ const WHAT: &str = "frames for the serial device";
 const WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether the socket's path is still ours.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(1);
 /// How often the totals are said.
 const TOTALS: Duration = Duration::from_mins(10);
 
-/// Relay until told to stop. Dropping `queue` at the end tells the device's thread.
+/// Relay until told to stop. Dropping `queue` at the end tells the device's thread; what that has done is said by [`say_totals`] when it
+/// has ended.
 pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: CancellationToken) {
     let line = Line::new(&board, format!("serial relay on {}", settings.socket.display()), WHAT);
     let feeder = Arc::new(Mutex::new(Feeder::new(settings.tags.clone())));
-    let mut totals = std::pin::pin!(say_totals());
+    let mut totals = std::pin::pin!(say_totals_for_ever());
     loop {
         let listener = tokio::select! {
             () = stop.cancelled() => break,
@@ -67,16 +73,15 @@ pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: C
             () = displaced(&listener) => {}
         }
         // Whoever came before is served; what they sent waits until the device is ours again.
+        queue.hold(false);
         leave.cancel();
         serving.await;
-        queue.hold(false);
         tracing::warn!(
             socket = %settings.socket.display(),
             "the relay's socket is gone, or another program's; the serial device is let go of until it can be made again"
         );
     }
     queue.stop();
-    totals_now("stopped");
 }
 
 /// The socket, asked for until it is ours.
@@ -85,25 +90,32 @@ async fn claimed(settings: &SerialRelay, line: &Line) -> Streams {
     loop {
         match Streams::local(&settings.socket, settings.mode) {
             Ok(listener) => return listener,
-            Err(error) => line.failed(&error, remedy(error.kind())),
+            // Amazon's images start their monitor by themselves, and nobody asked for ours.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && settings.when == When::OnAnEc2Mac => {
+                line.stands_by(&format!("{error}: {}", remedy(error.kind())));
+            }
+            Err(error) => line.failed(&error, &remedy(error.kind())),
         }
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
 }
 
-fn remedy(error: io::ErrorKind) -> &'static str {
+fn remedy(error: io::ErrorKind) -> String {
     match error {
-        io::ErrorKind::AddrInUse => {
-            "the EC2 System Monitor or another daemon relays already: leave it to that one, or let `sudo setup-ec2monitoring enable` hand over to this one"
-        }
+        io::ErrorKind::AddrInUse => format!(
+            "the EC2 System Monitor or another daemon relays already: leave it to that one, or let `sudo {SETUP} enable` hand over to this one"
+        ),
         io::ErrorKind::NotFound => {
             "make the folder that `socket` of agent.serial_relay names, and let the daemon's user write to it"
+                .to_owned()
         }
         io::ErrorKind::PermissionDenied => {
-            "let the daemon's user write to the folder that `socket` of agent.serial_relay names, and nobody replace what lies there"
+            "let the daemon's user, and nobody else, replace what lies in the folder that `socket` of \
+             agent.serial_relay names"
+                .to_owned()
         }
-        _ => "see `socket` of agent.serial_relay",
+        _ => "see `socket` of agent.serial_relay".to_owned(),
     }
 }
 
@@ -114,16 +126,16 @@ async fn displaced(listener: &Streams) {
     }
 }
 
-/// Says them for ever.
-async fn say_totals() {
+async fn say_totals_for_ever() {
     let mut tick = interval_at(Instant::now() + TOTALS, TOTALS);
     loop {
         tick.tick().await;
-        totals_now("totals");
+        say_totals("totals");
     }
 }
 
-fn totals_now(of: &'static str) {
+/// What was relayed and refused since this process began.
+pub fn say_totals(of: &'static str) {
     let refused = [
         &counters::RELAY_REFUSED_FORM,
         &counters::RELAY_REFUSED_CHECKSUM,

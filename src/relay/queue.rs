@@ -1,8 +1,9 @@
 //! What waits for the device, and whether the device may be held. Bounded in bytes: who brings a frame waits for its room.
 use super::frame::LONGEST;
+use crate::telemetry::counters;
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -69,6 +70,42 @@ impl Gate {
     }
 }
 
+/// What a relay could not write until its stop, for the one that follows it in this process.
+#[derive(Default)]
+pub struct Left {
+    frames: Mutex<Vec<Frame>>,
+    follows: AtomicBool,
+}
+
+impl Left {
+    /// Whether another relay follows. Nobody keeps what is left where none does.
+    pub fn expect_another(&self, follows: bool) {
+        self.follows.store(follows, Ordering::Relaxed);
+    }
+
+    /// For the relay that follows. Without one, or where there is none after all, the frames are given up and counted.
+    pub fn put(&self, frame: Frame) {
+        self.frames().push(frame);
+        if !self.follows.load(Ordering::Relaxed) {
+            self.give_up();
+        }
+    }
+
+    /// What the relay before left, in its order.
+    pub fn take(&self) -> Vec<Frame> {
+        std::mem::take(&mut *self.frames())
+    }
+
+    /// There is none that follows.
+    pub fn give_up(&self) {
+        counters::RELAY_FRAMES_GIVEN_UP.add(self.take().len() as u64);
+    }
+
+    fn frames(&self) -> MutexGuard<'_, Vec<Frame>> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// The end into which frames are put.
 #[derive(Clone)]
 pub struct Queue {
@@ -84,11 +121,11 @@ impl Queue {
         (Self { orders, room: Arc::new(Semaphore::new(ROOM)), gate }, taken)
     }
 
-    /// Put this frame behind the others, as soon as there is room.
-    pub async fn put(&self, bytes: &[u8]) {
+    /// Put this frame, which came `at` then, behind the others, as soon as there is room.
+    pub async fn put(&self, bytes: &[u8], at: Instant) {
         let cost = u32::try_from(bytes.len() + OVERHEAD).expect("no frame is that long");
         let room = self.room.clone().acquire_many_owned(cost).await.expect("nobody closes it");
-        self.order(Order::Frame(Frame { bytes: bytes.into(), at: Instant::now(), _room: Some(room) }));
+        self.order(Order::Frame(Frame { bytes: bytes.into(), at, _room: Some(room) }));
     }
 
     /// The device may be open from here on, or not.
@@ -120,9 +157,9 @@ mod tests {
         let frame = vec![b'x'; LONGEST];
         let fit = ROOM / (LONGEST + OVERHEAD);
         for _ in 0..fit {
-            queue.put(&frame).now_or_never().expect("there is room");
+            queue.put(&frame, Instant::now()).now_or_never().expect("there is room");
         }
-        let mut next = std::pin::pin!(queue.put(&frame));
+        let mut next = std::pin::pin!(queue.put(&frame, Instant::now()));
         assert!(next.as_mut().now_or_never().is_none(), "full");
         let Ok(Order::Frame(first)) = taken.recv() else { panic!("a frame") };
         assert!(next.as_mut().now_or_never().is_none(), "still held by whoever writes it");

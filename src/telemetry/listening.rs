@@ -35,19 +35,31 @@ impl Line {
         }
     }
 
+    /// Nothing is wrong, and nothing is received: for this reason. Said when it is something new.
+    pub fn stands_by(&self, why: &str) {
+        let mut news = false;
+        self.board.source(self.id, |line| {
+            news = line.state.as_deref() != Some(why);
+            (line.state, line.last_error) = (Some(why.to_owned()), None);
+        });
+        if news {
+            tracing::info!(socket = self.name, "standing by: {why}");
+        }
+    }
+
     /// Put this on the board as what is wrong. Whether it is something new.
     pub fn note(&self, told: String) -> bool {
         let mut news = false;
         self.board.source(self.id, |line| {
             news = line.last_error.as_ref() != Some(&told);
-            line.last_error = Some(told);
+            (line.state, line.last_error) = (None, Some(told));
         });
         news
     }
 
     /// Nothing is wrong any more.
     pub fn works(&self) {
-        self.board.source(self.id, |line| line.last_error = None);
+        self.board.source(self.id, |line| (line.state, line.last_error) = (None, None));
     }
 }
 

@@ -109,7 +109,7 @@ fn starts(label: &str) -> [String; 2] {
 }
 
 fn stops(label: &str) -> [String; 2] {
-    [format!("bootout system/{label}"), format!("disable system/{label}")]
+    [format!("disable system/{label}"), format!("bootout system/{label}")]
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -139,7 +139,7 @@ fn the_monitor_is_out_before_our_relay_is_in() {
     done(&mac.run(&["enable"]));
     let busy = starts(OURS);
     // The old relayd is not loaded: there is nothing to boot out.
-    let expected = [&stops(RELAYD)[1..], &stops(MONITOR), &busy, &busy[1..], &busy[1..], &busy[1..]].concat();
+    let expected = [&stops(RELAYD)[..1], &stops(MONITOR), &busy, &busy[1..], &busy[1..], &busy[1..]].concat();
     assert_eq!(mac.changes(), expected);
     assert!(mac.loaded(OURS) && !mac.loaded(MONITOR));
     assert!(mac.disabled(RELAYD) && mac.disabled(MONITOR) && !mac.disabled(OURS));
@@ -159,7 +159,7 @@ fn enabling_again_starts_anew_and_changes_nothing_else() {
     done(&mac.run(&["enable"]));
     let before = mac.changes().len();
     let said = done(&mac.run(&["enable"]));
-    let expected = [&stops(MONITOR)[1..], &stops(OURS)[..1], &starts(OURS)].concat();
+    let expected = [&stops(MONITOR)[..1], &stops(OURS)[1..], &starts(OURS)].concat();
     assert_eq!(mac.changes()[before..], expected);
     assert!(!said.contains("installed") && !said.contains("updated"), "{said}");
     assert!(mac.loaded(OURS));
@@ -181,7 +181,7 @@ fn a_newer_plist_takes_the_place_of_the_old_one_and_a_changed_configuration_stay
     assert!(said.contains("updated ") && !said.contains("installed "), "{said}");
     assert!(fs::read_to_string(mac.plist(OURS)).expect("there").contains("SuccessfulExit"));
     assert_eq!(fs::read_to_string(mac.path("root").join(CONFIG)).expect("there"), "{ \"mine\": true }");
-    assert_eq!(mac.changes(), [&stops(MONITOR)[..], &stops(OURS)[..1], &starts(OURS)].concat());
+    assert_eq!(mac.changes(), [&stops(MONITOR)[..], &stops(OURS)[1..], &starts(OURS)].concat());
 }
 
 #[test]

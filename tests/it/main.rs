@@ -31,6 +31,7 @@ mod processes;
 mod promises;
 mod ranks;
 mod received;
+mod relay;
 mod several_files;
 mod signing_in;
 mod state;

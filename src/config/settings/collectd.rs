@@ -81,14 +81,3 @@ words! {
         Encrypt = "encrypt",
     }
 }
-
-impl Level {
-    /// As it is written.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Sign => "sign",
-            Self::Encrypt => "encrypt",
-        }
-    }
-}

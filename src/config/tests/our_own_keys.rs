@@ -94,6 +94,7 @@ fn a_file_that_asks_for_the_serial_relay_alone_measures_nothing_and_sends_nothin
         format!(r#"{{ "agent": {{ "instance": {{ "serial": "1" }}, {relay} }} }}"#),
         format!(r#"{{ "agent": {{ {relay} }}, "metrics": {{}} }}"#),
         format!(r#"{{ "agent": {{ {relay} }}, "logs": {{}} }}"#),
+        r#"{ "agent": { "serial_relay": { "enabled": false, "device": "/dev/ttyS0" } } }"#.to_owned(),
     ] {
         assert!(settings(&more).metrics.is_some(), "the publisher's thirteen: {more}");
     }

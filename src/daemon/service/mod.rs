@@ -8,7 +8,10 @@ mod launchd;
 
 pub use launchd::Launchd;
 
-use crate::platform::host::{SYSTEM, System};
+use crate::{
+    config::serial_relay::SETUP,
+    platform::host::{SYSTEM, System},
+};
 use std::{io, path::PathBuf};
 
 /// The daemon. The label of the first version of this program, whose place it takes.
@@ -101,9 +104,6 @@ pub enum ServiceError {
     )]
     NotRunning { label: &'static str, last_exit: Option<i32>, plist: PathBuf },
 }
-
-/// The script that takes the place of the EC2 System Monitor. By its whole path: the monitor has one of the same name.
-const SETUP: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/setup-ec2monitoring";
 
 /// How the file of a service comes to its place.
 fn installation(label: &str) -> String {

@@ -77,7 +77,7 @@ pub(super) async fn receive(listener: &Streams, desk: &Desk, crowd: &Crowd, name
                     crowd.clients.clone().acquire_owned().await.expect("nobody closes it")
                 }
             };
-            listener.accept().await.map(|stream| (stream, place))
+            listener.accept().await.map(|(stream, _)| (stream, place))
         };
         let mut next = std::pin::pin!(next);
         // Others come and go while one is waited for.

@@ -1,5 +1,5 @@
 //! Systems on which nobody uses UNIX sockets.
-use super::{Batch, Duration, Path, SockRef, Stream, UdpSocket, Write, io};
+use super::{Batch, Duration, Path, Peer, SockRef, Stream, UdpSocket, Write, io};
 use std::convert::Infallible;
 
 /// `WSAEAFNOSUPPORT`.
@@ -27,7 +27,11 @@ impl Datagrams {
 }
 
 impl Streams {
-    pub async fn accept(&self) -> io::Result<Stream> {
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self.0 {}
+    }
+
+    pub fn close_door(&self) {
         match self.0 {}
     }
 

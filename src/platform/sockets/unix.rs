@@ -1,6 +1,6 @@
 //! UNIX sockets, and what Linux says of others.
 use super::{
-    AsyncRead, BACKLOG, Batch, Domain, Duration, Interest, Path, Place, SockAddr, SockRef, Socket, Stream, Type,
+    AsyncRead, BACKLOG, Batch, Domain, Duration, Interest, Path, Peer, Place, SockAddr, SockRef, Socket, Stream, Type,
     UdpSocket, Write, batch, io,
 };
 use rustix::{
@@ -50,10 +50,16 @@ impl Datagrams {
 }
 
 impl Streams {
-    pub async fn accept(&self) -> io::Result<Stream> {
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
         let (stream, _) = self.listener.accept().await?;
+        let peer = stream.peer_cred().ok();
+        let peer = Peer { user: peer.map(|peer| peer.uid()), process: peer.and_then(|peer| peer.pid()) };
         let stream: Box<dyn AsyncRead + Send + Unpin> = Box::new(stream);
-        Ok(stream)
+        Ok((stream, peer))
+    }
+
+    pub fn close_door(&self) {
+        self.place.give_up();
     }
 
     pub fn is_in_place(&self) -> bool {
@@ -122,7 +128,7 @@ fn make_way(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
     }
     if is_heard(path)? {
-        return Err(in_use());
+        return Err(in_use(&found));
     }
     // Another program may have taken it over since: only what nobody listened on is removed.
     let mut aside = path.as_os_str().to_owned();
@@ -130,7 +136,7 @@ fn make_way(path: &Path) -> io::Result<()> {
     fs::rename(path, &aside)?;
     if fs::symlink_metadata(&aside).is_ok_and(|taken| id(&taken) != id(&found)) {
         fs::rename(&aside, path)?;
-        return Err(in_use());
+        return Err(in_use(&found));
     }
     match fs::remove_file(&aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -138,8 +144,14 @@ fn make_way(path: &Path) -> io::Result<()> {
     }
 }
 
-fn in_use() -> io::Error {
-    io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")
+/// Of whoever has the socket that was found.
+fn in_use(found: &fs::Metadata) -> io::Error {
+    let (owner, us) = (found.uid(), geteuid().as_raw());
+    let why = match owner == us || owner == 0 {
+        true => "another program listens there".to_owned(),
+        false => format!("another program listens there, of user {owner}, who is neither root nor this daemon's user"),
+    };
+    io::Error::new(io::ErrorKind::AddrInUse, why)
 }
 
 /// Whether anybody listens. Refused: there is nobody. Of the other kind, or full: there is somebody.
@@ -166,6 +178,13 @@ impl Place {
         Ok(Self { path: path.to_owned(), id: id(&fs::symlink_metadata(path)?) })
     }
 
+    /// Remove the path, if it is ours. What is left behind harms nobody: whoever comes next takes it over.
+    fn give_up(&self) {
+        if self.is_held() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+
     /// Whether it is still what lies at its path.
     fn is_held(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|found| id(&found) == self.id)
@@ -174,10 +193,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // What is left behind harms nobody: whoever comes next takes it over.
-        if self.is_held() {
-            let _ = fs::remove_file(&self.path);
-        }
+        self.give_up();
     }
 }
 

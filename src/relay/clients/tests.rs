@@ -8,7 +8,7 @@ use tokio::{
     io::{AsyncWriteExt, DuplexStream},
     net::UnixStream,
     task::JoinHandle,
-    time::Instant,
+    time::sleep,
 };
 
 /// A relay's socket without a device.
@@ -97,7 +97,8 @@ async fn the_longest_frame_passes() {
 fn in_memory() -> (DuplexStream, JoinHandle<()>, Receiver<Order>) {
     let (near, far) = tokio::io::duplex(LONGEST);
     let (queue, taken) = Queue::new(Arc::new(Gate::default()));
-    let served = async move { Client::new(Box::new(far)).serve(&queue, &CancellationToken::new()).await };
+    let served =
+        async move { Client::new(Box::new(far), Peer::default()).serve(&queue, &CancellationToken::new()).await };
     (near, tokio::spawn(served), taken)
 }
 
@@ -133,11 +134,13 @@ async fn while_the_queue_is_full_a_client_waits_and_is_not_called_silent() {
     let (near, far) = tokio::io::duplex(LONGEST);
     let (queue, taken) = Queue::new(Arc::new(Gate::default()));
     let (mut put, filler) = (0, frame("t", &"x".repeat(LONGEST / 2)));
-    while timeout(Duration::ZERO, queue.put(&filler)).await.is_ok() {
+    while timeout(Duration::ZERO, queue.put(&filler, std::time::Instant::now())).await.is_ok() {
         put += 1;
     }
     let mut client = near;
-    let served = tokio::spawn(async move { Client::new(Box::new(far)).serve(&queue, &CancellationToken::new()).await });
+    let served = tokio::spawn(async move {
+        Client::new(Box::new(far), Peer::default()).serve(&queue, &CancellationToken::new()).await
+    });
     client.write_all(&filler).await.expect("sent");
     sleep(SILENT * 10).await;
     assert!(!served.is_finished());
@@ -161,4 +164,41 @@ async fn what_had_arrived_at_the_stop_is_passed_on() {
     let mut frames = stand.end().await;
     frames.sort();
     assert_eq!(frames, [one, two]);
+}
+
+#[tokio::test]
+async fn who_keeps_coming_at_the_stop_does_not_keep_others_from_being_read() {
+    let stand = Stand::new();
+    let first = frame("t", "first");
+    let mut open = stand.client().await;
+    open.write_all(&first).await.expect("sent");
+    let socket = stand.socket.clone();
+    let crowd = tokio::spawn(async move {
+        let mut clients = vec![];
+        // Ends when the path is gone.
+        while let Ok(client) = UnixStream::connect(&socket).await {
+            clients.push(client);
+            tokio::task::yield_now().await;
+        }
+        clients
+    });
+    tokio::task::yield_now().await;
+    let frames = stand.end().await;
+    assert_eq!(frames, [first]);
+    drop(crowd.await.expect("no panic"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn frames_that_wait_for_room_when_there_is_no_more_time_are_counted() {
+    let (near, far) = tokio::io::duplex(LONGEST * 2);
+    let (queue, _taken) = Queue::new(Arc::new(Gate::default()));
+    let filler = frame("t", &"x".repeat(LONGEST / 2));
+    while timeout(Duration::ZERO, queue.put(&filler, std::time::Instant::now())).await.is_ok() {}
+    let mut client = near;
+    client.write_all(&[filler.as_slice(), filler.as_slice(), b"{"].concat()).await.expect("sent");
+    let before = counters::RELAY_FRAMES_GIVEN_UP.here();
+    let stop = CancellationToken::new();
+    let served = Client::new(Box::new(far), Peer::default()).serve(&queue, &stop);
+    assert!(timeout(AT_THE_STOP, served).await.is_err(), "it waits for room");
+    assert!(counters::RELAY_FRAMES_GIVEN_UP.here() > before);
 }

@@ -190,6 +190,27 @@ impl TestHost {
         self.start_with(stderr)
     }
 
+    /// Start the daemon with this umask.
+    pub fn start_under(&self, umask: &str) -> Daemon<'_> {
+        self.start_by_shell(&format!("umask {umask}; exec \"$0\" run \"$1\""))
+    }
+
+    /// Start a daemon that only prints what it would send.
+    pub fn start_dry(&self) -> Daemon<'_> {
+        self.start_by_shell("exec \"$0\" run \"$1\" --dry-run")
+    }
+
+    /// By these words, in which `$0` is the binary and `$1` its configuration.
+    fn start_by_shell(&self, words: &str) -> Daemon<'_> {
+        let config = self.write_config();
+        let stderr = OpenOptions::new().create(true).append(true).open(self.path("stderr")).expect("a file for it");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", words, env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher")]).arg(&config);
+        command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
+        Daemon { host: self, child: command.spawn().expect("POSIX systems have it"), config }
+    }
+
     /// Start the daemon with its standard error in this file.
     pub fn start_with(&self, stderr: File) -> Daemon<'_> {
         let config = self.write_config();
@@ -282,6 +303,11 @@ impl Daemon<'_> {
     /// Ask it to read its configuration again.
     pub async fn hang_up(&mut self) {
         self.signal("-HUP").await;
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it has not ended yet")
     }
 
     async fn signal(&self, signal: &str) {

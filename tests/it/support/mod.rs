@@ -8,6 +8,7 @@
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
 //! | `metadata` | EC2's instance metadata |
+//! | `terminal` | a pseudo-terminal in place of a serial device |
 //! | `writer` | a program that writes numbered lines and rotates its log |
 //! | `http` | one raw request, for what no SDK would send |
 //!
@@ -19,6 +20,7 @@ pub mod http;
 pub mod metadata;
 pub mod moto;
 pub mod psutil;
+pub mod terminal;
 pub mod tls;
 pub mod writer;
 
