@@ -25,7 +25,11 @@ pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
     let document = match ask(&sockets, &start(arguments)) {
         Err(error) if !unread.is_empty() => {
             unread.iter().for_each(|said| eprintln!("{said}"));
-            return if error.is_nobody { Ok(ExitCode::from(EXIT_CONFIG)) } else { Err(error.why) };
+            if !error.is_nobody {
+                return Err(error.why);
+            }
+            eprintln!("error: {:#}", error.why);
+            return Ok(ExitCode::from(EXIT_CONFIG));
         }
         asked => asked.map_err(|error| error.why)?,
     };
@@ -193,7 +197,7 @@ fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
         let (at, why) = (time(&refused["at"]), text(&refused["error"]));
         writeln!(
             out,
-            "{:>14}  {at}: {why}: what it was started with goes on, and its next start will fail",
+            "{:>14}  {at}: {why}; what it was started with goes on, and its next start will fail",
             "not reloaded"
         )?;
     }
@@ -356,7 +360,7 @@ mod tests {
         let refused = json!({ "file": "/c.json", "at": 0, "error": "/c.json:1:2: error: x: unknown\nkey" });
         let out = printed(&json!({ "config": "/c.json", "refused_reload": refused }));
         let line = out.lines().find(|line| line.contains("not reloaded")).expect("a line");
-        assert!(line.contains("1970-01-01T00:00:00.000Z: /c.json:1:2: error: x: unknown key: what it was"), "{line}");
+        assert!(line.contains("1970-01-01T00:00:00.000Z: /c.json:1:2: error: x: unknown key; what it was"), "{line}");
         assert!(!printed(&json!({ "refused_reload": null })).contains("not reloaded"));
     }
 

@@ -191,6 +191,7 @@ async fn a_reload_follows_the_log_settings_and_a_bad_file_changes_nothing() {
     daemon.hang_up().await;
     until_written(&host, "the old one stays in force").await;
     assert!(host.said().contains("logs.endpoint_override: is no URL"), "{}", host.said());
+    assert!(host.said().contains("asked to reload"), "{}", host.said());
     let invalid = host.run([Path::new("run"), &config]).await;
     assert_eq!(invalid.status.code(), Some(78));
     daemon.until("the refusal", |status| status.0["refused_reload"]["error"].is_string()).await;
