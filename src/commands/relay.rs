@@ -2,9 +2,9 @@
 use crate::{
     cli::Relay,
     platform::serial,
-    relay::{self, Fault, LONGEST, Message},
+    relay::{self, Fault, LONGEST, LONGEST_DATA, Message},
 };
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 use std::{
     ffi::OsString,
@@ -32,7 +32,11 @@ fn data_of(given: Option<OsString>) -> anyhow::Result<Vec<u8>> {
         None => vec![],
         Some(word) if word == "-" => {
             let mut data = vec![];
-            io::stdin().lock().read_to_end(&mut data).context("standard input could not be read")?;
+            let input = io::stdin().lock().take(LONGEST_DATA + 1).read_to_end(&mut data);
+            input.context("standard input could not be read")?;
+            if data.len() as u64 > LONGEST_DATA {
+                bail!("standard input has more than {} MiB, which no frame can carry: send less", LONGEST_DATA >> 20);
+            }
             data
         }
         Some(word) => word.into_encoded_bytes(),

@@ -15,7 +15,7 @@ pub const SETUP: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/setup-ec2monit
 
 /// What a configuration asks for on this system.
 pub(super) fn read(section: &Section<'_>, system: System) -> SerialRelay {
-    let device = section.child("device").text().map(PathBuf::from);
+    let device = section.child("device").text().filter(|path| !path.is_empty()).map(PathBuf::from);
     SerialRelay {
         when: when(section, system, device.is_some()),
         device,

@@ -26,6 +26,7 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
             "start the daemon with agent.serial_relay enabled, or name its socket"
         }
+        io::ErrorKind::InvalidInput => "choose a shorter path",
         io::ErrorKind::PermissionDenied => "send as a user who may write to it (`mode` of agent.serial_relay)",
         _ => "see `status` of the daemon that listens there",
     }

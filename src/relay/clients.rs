@@ -1,27 +1,38 @@
 //! Who sends frames: many at once, each with its own bytes, none of whom can hold up the others.
 //!
 //! A client may send any number of frames. One whose line is longer than a frame can be is hung up on, as is one that sends nothing for
-//! [`SILENT`]. What is no frame is refused and counted, and the client may go on. While the queue is full nothing is read, and clients wait.
+//! [`SILENT`], or does not end a frame within [`ONE_FRAME`]. What is no frame is refused and counted, and the
+//! client may go on. While the queue is full nothing is read, and clients wait.
 use super::{
     frame::{self, Fault, LONGEST},
     queue::Queue,
 };
 use crate::{
-    platform::sockets::{Peer, Stream, Streams},
+    platform::{
+        files,
+        sockets::{Peer, Stream, Streams},
+    },
     telemetry::counters,
 };
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{fmt::Display, future::poll_fn, io, mem::MaybeUninit, pin::Pin, time::Duration};
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    time::{Instant, sleep_until, timeout},
+    task::yield_now,
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Clients at once; the next one waits to be accepted. Each may hold half a frame, 64 MiB together.
+/// Clients at once, and never more than half of the files that the process may open; the next one waits to be accepted. Each may hold
+/// half a frame, 64 MiB together.
 const CLIENTS: usize = 1_024;
 /// Who sends nothing for so long is hung up on.
 pub const SILENT: Duration = Duration::from_secs(5);
+/// For one frame: who sends a byte now and then must not keep a place from others.
+const ONE_FRAME: Duration = Duration::from_secs(60);
+/// Who has sent so many lines in a row that are no frames is read slowly: a pause after each read.
+const FAULTS: u32 = 1_000;
+const SLOWLY: Duration = Duration::from_millis(10);
 /// One read takes at most this.
 const READ: usize = 8 * 1024;
 /// At the stop: for what had arrived by then, of which the system may not have told us yet.
@@ -34,6 +45,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Take clients until told to stop, and then what has arrived.
 pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) {
     let mut clients = FuturesUnordered::new();
+    // Other parts of the daemon need descriptors, too.
+    let most =
+        files::most_open().map_or(CLIENTS, |limit| usize::try_from(limit / 2).unwrap_or(CLIENTS).clamp(1, CLIENTS));
     // Out of descriptors, most likely: those who are here may give some back.
     let mut accepts = Instant::now();
     loop {
@@ -41,8 +55,14 @@ pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) 
             biased;
             () = stop.cancelled() => break,
             Some(()) = clients.next() => {}
-            accepted = after(accepts, listener.accept()), if clients.len() < CLIENTS => match accepted {
-                Ok((stream, peer)) => clients.push(Client::new(stream, peer).serve(queue, stop)),
+            accepted = after(accepts, listener.accept()), if clients.len() < most => match accepted {
+                Ok((stream, peer)) => {
+                    clients.push(Client::new(stream, peer).serve(queue, stop));
+                    if clients.len() == most {
+                        counters::CLIENTS_WAITED.add(1);
+                        tracing::warn!(clients = most, "the serial relay has as many clients as it can have; the next one waits");
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a client of the serial relay could not be accepted");
                     accepts = Instant::now() + PAUSE;
@@ -81,6 +101,8 @@ struct Client {
     begun: Vec<u8>,
     /// So much of that is passed on or refused.
     done: usize,
+    /// Lines in a row that were refused.
+    faults: u32,
 }
 
 impl Drop for Client {
@@ -92,15 +114,16 @@ impl Drop for Client {
 
 impl Client {
     fn new(stream: Stream, peer: Peer) -> Self {
-        Self { stream, peer, begun: vec![], done: 0 }
+        Self { stream, peer, begun: vec![], done: 0, faults: 0 }
     }
 
     async fn serve(mut self, queue: &Queue, stop: &CancellationToken) {
-        let mut patience = SILENT;
+        let (mut patience, mut began) = (SILENT, Instant::now());
         loop {
+            let due = patience.min((began + ONE_FRAME).saturating_duration_since(Instant::now()));
             let read = tokio::select! {
                 biased;
-                read = timeout(patience, self.read()) => read,
+                read = timeout(due, self.read()) => read,
                 // Reading comes first: what is there when the stop comes is read.
                 () = stop.cancelled(), if patience > GRACE => {
                     patience = GRACE;
@@ -111,7 +134,9 @@ impl Client {
                 Ok(Ok(bytes)) if bytes > 0 => {}
                 Ok(Ok(_) | Err(_)) | Err(_) => break,
             }
-            self.pass_on(queue).await;
+            if self.pass_on(queue).await {
+                began = Instant::now();
+            }
             if self.begun.len() >= LONGEST {
                 counters::RELAY_REFUSED_TOO_LONG.add(1);
                 return self.complain("sent a line that is too long for a frame", 1);
@@ -119,12 +144,12 @@ impl Client {
         }
         if !self.begun.is_empty() {
             counters::RELAY_REFUSED_TORN.add(1);
-            self.complain("stopped in the middle of a frame", 1);
+            self.complain("stopped in the middle of a frame, or did not end one within a minute", 1);
         }
     }
 
     /// Who it was is for whoever looks for the sender of garbage.
-    fn complain(&self, of: impl Display, lines: u64) {
+    fn complain(&self, of: impl Display, lines: u32) {
         let Peer { user, process } = self.peer;
         tracing::warn!(lines, user, process, "a client of the serial relay {of}");
     }
@@ -145,37 +170,59 @@ impl Client {
         .await
     }
 
-    /// Pass on each frame that is whole, and refuse what is none.
-    async fn pass_on(&mut self, queue: &Queue) {
-        let (came, mut refused, mut last_fault) = (Instant::now().into_std(), 0, None);
+    /// Pass on each frame that is whole, and refuse what is none. Whether any line came to its end.
+    async fn pass_on(&mut self, queue: &Queue) -> bool {
+        let came = Instant::now().into_std();
+        let mut refused: [(Option<Fault>, u32); 3] = [(None, 0); 3];
         while let Some(length) = memchr::memchr(b'\n', &self.begun[self.done..]) {
             let line = &self.begun[self.done..=self.done + length];
             match frame::check(line) {
-                Ok(()) => queue.put(line, came).await,
+                Ok(()) => {
+                    self.faults = 0;
+                    queue.put(line, came).await;
+                }
                 Err(fault) => {
-                    count(fault);
-                    (refused, last_fault) = (refused + 1, Some(fault));
+                    self.faults += 1;
+                    let kind = count(fault);
+                    refused[kind] = (Some(fault), refused[kind].1 + 1);
                 }
             }
             self.done += length + 1;
         }
+        let any = self.done > 0;
         self.begun.drain(..self.done);
         self.done = 0;
         if self.begun.is_empty() {
             self.begun = vec![];
         }
-        if let Some(fault) = last_fault {
-            self.complain(format_args!("sent what was refused: {fault}"), refused);
-            // A flood of it must not keep the others of this thread waiting.
-            tokio::task::yield_now().await;
+        for (fault, lines) in refused.into_iter().filter_map(|(fault, lines)| Some((fault?, lines))) {
+            self.complain(format_args!("sent what was refused: {fault}"), lines);
         }
+        // A flood of it must not keep the others of this thread waiting.
+        if self.faults >= FAULTS {
+            sleep(SLOWLY).await;
+        } else if self.faults > 0 {
+            yield_now().await;
+        }
+        any
     }
 }
 
-fn count(fault: Fault) {
+/// Counts it; the number of its kind.
+fn count(fault: Fault) -> usize {
     match fault {
-        Fault::Checksum => counters::RELAY_REFUSED_CHECKSUM.add(1),
-        Fault::Form | Fault::Payload | Fault::Data => counters::RELAY_REFUSED_FORM.add(1),
+        Fault::Form => {
+            counters::RELAY_REFUSED_FORM.add(1);
+            0
+        }
+        Fault::Payload | Fault::Data => {
+            counters::RELAY_REFUSED_FORM.add(1);
+            1
+        }
+        Fault::Checksum => {
+            counters::RELAY_REFUSED_CHECKSUM.add(1);
+            2
+        }
     }
 }
 

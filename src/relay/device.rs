@@ -21,8 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a device may take nothing. The longest frame needs 6 seconds at 115,200 baud, of which it takes some all the time.
-pub const STALL: Duration = Duration::from_secs(10);
+/// How long a device may take nothing. At 115,200 baud it takes some of the longest frame all the time, and all of it within 6 seconds.
+pub const STALL: Duration = Duration::from_secs(30);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// The shortest period of EC2's own metrics without detailed monitoring.
@@ -139,8 +139,6 @@ struct Writer<W: World> {
     port: Option<W::Port>,
     /// The device has a part of a frame without its end.
     torn: bool,
-    /// When it took something last.
-    wrote: Instant,
     trouble: Trouble,
     /// No attempt to open it before this.
     again: Instant,
@@ -150,10 +148,8 @@ struct Writer<W: World> {
 impl<W: World> Writer<W> {
     fn new(world: W, gate: Arc<Gate>, line: Line) -> Self {
         let (now, torn) = (world.now(), world.is_marked());
-        // Nothing was written yet, but perhaps by another process, just now: then its mark tells.
-        let wrote = now.checked_sub(SETTLE).unwrap_or(now);
         let left = Arc::default();
-        Self { world, gate, line, left, port: None, torn, wrote, trouble: Trouble::No, again: now, wait: FIRST_WAIT }
+        Self { world, gate, line, left, port: None, torn, trouble: Trouble::No, again: now, wait: FIRST_WAIT }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
@@ -230,7 +226,6 @@ impl<W: World> Writer<W> {
             match port.write(if ends { LINE_END } else { &frame.bytes[written..] }) {
                 Ok(more) if more > 0 => {
                     moved = self.world.now();
-                    self.wrote = moved;
                     written += if ends { 0 } else { more };
                     self.tear(!ends && written < frame.bytes.len());
                     self.works();
@@ -242,8 +237,7 @@ impl<W: World> Writer<W> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
-                    let recent = self.world.now().saturating_duration_since(self.wrote) < SETTLE;
-                    self.lost(written > 0 || recent, &error, "failed");
+                    self.lost(written > 0, &error, "failed");
                     written = 0;
                 }
                 Ok(_) | Err(_) if self.world.now().saturating_duration_since(moved) < STALL => port.wait(SLICE),
@@ -271,7 +265,8 @@ impl<W: World> Writer<W> {
         }
     }
 
-    /// The open device is of no use any more. `torn`: perhaps with a part of a frame, also where the system has lost the end of an earlier one.
+    /// The open device is of no use any more. `torn`: perhaps with a part of a frame, also of an earlier one, of which the system may lose the end with
+    /// the device that it closes.
     fn lost(&mut self, torn: bool, error: &io::Error, how: &str) {
         self.port = None;
         self.tear(self.torn || torn);
@@ -280,14 +275,14 @@ impl<W: World> Writer<W> {
 
     fn failed(&mut self, error: &io::Error, how: &str, trouble: Trouble) {
         self.trouble = trouble;
-        if self.line.note(format!("{how}: {error}")) {
-            let help = match error.kind() {
-                io::ErrorKind::NotFound => "see `device` of agent.serial_relay",
-                io::ErrorKind::PermissionDenied => "let the daemon's user write to it",
-                io::ErrorKind::ResourceBusy => "stop the other program",
-                io::ErrorKind::InvalidInput => "name a serial device with `device` of agent.serial_relay",
-                _ => "see what is on its other side",
-            };
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "see `device` of agent.serial_relay",
+            io::ErrorKind::PermissionDenied => "let the daemon's user write to it",
+            io::ErrorKind::ResourceBusy => "stop the other program",
+            io::ErrorKind::InvalidInput => "name a serial device with `device` of agent.serial_relay",
+            _ => "see what is on its other side",
+        };
+        if self.line.note(format!("{how}: {error}: {help}")) {
             tracing::warn!(device = self.line.name, %error, "the serial device {how}; it is opened again, frames wait: {help}");
         }
         self.again = self.world.now() + self.wait;

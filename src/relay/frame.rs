@@ -3,7 +3,7 @@
 //! `{"csum":N,"payload":"P"}` and a line end, where `P` is the text of `{"tag":"T","compress":B,"data":"D"}` and `N` the Adler-32 of that
 //! text. What is compressed is a zlib stream in base64. Text is escaped as Go's encoder of JSON does it.
 //!
-//! What comes in is checked and passed on as it came: the order of keys, spaces and keys of later versions are the sender's affair.
+//! What comes in is checked and passed on as it came: the order of keys and spaces between them are the sender's affair.
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use std::{
 pub const LONGEST: usize = 64 * 1024;
 
 /// What compressed data may come to where somebody reads it: a frame of 64 KiB can hold a thousand times as much.
-const LONGEST_DATA: u64 = 16 << 20;
+pub const LONGEST_DATA: u64 = 16 << 20;
 
 /// What is in a frame.
 #[derive(Debug, Eq, PartialEq)]
@@ -52,6 +52,7 @@ pub enum BuildError {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Envelope<'a> {
     csum: u32,
     #[serde(borrow)]
@@ -59,6 +60,7 @@ struct Envelope<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Payload<'a> {
     #[serde(borrow)]
     tag: Cow<'a, str>,
@@ -144,7 +146,8 @@ pub fn decode(line: &[u8]) -> Result<Message, Fault> {
 }
 
 fn opened(line: &[u8]) -> Result<Envelope<'_>, Fault> {
-    let envelope: Envelope<'_> = serde_json::from_slice(line).map_err(|_| Fault::Form)?;
+    let line = std::str::from_utf8(line).map_err(|_| Fault::Form)?;
+    let envelope: Envelope<'_> = object(line).ok_or(Fault::Form)?;
     match adler2::adler32_slice(envelope.payload.as_bytes()) == envelope.csum {
         true => Ok(envelope),
         false => Err(Fault::Checksum),
@@ -152,7 +155,12 @@ fn opened(line: &[u8]) -> Result<Envelope<'_>, Fault> {
 }
 
 fn payload<'a>(envelope: &'a Envelope<'_>) -> Result<Payload<'a>, Fault> {
-    serde_json::from_str(&envelope.payload).map_err(|_| Fault::Payload)
+    object(&envelope.payload).ok_or(Fault::Payload)
+}
+
+/// What this text is, if it is an object: a list of the same values would be taken for one.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    serde_json::from_str(text).ok().filter(|_| text.trim_start().starts_with('{'))
 }
 
 fn inflated(data: &str) -> io::Result<Vec<u8>> {
@@ -274,6 +282,10 @@ mod tests {
             (format!("{CPU}{CPU}"), Fault::Form),
             (CPU.replace("2.0", "2.1"), Fault::Checksum),
             (with("x"), Fault::Payload),
+            (r#"[507579744,"{\"tag\":\"test\",\"compress\":false,\"data\":\"\"}"]"#.into(), Fault::Form),
+            (EMPTY.replacen('{', r#"{"more":[[[]]],"#, 1), Fault::Form),
+            (with(r#"["t",false,""]"#), Fault::Payload),
+            (with(r#"{"tag":"t","compress":false,"data":"","more":1}"#), Fault::Payload),
             (with(r#"{"tag":"t","data":""}"#), Fault::Payload),
             (with(r#"{"tag":"t","compress":0,"data":""}"#), Fault::Payload),
         ] {
@@ -287,8 +299,8 @@ mod tests {
             assert_eq!(decode(with(line).as_bytes()), Err(Fault::Data));
         }
         assert_eq!(check(b"\xff\n"), Err(Fault::Form));
-        let later = with(r#"{ "data": "", "compress": false, "tag": "t", "more": 1 }"#);
-        assert_eq!(check(later.as_bytes()), Ok(()), "order, spaces and further keys are the sender's affair");
+        let other = with(r#"{ "data": "", "compress": false, "tag": "t" }"#);
+        assert_eq!(check(other.as_bytes()), Ok(()), "order and spaces are the sender's affair");
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod queue;
 pub use client::{SendError, send};
 #[cfg(fuzzing)]
 pub use frame::fuzz;
-pub use frame::{BuildError, Fault, LONGEST, Message, decode};
+pub use frame::{BuildError, Fault, LONGEST, LONGEST_DATA, Message, decode};
 pub use queue::{Gate, Left, Queue};
 
 use crate::{

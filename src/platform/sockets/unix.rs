@@ -96,10 +96,34 @@ fn bound(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, Place)> {
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let place = Place::of(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    give_rights(&place, mode)?;
     // BSD, and so macOS, gives what is made the group of its folder: in `/tmp` a group of administrators.
     lchown(path, Some(geteuid().as_raw()), Some(getegid().as_raw()))?;
     Ok((socket, place))
+}
+
+/// Rights of what is bound, and of nothing else: whoever may write to the folder could put a link in its place meanwhile.
+#[cfg(target_os = "linux")]
+fn give_rights(place: &Place, mode: u32) -> io::Result<()> {
+    use rustix::{
+        fd::AsRawFd,
+        fs::{Mode, OFlags, fstat, open},
+    };
+    // A descriptor that only names it, which `chmod` then follows (`proc_pid_fd(5)`); `fchmodat` knows no links before Linux 6.6.
+    let named = open(&place.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let found = fstat(&named)?;
+    if (found.st_dev, found.st_ino) != place.id {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another program has taken this path"));
+    }
+    fs::set_permissions(format!("/proc/self/fd/{}", named.as_raw_fd()), fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_rights(place: &Place, mode: u32) -> io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Mode, RawMode, chmodat};
+    #[allow(clippy::cast_possible_truncation, reason = "twelve bits at most")]
+    let mode = Mode::from_raw_mode(mode as RawMode);
+    Ok(chmodat(CWD, &place.path, mode, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// In a folder where everybody may rename what belongs to others, nobody can say whose socket it is.
@@ -163,6 +187,11 @@ fn is_heard(path: &Path) -> io::Result<bool> {
         match probe.connect(&SockAddr::unix(path)?) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) if error.raw_os_error() == Some(libc::EPROTOTYPE) => {}
+            // Whoever may not even ask may not replace it either.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let why = "a socket is there that this user may not connect to: remove it, if nobody listens there";
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+            }
             Ok(()) | Err(_) => return Ok(true),
         }
     }

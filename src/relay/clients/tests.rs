@@ -103,17 +103,38 @@ fn in_memory() -> (DuplexStream, JoinHandle<()>, Receiver<Order>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_may_send_a_frame_a_byte_at_a_time() {
+async fn a_client_may_send_a_frame_a_byte_at_a_time_and_has_a_minute_for_each() {
     let (mut client, served, taken) = in_memory();
     let slow = frame("slow", "1");
-    for byte in &slow {
-        sleep(SILENT - Duration::from_millis(1)).await;
-        client.write_all(&[*byte]).await.expect("sent");
+    let gap = ONE_FRAME / (slow.len() as u32 + 1);
+    for byte in [slow.as_slice(), &slow].concat() {
+        sleep(gap).await;
+        client.write_all(&[byte]).await.expect("sent");
     }
+    assert_eq!(refused(), [0; 4]);
+    let begun = Instant::now();
+    while client.write_all(b"{").await.is_ok() {
+        sleep(SILENT - Duration::from_millis(1)).await;
+    }
+    assert!(begun.elapsed() >= ONE_FRAME && begun.elapsed() < ONE_FRAME + SILENT * 2, "{:?}", begun.elapsed());
+    served.await.expect("no panic");
+    assert_eq!(frames(&taken), [slow.clone(), slow]);
+    assert_eq!(refused(), [0, 0, 0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_sends_a_flood_of_garbage_is_read_slowly_and_may_send_a_frame_behind_it() {
+    let (mut client, served, taken) = in_memory();
+    let (good, lines) = (frame("t", "1"), 40_000);
+    let garbage = b"x\n".repeat(lines);
+    let begun = Instant::now();
+    client.write_all(&[garbage.as_slice(), &good].concat()).await.expect("sent");
     drop(client);
     served.await.expect("no panic");
-    assert_eq!(frames(&taken), [slow]);
-    assert_eq!(refused(), [0; 4]);
+    let reads = (garbage.len() / READ) as u32;
+    assert!(begun.elapsed() >= SLOWLY * (reads - 1) && begun.elapsed() < SLOWLY * reads * 2, "{:?}", begun.elapsed());
+    assert_eq!(frames(&taken), [good]);
+    assert_eq!(refused(), [lines as u64, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -179,18 +179,6 @@ fn a_device_that_takes_nothing_is_opened_again_and_what_it_had_of_earlier_frames
 }
 
 #[test]
-fn a_failure_just_after_a_frame_may_have_cut_it_and_a_later_one_has_not() {
-    for (between, second) in [(SETTLE / 2, "\nb\n"), (SETTLE * 2, "b\n")] {
-        let stage = Stage::with([Does::Opens, Does::Takes(2), Does::Fails(io::ErrorKind::BrokenPipe)]);
-        let (mut writer, _gate, _queue, _orders) = writer(&stage);
-        writer.relay(Frame::came(b"a\n", stage.now()));
-        stage.pass(between);
-        writer.relay(Frame::came(b"b\n", stage.now()));
-        assert_eq!(stage.out(), ["a\n", second]);
-    }
-}
-
-#[test]
 fn a_frame_that_an_earlier_process_tore_gets_an_end() {
     let stage = Stage::with([Does::Opens, Does::Takes(1), Does::Takes(0)]);
     let (mut killed, gate, queue, _orders) = writer(&stage);
