@@ -43,8 +43,13 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let listening = runtime.block_on(async { Signals::listen() });
     let mut signals = listening.context("signals could not be listened to")?;
     let path = config_or_default(arguments.config.as_deref());
-    let host = if arguments.local.is_some() || arguments.dry_run { Sends::Nowhere } else { Sends::AsConfigured };
-    let Some(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
+    let host = match arguments.local {
+        Some(Some(_)) => Sends::Elsewhere,
+        Some(None) => Sends::Nowhere,
+        None if arguments.dry_run => Sends::Nowhere,
+        None => Sends::AsConfigured,
+    };
+    let Ok(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
         return Ok(ExitCode::from(EXIT_CONFIG));
     };
     let log = match start_log(&settings, arguments.dry_run) {
@@ -85,11 +90,12 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     Err(error)
 }
 
-/// The settings, or `None` after saying what is wrong with the file. Warnings are said too.
-fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(&Finding)) -> Option<Settings> {
+/// The settings, or the first error after saying all that is wrong with the file. Warnings are said too.
+fn load(path: &Path, sends: Sends, say: &mut dyn FnMut(&Finding)) -> Result<Settings, String> {
     let loaded = config::load_checked(path, sends);
     loaded.findings.iter().for_each(say);
-    loaded.settings
+    let first = || loaded.findings.iter().find(|finding| finding.is_error()).map(Finding::to_string);
+    loaded.settings.ok_or_else(|| first().unwrap_or_default())
 }
 
 fn destination(arguments: &Run) -> Override {

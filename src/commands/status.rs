@@ -1,11 +1,12 @@
 //! `status`: what the running daemon says about itself.
-use super::{EXIT_CONFIG, config_or_default, settings_of, table::table};
+use super::{EXIT_CONFIG, config_or_default, table::table};
 use crate::{
     cli::Status,
+    config,
     daemon::{self, Home, Override},
     telemetry::counters,
 };
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::Value;
 use std::{
     fs,
@@ -19,13 +20,29 @@ use std::{
 /// # Errors
 /// When no daemon answers.
 pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
-    let Some(sockets) = sockets(arguments) else { return Ok(ExitCode::from(EXIT_CONFIG)) };
-    let document = ask(&sockets, &start_command(arguments))?;
+    let config = config_or_default(arguments.config.as_deref());
+    let Places { sockets, unread } = places(arguments, &config);
+    let document = match ask(&sockets, &start(arguments)) {
+        Err(error) if !unread.is_empty() => {
+            unread.iter().for_each(|said| eprintln!("{said}"));
+            if !error.is_nobody {
+                return Err(error.why);
+            }
+            eprintln!("error: {:#}", error.why);
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
+        asked => asked.map_err(|error| error.why)?,
+    };
+    if !unread.is_empty() {
+        eprintln!(
+            "note: {0} has errors and cannot be used; what answers was found without it, and its next start would fail: `amazon-cloudwatch-publisher validate {0}` lists them",
+            config.display()
+        );
+    }
     let status: Value = serde_json::from_slice(&document).context("the daemon's answer is cut short; ask again")?;
     if !status.is_object() {
         bail!("the daemon's answer is not understood; is it of another version?");
     }
-    let config = config_or_default(arguments.config.as_deref());
     if let Some(other) = other_config(&status, &config).filter(|_| !is_named_by_folder(arguments)) {
         eprintln!("note: the daemon that answers runs with {other}, not with {}", config.display());
     }
@@ -44,22 +61,69 @@ fn is_named_by_folder(arguments: &Status) -> bool {
     arguments.config.is_none() && matches!(arguments.local, Some(Some(_)))
 }
 
-/// Where the daemon may answer: each destination has a state folder of its own. `None`: the configuration is invalid, and that was said.
-fn sockets(arguments: &Status) -> Option<Vec<PathBuf>> {
-    let destinations = match &arguments.local {
-        // The configuration has no say in it.
-        Some(Some(folder)) if arguments.config.is_none() => {
-            return Some(vec![daemon::socket_path(&Home::of_store(folder.clone()).state)]);
+/// Where the daemon may answer.
+#[derive(Debug)]
+struct Places {
+    sockets: Vec<PathBuf>,
+    /// What is wrong with a configuration that would have told; empty where nothing is.
+    unread: Vec<String>,
+}
+
+/// Each destination has a state folder of its own. While a configuration has errors, the daemon may run all the same, since before it was
+/// changed: where it can still be told that it keeps its state, else in the usual places.
+fn places(arguments: &Status, config: &Path) -> Places {
+    let of_store = |folder: &PathBuf| vec![Home::of_store(folder.clone())];
+    // The configuration has no say in it.
+    if let (None, Some(Some(folder))) = (&arguments.config, &arguments.local) {
+        return Places::at(of_store(folder), vec![]);
+    }
+    let loaded = config::load(config);
+    let homes = match (loaded.settings.as_ref().or(loaded.draft.as_ref()), &arguments.local) {
+        (Some(settings), Some(folder)) => Home::candidates(settings, &Override::Local(folder.clone())),
+        (Some(settings), None) => {
+            let to = [Override::AsConfigured, Override::Local(None)];
+            to.iter().flat_map(|to| Home::candidates(settings, to)).collect()
         }
-        Some(folder) => vec![Override::Local(folder.clone())],
-        None => vec![Override::AsConfigured, Override::Local(None)],
+        (None, Some(Some(folder))) => of_store(folder),
+        (None, Some(None)) => Home::usual().into_iter().filter(|home| home.store.is_some()).collect(),
+        (None, None) => Home::usual(),
     };
-    let settings = settings_of(&config_or_default(arguments.config.as_deref()))?;
-    let homes = destinations.iter().flat_map(|to| Home::candidates(&settings, to));
-    Some(homes.map(|home| daemon::socket_path(&home.state)).collect())
+    let is_unread = loaded.settings.is_none();
+    let findings = loaded.findings.iter().filter(|_| is_unread);
+    Places::at(homes, findings.map(|finding| format!("{finding:#}")).collect())
+}
+
+impl Places {
+    fn at(homes: Vec<Home>, unread: Vec<String>) -> Self {
+        Self { sockets: homes.iter().map(|home| daemon::socket_path(&home.state)).collect(), unread }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+struct Silence {
+    /// Nothing listens at any of the places.
+    is_nobody: bool,
+    why: anyhow::Error,
+}
+
+/// What to do where no daemon answers.
+#[derive(Debug)]
+struct Start {
+    command: String,
+    /// What else may be the matter; may be empty.
+    hint: &'static str,
 }
 
 /// What starts the daemon that is asked for.
+fn start(arguments: &Status) -> Start {
+    let hint = match arguments.local {
+        None => ", or, if it runs with --local=DIR, ask with that",
+        Some(_) => "",
+    };
+    Start { command: start_command(arguments), hint }
+}
+
 fn start_command(arguments: &Status) -> String {
     let config = config_or_default(arguments.config.as_deref());
     // Where there is none, whoever starts it has to choose one.
@@ -72,7 +136,7 @@ fn start_command(arguments: &Status) -> String {
     }
 }
 
-fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
+fn ask(sockets: &[PathBuf], start: &Start) -> Result<Vec<u8>, Silence> {
     let mut why: Option<(io::Error, &Path)> = None;
     for socket in sockets {
         match daemon::ask(socket) {
@@ -82,8 +146,10 @@ fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
             Err(_) => {}
         }
     }
-    let (error, socket) = why.context("there is nobody to ask")?;
-    let at = socket.display();
+    let Some((error, socket)) = why else {
+        return Err(Silence { is_nobody: true, why: anyhow!("there is nobody to ask") });
+    };
+    let (is_nobody, at) = (is_nobody(&error), socket.display());
     let said = match error.kind() {
         // Whether anything is there cannot even be looked up.
         io::ErrorKind::PermissionDenied if fs::symlink_metadata(socket).is_err() => format!(
@@ -93,10 +159,13 @@ fn ask(sockets: &[PathBuf], start: &str) -> anyhow::Result<Vec<u8>> {
         io::ErrorKind::PermissionDenied => {
             format!("a daemon at {at} may be asked by its own user and group only: ask as one of them, or with sudo")
         }
-        _ if is_nobody(&error) => format!("the daemon is not running: nobody answers at {at}; start it with `{start}`"),
+        _ if is_nobody => {
+            let Start { command, hint } = start;
+            format!("the daemon is not running: nobody answers at {at}; start it with `{command}`{hint}")
+        }
         _ => format!("the daemon at {at} gave no answer; its log says what it is at, and so does `ps`"),
     };
-    Err(error).context(said)
+    Err(Silence { is_nobody, why: anyhow::Error::new(error).context(said) })
 }
 
 /// No socket, or one that a dead daemon left.
@@ -124,6 +193,14 @@ fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     writeln!(out, "{:>14}  {}", "started", time(&status["started"]))?;
+    if let refused @ Value::Object(_) = &status["refused_reload"] {
+        let (at, why) = (time(&refused["at"]), text(&refused["error"]));
+        writeln!(
+            out,
+            "{:>14}  {at}: {why}; what it was started with goes on, and its next start will fail",
+            "not reloaded"
+        )?;
+    }
     writeln!(out)?;
     let destinations = status["destinations"].as_object().into_iter().flatten();
     let rows = destinations.map(|(name, state)| destination(name, state)).collect();
@@ -194,6 +271,11 @@ mod tests {
     }
 
     #[cfg(unix)]
+    fn nobody() -> Start {
+        Start { command: "x".to_owned(), hint: "" }
+    }
+
+    #[cfg(unix)]
     #[test]
     fn only_where_nobody_listens_it_is_not_running() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -205,7 +287,7 @@ mod tests {
             // Longer than the address of a socket may be: it cannot be asked, whatever runs there.
             (folder.path().join("s".repeat(200)), "gave no answer"),
         ] {
-            let error = ask(&[socket], "x").expect_err("nobody").to_string();
+            let error = ask(&[socket], &nobody()).expect_err("nobody").why.to_string();
             assert!(error.contains(word), "{error}");
         }
     }
@@ -219,9 +301,31 @@ mod tests {
         let closed = folder.path().join("closed");
         fs::create_dir(&closed).expect("made");
         fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).expect("ours");
-        let said = ask(&[closed.join("status.sock")], "x").expect_err("nobody").to_string();
+        let said = ask(&[closed.join("status.sock")], &nobody()).expect_err("nobody").why.to_string();
         assert!(said.starts_with("whether a daemon runs cannot be told") || said.contains("is not running"), "{said}");
         assert!(!said.contains("a daemon at"), "{said}");
+    }
+
+    #[test]
+    fn a_broken_configuration_does_not_hide_where_its_daemon_may_be() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("c.json");
+        let places = |text: &str, local: Option<Option<PathBuf>>| {
+            fs::write(&config, text).expect("ours");
+            places(&Status { config: Some(config.clone()), local, json: false }, &config)
+        };
+        let store = || Some(Some(PathBuf::from("/d")));
+        let sound = places(r#"{ "agent": { "state_folder": "/s" } }"#, None);
+        assert!(sound.unread.is_empty());
+        // What it says is wrong, but not of its state folder.
+        let wrong = places(r#"{ "agent": { "state_folder": "/s", "debug": 1 } }"#, None);
+        assert_eq!((wrong.sockets, wrong.unread.len()), (sound.sockets, 1));
+        let torn = places("{", store());
+        assert_eq!((torn.sockets, torn.unread.len()), (vec![PathBuf::from("/d/state/status.sock")], 1));
+        let usual: Vec<_> = Home::usual().iter().map(|home| daemon::socket_path(&home.state)).collect();
+        assert_eq!(places("{", None).sockets, usual);
+        let stores = places("{", Some(None)).sockets;
+        assert!(!stores.is_empty() && stores.iter().all(|socket| socket.ends_with("local/state/status.sock")));
     }
 
     #[test]
@@ -249,6 +353,15 @@ mod tests {
         }
         assert!(!out.contains("polls_failed") && !out.contains("store"));
         assert_eq!(lines.iter().filter(|line| line.contains("0 ?")).count(), 0, "{out}");
+    }
+
+    #[test]
+    fn a_reload_that_was_refused_is_shown_with_its_reason() {
+        let refused = json!({ "file": "/c.json", "at": 0, "error": "/c.json:1:2: error: x: unknown\nkey" });
+        let out = printed(&json!({ "config": "/c.json", "refused_reload": refused }));
+        let line = out.lines().find(|line| line.contains("not reloaded")).expect("a line");
+        assert!(line.contains("1970-01-01T00:00:00.000Z: /c.json:1:2: error: x: unknown key; what it was"), "{line}");
+        assert!(!printed(&json!({ "refused_reload": null })).contains("not reloaded"));
     }
 
     #[test]

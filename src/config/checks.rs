@@ -1,4 +1,6 @@
 //! What a configuration points to on this host: can it be read, and is it safe. Decoding never looks; this does, for `validate` and at start.
+mod commands;
+
 use super::{
     Checks, File, Finding, Sends, Severity,
     authentication::{self, Way},
@@ -11,7 +13,7 @@ use super::{
 use crate::platform::{
     host,
     logs::{has_journal, has_unified_log, has_windows_events},
-    permissions::{self, Owner},
+    permissions,
 };
 use rustls::{
     crypto,
@@ -30,7 +32,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     let signs_in = to_aws && settings.sends_something();
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
-    commands_are_ours(settings, file, &root);
+    commands::check(settings, file, &root);
     authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
     for mut finding in login.into_sorted() {
         if !signs_in {
@@ -64,7 +66,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     }
     logs_of_other_systems(settings, &root);
     relative_paths(settings, &root);
-    folders(settings, &root);
+    folders(settings, &root, checks.sends);
     import_state(settings, &agent);
     own_log_as_a_source(settings, &root);
     emf(settings, &root);
@@ -100,38 +102,6 @@ fn name_of_its_own(settings: &Settings, agent: &Section<'_>) {
             "names neither a `serial` nor a `command`, so this machine is called `{prefix}-000000000000`, as is every other without; \
              they would share their metrics and log streams"
         ));
-    }
-}
-
-/// Whoever may write the configuration may run a command as us, so nobody else may: none of its files, and no folder of them.
-fn commands_are_ours(settings: &Settings, file: &File, root: &Section<'_>) {
-    // Also one that `serial` overrules today.
-    let name = root.path(&["agent", "instance", "command"]);
-    if name.exists() || matches!(settings.agent.instance.serial, Serial::Command(_)) {
-        command_is_ours(&name, file);
-    }
-    for item in root.path(&["metrics", "metrics_collected", "exec"]).items() {
-        command_is_ours(&item.child("command"), file);
-    }
-}
-
-fn command_is_ours(command: &Section<'_>, file: &File) {
-    for (path, rights) in file.all_rights() {
-        let (this, it) = match path == file.path && file.len() == 1 {
-            true => ("this file".to_owned(), "it"),
-            false => (path.display().to_string(), "this configuration"),
-        };
-        if rights.others_may_write {
-            command.error(format!(
-                "refused: others than its owner may write {this}, and {it} names a command to run; \
-                 take the right away (chmod go-w)"
-            ));
-        }
-        if let Owner::Other(uid) = rights.owner {
-            command.error(format!(
-                "refused: {this} belongs to user {uid}, not to the user that runs the command, nor to root; change its owner"
-            ));
-        }
     }
 }
 
@@ -295,13 +265,15 @@ fn absolute(section: &Section<'_>, path: &Path) {
 }
 
 /// Folders that are named and cannot be there.
-fn folders(settings: &Settings, root: &Section<'_>) {
+fn folders(settings: &Settings, root: &Section<'_>, sends: Sends) {
     let agent = root.child("agent");
-    if let Some(path) = &settings.agent.state_folder {
-        can_be_written(&agent.child("state_folder"), path);
-    }
-    if let Some(path) = &settings.local.folder {
-        can_be_written(&root.path(&["local", "folder"]), path);
+    if sends != Sends::Elsewhere {
+        if let Some(path) = &settings.agent.state_folder {
+            can_be_written(&agent.child("state_folder"), path);
+        }
+        if let Some(path) = &settings.local.folder {
+            can_be_written(&root.path(&["local", "folder"]), path);
+        }
     }
     if let (true, Some(file)) = (settings.agent.own_log.named, &settings.agent.own_log.file) {
         if file.is_dir() {

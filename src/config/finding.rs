@@ -158,6 +158,11 @@ pub(super) fn meant(word: &str, keys: &[&str]) -> Option<String> {
     guessed(word, keys).or_else(|| nearest(word, keys.iter().copied()))
 }
 
+/// Whether one word is the other with a letter too many, too few or wrong, or two that changed places; letter case aside.
+pub(super) fn is_one_slip(word: &str, other: &str) -> bool {
+    word.len() <= LONGEST_WORD && strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase()) <= 1
+}
+
 /// The candidate that `word` was most likely meant to be: at most one slip in three letters, letter case aside.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     if word.len() > LONGEST_WORD {

@@ -1,7 +1,7 @@
 //! The log files that a configuration names, as they are on this host: for `validate` only. The daemon finds out for itself, in a thread that
 //! may wait: a look at a dead network mount may never end.
 use super::{
-    finding::{Severity, nearest},
+    finding::{Severity, is_one_slip},
     glob::{Below, Way},
     rotation,
     section::Section,
@@ -194,7 +194,8 @@ fn similar(path: &Path, named: &HashSet<&Path>, folders: bool) -> Option<PathBuf
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|other| !is_no_slip(other, name) && !named.contains(path.with_file_name(other).as_path()))
         .collect();
-    Some(path.with_file_name(nearest(name, names.iter().map(String::as_str))?))
+    // Names of files have more in common than keys have: `secret.log` is no slip of `server.log`.
+    names.iter().find(|other| is_one_slip(name, other)).map(|other| path.with_file_name(other))
 }
 
 /// Whether a file is there for a reason of its own, so that its name is no hint at a slip: a generation of the log by the rule of those
@@ -279,6 +280,8 @@ mod tests {
         let asked = said(&[path("syslgo")]);
         let question = format!("there is no such file yet; did you mean `{}`?", path("syslog").display());
         assert!(asked.len() == 1 && asked[0].contains(&question), "{asked:?}");
+        fs::write(path("secret.log"), "").expect("our folder");
+        assert_eq!(said(&[path("server.log")]), [""; 0], "that is another one");
         assert_eq!(said(&[path("syslgo"), path("syslog")]), [""; 0], "both are meant");
     }
 

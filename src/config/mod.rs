@@ -72,6 +72,8 @@ const LOCAL_RETENTION_HOURS: u64 = 7 * 24;
 pub struct Loaded {
     /// What runs; `None` when a finding is an error.
     pub settings: Option<Settings>,
+    /// What cannot run because of an error, with defaults where the file was of no use: for who looks for a daemon that was started before.
+    pub draft: Option<Settings>,
     /// File by file, each in its order.
     pub findings: Vec<Finding>,
     /// Whose configuration it is; `None` when it could not be read.
@@ -108,6 +110,8 @@ pub enum Sends {
     AsConfigured,
     /// Never: a dry run, or one into the embedded CloudWatch. What only the login lacks is a warning.
     Nowhere,
+    /// The same, and it is the command line that says in which folder: those of the configuration have no say.
+    Elsewhere,
 }
 
 /// Reads a configuration, of one file or of several, without a look at what it points to.
@@ -160,11 +164,11 @@ fn finish(file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
 fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
     let file = match file {
         Ok(file) => file,
-        Err(findings) => return Loaded { settings: None, findings, dialect: None, file: None },
+        Err(findings) => return Loaded { settings: None, draft: None, findings, dialect: None, file: None },
     };
     let unset = match checks.map(|checks| checks.sends) {
         Some(Sends::AsConfigured) => Unset::Fatal,
-        Some(Sends::Nowhere) => Unset::Tolerated,
+        Some(Sends::Nowhere | Sends::Elsewhere) => Unset::Tolerated,
         None => Unset::Unknown,
     };
     let (settings, mut findings) = decode_in(environment, &file, unset);
@@ -179,7 +183,8 @@ fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks:
         sort(&mut findings);
     }
     let runs = !findings.iter().any(Finding::is_error);
-    Loaded { settings: runs.then_some(settings), findings, dialect, file: Some(file) }
+    let (settings, draft) = if runs { (Some(settings), None) } else { (None, Some(settings)) };
+    Loaded { settings, draft, findings, dialect, file: Some(file) }
 }
 
 fn is_object(file: &File) -> bool {

@@ -30,7 +30,7 @@ fn within(shape: &Shape, at: &str, name: &str, all: &mut Vec<String>) {
                     all.push(path);
                 }
             }
-            if let Others::Each(shape) = others {
+            if let Others::Each(shape) | Others::EachUnless(_, shape) = others {
                 within(shape, &format!("{at}[...]"), name, all);
             }
         }

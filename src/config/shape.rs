@@ -12,7 +12,11 @@ use super::{
     variables::Unset,
 };
 use crate::{
-    config::{dialect::Dialect, file::Value, places, retention},
+    config::{
+        dialect::Dialect,
+        file::{Entry, Value},
+        places, retention,
+    },
     model::brief,
 };
 use std::collections::HashMap;
@@ -86,6 +90,8 @@ pub enum Others {
     Accept,
     /// The names are the user's own, and each value is one of these.
     Each(Shape),
+    /// The same, but what has a name of which this holds is left to the reader of the section.
+    EachUnless(fn(&str) -> bool, Shape),
     /// The same, but each is reported as not run.
     EachLater(Shape),
 }
@@ -236,21 +242,26 @@ impl Walk<'_> {
                     }
                     self.check(&known.shape, &section.value(entry), later || known.later);
                 }
-                None => self.other(table, &key, &section.value(entry), &entry.key, later),
+                None => self.other(table, section, entry, later),
             }
         }
     }
 
-    fn other(&self, table: &Table, key: &Section<'_>, value: &Section<'_>, name: &str, later: bool) {
+    /// A key that the table does not name. `around`: the section in which it stands.
+    fn other(&self, table: &Table, around: &Section<'_>, entry: &Entry, later: bool) {
+        let (key, value, name) = (around.key(entry), around.value(entry), entry.key.as_str());
         let known = || meant(name, &table.all().map(|key| key.name).collect::<Vec<_>>());
         let severity = match table.others {
+            // That the other one is missing is not said beside it, so this is what keeps the file from running.
+            _ if known().is_some_and(|meant| table.misses(&meant, around)) => Severity::Error,
             Others::Accept => return,
-            Others::Each(shape) => return self.check(&shape, value, later),
+            Others::EachUnless(is_left, _) if is_left(name) => return,
+            Others::Each(shape) | Others::EachUnless(_, shape) => return self.check(&shape, &value, later),
             Others::EachLater(shape) => {
                 if !later {
                     key.report(Severity::Warning, "not yet: not run by this version; ignored".into(), known());
                 }
-                return self.check(&shape, value, true);
+                return self.check(&shape, &value, true);
             }
             Others::Error => Severity::Error,
             Others::ErrorForAgent if self.dialect.agent => Severity::Error,
@@ -274,6 +285,12 @@ impl Walk<'_> {
 impl Table {
     fn all(&self) -> impl Iterator<Item = &'static Key> {
         self.keys.iter().chain(self.shared)
+    }
+
+    /// Whether this key, or one in place of it, must be there and none is.
+    fn misses(&self, key: &str, section: &Section<'_>) -> bool {
+        let instead = self.needs_any.contains(&key) && !self.needs_any.iter().any(|key| section.has(key));
+        instead || (self.needs.contains(&key) && !section.has(key))
     }
 
     /// The other key that a value of the wrong type was meant for.

@@ -12,6 +12,7 @@ mod collectd;
 #[cfg(target_os = "linux")]
 mod devices;
 mod emf;
+mod misspelt_plugins;
 mod mistakes;
 mod our_own_keys;
 mod patterns;
@@ -94,6 +95,24 @@ fn every_shipped_configuration_loads_without_errors_or_warnings() {
         seen += 1;
     }
     assert!(seen >= 7);
+}
+
+#[test]
+fn every_example_of_the_pages_loads_without_errors_or_warnings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (page, examples) in [("README.md", 1), ("docs/CONFIG.md", 4)] {
+        let text = std::fs::read_to_string(root.join(page)).expect("the checkout");
+        let all = text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default());
+        let all: Vec<&str> = all.collect();
+        assert!(all.len() >= examples, "{page}");
+        for example in all {
+            let loaded = loaded(example);
+            // Not every system has every measurement, and each is told of its own.
+            let is_said = |finding: &&Finding| !finding.why.starts_with("not available on ");
+            let findings: Vec<_> = loaded.findings.iter().filter(is_said).collect();
+            assert!(loaded.settings.is_some() && findings.is_empty(), "{page}: {findings:#?}\n{example}");
+        }
+    }
 }
 
 fn arbitrary_json() -> impl Strategy<Value = serde_json::Value> {

@@ -96,7 +96,7 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
 /// What probes and commands are given.
 fn rounds(running: &Running, place: Place, out: mpsc::Sender<Reading>) -> Rounds {
     let (stop, first) = (running.stop_sources.clone(), running.first_turns.clone());
-    Rounds { place, out, stop, first, wall: Timestamp::now }
+    Rounds { place, out, stop, first, board: running.board.clone(), wall: Timestamp::now }
 }
 
 /// What a run that came to no orderly end had measured and not sent goes into the spool. What that does not take stays for the next start.

@@ -42,7 +42,7 @@ use crate::{
     local::Trouble,
     publish::{Put, chain},
     relay::Left,
-    telemetry::log,
+    telemetry::{board::Board, log},
 };
 use futures_util::future::BoxFuture;
 use plan::{News, Plan};
@@ -130,11 +130,11 @@ impl DaemonError {
 }
 
 /// See [`Reload::read`].
-pub type Read = Arc<dyn Fn() -> Option<Settings> + Send + Sync>;
+pub type Read = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
 
 /// What whoever reads the configuration does when a reload is asked for.
 pub struct Reload<'a> {
-    /// Reads it again, and says itself what is wrong with it. Blocks: it looks at files of this host.
+    /// Reads it again, and says itself what is wrong with it; the first error is handed back. Blocks: it looks at files of this host.
     pub read: Read,
     /// Told which settings run from now on.
     pub in_force: &'a dyn Fn(&Settings),
@@ -166,16 +166,20 @@ pub async fn run(
                 running
             }
             Err(error) => {
-                old_goes_on(&error);
                 // With the names that it had: nothing is asked again that may fail now.
-                Running::start(&plan, options, &left).await?
+                let running = Running::start(&plan, options, &left).await;
+                old_goes_on(&error, &plan, running.as_ref().ok().map(|running| &*running.board));
+                running?
             }
         };
     }
 }
 
-fn old_goes_on(error: &DaemonError) {
-    tracing::error!("the new configuration cannot be started, so the old one goes on: {}", chain(error));
+/// Says so, and puts it on the board where there is one.
+fn old_goes_on(error: &DaemonError, plan: &Plan, board: Option<&Board>) {
+    let why = chain(error);
+    tracing::error!("the new configuration cannot be started, so the old one goes on: {why}");
+    board.inspect(|board| board.refused(&plan.settings.file, why));
 }
 
 /// Why it runs no more.
@@ -205,18 +209,18 @@ async fn first_plan(settings: Settings, options: &Options, signals: &mut Signals
     made.map(Some)
 }
 
-/// What the configuration comes to that is there now; `None` where it says nothing that could run.
-async fn plan_again(read: Read, options: &Options) -> Result<Option<Plan>, DaemonError> {
+/// What the configuration comes to that is there now; the inner error is that of a file that cannot run.
+async fn plan_again(read: Read, options: &Options) -> Result<Result<Plan, String>, DaemonError> {
     // One that is asked for anew before it has begun is not begun.
     let reading = AbortOnDropHandle::new(tokio::task::spawn_blocking(move || read()));
     let settings = reading.await.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         // Only where the runtime is about to end.
-        Err(_) => None,
+        Err(_) => Err("it was not read to its end".to_owned()),
     });
     match settings {
-        Some(settings) => Plan::make(settings, options).await.map(Some),
-        None => Ok(None),
+        Ok(settings) => Plan::make(settings, options).await.map(Ok),
+        Err(why) => Ok(Err(why)),
     }
 }
 
@@ -239,21 +243,27 @@ async fn attend(
     let mut taken = pin!(state.taken());
     let mut minute = tokio::time::interval(Duration::from_mins(1));
     // A configuration that is asked for anew while one is being planned takes its place.
-    let mut planning: Option<BoxFuture<'_, Result<Option<Plan>, DaemonError>>> = None;
+    let mut planning: Option<BoxFuture<'_, Result<Result<Plan, String>, DaemonError>>> = None;
     // Of more sources at a time; what is learned meanwhile is looked at when that is done.
     let mut preparing: Option<BoxFuture<'_, News>> = None;
     loop {
         tokio::select! {
             request = signals.next() => match request {
                 Request::Stop => return Ok(Ended::Stopped),
-                Request::Reload => planning = Some(Box::pin(plan_again(reload.read.clone(), options))),
+                Request::Reload => {
+                    tracing::info!(config = %plan.settings.file.display(), "asked to reload: the configuration is read again");
+                    planning = Some(Box::pin(plan_again(reload.read.clone(), options)));
+                }
             },
             planned = outcome(&mut planning) => {
                 planning = None;
                 match planned {
-                    Ok(Some(plan)) => return Ok(Ended::Reload(Box::new(plan))),
-                    Ok(None) => tracing::error!("the configuration was not reloaded; the old one stays in force"),
-                    Err(error) => old_goes_on(&error),
+                    Ok(Ok(plan)) => return Ok(Ended::Reload(Box::new(plan))),
+                    Ok(Err(why)) => {
+                        tracing::error!("the configuration was not reloaded; the old one stays in force");
+                        board.refused(&plan.settings.file, why);
+                    }
+                    Err(error) => old_goes_on(&error, plan, Some(&*board)),
                 }
             }
             () = running.names.next(), if preparing.is_none() => preparing = Some(running.prepare_more(plan)),
@@ -353,7 +363,7 @@ mod tests {
                 }
             });
             let mut signals = Signals::listen().expect("signals");
-            let reload = Reload { read: Arc::new(|| None), in_force: &|_| {} };
+            let reload = Reload { read: Arc::new(|| Err(String::new())), in_force: &|_| {} };
             let ended = tokio::time::timeout(
                 Duration::from_secs(20),
                 attend(&mut running, &mut plan, &options, &mut signals, &reload),
@@ -375,7 +385,7 @@ mod tests {
         let read: Read = Arc::new(move || {
             let answered = answered.lock().expect("one reader");
             assert!(answered.recv_timeout(Duration::from_secs(30)).is_ok(), "nobody else came to its turn");
-            None
+            Err("a fault".to_owned())
         });
         let options = Options::default();
         let mut planning = pin!(plan_again(read, &options));
@@ -384,6 +394,6 @@ mod tests {
             _ = &mut planning => panic!("it is still being read"),
             () = tokio::task::yield_now() => answer.send(()).expect("it is being read"),
         }
-        assert!(planning.await.expect("read").is_none());
+        assert_eq!(planning.await.expect("read").err().as_deref(), Some("a fault"));
     }
 }

@@ -129,7 +129,8 @@ impl Round {
 
 /// A round that had to leave a log out is no success; a file that does not exist yet has nothing to leave out.
 fn everything_was_read(page: &Page) -> Result<(), DaemonError> {
-    let unread = page.sources.values().filter_map(|s| s.last_error.as_ref().map(|why| format!("{}: {why}", s.name)));
+    let logs = page.sources.values().filter(|s| !s.measures);
+    let unread = logs.filter_map(|s| s.last_error.as_ref().map(|why| format!("{}: {why}", s.name)));
     let unread: Vec<String> = unread.collect();
     if unread.is_empty() { Ok(()) } else { Err(DaemonError::Unread { which: unread.join("; ") }) }
 }
@@ -236,7 +237,11 @@ mod tests {
         board.source(id, |s| (s.name, s.state) = ("/a.log".into(), Some("does not exist yet".into())));
         finished(&board, false).await.expect("nothing to read yet");
         board.source(id, |s| s.last_error = Some("Permission denied".into()));
+        let asked = SourceId::unique();
+        board.source(asked, |s| (s.name, s.measures) = ("response_time x".into(), true));
+        board.source(asked, |s| s.last_error = Some("no answer".into()));
         let error = finished(&board, false).await.expect_err("unread");
+        assert!(!error.to_string().contains("no answer"), "nothing of a target is left unread: {error}");
         assert!(error.to_string().contains("/a.log: Permission denied"), "{error}");
         assert!(!error.is_configuration());
     }

@@ -114,9 +114,9 @@ mod tests {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let state = temporary.path().join("state");
         let running = Scratch::within(temporary.path(), &state).expect("made");
-        let _held = StateFolder::claim(running.state()).expect("free");
+        let _held = StateFolder::claim(running.state(), "").expect("free");
         let killed = Scratch::within(temporary.path(), &state).expect("made");
-        drop(StateFolder::claim(killed.state()).expect("free"));
+        drop(StateFolder::claim(killed.state(), "").expect("free"));
         let left = killed.0.keep();
         let young = temporary.path().join(format!("{PREFIX}young"));
         fs::create_dir(&young).expect("made");

@@ -57,6 +57,25 @@ impl Home {
         Self::of_store(store)
     }
 
+    /// Where a daemon may be of whose settings nothing is known. Nothing is looked at here either.
+    pub fn usual() -> Vec<Self> {
+        let mut homes = platform::host::state_folders()
+            .map(|usual| [Self::of_store(usual.join(STORE)), Self { state: usual, store: None }])
+            .concat();
+        // The state folder itself is asked first, as where the settings are known.
+        homes.sort_by_key(|home| home.store.is_some());
+        homes.dedup();
+        homes
+    }
+
+    /// How another folder is named than this one.
+    pub fn named(&self) -> &'static str {
+        match self.store {
+            Some(_) => "with --local=DIR or in local.folder",
+            None => "in agent.state_folder",
+        }
+    }
+
     /// Of a daemon that publishes into this store, whatever its settings.
     pub fn of_store(store: PathBuf) -> Self {
         Self { state: store.join(STATE), store: Some(store) }
@@ -77,28 +96,30 @@ pub fn usual_stores() -> [PathBuf; 2] {
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
+    /// How another one is named: [`Home::named`].
+    named: &'static str,
     lock: Mutex<File>,
 }
 
 /// Why there is no state folder to work in.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("the state folder {} cannot be made or written; name another one in agent.state_folder", path.display())]
-    Unusable { path: PathBuf, source: io::Error },
+    #[error("the state folder {} cannot be made or written; name another one {named}", path.display())]
+    Unusable { path: PathBuf, named: &'static str, source: io::Error },
     #[error("no folder for a dry run can be made in {}; name another one in the environment variable TMPDIR", path.display())]
     Scratch { path: PathBuf, source: io::Error },
-    #[error("another daemon ({holder}) uses the state folder {}; stop it, or give this one its own agent.state_folder", path.display())]
-    InUse { path: PathBuf, holder: String },
+    #[error("another daemon ({holder}) uses the state folder {}; stop it, or name another folder {named}", path.display())]
+    InUse { path: PathBuf, named: &'static str, holder: String },
 }
 
 impl StateFolder {
-    /// Make the folder if needed and take its lock.
+    /// Make the folder if needed and take its lock. `named`: see [`Home::named`].
     ///
     /// # Errors
     /// When the folder cannot be used, or another daemon uses it.
-    pub fn claim(path: PathBuf) -> Result<Self, StateError> {
-        let lock = Mutex::new(locked(&path)?);
-        Ok(Self { path, lock })
+    pub fn claim(path: PathBuf, named: &'static str) -> Result<Self, StateError> {
+        let lock = Mutex::new(locked(&path, named)?);
+        Ok(Self { path, named, lock })
     }
 
     /// Its path.
@@ -131,7 +152,7 @@ impl StateFolder {
             Ok(there) if there.id == ours.id => Ok(false),
             Err(error) if error.kind() != io::ErrorKind::NotFound => Ok(false),
             Ok(_) | Err(_) => {
-                *lock = locked(&self.path)?;
+                *lock = locked(&self.path, self.named)?;
                 Ok(true)
             }
         }
@@ -140,8 +161,8 @@ impl StateFolder {
 
 const LOCK: &str = "lock";
 
-fn locked(path: &Path) -> Result<File, StateError> {
-    let unusable = |source| StateError::Unusable { path: path.to_owned(), source };
+fn locked(path: &Path, named: &'static str) -> Result<File, StateError> {
+    let unusable = |source| StateError::Unusable { path: path.to_owned(), named, source };
     // The status socket in it is for the group too.
     platform::passable_folder(path).map_err(unusable)?;
     let mut lock = platform::private_lock(&path.join(LOCK)).map_err(unusable)?;
@@ -151,7 +172,7 @@ fn locked(path: &Path) -> Result<File, StateError> {
             let mut holder = String::new();
             let _ = lock.read_to_string(&mut holder);
             let holder = holder.trim().to_owned();
-            return Err(StateError::InUse { path: path.to_owned(), holder });
+            return Err(StateError::InUse { path: path.to_owned(), named, holder });
         }
         Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
@@ -164,15 +185,36 @@ fn locked(path: &Path) -> Result<File, StateError> {
 mod tests {
     use super::*;
 
+    const NAMED: &str = "in agent.state_folder";
+
+    fn claim(path: PathBuf) -> Result<StateFolder, StateError> {
+        StateFolder::claim(path, NAMED)
+    }
+
+    #[test]
+    fn what_to_do_about_a_folder_is_what_has_a_say_in_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let home = Home::of_store(folder.path().join("store"));
+        let _first = StateFolder::claim(home.state.clone(), home.named()).expect("free");
+        let in_use = StateFolder::claim(home.state.clone(), home.named()).expect_err("taken").to_string();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let unusable = StateFolder::claim(file, home.named()).expect_err("a file").to_string();
+        for said in [in_use, unusable] {
+            assert!(said.contains("--local=DIR") && !said.contains("agent.state_folder"), "{said}");
+        }
+        assert_eq!(Home { state: "/s".into(), store: None }.named(), NAMED);
+    }
+
     #[test]
     fn a_second_daemon_is_told_who_has_the_folder() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("var");
-        let first = StateFolder::claim(path.clone()).expect("free");
-        let error = StateFolder::claim(path.clone()).expect_err("taken").to_string();
+        let first = claim(path.clone()).expect("free");
+        let error = claim(path.clone()).expect_err("taken").to_string();
         assert!(error.contains(&std::process::id().to_string()), "{error}");
         drop(first);
-        StateFolder::claim(path).expect("free again");
+        claim(path).expect("free again");
     }
 
     #[test]
@@ -180,7 +222,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("var");
         std::fs::write(&path, "").expect("written");
-        let error = StateFolder::claim(path.clone()).expect_err("a file").to_string();
+        let error = claim(path.clone()).expect_err("a file").to_string();
         assert!(error.contains(path.to_str().expect("UTF-8")) && error.contains("agent.state_folder"), "{error}");
     }
 
@@ -188,21 +230,21 @@ mod tests {
     fn a_folder_that_is_removed_is_made_and_locked_again() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("var");
-        let state = StateFolder::claim(path.clone()).expect("free");
+        let state = claim(path.clone()).expect("free");
         assert!(!state.keep().expect("ours"), "nothing happened");
         std::fs::remove_dir_all(&path).expect("removed");
         assert!(state.keep().expect("ours again"));
         assert!(!state.keep().expect("ours"));
-        assert!(matches!(StateFolder::claim(path), Err(StateError::InUse { .. })));
+        assert!(matches!(claim(path), Err(StateError::InUse { .. })));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_daemon_that_took_a_removed_folder_keeps_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("var");
-        let first = StateFolder::claim(path.clone()).expect("free");
+        let first = claim(path.clone()).expect("free");
         std::fs::remove_dir_all(&path).expect("removed");
-        let _second = StateFolder::claim(path).expect("free again");
+        let _second = claim(path).expect("free again");
         assert!(matches!(first.taken().await, StateError::InUse { .. }));
     }
 
@@ -221,6 +263,11 @@ mod tests {
             Home::candidates(&settings, &Override::AsConfigured).into_iter().map(|h| h.state).collect();
         assert_eq!(states, platform::host::state_folders());
         assert!(states.contains(&Home::of(&settings, &Override::AsConfigured).state));
+        let either: Vec<_> = [Override::AsConfigured, Override::Local(None)]
+            .iter()
+            .flat_map(|to| Home::candidates(&settings, to))
+            .collect();
+        assert_eq!(Home::usual(), either, "the same where nothing is known of the settings");
         let named = Override::Local(Some("/d".into()));
         assert_eq!(Home::candidates(&settings, &named), [Home::of(&settings, &named)]);
     }

@@ -5,7 +5,7 @@
 use crate::{
     model::Timestamp,
     telemetry::{
-        board::{Board, Page},
+        board::{Board, Page, Refusal},
         counters,
     },
 };
@@ -24,6 +24,7 @@ struct Snapshot<'a> {
     process: u32,
     #[serde(flatten)]
     about: &'a About,
+    refused_reload: Option<Refusal>,
     counters: BTreeMap<&'static str, u64>,
     sources: Vec<Source>,
     destinations: BTreeMap<&'static str, crate::telemetry::board::DestinationState>,
@@ -59,7 +60,7 @@ pub fn socket_path(state: &Path) -> PathBuf {
 
 #[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 fn snapshot(about: &About, board: &Board) -> Vec<u8> {
-    let Page { sources, destinations } = board.read();
+    let Page { sources, destinations, refused_reload } = board.read();
     // A line without a name belongs to a source that has not been found yet: there is nothing to tell of it.
     let mut sources: Vec<_> = sources.into_values().filter(|state| !state.name.is_empty()).collect();
     sources.sort_by(|a, b| (&a.group, &a.stream, &a.name).cmp(&(&b.group, &b.stream, &b.name)));
@@ -69,7 +70,8 @@ fn snapshot(about: &About, board: &Board) -> Vec<u8> {
     });
     let counters = counters::ALL.iter().map(|c| (c.name, c.get())).collect();
     let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
-    let snapshot = Snapshot { version, process, about, counters, sources: sources.collect(), destinations };
+    let sources = sources.collect();
+    let snapshot = Snapshot { version, process, about, refused_reload, counters, sources, destinations };
     serde_json::to_vec(&snapshot).expect("plain data with string keys")
 }
 

@@ -150,7 +150,10 @@ impl Running {
             // Above the state folder, and as private as that. What is wrong with it is said by whoever uses it.
             let _ = platform::passable_folder(store);
         }
-        let state = StateFolder::claim(scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state))?;
+        let state = StateFolder::claim(
+            scratch.as_ref().map_or_else(|| plan.home.state.clone(), Scratch::state),
+            plan.home.named(),
+        )?;
         let state = Arc::new(state);
         let board = Arc::new(Board::default());
         let positions = positions::Store::open(state.path(), board.clone())?;

@@ -3,7 +3,7 @@
 //! Without `resources` all of them are read, those in memory too, as in the agent; left out are automounters, what has no size, and the
 //! types of `ignore_file_system_types`. Beyond the agent: `ignore_pseudo_file_systems` leaves out all that no disk can run out of. A file
 //! system that cannot be read is said once and takes no other along.
-use super::{CollectError, Collector, Entry, Readings};
+use super::{CollectError, Collector, Entry, Readings, presence::Chosen};
 use crate::{
     config::settings::metrics::{Options, Plugin},
     platform::mounts::{self, Kinds, Mount, Patience, Space},
@@ -21,6 +21,7 @@ type Ask = Box<dyn FnMut(&Mount) -> io::Result<Space> + Send>;
 struct Disk {
     /// Mount points, exactly; `None`: all.
     chosen: Option<Vec<String>>,
+    named: Chosen,
     ignored: Vec<String>,
     /// Types that are no disks, where they are to be left out. Asked for with the first reading.
     pseudo: Option<Box<dyn Fn() -> Kinds + Send>>,
@@ -36,6 +37,7 @@ fn build(plugin: &Plugin) -> Box<dyn Collector> {
     let mut patience = Patience::new();
     let mut disk = Disk {
         chosen: None,
+        named: Chosen::of(ENTRY.key),
         ignored: vec![],
         pseudo: None,
         kinds: None,
@@ -60,6 +62,8 @@ impl Collector for Disk {
             self.kinds.get_or_insert_with(pseudo);
         }
         mounts.retain(|mount| self.wants(mount));
+        let is_there = |path: &String| mounts.iter().any(|mount| *path == mount.path.to_string_lossy());
+        self.named.saw(self.chosen.iter().flatten().map(|path| (path.as_str(), is_there(path))));
         for mount in &mounts {
             match (self.space)(mount) {
                 Ok(space) => {
@@ -141,6 +145,7 @@ mod tests {
         };
         Disk {
             chosen: None,
+            named: Chosen::of("disk"),
             ignored: vec![],
             pseudo: None,
             kinds: None,
@@ -188,7 +193,9 @@ mod tests {
         let ignored = vec!["tmpfs".to_owned(), "sysfs".to_owned()];
         assert_eq!(paths(&mut Disk { ignored, ..disk() }), ["/", "/srv"]);
         let chosen = Some(vec!["/run".to_owned(), "/net".to_owned(), "/nowhere".to_owned()]);
-        assert_eq!(paths(&mut Disk { chosen, ..disk() }), ["/run"]);
+        let mut some = Disk { chosen, ..disk() };
+        assert_eq!(paths(&mut some), ["/run"]);
+        assert_eq!(some.named.missing(), ["/net", "/nowhere"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The measurements `ebs_*` and `instance_store_*` come from the controllers of NVMe disks, not from these counters: where nothing else
 //! is asked for, the counters are not read.
-use super::{CollectError, Collector, Entry, Readings, names::Names};
+use super::{CollectError, Collector, Entry, Readings, names::Names, presence::Chosen};
 use crate::{
     config::settings::metrics::{Options, Plugin},
     platform::io::{Device, devices},
@@ -17,6 +17,7 @@ const COUNTED: [&str; 8] =
 
 struct DiskIo {
     names: Names,
+    named: Chosen,
     read: Box<dyn FnMut() -> io::Result<Vec<Device>> + Send>,
     /// Whether it was said that this system has no counters.
     absent: bool,
@@ -27,7 +28,8 @@ fn build(plugin: &Plugin) -> Box<dyn Collector> {
         Options::Devices(resources) => resources.as_deref(),
         _ => None,
     };
-    Box::new(DiskIo { names: Names::of(resources), read: Box::new(devices), absent: false })
+    let (names, named) = (Names::of(resources), Chosen::of(ENTRY.key));
+    Box::new(DiskIo { names, named, read: Box::new(devices), absent: false })
 }
 
 impl Collector for DiskIo {
@@ -45,6 +47,8 @@ impl Collector for DiskIo {
             }
             Err(e) => return Err(CollectError::read("the counters of the block devices")(e)),
         };
+        let all: Vec<&str> = devices.iter().map(|device| device.name.as_str()).collect();
+        self.named.saw(self.names.found(&all));
         for device in devices.iter().filter(|device| self.names.has(&device.name)) {
             offer(out, device);
         }
@@ -95,7 +99,7 @@ mod tests {
     }
 
     fn diskio(resources: Option<&[String]>, read: Box<dyn FnMut() -> io::Result<Vec<Device>> + Send>) -> DiskIo {
-        DiskIo { names: Names::of(resources), read, absent: false }
+        DiskIo { names: Names::of(resources), named: Chosen::of("diskio"), read, absent: false }
     }
 
     #[test]
@@ -118,9 +122,10 @@ mod tests {
 
     #[test]
     fn only_the_devices_that_are_named_are_published() {
-        let resources = ["nvme?n1".to_owned()];
+        let resources = ["nvme?n1".to_owned(), "sdb".to_owned()];
         let mut collector = diskio(Some(&resources), moving(&["nvme0n1", "nvme0n1p1", "sda"]));
         assert_eq!(Run::of("diskio").read(&mut collector).len(), 1);
+        assert_eq!(collector.named.missing(), ["sdb"]);
     }
 
     #[test]

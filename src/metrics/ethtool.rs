@@ -1,6 +1,6 @@
 //! `ethtool`: everything that the drivers of network interfaces count, under the drivers' own names and as it stands; and whether an
 //! interface is up. Linux only. Loopback is not asked.
-use super::{CollectError, Collector, Entry, Readings};
+use super::{CollectError, Collector, Entry, Readings, presence::Chosen};
 use crate::{
     config::{
         glob::Glob,
@@ -26,6 +26,7 @@ struct Ethtool {
     sys: PathBuf,
     include: Patterns,
     exclude: Patterns,
+    named: Chosen,
     /// Of the statistics; empty: all.
     only: Vec<String>,
     /// Opened when it is first needed.
@@ -42,6 +43,7 @@ fn build(plugin: &Plugin) -> Box<dyn Collector> {
         sys: procfs::sys().to_owned(),
         include: Patterns::of(include),
         exclude: Patterns::of(exclude),
+        named: Chosen::of(ENTRY.key),
         only: statistics.iter().map(bare).collect(),
         driver: None,
     })
@@ -56,9 +58,18 @@ impl Patterns {
     }
 
     fn fit(&self, name: &str) -> bool {
-        let fits = |glob: &Glob| glob.matches(Path::new(name));
-        self.0.iter().any(|(text, glob)| text == name || glob.as_ref().is_some_and(fits))
+        self.0.iter().any(|(text, glob)| fits(text, glob.as_ref(), name))
     }
+
+    /// Each as it is written, and whether it fits one of these names.
+    fn found<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = (&'a str, bool)> {
+        let any = |text: &str, glob: &Option<Glob>| names.iter().any(|name| fits(text, glob.as_ref(), name));
+        self.0.iter().map(move |(text, glob)| (text.as_str(), any(text, glob)))
+    }
+}
+
+fn fits(text: &str, glob: Option<&Glob>, name: &str) -> bool {
+    text == name || glob.is_some_and(|glob| glob.matches(Path::new(name)))
 }
 
 impl Ethtool {
@@ -102,12 +113,12 @@ fn is_silent(error: &io::Error) -> bool {
 
 impl Collector for Ethtool {
     fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError> {
-        let all = ethtool::interfaces(&self.sys).map_err(CollectError::read("the network interfaces"))?;
+        let mut all = ethtool::interfaces(&self.sys).map_err(CollectError::read("the network interfaces"))?;
+        all.retain(|interface| self.wants(interface));
+        let names: Vec<&str> = all.iter().map(|interface| interface.name.as_str()).collect();
+        self.named.saw(self.include.found(&names));
         let mut failed = None;
         for interface in &all {
-            if !self.wants(interface) {
-                continue;
-            }
             if let Err(error) = self.read(interface, out) {
                 failed = Some(error);
             }
@@ -127,6 +138,7 @@ mod tests {
             sys: procfs::sys().to_owned(),
             include: Patterns::of(&owned(include)),
             exclude: Patterns::of(&owned(exclude)),
+            named: Chosen::of("ethtool"),
             only: vec![],
             driver: None,
         }
@@ -153,6 +165,9 @@ mod tests {
             point.starts_with("ethtool_") && point.contains("{interface=") && point.contains(",driver=")
         };
         assert!(told.iter().all(is_whole), "{told:?}");
+        let mut none = wanting(&["no-such*", "lo"], &[]);
+        assert_eq!(Run::wanting(&plugin).told(&mut none), [""; 0]);
+        assert_eq!(none.named.missing(), ["lo", "no-such*"], "loopback is not asked");
         let mut up = Ethtool { only: vec![UP.to_owned()], ..wanting(&["*"], &[]) };
         let told = Run::wanting(&plugin).told(&mut up);
         assert!(told.iter().all(|point| point.starts_with("ethtool_interface_up{")), "{told:?}");

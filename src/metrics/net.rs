@@ -3,7 +3,7 @@
 //! Without `resources` every interface that is up and not loopback is read, those of containers too; a list is taken as it is. Beyond the
 //! agent: `utilization_percent_in` and `_out`, the share of what the link could have moved since the reading before. An interface that
 //! does not know its speed (most virtual ones) has none, which is said once.
-use super::{CollectError, Collector, Entry, Moment, Readings, Tagged, names::Names};
+use super::{CollectError, Collector, Entry, Moment, Readings, Tagged, names::Names, presence::Chosen};
 use crate::{
     config::settings::metrics::{Options, Plugin},
     platform::io::{Link, link_speed, links},
@@ -16,6 +16,7 @@ const UTILIZATION: [&str; 2] = ["utilization_percent_in", "utilization_percent_o
 
 struct Net {
     names: Names,
+    named: Chosen,
     read: Box<dyn FnMut() -> io::Result<Vec<Link>> + Send>,
     /// Bits in a second.
     speed: fn(&str) -> Option<u64>,
@@ -36,12 +37,15 @@ fn build(plugin: &Plugin) -> Box<dyn Collector> {
         _ => None,
     };
     let before = HashMap::new();
-    Box::new(Net { names: Names::of(resources), read: Box::new(links), speed: link_speed, before })
+    let (names, named) = (Names::of(resources), Chosen::of(ENTRY.key));
+    Box::new(Net { names, named, read: Box::new(links), speed: link_speed, before })
 }
 
 impl Collector for Net {
     fn collect(&mut self, out: &mut Readings<'_>) -> Result<(), CollectError> {
         let links = (self.read)().map_err(CollectError::read("the counters of the network interfaces"))?;
+        let all: Vec<&str> = links.iter().map(|link| link.name.as_str()).collect();
+        self.named.saw(self.names.found(&all));
         let now = out.now();
         let shares = UTILIZATION.iter().any(|field| out.wants(field));
         for link in &links {
@@ -132,7 +136,13 @@ mod tests {
     }
 
     fn net(resources: Option<&[String]>) -> Net {
-        Net { names: Names::of(resources), read: moving(), speed: |_| None, before: HashMap::new() }
+        Net {
+            names: Names::of(resources),
+            named: Chosen::of("net"),
+            read: moving(),
+            speed: |_| None,
+            before: HashMap::new(),
+        }
     }
 
     #[test]
@@ -158,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_list_is_taken_as_it_is() {
-        let list = ["lo".to_owned(), "wlan*".to_owned()];
+        let list = ["lo".to_owned(), "wlan*".to_owned(), "eth9".to_owned()];
         let (mut run, mut collector) = (Run::with("net", &["bytes_sent"]), net(Some(&list)));
         run.read(&mut collector);
         let points = run.read(&mut collector);
@@ -166,6 +176,7 @@ mod tests {
             assert!(found(&points, "net_bytes_sent", &[("interface", interface)]).is_some(), "{interface}");
         }
         assert_eq!(points.len(), 2);
+        assert_eq!(collector.named.missing(), ["eth9"]);
     }
 
     #[test]

@@ -6,9 +6,9 @@
 use super::scheduler::{Place, until_next};
 use crate::{
     model::{Headcount, Points, Reading, Timestamp},
-    telemetry::{counters, gist},
+    telemetry::{board::Board, counters, gist, listening::Line},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -23,14 +23,22 @@ pub struct Rounds {
     pub stop: CancellationToken,
     /// Whose first turn is not over: a single round waits for them.
     pub first: Headcount,
+    /// Where each has a line of its own.
+    pub board: Arc<Board>,
     /// Where the wall clock is read.
     pub wall: fn() -> Timestamp,
 }
 
 /// Somebody who takes turns.
 pub trait Turn: Send {
+    /// What people know it by.
+    fn name(&self) -> String;
+
     /// What there is to measure now.
     fn turn(&mut self, now: Timestamp) -> impl Future<Output = Points> + Send;
+
+    /// What was wrong with the last turn.
+    fn wrong(&self) -> Option<&str>;
 }
 
 impl Rounds {
@@ -39,8 +47,13 @@ impl Rounds {
     pub async fn run(&self, source: usize, interval: Duration, mut who: impl Turn) {
         let interval = interval.max(Duration::from_secs(1));
         let mut first = Some(self.first.join());
+        let line = Line::of_metrics(&self.board, who.name());
         loop {
             let Some(points) = self.stop.run_until_cancelled(who.turn((self.wall)())).await else { return };
+            match who.wrong() {
+                Some(why) => _ = line.note(why.to_owned()),
+                None => line.works(),
+            }
             if !points.is_empty() {
                 counters::POINTS_COLLECTED.add(points.len() as u64);
                 let waits = Instant::now();
@@ -65,7 +78,10 @@ impl Rounds {
 /// What was complained of last: the same again is no news. Whoever tells it names who is meant in the text of the line, since the own log
 /// counts lines of the same text together, and one that is noisy must not hide the others.
 #[derive(Debug, Default)]
-pub struct Complaint(Option<String>);
+pub struct Complaint {
+    gist: Option<String>,
+    whole: Option<String>,
+}
 
 /// What is to be said of a turn.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,20 +98,25 @@ impl Complaint {
     /// `why`: what is wrong now. Numbers in it are no news.
     pub fn heard(&mut self, why: Option<&str>) -> News {
         let now = why.map(gist);
-        let news = match (&self.0, &now) {
+        let news = match (&self.gist, &now) {
             (None, None) => News::None,
             (Some(before), Some(now)) if before == now => News::None,
             (_, Some(_)) => News::Wrong,
             (Some(_), None) => News::Well,
         };
-        self.0 = now;
+        (self.gist, self.whole) = (now, why.map(str::to_owned));
         news
+    }
+
+    /// What is wrong.
+    pub fn whole(&self) -> Option<&str> {
+        self.whole.as_deref()
     }
 
     /// What is wrong, without its numbers.
     #[cfg(test)]
     pub fn last(&self) -> Option<&str> {
-        self.0.as_deref()
+        self.gist.as_deref()
     }
 }
 
@@ -103,7 +124,7 @@ impl Complaint {
 mod tests {
     use super::*;
     use crate::model::{Point, Resolution, Unit};
-    use std::{cell::Cell, sync::Arc};
+    use std::cell::Cell;
 
     const TEN: Duration = Duration::from_secs(10);
 
@@ -125,6 +146,14 @@ mod tests {
     }
 
     impl Turn for Clock {
+        fn name(&self) -> String {
+            "clock".to_owned()
+        }
+
+        fn wrong(&self) -> Option<&str> {
+            (self.turns == 2).then_some("the second turn")
+        }
+
         async fn turn(&mut self, at: Timestamp) -> Points {
             self.turns += 1;
             if self.turns == 2 {
@@ -138,7 +167,7 @@ mod tests {
     fn rounds(capacity: usize) -> (Rounds, mpsc::Receiver<Reading>) {
         let (out, readings) = mpsc::channel(capacity);
         let (stop, first) = (CancellationToken::new(), Headcount::default());
-        (Rounds { place: Place::at(3_000), out, stop, first, wall }, readings)
+        (Rounds { place: Place::at(3_000), out, stop, first, board: Arc::default(), wall }, readings)
     }
 
     fn second(reading: &Reading) -> i64 {
@@ -162,6 +191,27 @@ mod tests {
             at.push(second(&reading));
         }
         assert_eq!(at, [1_001, 1_003, 1_023, 1_033, 1_043]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_has_a_line_on_the_board_with_what_was_wrong_with_its_last_turn() {
+        let (rounds, _readings) = rounds(10);
+        let (stop, board) = (rounds.stop.clone(), rounds.board.clone());
+        let shown = || {
+            let lines = board.read().sources.into_values();
+            lines.map(|line| (line.name, line.measures, line.last_error)).collect::<Vec<_>>()
+        };
+        let clock = |wrong: Option<&str>| vec![("clock".to_owned(), true, wrong.map(str::to_owned))];
+        tokio::join!(rounds.run(0, TEN, Clock { turns: 0, second: Duration::ZERO }), async {
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(shown(), clock(None));
+            sleep(Duration::from_secs(5)).await;
+            assert_eq!(shown(), clock(Some("the second turn")));
+            sleep(TEN).await;
+            assert_eq!(shown(), clock(None));
+            stop.cancel();
+        });
+        assert_eq!(shown(), []);
     }
 
     #[tokio::test(start_paused = true)]

@@ -34,6 +34,11 @@ pub fn is_root() -> bool {
     imp::is_root()
 }
 
+/// Whether this file may be executed by anybody. On a system without such a right each file may.
+pub fn is_executable(metadata: &Metadata) -> bool {
+    imp::is_executable(metadata)
+}
+
 /// For tests: gives a file these mode bits; `false` on a system that has none.
 #[cfg(test)]
 pub fn set_mode(path: &std::path::Path, mode: u32) -> bool {
@@ -54,6 +59,13 @@ mod imp {
     /// Bits of `st_mode`: <https://man7.org/linux/man-pages/man7/inode.7.html>
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     const READABLE_BY_ALL: u32 = 0o004;
+
+    /// By its owner, the group or everybody.
+    const EXECUTABLE: u32 = 0o111;
+
+    pub fn is_executable(metadata: &Metadata) -> bool {
+        metadata.mode() & EXECUTABLE != 0
+    }
 
     pub fn is_root() -> bool {
         rustix::process::geteuid().is_root()
@@ -85,6 +97,10 @@ mod imp {
 
     pub fn is_root() -> bool {
         false
+    }
+
+    pub fn is_executable(_: &Metadata) -> bool {
+        true
     }
 
     pub fn of(_: &Metadata) -> Option<Rights> {

@@ -5,6 +5,7 @@ use crate::model::{SourceId, Timestamp};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -38,6 +39,9 @@ pub struct SourceState {
     /// all to be delivered.
     #[serde(skip)]
     pub unfinished: Option<u64>,
+    /// It measures and reads no log: what is wrong with it leaves nothing behind that is to be read.
+    #[serde(skip)]
+    pub measures: bool,
     /// Why nothing is read, where that is no error: `does not exist yet`.
     pub state: Option<String>,
     pub last_error: Option<String>,
@@ -111,12 +115,24 @@ impl DestinationState {
     }
 }
 
+/// A configuration that was to be reloaded and cannot run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Refusal {
+    /// The configuration as a whole; the error may name one of its files.
+    pub file: PathBuf,
+    pub at: Timestamp,
+    /// The first one.
+    pub error: String,
+}
+
 /// Everything the rooms noted.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Page {
     pub sources: BTreeMap<SourceId, SourceState>,
     /// `metrics`, `logs`, `credentials`.
     pub destinations: BTreeMap<&'static str, DestinationState>,
+    /// The last reload, where it was refused.
+    pub refused_reload: Option<Refusal>,
 }
 
 /// Shared by all rooms.
@@ -196,6 +212,12 @@ impl Board {
             d.troubles.insert(part, Trouble { why, at: Timestamp::now(), failures, unanswered: false });
             d.show_worst();
         });
+    }
+
+    /// A reload was refused: what runs is older than what the file says. What is reloaded well has a new board.
+    pub fn refused(&self, file: &Path, error: String) {
+        let file = file.to_path_buf();
+        self.page().refused_reload = Some(Refusal { file, at: Timestamp::now(), error });
     }
 
     /// Tells how one destination is doing, for who acts upon it.

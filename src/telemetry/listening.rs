@@ -1,9 +1,9 @@
-//! What people see of a socket that others send to: its line on the board, and what it lost.
+//! What people see of a socket that others send to, and of others that read no log: a line on the board; and what a socket lost.
 use super::{board::Board, counters};
 use crate::model::SourceId;
 use std::{io, sync::Arc};
 
-/// A listener's line on the board, for as long as it lives.
+/// A line on the board, of a listener or of who asks others for metrics, for as long as that lives.
 pub struct Line {
     board: Arc<Board>,
     id: SourceId,
@@ -18,6 +18,13 @@ impl Line {
         let id = SourceId::unique();
         board.source(id, |line| (line.name, line.size) = (name.clone(), Some(0)));
         Self { board: board.clone(), id, name, what }
+    }
+
+    /// Of a command or a target. What is wrong with it is said by whoever asks it.
+    pub fn of_metrics(board: &Arc<Board>, name: String) -> Self {
+        let line = Self::new(board, name, "metrics");
+        board.source(line.id, |line| line.measures = true);
+        line
     }
 
     /// It cannot be opened; the remedy is for people. Said when it is something new.

@@ -109,6 +109,14 @@ async fn no_daemon_has_no_status() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     assert!(text(&output.stderr).contains("not running"), "{}", said(&output));
+    assert!(text(&output.stderr).contains("if it runs with --local=DIR, ask with that"), "{}", said(&output));
+    let torn = host.path("torn.json");
+    fs::write(&torn, "{").expect("a file");
+    let output = host.run([Path::new("status"), &torn, Path::new("--local=/no/such")]).await;
+    assert_eq!(output.status.code(), Some(INVALID), "{}", said(&output));
+    for part in ["torn.json:1:2: error: not JSON", "nobody answers at /no/such/state"] {
+        assert!(text(&output.stderr).contains(part), "{}", said(&output));
+    }
     let config = host.write_config();
     let output = host.run([Path::new("status"), &config, Path::new("--local=/no/such")]).await;
     let start = format!("run {} --local=/no/such`", config.display());
@@ -118,6 +126,19 @@ async fn no_daemon_has_no_status() {
     assert!(text(&output.stderr).contains("nobody answers at /no/such"), "{}", said(&output));
     assert!(text(&output.stderr).contains(" --local=/no/such`"), "{}", said(&output));
     assert!(!said(&output).contains("panicked"));
+}
+
+#[tokio::test]
+async fn a_state_folder_that_has_no_say_is_not_looked_at() {
+    let config = json!({ "agent": { "region": "us-east-1", "logfile": "" } });
+    let host = TestHost::of(config).with("agent.state_folder", "/dev/null/state".into());
+    let config = host.write_config();
+    let store = format!("--local={}", host.path("store").display());
+    let named = host.run([Path::new("run"), &config, Path::new(&store), Path::new("--once")]).await;
+    assert_eq!(named.status.code(), Some(0), "{}", said(&named));
+    assert!(!said(&named).contains("agent.state_folder"), "{}", said(&named));
+    let unnamed = host.run([Path::new("run"), &config, Path::new("--local"), Path::new("--once")]).await;
+    assert_eq!(unnamed.status.code(), Some(INVALID), "there the store would be: {}", said(&unnamed));
 }
 
 #[tokio::test]

@@ -45,9 +45,12 @@ async fn a_new_configuration_that_cannot_start_leaves_the_old_one_in_force() {
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "command": "exit 3" }));
     daemon.hang_up().await;
     until_said(&host, &mut daemon, "the old one goes on").await;
+    daemon.until("the refusal", |status| status.0["refused_reload"]["error"].is_string()).await;
     assert!(!host.said().contains("stopping"), "it was not even stopped: {}", host.said());
     host.append("app.log", "one\n");
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
+    // Its keys were read, and nobody was asked for them.
+    assert!(host.said().contains("has credentials") && !host.said().contains("signed in"), "{}", host.said());
     rewrite(&config, |config| config["agent"]["instance"] = json!({ "prefix": "sys", "serial": "other" }));
     daemon.hang_up().await;
     assert!(!host.said().contains("reloaded: "), "{}", host.said());
@@ -188,8 +191,15 @@ async fn a_reload_follows_the_log_settings_and_a_bad_file_changes_nothing() {
     daemon.hang_up().await;
     until_written(&host, "the old one stays in force").await;
     assert!(host.said().contains("logs.endpoint_override: is no URL"), "{}", host.said());
+    assert!(host.said().contains("asked to reload"), "{}", host.said());
     let invalid = host.run([Path::new("run"), &config]).await;
     assert_eq!(invalid.status.code(), Some(78));
+    daemon.until("the refusal", |status| status.0["refused_reload"]["error"].is_string()).await;
+    let asked = host.run([Path::new("status"), &config]).await;
+    let (told, noted) = (String::from_utf8_lossy(&asked.stdout), String::from_utf8_lossy(&asked.stderr));
+    let refusal = told.lines().find(|line| line.contains("not reloaded")).expect("a line of its own");
+    assert!(refusal.contains("error: logs.endpoint_override: is no URL"), "{refusal}");
+    assert!(noted.contains("has errors and cannot be used"), "{noted}");
     let own_log = host.path("own.log");
     rewrite(&config, |config| {
         config["logs"].as_object_mut().expect("it has logs").remove("endpoint_override");
@@ -199,6 +209,7 @@ async fn a_reload_follows_the_log_settings_and_a_bad_file_changes_nothing() {
     });
     daemon.hang_up().await;
     daemon.until("the new name", |status| status.0["instance_id"] == "sys-other").await;
+    daemon.until("no refusal any more", |status| status.0["refused_reload"].is_null()).await;
     host.append("app.log", "one\n");
     daemon.until_cloud(&aws, "the line", |seen| seen.has("one")).await;
     assert!(daemon.terminate().await.success());

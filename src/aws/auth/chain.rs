@@ -79,6 +79,9 @@ async fn fetch(base: Arc<Base>) -> Result<Credentials, SignInError> {
 /// Which files and which profile it is about, where somebody chose one.
 fn in_files(error: SignInError, env: &Env, environment: &Environment) -> SignInError {
     let named = profile::named(env, environment.origin(profile::NAME));
+    if let (SignInError::NoCredentials, Some(advice)) = (&error, half_a_key(env)) {
+        return SignInError::Unusable { advice };
+    }
     match (error, named) {
         // Then no other place counts.
         (SignInError::NoCredentials, named) if environment.chosen_profile().is_some() => SignInError::Unusable {
@@ -97,6 +100,19 @@ fn in_files(error: SignInError, env: &Env, environment: &Environment) -> SignInE
         }
         (error, _) => error,
     }
+}
+
+/// The environment has one half of a key, which is passed over as if there were none.
+fn half_a_key(env: &Env) -> Option<String> {
+    let has = |name: &str| env.get(name).is_ok_and(|value| !value.trim().is_empty());
+    let (there, missing) = match ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+        [id, secret] if has(id) && !has(secret) => (id, secret),
+        [id, secret] if has(secret) && !has(id) => (secret, id),
+        _ => return None,
+    };
+    Some(format!(
+        "no AWS credentials were found: {there} is set in the environment, and {missing} is not: set that, too, or neither of the two"
+    ))
 }
 
 /// The outcome of the fetch that is not finished, or of a new one. What may have started a command is not forgotten before it ends,

@@ -228,7 +228,13 @@ impl Renewing {
         if let Some(board) = &self.board {
             board.part_succeeded(DESTINATION, self.part);
             if news {
-                tracing::info!(expires = expiry.as_deref().unwrap_or("never"), "signed in");
+                match expiry {
+                    Some(expires) => tracing::info!(expires, "signed in"),
+                    // Keys that only were read, and that nobody was asked about.
+                    None => {
+                        tracing::info!("has credentials, which do not expire: AWS judges them with the first request")
+                    }
+                }
             }
         }
     }

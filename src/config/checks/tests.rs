@@ -1,5 +1,8 @@
 use super::*;
-use crate::{config::decode, platform::permissions::Rights};
+use crate::{
+    config::decode,
+    platform::permissions::{Owner, Rights},
+};
 use std::path::PathBuf;
 
 mod told;

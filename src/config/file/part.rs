@@ -87,8 +87,11 @@ impl Part {
         if matches!(why, Cause::Syntax(_)) && self.text[at..].starts_with(['}', ']']) && before.ends_with(',') {
             (at, why) = (before.len() - 1, Cause::TrailingComma);
         }
-        // The end of a line belongs to the line that it ends.
-        if at == self.text.len() || self.text.as_bytes()[at] == b'\n' {
+        // The end of a line belongs to the line that it ends; that of the file is meant as it is.
+        let is_the_end = matches!(&why, Cause::Syntax(why) if why.starts_with("EOF"));
+        if is_the_end {
+            at = self.text.trim_end().len();
+        } else if at == self.text.len() || self.text.as_bytes()[at] == b'\n' {
             at = self.text[..at].trim_end().char_indices().next_back().map_or(0, |(i, _)| i);
         }
         let (line, column) = self.place(at);

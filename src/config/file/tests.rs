@@ -53,7 +53,9 @@ fn usual_slips_are_called_by_their_name() {
     check_refused("{ \"a\": 1 /* why */ }", (1, 10), "comments");
     check_refused("# why\n{}", (1, 1), "comments");
     check_refused("{ 'a': 1 }", (1, 3), "double quotes");
-    check_refused("{ \"a\": 1", (1, 8), "the file ends here");
+    check_refused("{ \"a\": 1", (1, 9), "the file ends here");
+    check_refused("{", (1, 2), "the file ends here");
+    check_refused("{\n  \"a\": [\n\n", (2, 9), "the file ends here");
     check_refused("{ \"a\": \"b\n\" }", (1, 9), "control character");
     check_refused("{} {}", (1, 4), "trailing characters");
     check_refused("{ \"a\": True }", (1, 8), "did you mean `true`");

@@ -4,7 +4,7 @@ use super::{
     Others, PATH, Shape, Table, Text, VITAL_NAME, Verbatim, Word, agent_extras, beyond, key, later, limits, list,
     table,
 };
-use crate::config::settings::collectd::Level;
+use crate::config::{metrics::plugins::is_misnamed, settings::collectd::Level};
 
 pub const METRICS: Shape = Shape::Table(&table(
     &[
@@ -80,20 +80,20 @@ const COLLECTED: Shape = Shape::Table(&Table {
             later("prometheus", PROMETHEUS),
         ],
         // The objects of Windows' performance counters, and what nobody knows.
-        Others::Each(WITH_RESOURCES),
+        Others::EachUnless(is_misnamed, WITH_RESOURCES),
     )
 });
 
 pub const MEASUREMENT: Shape = Shape::List(&List { unique: true, ..list(Either(&[NAME, MEASURED])) });
 const MEASURED: Shape = Shape::Table(&Table {
     needs: &["name"],
-    ..table(&[key("name", NAME), key("rename", NAME), key("unit", Text(1, 256))], Others::Accept)
+    ..table(&[key("name", NAME), key("rename", NAME), key("unit", Text(1, 256))], Others::Warn)
 });
 const RESOURCES: Shape = Shape::List(&List { max: 256, ..list(Text(1, 4096)) });
 const DROPPED: Shape = Shape::List(&List { min: 1, unique: true, ..list(Text(0, 4096)) });
 const NAMES: Shape = Shape::List(&list(NAME));
 
-/// What the agent's plugins of the host have in common.
+/// What the agent's plugins of the host have in common. It takes any key beside these and does nothing with it, so none is an error.
 const PLUGIN: Table = Table {
     needs: &["measurement"],
     shared: &[
@@ -106,7 +106,7 @@ const PLUGIN: Table = Table {
         key("only_dimensions", ONLY),
         key("storage_resolution", RESOLUTION),
     ],
-    ..table(&[], Others::Accept)
+    ..table(&[], Others::Warn)
 };
 /// Names of dimensions.
 pub const ONLY: Shape = Shape::List(&List { max: limits::DIMENSIONS, unique: true, ..list(NAME) });
@@ -144,6 +144,8 @@ const PROCSTAT: Shape = Shape::Table(&Table {
             key("pid_file", NAME),
             key("exe", Verbatim(1, 255)),
             key("pattern", Verbatim(1, 255)),
+            // The agent takes anything here, and does nothing with it.
+            key("drop_original_metrics", Any),
             // Our own.
             key("systemd_unit", NAME),
             key("process_name", Text(1, 255)),
@@ -151,7 +153,7 @@ const PROCSTAT: Shape = Shape::Table(&Table {
             key("only_dimensions", ONLY),
             key("storage_resolution", RESOLUTION),
         ],
-        Others::Accept,
+        Others::Warn,
     )
 });
 
@@ -228,10 +230,13 @@ const EFA: Shape = Shape::Table(&Table {
             key("measurement", MEASUREMENT),
             key("metrics_collection_interval", INTERVAL),
             key("drop_original_metrics", DROPPED),
+            // The agent takes anything here, and does nothing with it.
+            key("append_dimensions", Any),
+            // Our own.
             key("only_dimensions", ONLY),
             key("storage_resolution", RESOLUTION),
         ],
-        Others::Accept,
+        Others::Warn,
     )
 });
 

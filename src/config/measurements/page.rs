@@ -1,14 +1,15 @@
 //! `docs/METRICS.md`, made of the tables: the test fails where the page differs. To write it anew, run that test with
 //! `WRITE_METRICS_PAGE=1`.
 use super::{Kind, Systems, TABLES, Table};
+use crate::config::metrics::plugins::NO_PLUGINS;
 use std::{fmt::Write, fs, path::Path};
 
 const HEAD: &str = "\
 # Metrics
 
 What each plugin of `metrics.metrics_collected` can measure: what to write into `measurement`, the name under which
-CloudWatch gets it, its unit, and the systems that have it. How plugins are configured stands in
-[CONFIG.md](CONFIG.md#section-metrics).
+CloudWatch gets it, its unit, and the systems that have it; and what is measured without a key there. How all of it is
+configured stands in [CONFIG.md](CONFIG.md#section-metrics).
 
 - A **gauge** is published as it is read.
 - A **delta** is the growth of a counter since the reading before: the first reading publishes nothing, nor does one
@@ -21,11 +22,26 @@ This page is made of the tables in `src/config/measurements/`; a test compares t
 
 ";
 
-fn page() -> String {
-    let mut page = HEAD.to_owned();
-    for table in TABLES {
+const OTHERS: &str = "
+## Beside the plugins
+
+These are no keys of `metrics.metrics_collected`. The thirteen run by themselves in the publisher's dialect where no
+`metrics.critical` is named; response times stand in `metrics.response_time`.
+
+";
+
+fn contents(tables: &[&Table], page: &mut String) {
+    for table in tables {
         _ = writeln!(page, "- [`{0}`](#{0}): {1}", table.key, table.summary);
     }
+}
+
+fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let (others, plugins): (Vec<_>, Vec<_>) = TABLES.iter().partition(|table| NO_PLUGINS.contains(&table.key));
+    contents(&plugins, &mut page);
+    page.push_str(OTHERS);
+    contents(&others, &mut page);
     for table in TABLES {
         section(table, &mut page);
     }

@@ -7,7 +7,7 @@ use crate::{
         section::Section,
         settings::metrics::Measurement,
     },
-    model::Unit,
+    model::{Unit, brief},
     platform::host,
 };
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ pub(super) fn of_table(plugin: &Section<'_>, table: &Table) -> Vec<Measurement> 
         let Some(named) = named else { continue };
         let Some(field) = table.field(named) else {
             let known: Vec<&str> = table.fields.iter().map(|field| field.name).collect();
-            let why = format!("is no measurement of `{}`", table.key);
+            let why = format!("`{}` is no measurement of `{}`", brief(named), table.key);
             let bare = named.trim();
             let bare = bare.strip_prefix(table.prefix).unwrap_or(bare);
             // The agent passes over what its EFA plugin does not know.

@@ -7,7 +7,7 @@ pub mod critical;
 mod dimensions;
 mod measurements;
 mod names;
-mod plugins;
+pub mod plugins;
 mod processes;
 mod programs;
 mod response_time;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::{
-        finding::{Severity, meant},
+        finding::{Severity, nearest},
         measurements::{TABLES, Table},
         section::Section,
         settings::metrics::{Measurement, Measurements, Options, Plugin, SourceDimensions},
@@ -24,8 +24,8 @@ const ELSEWHERE: [&str; 3] = ["jmx", "otlp", "prometheus"];
 /// Keys that are received and not read at intervals: they have readers of their own.
 const RECEIVED: [&str; 2] = ["statsd", "collectd"];
 
-/// Tables of what stands elsewhere in the file.
-const OURS: [&str; 2] = ["publisher", "response_time"];
+/// Tables of what is measured without a key of this section.
+pub const NO_PLUGINS: [&str; 2] = ["publisher", "response_time"];
 
 /// Every plugin of the section that can run here.
 pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
@@ -42,7 +42,7 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
             "nvidia_smi" => {
                 key.warning("does nothing in the agent either; the key that is run is `nvidia_gpu`; ignored");
             }
-            name => match Table::find(name).filter(|table| !OURS.contains(&table.key)) {
+            name => match Table::find(name).filter(|table| !NO_PLUGINS.contains(&table.key)) {
                 Some(table) => {
                     let plugin = of_table(&key, &section, table, context);
                     plugins.extend(plugin.into_iter().flat_map(|plugin| apart(plugin, &section, context)));
@@ -55,15 +55,47 @@ pub(super) fn read(metrics: &Section<'_>, context: &Context) -> Vec<Plugin> {
     plugins
 }
 
-/// The agent passes over it, too.
+/// What a plugin is called elsewhere.
+const OTHER_NAMES: [(&str, &str); 4] =
+    [("memory", "mem"), ("network", "net"), ("processor", "cpu"), ("gpu", "nvidia_gpu")];
+
+/// Whether a key was most likely meant to be another one: that is what is said of it, and not what is missing inside.
+pub fn is_misnamed(name: &str) -> bool {
+    host::SYSTEM != System::Windows && (NO_PLUGINS.contains(&name) || meant_plugin(name).is_some())
+}
+
+/// The plugin that this name was most likely meant to be. With a capital letter it is rather an object of Windows.
+fn meant_plugin(name: &str) -> Option<String> {
+    let others = ["statsd", "collectd", "ethtool", "exec", "textfile"];
+    let known = TABLES.iter().map(|table| table.key).filter(|key| !NO_PLUGINS.contains(key)).chain(others);
+    if let Some((_, key)) = OTHER_NAMES.into_iter().find(|(other, _)| *other == name) {
+        return Some(key.to_owned());
+    }
+    let is_spelt_small = |key: &String| !name.contains(char::is_uppercase) || key.eq_ignore_ascii_case(name);
+    nearest(name, known).filter(is_spelt_small)
+}
+
+/// The agent passes over it, too; but not where `measurement` is missing.
 fn unknown(key: &Section<'_>, name: &str) {
-    let known: Vec<&str> =
-        TABLES.iter().map(|table| table.key).chain(["statsd", "collectd", "ethtool", "exec", "textfile"]).collect();
-    let why = format!(
-        "not available on {}: there is no plugin of this name, and objects of performance counters are Windows' own; ignored",
-        host::SYSTEM.name()
-    );
-    key.report(Severity::Warning, why, meant(name, &known));
+    let meant = meant_plugin(name);
+    let why = match name {
+        "publisher" => {
+            "is no plugin: these are the metrics of a file without `metrics_collected`, and beside it there are none of them"
+        }
+        "response_time" => "is in the wrong place: it belongs to `metrics.response_time`",
+        _ if meant.is_some() => "unknown plugin",
+        _ => {
+            let why = format!(
+                "unknown plugin; objects of performance counters are not available on {}; ignored",
+                host::SYSTEM.name()
+            );
+            return key.warning(why);
+        }
+    };
+    match key.has("measurement") {
+        true => key.report(Severity::Warning, format!("{why}; ignored"), meant),
+        false => key.report(Severity::Error, why.to_owned(), meant),
+    }
 }
 
 /// A plugin with a table of measurements.

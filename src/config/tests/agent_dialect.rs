@@ -204,6 +204,6 @@ fn a_disk_may_carry_its_volume_unless_its_device_is_left_out() {
     let dropped = disk(r#", "drop_device": true"#);
     assert_eq!(append(&dropped), [site]);
     check_warning(&dropped, "metrics.metrics_collected.disk.append_dimensions.VolumeId", "drop_device");
-    let cpu = dropped.replace("disk", "cpu").replace("used_percent", "usage_idle");
+    let cpu = disk("").replace("disk", "cpu").replace("used_percent", "usage_idle");
     check_warning(&cpu, "metrics.metrics_collected.cpu.append_dimensions.VolumeId", "ignored, as by the agent");
 }

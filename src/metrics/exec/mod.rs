@@ -59,8 +59,8 @@ struct Runner {
 /// Why something of a run is wrong.
 #[derive(Debug, thiserror::Error)]
 enum ExecError {
-    #[error("it could not be started")]
-    Start { source: io::Error },
+    #[error("`{program}` could not be started")]
+    Start { program: String, source: io::Error },
     #[error("it did not end within {} seconds, and was ended{said}", limit.as_secs())]
     TooSlow { limit: Duration, said: String },
     #[error("it printed more than {LONGEST_OUTPUT} bytes: the rest was not read")]
@@ -74,6 +74,16 @@ enum ExecError {
 }
 
 impl Turn for Runner {
+    fn name(&self) -> String {
+        // Its last word: the path of the command without the sections around it.
+        let at = self.at.rsplit('.').next().unwrap_or_default();
+        format!("{at} {}", program(&self.exec.command))
+    }
+
+    fn wrong(&self) -> Option<&str> {
+        self.complaint.whole()
+    }
+
     /// Run it once.
     async fn turn(&mut self, now: Timestamp) -> Points {
         let mut said = Said::default();
@@ -84,7 +94,7 @@ impl Turn for Runner {
         let words = || first_line(&said.stderr);
         let wrong = match ended {
             Err(_) => Some(ExecError::TooSlow { limit: self.exec.timeout, said: words() }),
-            Ok(Err(source)) => Some(ExecError::Start { source }),
+            Ok(Err(source)) => Some(ExecError::Start { program: program(&self.exec.command).to_owned(), source }),
             // One whose pipe was closed ends by that, mostly: no fault of its own.
             Ok(Ok(_)) if too_much => Some(ExecError::TooMuch),
             Ok(Ok(status)) if !status.success() => Some(ExecError::Failed { status, said: words() }),
@@ -106,6 +116,7 @@ impl Runner {
             complaint: Complaint::default(),
         }
     }
+
     fn command(&self) -> process::Command {
         let mut command = match &self.exec.command {
             Command::Shell(text) => shell(text),
@@ -179,6 +190,14 @@ impl Runner {
             (News::Well, _) => tracing::info!("the command for metrics of {at} is well again"),
             (News::Wrong | News::None, _) => {}
         }
+    }
+}
+
+/// What is run, as far as anybody may read it: what stands behind it, or is set for it, may be secret.
+fn program(command: &Command) -> &str {
+    match command {
+        Command::Shell(text) => text.split_whitespace().find(|word| !word.contains('=')).unwrap_or_default(),
+        Command::Program(words) => words.first().map_or("", String::as_str),
     }
 }
 

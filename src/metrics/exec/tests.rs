@@ -57,6 +57,15 @@ async fn a_command_prints_names_values_and_units() {
 }
 
 #[tokio::test]
+async fn a_program_that_cannot_be_started_is_named_and_its_arguments_are_not() {
+    let mut none = runner(Command::Program(vec!["/no/such/program".into(), "--token=x".into()]), Format::Lines);
+    let (_, wrong) = once(&mut none).await;
+    assert!(wrong.is_some_and(|why| why.starts_with("`/no/such/program` could not be started")), "with its name");
+    assert_eq!(none.name(), "exec[0] /no/such/program");
+    assert_eq!(lines("TOKEN=x /bin/a b").name(), "exec[0] /bin/a", "what may be secret is left out");
+}
+
+#[tokio::test]
 async fn a_program_is_run_with_its_arguments_and_without_a_shell() {
     let words = ["/bin/echo", "a=1; exit 3"].map(str::to_owned).to_vec();
     let (points, wrong) = once(&mut runner(Command::Program(words), Format::Lines)).await;
@@ -154,7 +163,8 @@ async fn a_command_does_not_see_the_password_of_the_login() {
 async fn a_command_that_hangs_holds_up_no_other_and_ends_with_the_stop() {
     let (out, mut readings) = mpsc::channel(4);
     let (stop, first) = (CancellationToken::new(), Headcount::default());
-    let rounds = Rounds { place: Place::at(0), out, stop: stop.clone(), first, wall: Timestamp::now };
+    let rounds =
+        Rounds { place: Place::at(0), out, stop: stop.clone(), first, board: Arc::default(), wall: Timestamp::now };
     let shell = |text: &str| plugin(Command::Shell(text.into()), Format::Lines);
     let all = run(vec![(3, shell("sleep 600")), (4, shell("echo a=1"))], rounds);
     let first = async {

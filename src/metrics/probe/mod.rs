@@ -107,6 +107,14 @@ impl ProbeError {
 }
 
 impl Turn for Prober {
+    fn name(&self) -> String {
+        format!("response_time {}", self.target.name)
+    }
+
+    fn wrong(&self) -> Option<&str> {
+        self.complaint.whole()
+    }
+
     /// Ask once.
     async fn turn(&mut self, now: Timestamp) -> Points {
         let (answer, wrong) = match self.ask().await {

@@ -316,7 +316,8 @@ async fn a_target_that_hangs_delays_no_other_and_all_end_with_the_stop() {
     let works = plugin(Question::Tcp { host: "localhost".into(), port: server.port });
     let (out, mut readings) = mpsc::channel(4);
     let (stop, first) = (CancellationToken::new(), Headcount::default());
-    let rounds = Rounds { place: Place::at(0), out, stop: stop.clone(), first, wall: Timestamp::now };
+    let rounds =
+        Rounds { place: Place::at(0), out, stop: stop.clone(), first, board: Arc::default(), wall: Timestamp::now };
     let all = run(vec![(3, hangs), (4, works)], rounds);
     let first = async {
         let first = readings.recv().await;

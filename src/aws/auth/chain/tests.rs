@@ -82,6 +82,8 @@ fn the_default_chain_reads_its_files_at_each_login_and_says_what_is_missing() {
     );
     let keys = [quiet, region, ("AWS_ACCESS_KEY_ID", "AKIDENV"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     assert_eq!(in_child(name, &keys), "AKIDENV,AKIDENV");
+    let half = in_child(name, &keys[..3]);
+    assert!(half.contains("AWS_ACCESS_KEY_ID is set in the environment, and AWS_SECRET_ACCESS_KEY is not"), "{half}");
     let file = tempfile::NamedTempFile::new().expect("temporary");
     let text = "[default]\naws_access_key_id = AKIDONE\naws_secret_access_key = secret\n";
     std::fs::write(file.path(), text).expect("writable");

@@ -41,3 +41,43 @@ fn a_section_that_stands_twice_is_not_asked_what_the_other_one_says() {
     assert!(all.iter().any(|said| said.contains("keep one of the two")), "{all:#?}");
     assert!(!all.iter().any(|said| said.contains("no region")), "{all:#?}");
 }
+
+#[test]
+fn folders_that_have_no_say_are_not_judged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("ours");
+    let (state, store) = (file.join("var"), file.join("store"));
+    let text = serde_json::json!({ "agent": { "state_folder": state }, "local": { "folder": store } }).to_string();
+    let said = |sends| all(&text, sends, Surroundings::default()).iter().filter(|said| said.contains("folder")).count();
+    assert_eq!(said(Sends::Nowhere), 2);
+    assert_eq!(said(Sends::Elsewhere), 0, "the command line names another one");
+}
+
+#[test]
+fn a_program_of_exec_that_cannot_be_run_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (here, none) = (folder.path().join("here"), folder.path().join("none"));
+    fs::write(&here, "").expect("ours");
+    let said = |command: serde_json::Value| {
+        let text = serde_json::json!({ "metrics": { "metrics_collected": { "exec": [{ "command": command }] } } });
+        found(&text.to_string(), Some(PRIVATE))
+    };
+    let at = "warning metrics.metrics_collected.exec[0].command";
+    for (command, whose) in [
+        (serde_json::json!([none, "x"]), "[0]: there is no program "),
+        (serde_json::json!(format!("{} --all | wc -l", none.display())), ": there is no program "),
+        (serde_json::json!([folder.path()]), "[0]: this is a folder and no program"),
+    ] {
+        let said = said(command);
+        assert!(said.len() == 1 && said[0].starts_with(&format!("{at}{whose}")), "{said:#?}");
+    }
+    if crate::platform::permissions::set_mode(&here, 0o644) {
+        let said = said(serde_json::json!([here]));
+        assert!(said.len() == 1 && said[0].contains("nobody may execute"), "{said:#?}");
+        crate::platform::permissions::set_mode(&here, 0o755);
+    }
+    for sound in [serde_json::json!([here]), serde_json::json!(["no-such-program"]), serde_json::json!("/$HOME/x")] {
+        assert!(said(sound.clone()).is_empty(), "{sound}");
+    }
+}
