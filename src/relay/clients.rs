@@ -18,14 +18,18 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use std::{fmt::Display, future::poll_fn, io, mem::MaybeUninit, pin::Pin, time::Duration};
 use tokio::{
     io::{AsyncRead, ReadBuf},
+    sync::Semaphore,
     task::yield_now,
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
-/// Clients at once, and never more than half of the files that the process may open; the next one waits to be accepted. Each may hold
-/// half a frame, 64 MiB together.
+/// Clients at once, and never more than half of the files that the process may open; the next one waits to be accepted.
 const CLIENTS: usize = 1_024;
+/// Half a frame of this size needs no leave: with one read behind it, 12 MiB of all clients together.
+const SMALL: usize = 4 * 1024;
+/// So many may hold more than that, up to the length of a frame: 2 MiB. The others wait until one of them is done, or has had its minute.
+const LARGE: usize = 32;
 /// Who sends nothing for so long is hung up on.
 pub const SILENT: Duration = Duration::from_secs(5);
 /// For one frame: who sends a byte now and then must not keep a place from others.
@@ -44,6 +48,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Take clients until told to stop, and then what has arrived.
 pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) {
+    let large = Semaphore::new(LARGE);
     let mut clients = FuturesUnordered::new();
     // Other parts of the daemon need descriptors, too.
     let most =
@@ -57,7 +62,7 @@ pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) 
             Some(()) = clients.next() => {}
             accepted = after(accepts, listener.accept()), if clients.len() < most => match accepted {
                 Ok((stream, peer)) => {
-                    clients.push(Client::new(stream, peer).serve(queue, stop));
+                    clients.push(Client::new(stream, peer).serve(queue, &large, stop));
                     if clients.len() == most {
                         counters::CLIENTS_WAITED.add(1);
                         tracing::warn!(clients = most, "the serial relay has as many clients as it can have; the next one waits");
@@ -78,7 +83,7 @@ pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) 
             tokio::select! {
                 biased;
                 accepted = timeout(GRACE, listener.accept()), if comes => match accepted {
-                    Ok(Ok((stream, peer))) => clients.push(Client::new(stream, peer).serve(queue, stop)),
+                    Ok(Ok((stream, peer))) => clients.push(Client::new(stream, peer).serve(queue, &large, stop)),
                     Ok(Err(_)) | Err(_) => comes = false,
                 },
                 Some(()) = clients.next(), if !clients.is_empty() => {}
@@ -117,13 +122,22 @@ impl Client {
         Self { stream, peer, begun: vec![], done: 0, faults: 0 }
     }
 
-    async fn serve(mut self, queue: &Queue, stop: &CancellationToken) {
-        let (mut patience, mut began) = (SILENT, Instant::now());
+    async fn serve(mut self, queue: &Queue, large: &Semaphore, stop: &CancellationToken) {
+        let (mut patience, mut began, mut leave) = (SILENT, Instant::now(), None);
         loop {
-            let due = patience.min((began + ONE_FRAME).saturating_duration_since(Instant::now()));
+            let read = async {
+                if self.begun.len() >= SMALL && leave.is_none() {
+                    leave = large.acquire().await.ok();
+                    // That it waited is not its fault.
+                    began = Instant::now();
+                    self.begun.reserve_exact(LONGEST - self.begun.len());
+                }
+                let due = patience.min((began + ONE_FRAME).saturating_duration_since(Instant::now()));
+                timeout(due, self.read()).await
+            };
             let read = tokio::select! {
                 biased;
-                read = timeout(due, self.read()) => read,
+                read = read => read,
                 // Reading comes first: what is there when the stop comes is read.
                 () = stop.cancelled(), if patience > GRACE => {
                     patience = GRACE;
@@ -136,6 +150,9 @@ impl Client {
             }
             if self.pass_on(queue).await {
                 began = Instant::now();
+            }
+            if self.begun.len() < SMALL {
+                leave = None;
             }
             if self.begun.len() >= LONGEST {
                 counters::RELAY_REFUSED_TOO_LONG.add(1);
@@ -192,6 +209,8 @@ impl Client {
         let any = self.done > 0;
         self.begun.drain(..self.done);
         self.done = 0;
+        // No memory for what is not there.
+        self.begun.shrink_to(SMALL);
         if self.begun.is_empty() {
             self.begun = vec![];
         }

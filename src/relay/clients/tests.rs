@@ -97,8 +97,9 @@ async fn the_longest_frame_passes() {
 fn in_memory() -> (DuplexStream, JoinHandle<()>, Receiver<Order>) {
     let (near, far) = tokio::io::duplex(LONGEST);
     let (queue, taken) = Queue::new(Arc::new(Gate::default()));
-    let served =
-        async move { Client::new(Box::new(far), Peer::default()).serve(&queue, &CancellationToken::new()).await };
+    let served = async move {
+        Client::new(Box::new(far), Peer::default()).serve(&queue, &Semaphore::new(1), &CancellationToken::new()).await
+    };
     (near, tokio::spawn(served), taken)
 }
 
@@ -160,7 +161,7 @@ async fn while_the_queue_is_full_a_client_waits_and_is_not_called_silent() {
     }
     let mut client = near;
     let served = tokio::spawn(async move {
-        Client::new(Box::new(far), Peer::default()).serve(&queue, &CancellationToken::new()).await
+        Client::new(Box::new(far), Peer::default()).serve(&queue, &Semaphore::new(1), &CancellationToken::new()).await
     });
     client.write_all(&filler).await.expect("sent");
     sleep(SILENT * 10).await;
@@ -218,8 +219,34 @@ async fn frames_that_wait_for_room_when_there_is_no_more_time_are_counted() {
     let mut client = near;
     client.write_all(&[filler.as_slice(), filler.as_slice(), b"{"].concat()).await.expect("sent");
     let before = counters::RELAY_FRAMES_GIVEN_UP.here();
-    let stop = CancellationToken::new();
-    let served = Client::new(Box::new(far), Peer::default()).serve(&queue, &stop);
+    let (large, stop) = (Semaphore::new(1), CancellationToken::new());
+    let served = Client::new(Box::new(far), Peer::default()).serve(&queue, &large, &stop);
     assert!(timeout(AT_THE_STOP, served).await.is_err(), "it waits for room");
     assert!(counters::RELAY_FRAMES_GIVEN_UP.here() > before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_hold_half_of_a_large_frame_at_once_and_the_others_wait_for_them_unpunished() {
+    let (queue, taken) = Queue::new(Arc::new(Gate::default()));
+    let large_frame = frame("t", &"x".repeat(LONGEST / 2));
+    let (mut one, first) = tokio::io::duplex(LONGEST);
+    let (mut two, second) = tokio::io::duplex(LONGEST);
+    let (large, stop) = (Semaphore::new(1), CancellationToken::new());
+    let serve = |far| Client::new(Box::new(far), Peer::default()).serve(&queue, &large, &stop);
+    let story = async {
+        one.write_all(&large_frame[..LONGEST / 4]).await.expect("sent");
+        sleep(Duration::from_millis(1)).await;
+        two.write_all(&large_frame).await.expect("sent");
+        // Longer than anybody may be silent: the second one does not even try to read.
+        for _ in 0..6 {
+            sleep(SILENT / 2).await;
+            one.write_all(b"x").await.expect("sent");
+        }
+        drop(one);
+        drop(two);
+    };
+    tokio::join!(serve(first), serve(second), story);
+    drop(queue);
+    assert_eq!(frames(&taken), [large_frame]);
+    assert_eq!(refused(), [0, 0, 0, 1], "the first one never ended its frame");
 }
