@@ -197,7 +197,7 @@ fn print(status: &Value, out: &mut dyn Write) -> io::Result<()> {
         let (at, why) = (time(&refused["at"]), text(&refused["error"]));
         writeln!(
             out,
-            "{:>14}  {at}: {why}; what it was started with goes on, and its next start will fail",
+            "{:>14}  {at}: {why}; what it was started with goes on, and its next start may fail",
             "not reloaded"
         )?;
     }

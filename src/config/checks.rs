@@ -32,7 +32,7 @@ pub fn check(settings: &Settings, file: &File, checks: &Checks) -> Vec<Finding> 
     let signs_in = to_aws && settings.sends_something();
     // The other ways name their region, or that was reported.
     let by_chain = authentication::way(&agent.child("authentication")) == Way::Chain;
-    commands::check(settings, file, &root);
+    commands::check(settings, file, &root, checks.log_files);
     authentication(file, &Section::root(file, &login).path(&["agent", "authentication"]), surroundings);
     for mut finding in login.into_sorted() {
         if !signs_in {

@@ -58,6 +58,15 @@ pub fn start(running: &mut Running, agent: &Agent, left: &Arc<Left>) {
     });
 }
 
+/// A task that is ended at the deadline leaves its thread no more time either.
+struct GiveUp(Arc<Gate>);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.give_up();
+    }
+}
+
 /// Whether there is something to relay to, as soon as there is; `false` at the stop.
 async fn settings_are_met(settings: &SerialRelay, stop: &CancellationToken) -> bool {
     while settings.when == When::OnAnEc2Mac && serial::device_of_this_mac().is_none() {
@@ -84,6 +93,7 @@ async fn relay(parts: Parts) {
     if let Err(error) = thread {
         return tracing::error!(%error, "the thread that writes to the serial device could not be started");
     }
+    let _no_longer_than_this = GiveUp(gate.clone());
     tokio::select! {
         // The stop: the thread ends when it has written what waits, or when it is told that there is no more time.
         () = relay::run(settings, queue, board, stop) => {
@@ -91,7 +101,7 @@ async fn relay(parts: Parts) {
                 gate.give_up();
                 let _ = end.await;
             }
-            relay::say_totals("stopped");
+            relay::say_totals(" stopped");
         }
         // Without it frames would go nowhere: this task ends before its time, which the daemon notices.
         _ = &mut end => {}

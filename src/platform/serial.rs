@@ -50,6 +50,11 @@ impl Serial {
         self.0.settle(most);
     }
 
+    /// Bytes that it has taken and not passed on, where the system says so. A pseudo-terminal has passed on all that it takes.
+    pub fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
+
     /// Give up what it has taken and not passed on: Linux lets whoever closes a device that is stalled wait for half a minute.
     pub fn discard(&self) {
         self.0.discard();
@@ -113,9 +118,18 @@ mod imp {
             }
         }
 
+        /// `ioctl_tty(2)`, `tty(4)`.
+        #[allow(unsafe_code, reason = "no library of ours has this call")]
+        pub fn waiting(&self) -> usize {
+            let mut bytes: libc::c_int = 0;
+            // SAFETY: the descriptor is open, and the call writes one number, for which there is room.
+            let told = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+            if told == 0 { usize::try_from(bytes).unwrap_or_default() } else { 0 }
+        }
+
         pub fn settle(&self, most: Duration) {
             let begun = Instant::now();
-            while waiting(&self.0).is_some_and(|bytes| bytes > 0) && begun.elapsed() < most {
+            while self.waiting() > 0 && begun.elapsed() < most {
                 thread::sleep(Duration::from_millis(20));
             }
         }
@@ -124,15 +138,6 @@ mod imp {
             // Of a device that is gone nothing is left.
             let _ = tcflush(&self.0, QueueSelector::OFlush);
         }
-    }
-
-    /// Bytes that the device has taken and not passed on, where it says so: `ioctl_tty(2)`, `tty(4)`.
-    #[allow(unsafe_code, reason = "no library of ours has this call")]
-    fn waiting(device: &OwnedFd) -> Option<i32> {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: the descriptor is open, and the call writes one number, for which there is room.
-        let told = unsafe { libc::ioctl(device.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
-        (told == 0).then_some(bytes)
     }
 
     pub fn is_character_device(path: &Path) -> bool {
@@ -187,6 +192,10 @@ mod imp {
         }
 
         pub fn wait(&self, _: Duration) {
+            match self.0 {}
+        }
+
+        pub fn waiting(&self) -> usize {
             match self.0 {}
         }
 

@@ -55,15 +55,17 @@ pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) 
         files::most_open().map_or(CLIENTS, |limit| usize::try_from(limit / 2).unwrap_or(CLIENTS).clamp(1, CLIENTS));
     // Out of descriptors, most likely: those who are here may give some back.
     let mut accepts = Instant::now();
+    // Said when it begins.
+    let mut full = false;
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(()) = clients.next() => {}
+            Some(()) = clients.next() => full &= clients.len() > most / 2,
             accepted = after(accepts, listener.accept()), if clients.len() < most => match accepted {
                 Ok((stream, peer)) => {
                     clients.push(Client::new(stream, peer).serve(queue, &large, stop));
-                    if clients.len() == most {
+                    if clients.len() == most && !std::mem::replace(&mut full, true) {
                         counters::CLIENTS_WAITED.add(1);
                         tracing::warn!(clients = most, "the serial relay has as many clients as it can have; the next one waits");
                     }
@@ -111,9 +113,11 @@ struct Client {
 }
 
 impl Drop for Client {
-    /// Lines that are still here wait for room in the queue, and there is no more time.
+    /// Frames that are still here wait for room in the queue, and there is no more time.
     fn drop(&mut self) {
-        counters::RELAY_FRAMES_GIVEN_UP.add(memchr::memchr_iter(b'\n', &self.begun[self.done..]).count() as u64);
+        let lines = self.begun[self.done..].split_inclusive(|byte| *byte == b'\n');
+        let frames = lines.filter(|line| line.ends_with(b"\n") && frame::check(line).is_ok()).count();
+        counters::RELAY_FRAMES_GIVEN_UP.add(frames as u64);
     }
 }
 
@@ -210,9 +214,8 @@ impl Client {
         self.begun.drain(..self.done);
         self.done = 0;
         // No memory for what is not there.
-        self.begun.shrink_to(SMALL);
-        if self.begun.is_empty() {
-            self.begun = vec![];
+        if self.begun.len() < SMALL {
+            self.begun.shrink_to_fit();
         }
         for (fault, lines) in refused.into_iter().filter_map(|(fault, lines)| Some((fault?, lines))) {
             self.complain(format_args!("sent what was refused: {fault}"), lines);

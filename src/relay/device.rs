@@ -53,6 +53,7 @@ pub trait Port {
     fn wait(&mut self, most: Duration);
     fn settle(&mut self, most: Duration);
     fn discard(&mut self);
+    fn waiting(&mut self) -> usize;
 }
 
 /// The device of this host.
@@ -112,6 +113,10 @@ impl Port for Serial {
     fn discard(&mut self) {
         Self::discard(self);
     }
+
+    fn waiting(&mut self) -> usize {
+        Self::waiting(self)
+    }
 }
 
 /// Write what comes until nobody can bring anything any more. Blocks; has a thread of its own.
@@ -139,6 +144,8 @@ struct Writer<W: World> {
     port: Option<W::Port>,
     /// The device has a part of a frame without its end.
     torn: bool,
+    /// When it had taken the end of a frame and not passed all of it on.
+    undrained: Option<Instant>,
     trouble: Trouble,
     /// No attempt to open it before this.
     again: Instant,
@@ -149,7 +156,18 @@ impl<W: World> Writer<W> {
     fn new(world: W, gate: Arc<Gate>, line: Line) -> Self {
         let (now, torn) = (world.now(), world.is_marked());
         let left = Arc::default();
-        Self { world, gate, line, left, port: None, torn, trouble: Trouble::No, again: now, wait: FIRST_WAIT }
+        Self {
+            world,
+            gate,
+            line,
+            left,
+            port: None,
+            torn,
+            undrained: None,
+            trouble: Trouble::No,
+            again: now,
+            wait: FIRST_WAIT,
+        }
     }
 
     fn run(&mut self, orders: &Receiver<Order>) {
@@ -172,12 +190,20 @@ impl<W: World> Writer<W> {
 
     /// Let go of the device, when it has passed on what it took.
     fn close(&mut self) {
-        if let Some(mut port) = self.port.take() {
-            if self.gate.gives_up() {
-                port.discard();
-            } else {
-                port.settle(SETTLE);
-            }
+        let Some(mut port) = self.port.take() else { return };
+        // Another relay may have the device next, and knows nothing of what ours has begun.
+        if self.torn && port.write(LINE_END).is_ok_and(|written| written > 0) {
+            self.tear(false);
+        }
+        if !self.gate.gives_up() {
+            port.settle(SETTLE);
+        }
+        let bytes = port.waiting();
+        if bytes > 0 {
+            // The system would let us wait for them, half a minute perhaps.
+            port.discard();
+            self.tear(true);
+            tracing::warn!(bytes, "what the serial device had taken and did not pass on was thrown away");
         }
     }
 
@@ -227,10 +253,12 @@ impl<W: World> Writer<W> {
                 Ok(more) if more > 0 => {
                     moved = self.world.now();
                     written += if ends { 0 } else { more };
-                    self.tear(!ends && written < frame.bytes.len());
-                    self.works();
-                    if written == frame.bytes.len() {
+                    let is_whole = written == frame.bytes.len();
+                    self.undrained = (is_whole && port.waiting() > 0).then_some(moved);
+                    self.tear(!ends && !is_whole);
+                    if is_whole {
                         self.wait = FIRST_WAIT;
+                        self.works();
                         counters::RELAY_FRAMES.add(1);
                         return counters::RELAY_BYTES.add(frame.bytes.len() as u64);
                     }
@@ -269,7 +297,8 @@ impl<W: World> Writer<W> {
     /// the device that it closes.
     fn lost(&mut self, torn: bool, error: &io::Error, how: &str) {
         self.port = None;
-        self.tear(self.torn || torn);
+        let undrained = self.undrained.take().is_some_and(|at| self.world.now().saturating_duration_since(at) < SETTLE);
+        self.tear(self.torn || torn || undrained);
         self.failed(error, how, Trouble::Writing);
     }
 

@@ -57,6 +57,7 @@ pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: C
     let mut totals = std::pin::pin!(say_totals_for_ever());
     loop {
         let listener = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             () = &mut totals => break,
             listener = claimed(&settings, &line) => listener,
@@ -70,7 +71,7 @@ pub async fn run(settings: SerialRelay, queue: Queue, board: Arc<Board>, stop: C
             () = &mut serving => break,
             () = &mut totals => break,
             () = feeder::run(&feeder, settings.socket.clone()) => {}
-            () = displaced(&listener) => {}
+            () = displaced(&listener, &stop) => {}
         }
         // Whoever came before is served; what they sent waits until the device is ours again.
         queue.hold(false);
@@ -119,9 +120,9 @@ fn remedy(error: io::ErrorKind) -> String {
     }
 }
 
-/// Ends when the socket's path is not ours any more.
-async fn displaced(listener: &Streams) {
-    while listener.is_in_place() {
+/// Ends when the socket's path is not ours any more. At the stop we give it up ourselves.
+async fn displaced(listener: &Streams, stop: &CancellationToken) {
+    while stop.is_cancelled() || listener.is_in_place() {
         sleep(LOOK).await;
     }
 }
@@ -130,11 +131,11 @@ async fn say_totals_for_ever() {
     let mut tick = interval_at(Instant::now() + TOTALS, TOTALS);
     loop {
         tick.tick().await;
-        say_totals("totals");
+        say_totals("");
     }
 }
 
-/// What was relayed and refused since this process began.
+/// What was relayed, refused and given up since this process began.
 pub fn say_totals(of: &'static str) {
     let refused = [
         &counters::RELAY_REFUSED_FORM,
@@ -147,6 +148,7 @@ pub fn say_totals(of: &'static str) {
         bytes_relayed = counters::RELAY_BYTES.get(),
         frames_relayed = counters::RELAY_FRAMES.get(),
         refused = refused.into_iter().map(|counter| counter.get()).sum::<u64>(),
-        "serial relay, {of} since the start"
+        given_up = counters::RELAY_FRAMES_GIVEN_UP.get() + counters::RELAY_FRAMES_EXPIRED.get(),
+        "serial relay{of}: totals since the start of the daemon"
     );
 }

@@ -68,7 +68,7 @@ counters! {
     RELAY_REFUSED_FORM, "relay_refused_form", "lines sent to the serial relay that are no frame";
     RELAY_REFUSED_CHECKSUM, "relay_refused_checksum", "frames sent to the serial relay with a wrong checksum";
     RELAY_REFUSED_TOO_LONG, "relay_refused_too_long", "clients of the serial relay that sent a line of more than 64 KiB and were hung up on";
-    RELAY_REFUSED_TORN, "relay_refused_torn", "clients of the serial relay that closed, or were silent for 5 seconds, in the middle of a frame";
+    RELAY_REFUSED_TORN, "relay_refused_torn", "clients of the serial relay that closed, were silent for 5 seconds, or took more than a minute, in the middle of a frame";
     RELAY_FRAMES_EXPIRED, "relay_frames_expired", "frames given up because they waited more than 5 minutes for the serial device";
     RELAY_FRAMES_GIVEN_UP, "relay_frames_given_up", "frames that waited for the serial device, or for room, at the stop";
     BATCHES_SPOOLED, "metric_batches_spooled", "metric batches written to the spool";

@@ -4,7 +4,9 @@ use crate::platform::permissions::{self, Owner};
 use std::{fs, io, path::Path};
 
 /// Looks at each command that the configuration names.
-pub(super) fn check(settings: &Settings, file: &File, root: &Section<'_>) {
+///
+/// `programs`: whether theirs are looked for, which may take for ever on a dead mount.
+pub(super) fn check(settings: &Settings, file: &File, root: &Section<'_>, programs: bool) {
     // Also one that `serial` overrules today.
     let name = root.path(&["agent", "instance", "command"]);
     if name.exists() || matches!(settings.agent.instance.serial, Serial::Command(_)) {
@@ -13,7 +15,9 @@ pub(super) fn check(settings: &Settings, file: &File, root: &Section<'_>) {
     for item in root.path(&["metrics", "metrics_collected", "exec"]).items() {
         let command = item.child("command");
         command_is_ours(&command, file);
-        program_is_there(&command);
+        if programs {
+            program_is_there(&command);
+        }
     }
 }
 

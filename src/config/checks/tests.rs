@@ -15,6 +15,11 @@ fn found(text: &str, rights: Option<Rights>) -> Vec<String> {
 }
 
 fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) -> Vec<String> {
+    checked_with(text, rights, password_in_environment, false)
+}
+
+/// `log_files`: as `validate` does, which may wait for what hangs.
+fn checked_with(text: &str, rights: Option<Rights>, password_in_environment: bool, log_files: bool) -> Vec<String> {
     let file = File::parse(Path::new("c.json"), text.as_bytes().to_vec(), rights).expect("JSON");
     let (settings, findings) = decode(&file);
     assert!(findings.is_empty(), "{findings:#?}");
@@ -24,7 +29,7 @@ fn checked(text: &str, rights: Option<Rights>, password_in_environment: bool) ->
         &Checks {
             sends: Sends::AsConfigured,
             surroundings: Surroundings { password: password_in_environment, region: true, ..Surroundings::default() },
-            log_files: false,
+            log_files,
         },
     ))
 }

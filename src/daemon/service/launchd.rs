@@ -79,8 +79,11 @@ impl Launchd {
             }
         }
         self.tell(&["enable", &target(label)])?;
-        if self.look(label)?.is_none() {
-            self.start(label)?;
+        match self.look(label)? {
+            None => self.start(label)?,
+            // It has ended by itself, in order, and launchd sees no reason to start it again.
+            Some(found) if found.pid.is_none() => drop(self.tell(&["kickstart", &target(label)])?),
+            Some(_) => {}
         }
         self.steady(label)
     }

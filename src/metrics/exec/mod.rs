@@ -196,7 +196,11 @@ impl Runner {
 /// What is run, as far as anybody may read it: what stands behind it, or is set for it, may be secret.
 fn program(command: &Command) -> &str {
     match command {
-        Command::Shell(text) => text.split_whitespace().find(|word| !word.contains('=')).unwrap_or_default(),
+        // Where a variable with quotes ends only the shell knows.
+        Command::Shell(text) => {
+            let plain = text.split_whitespace().take_while(|word| !word.contains(['"', '\'', '\\', '`', '$']));
+            plain.skip_while(|word| word.contains('=')).next().unwrap_or_default()
+        }
         Command::Program(words) => words.first().map_or("", String::as_str),
     }
 }

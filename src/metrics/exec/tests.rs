@@ -63,6 +63,9 @@ async fn a_program_that_cannot_be_started_is_named_and_its_arguments_are_not() {
     assert!(wrong.is_some_and(|why| why.starts_with("`/no/such/program` could not be started")), "with its name");
     assert_eq!(none.name(), "exec[0] /no/such/program");
     assert_eq!(lines("TOKEN=x /bin/a b").name(), "exec[0] /bin/a", "what may be secret is left out");
+    for quoted in [r#"TOKEN="x s3cret" /bin/a"#, r"TOKEN=x\ s3cret /bin/a", "TOKEN=$(cat s3cret) /bin/a", "'s3cret'"] {
+        assert!(!lines(quoted).name().contains("s3cret"), "{quoted}");
+    }
 }
 
 #[tokio::test]

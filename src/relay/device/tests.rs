@@ -27,6 +27,8 @@ struct Stage {
     discarded: Cell<u32>,
     settled: Cell<u32>,
     marked: Cell<bool>,
+    /// Bytes that were taken and not passed on.
+    waits: Cell<usize>,
     /// When somebody has waited for so long, this happens.
     event: RefCell<Option<Event>>,
 }
@@ -41,6 +43,7 @@ impl Stage {
             discarded: Cell::default(),
             settled: Cell::default(),
             marked: Cell::default(),
+            waits: Cell::default(),
             event: RefCell::default(),
         })
     }
@@ -104,6 +107,10 @@ impl Port for Rc<Stage> {
 
     fn wait(&mut self, most: Duration) {
         self.pass(most);
+    }
+
+    fn waiting(&mut self) -> usize {
+        self.waits.get()
     }
 
     fn settle(&mut self, _: Duration) {
@@ -312,8 +319,10 @@ fn at_the_end_of_the_time_a_device_that_blocks_is_given_up() {
     writer.relay(Frame::came(b"a\n", stage.now()));
     assert_eq!(counters::RELAY_FRAMES_GIVEN_UP.here(), before + 1);
     assert!(stage.passed.get() < Duration::from_secs(4));
+    stage.waits.set(1);
     writer.close();
     assert_eq!((stage.settled.get(), stage.discarded.get()), (0, 1), "closing must not wait for it");
+    assert!(stage.marked.get(), "whoever comes next has to end it");
 }
 
 #[test]
@@ -329,4 +338,41 @@ fn what_is_wrong_with_the_device_stands_on_the_board_until_it_works() {
     assert!(error().is_some_and(|told| told.contains("could not be opened: permission denied")), "{:?}", error());
     writer.relay(Frame::came(b"a\n", stage.now()));
     assert_eq!(error(), None);
+}
+
+#[test]
+fn what_a_device_had_not_passed_on_when_it_failed_may_lack_its_end() {
+    for (waits, between, second) in [(1, SETTLE / 2, "\nb\n"), (1, SETTLE * 2, "b\n"), (0, SETTLE / 2, "b\n")] {
+        let stage = Stage::with([Does::Opens, Does::Takes(2), Does::Fails(io::ErrorKind::BrokenPipe)]);
+        stage.waits.set(waits);
+        let (mut writer, _gate, _queue, _orders) = writer(&stage);
+        writer.relay(Frame::came(b"a\n", stage.now()));
+        stage.pass(between);
+        writer.relay(Frame::came(b"b\n", stage.now()));
+        assert_eq!(stage.out(), ["a\n", second]);
+    }
+}
+
+#[test]
+fn what_another_relay_finds_on_the_device_has_an_end() {
+    let stage = Stage::with([Does::Opens, Does::Takes(1), Does::Takes(0)]);
+    let (mut writer, _gate, queue, _orders) = writer(&stage);
+    let again = queue.clone();
+    *stage.event.borrow_mut() = Some((SLICE, Box::new(move || queue.hold(false))));
+    let stage_of_event = stage.clone();
+    let come_back = Box::new(move || {
+        assert_eq!(stage_of_event.out(), ["a\n"]);
+        again.hold(true);
+    });
+    let first = stage.event.borrow_mut().take().expect("just put");
+    let (stage_then, then) = (stage.clone(), (SLICE * 3, come_back as Box<dyn FnOnce()>));
+    *stage.event.borrow_mut() = Some((
+        first.0,
+        Box::new(move || {
+            (first.1)();
+            *stage_then.event.borrow_mut() = Some(then);
+        }),
+    ));
+    writer.relay(Frame::came(b"ab\n", stage.now()));
+    assert_eq!(stage.out(), ["a\n", "ab\n"]);
 }

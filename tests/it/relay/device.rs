@@ -124,3 +124,45 @@ async fn a_device_that_is_not_there_is_named_and_what_waits_at_the_stop_is_told(
     let said = story.host.said();
     assert!(said.contains("frames_given_up=3"), "what is lost is said: {said}");
 }
+
+#[tokio::test]
+async fn after_a_kill_in_the_middle_of_a_frame_the_next_one_stands_by_itself() {
+    let terminal = Terminal::unread();
+    let story = Story::on(&terminal);
+    let mut daemon = story.host.start();
+    let sent = frames(12, 60_000);
+    story.client().await.write_all(sent.concat().as_bytes()).expect("taken");
+    let mark = story.host.path("state/serial-torn");
+    daemon.until("a part of a frame", |_| mark.exists()).await;
+    daemon.kill().await;
+    let mut next = story.host.start();
+    let last = frame("last", "1");
+    story.send(&last).await;
+    terminal.read();
+    terminal.until_end(&last).await;
+    let lines = terminal.lines();
+    assert_eq!(lines.last().map(String::as_str), Some(last.trim_end()));
+    next.until("nothing to be torn", |_| !mark.exists()).await;
+    assert!(next.terminate().await.success());
+}
+
+#[tokio::test]
+async fn at_the_stop_a_device_that_goes_on_taking_gets_all_that_waits() {
+    let terminal = Terminal::unread();
+    let story = Story::on(&terminal);
+    let mut daemon = story.host.start();
+    let sent = frames(12, 60_000);
+    story.client().await.write_all(sent.concat().as_bytes()).expect("taken");
+    daemon.until("the device to be full", |_| story.host.path("state/serial-torn").exists()).await;
+    // It is read again only after the stop has begun.
+    let stopped = async {
+        story.until_stops().await;
+        terminal.read();
+    };
+    let (ended, ()) = tokio::join!(daemon.terminate(), stopped);
+    assert!(ended.success());
+    terminal.until_end(&sent[11]).await;
+    let expected = sent.concat();
+    assert!(String::from_utf8(terminal.bytes()).expect("text") == expected, "every frame, whole, once");
+    assert!(!story.host.said().contains("frames_given_up"), "{}", story.host.said());
+}

@@ -81,6 +81,16 @@ impl Story {
         self.host.run([&["relay", "send", "--socket", socket], arguments].concat()).await
     }
 
+    /// Wait until the daemon has heard of its stop, and nobody new can come.
+    async fn until_stops(&self) {
+        let stopping = async {
+            while !self.host.said().contains("stopping seconds") || self.socket.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, stopping).await.unwrap_or_else(|_| panic!("it goes on: {}", self.host.said()));
+    }
+
     /// Wait until the daemon has said this so often.
     async fn until_said(&self, daemon: &mut Daemon<'_>, words: &str, times: usize) {
         daemon.until(words, |_| self.host.said().matches(words).count() >= times).await;

@@ -3,7 +3,7 @@
 # The answers are composed after those of macOS, and so are the codes: 113 not found, 3 no such process, 5 refused, 37 loaded.
 #
 # A story makes it behave by files that it puts there: refused/LABEL (cannot be started), dying/LABEL (ends at once with 78),
-# lingering/LABEL (for so many looks it is still there after it was stopped), stubborn/LABEL (never goes),
+# resting/LABEL (has ended by itself, until it is kickstarted), lingering/LABEL (for so many looks it is still there after it was stopped), stubborn/LABEL (never goes),
 # busy/LABEL (for so many tries its label is refused), wordy (says `disabled`, not `true`).
 set -eu
 echo "$*" >>"$STORY/calls"
@@ -39,6 +39,8 @@ case $verb in
         printf 'system/%s = {\n\tactive count = 1\n\tpath = %s\n\ttype = LaunchDaemon\n' "$label" "$(cat "$STORY/loaded/$label")"
         if [ -e "$STORY/dying/$label" ]; then
             printf '\tstate = spawn scheduled\n\n\truns = 1\n\tlast exit code = 78: EX_CONFIG\n'
+        elif [ -e "$STORY/resting/$label" ]; then
+            printf '\tstate = not running\n\n\truns = 1\n\tlast exit code = 0\n'
         else
             printf '\tstate = running\n\n\truns = 1\n\tpid = 4711\n\tlast exit code = (never exited)\n'
         fi
@@ -55,6 +57,10 @@ case $verb in
             printf '\t\t"%s" => %s\n' "${file##*/}" "$word"
         done
         printf '\t}\n'
+        ;;
+    kickstart)
+        [ -e "$STORY/loaded/$label" ] || fail 113 "Could not find service \"$label\" in domain for system"
+        rm -f "$STORY/resting/$label"
         ;;
     enable) echo false >"$STORY/disabled/$label" ;;
     disable) echo true >"$STORY/disabled/$label" ;;

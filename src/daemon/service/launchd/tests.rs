@@ -241,3 +241,16 @@ fn garbage_is_no_service_that_runs() {
         assert_eq!(printed(text), Printed::default(), "{text:?}");
     }
 }
+
+#[test]
+fn a_service_that_has_ended_by_itself_is_started_again() {
+    let mac = Mac::new();
+    mac.launchd.enable(PUBLISHER).expect("it runs");
+    mac.hold("resting", PUBLISHER, "");
+    let before = mac.changes().len();
+    assert_eq!(mac.launchd.enable(PUBLISHER).expect("it runs").state, State::Running { pid: 4711 });
+    assert_eq!(
+        mac.changes()[before..],
+        [format!("enable system/{PUBLISHER}"), format!("kickstart system/{PUBLISHER}")]
+    );
+}
