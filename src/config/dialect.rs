@@ -58,9 +58,7 @@ fn agent_marks(root: &Section<'_>) -> bool {
     ];
     let items = root.path(&["logs", "logs_collected", "files", "collect_list"]).items();
     let relay = root.path(&["agent", "serial_relay"]);
-    let only_relays = relay.exists()
-        && relay.child("enabled").flag() != Some(false)
-        && !["metrics", "logs"].iter().any(|key| root.has(key));
+    let only_relays = relay.exists() && !["metrics", "logs"].iter().any(|key| root.has(key));
     only_relays
         || ONLY_THE_AGENT.iter().any(|path| root.path(path).exists())
         || items.iter().any(|item| item.has("log_group_name"))

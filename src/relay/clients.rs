@@ -1,7 +1,7 @@
 //! Who sends frames: many at once, each with its own bytes, none of whom can hold up the others.
 //!
 //! A client may send any number of frames. One whose line is longer than a frame can be is hung up on, as is one that sends nothing for
-//! [`SILENT`], or does not end a frame within [`ONE_FRAME`]. What is no frame is refused and counted, and the
+//! [`SILENT`], or no frame within [`ONE_FRAME`]. What is no frame is refused and counted, and the
 //! client may go on. While the queue is full nothing is read, and clients wait.
 use super::{
     frame::{self, Fault, LONGEST},
@@ -34,6 +34,8 @@ const LARGE: usize = 32;
 pub const SILENT: Duration = Duration::from_secs(5);
 /// For one frame: who sends a byte now and then must not keep a place from others.
 const ONE_FRAME: Duration = Duration::from_secs(60);
+/// The same for who holds one of the few places of large frames.
+const LARGE_FRAME: Duration = Duration::from_secs(10);
 /// Who has sent so many lines in a row that are no frames is read slowly: a pause after each read.
 const FAULTS: u32 = 1_000;
 const SLOWLY: Duration = Duration::from_millis(10);
@@ -84,9 +86,11 @@ pub async fn serve(listener: &Streams, queue: &Queue, stop: &CancellationToken) 
         while comes || !clients.is_empty() {
             tokio::select! {
                 biased;
-                accepted = timeout(GRACE, listener.accept()), if comes => match accepted {
+                accepted = timeout(GRACE, after(accepts, listener.accept())), if comes => match accepted {
                     Ok(Ok((stream, peer))) => clients.push(Client::new(stream, peer).serve(queue, &large, stop)),
-                    Ok(Err(_)) | Err(_) => comes = false,
+                    // Those who are here give their descriptors back soon.
+                    Ok(Err(_)) => accepts = Instant::now() + GRACE / 2,
+                    Err(_) => comes = false,
                 },
                 Some(()) = clients.next(), if !clients.is_empty() => {}
             }
@@ -113,11 +117,15 @@ struct Client {
 }
 
 impl Drop for Client {
-    /// Frames that are still here wait for room in the queue, and there is no more time.
+    /// Frames that are still here wait for room in the queue, and there is no more time; what has no end gets none any more.
     fn drop(&mut self) {
-        let lines = self.begun[self.done..].split_inclusive(|byte| *byte == b'\n');
-        let frames = lines.filter(|line| line.ends_with(b"\n") && frame::check(line).is_ok()).count();
-        counters::RELAY_FRAMES_GIVEN_UP.add(frames as u64);
+        for line in self.begun[self.done..].split_inclusive(|byte| *byte == b'\n') {
+            match line.ends_with(b"\n") {
+                true if frame::check(line).is_ok() => counters::RELAY_FRAMES_GIVEN_UP.add(1),
+                true => {}
+                false => counters::RELAY_REFUSED_TORN.add(1),
+            }
+        }
     }
 }
 
@@ -136,7 +144,8 @@ impl Client {
                     began = Instant::now();
                     self.begun.reserve_exact(LONGEST - self.begun.len());
                 }
-                let due = patience.min((began + ONE_FRAME).saturating_duration_since(Instant::now()));
+                let within = if leave.is_some() { LARGE_FRAME } else { ONE_FRAME };
+                let due = patience.min((began + within).saturating_duration_since(Instant::now()));
                 timeout(due, self.read()).await
             };
             let read = tokio::select! {
@@ -160,12 +169,13 @@ impl Client {
             }
             if self.begun.len() >= LONGEST {
                 counters::RELAY_REFUSED_TOO_LONG.add(1);
+                self.begun.clear();
                 return self.complain("sent a line that is too long for a frame", 1);
             }
         }
         if !self.begun.is_empty() {
-            counters::RELAY_REFUSED_TORN.add(1);
-            self.complain("stopped in the middle of a frame, or did not end one within a minute", 1);
+            // Counted when it is dropped.
+            self.complain("stopped in the middle of a frame, or did not end one in time", 1);
         }
     }
 
@@ -191,15 +201,16 @@ impl Client {
         .await
     }
 
-    /// Pass on each frame that is whole, and refuse what is none. Whether any line came to its end.
+    /// Pass on each frame that is whole, and refuse what is none. Whether there was a frame.
     async fn pass_on(&mut self, queue: &Queue) -> bool {
-        let came = Instant::now().into_std();
+        let (came, mut any) = (Instant::now().into_std(), false);
         let mut refused: [(Option<Fault>, u32); 3] = [(None, 0); 3];
         while let Some(length) = memchr::memchr(b'\n', &self.begun[self.done..]) {
             let line = &self.begun[self.done..=self.done + length];
             match frame::check(line) {
                 Ok(()) => {
                     self.faults = 0;
+                    any = true;
                     queue.put(line, came).await;
                 }
                 Err(fault) => {
@@ -210,7 +221,6 @@ impl Client {
             }
             self.done += length + 1;
         }
-        let any = self.done > 0;
         self.begun.drain(..self.done);
         self.done = 0;
         // No memory for what is not there.

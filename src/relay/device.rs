@@ -10,8 +10,7 @@ use crate::{
     telemetry::{counters, listening::Line},
 };
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -60,8 +59,16 @@ pub trait Port {
 pub struct Host {
     /// `None`: the first of those that EC2 Macs have.
     pub device: Option<PathBuf>,
-    /// A file that is there while the device has a part of a frame.
+    /// A file that names the device while that has a part of a frame.
     pub mark: PathBuf,
+}
+
+impl Host {
+    /// As the mark knows it.
+    fn name(&self) -> Vec<u8> {
+        let device = self.device.as_deref().unwrap_or(serial::DEVICES[0].as_ref());
+        device.as_os_str().as_encoded_bytes().to_vec()
+    }
 }
 
 impl World for Host {
@@ -79,13 +86,13 @@ impl World for Host {
     fn mark(&mut self, torn: bool) {
         // Without it a crash in the middle of a frame costs the frame behind it, too; no more than that.
         let _ = match torn {
-            true => File::create(&self.mark).map(drop),
+            true => fs::write(&self.mark, self.name()),
             false => fs::remove_file(&self.mark),
         };
     }
 
     fn is_marked(&self) -> bool {
-        self.mark.exists()
+        fs::read(&self.mark).is_ok_and(|marked| marked == self.name())
     }
 
     fn now(&self) -> Instant {

@@ -85,7 +85,13 @@ impl Left {
 
     /// For the relay that follows. Without one, or where there is none after all, the frames are given up and counted.
     pub fn put(&self, frame: Frame) {
-        self.frames().push(frame);
+        let mut frames = self.frames();
+        // Reload by reload it would become more.
+        if frames.iter().map(|frame| frame.bytes.len() + OVERHEAD).sum::<usize>() >= ROOM {
+            return counters::RELAY_FRAMES_GIVEN_UP.add(1);
+        }
+        frames.push(frame);
+        drop(frames);
         if !self.follows.load(Ordering::Relaxed) {
             self.give_up();
         }

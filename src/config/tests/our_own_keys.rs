@@ -90,11 +90,12 @@ fn a_file_that_asks_for_the_serial_relay_alone_measures_nothing_and_sends_nothin
     let alone = settings(&format!(r#"{{ "agent": {{ {relay} }} }}"#));
     assert!(alone.metrics.is_none() && !alone.sends_something());
     assert_eq!(alone.collects_something(), !cfg!(windows));
+    let off = settings(r#"{ "agent": { "serial_relay": { "enabled": false, "device": "/dev/ttyS0" } } }"#);
+    assert!(!off.collects_something(), "switched off, it does not become the publisher's");
     for more in [
         format!(r#"{{ "agent": {{ "instance": {{ "serial": "1" }}, {relay} }} }}"#),
         format!(r#"{{ "agent": {{ {relay} }}, "metrics": {{}} }}"#),
         format!(r#"{{ "agent": {{ {relay} }}, "logs": {{}} }}"#),
-        r#"{ "agent": { "serial_relay": { "enabled": false, "device": "/dev/ttyS0" } } }"#.to_owned(),
     ] {
         assert!(settings(&more).metrics.is_some(), "the publisher's thirteen: {more}");
     }

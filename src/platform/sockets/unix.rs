@@ -11,7 +11,7 @@ use std::{
     fs,
     os::{
         fd::OwnedFd,
-        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown},
+        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
 };
 use tokio::net::{UnixDatagram, UnixListener};
@@ -97,17 +97,15 @@ fn bound(path: &Path, kind: Type, mode: u32) -> io::Result<(Socket, Place)> {
     socket.bind(&SockAddr::unix(path)?)?;
     let place = Place::of(path)?;
     give_rights(&place, mode)?;
-    // BSD, and so macOS, gives what is made the group of its folder: in `/tmp` a group of administrators.
-    lchown(path, Some(geteuid().as_raw()), Some(getegid().as_raw()))?;
     Ok((socket, place))
 }
 
-/// Rights of what is bound, and of nothing else: whoever may write to the folder could put a link in its place meanwhile.
+/// Owner and rights of what is bound, and of nothing else: whoever may write to the folder could put a link in its place meanwhile.
 #[cfg(target_os = "linux")]
 fn give_rights(place: &Place, mode: u32) -> io::Result<()> {
     use rustix::{
         fd::AsRawFd,
-        fs::{Mode, OFlags, fstat, open},
+        fs::{AtFlags, Mode, OFlags, chownat, fstat, open},
     };
     // A descriptor that only names it, which `chmod` then follows (`proc_pid_fd(5)`); `fchmodat` knows no links before Linux 6.6.
     let named = open(&place.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
@@ -115,12 +113,15 @@ fn give_rights(place: &Place, mode: u32) -> io::Result<()> {
     if (found.st_dev, found.st_ino) != place.id {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another program has taken this path"));
     }
+    chownat(&named, "", Some(geteuid()), Some(getegid()), AtFlags::EMPTY_PATH)?;
     fs::set_permissions(format!("/proc/self/fd/{}", named.as_raw_fd()), fs::Permissions::from_mode(mode))
 }
 
 #[cfg(not(target_os = "linux"))]
 fn give_rights(place: &Place, mode: u32) -> io::Result<()> {
-    use rustix::fs::{AtFlags, CWD, Mode, RawMode, chmodat};
+    use rustix::fs::{AtFlags, CWD, Mode, RawMode, chmodat, chownat};
+    // BSD, and so macOS, gives what is made the group of its folder: in `/tmp` a group of administrators.
+    chownat(CWD, &place.path, Some(geteuid()), Some(getegid()), AtFlags::SYMLINK_NOFOLLOW)?;
     #[allow(clippy::cast_possible_truncation, reason = "twelve bits at most")]
     let mode = Mode::from_raw_mode(mode as RawMode);
     Ok(chmodat(CWD, &place.path, mode, AtFlags::SYMLINK_NOFOLLOW)?)
