@@ -11,7 +11,7 @@ use std::{
     fs,
     os::{
         fd::OwnedFd,
-        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        unix::fs::{FileTypeExt, MetadataExt},
     },
 };
 use tokio::net::{UnixDatagram, UnixListener};
@@ -107,6 +107,7 @@ fn give_rights(place: &Place, mode: u32) -> io::Result<()> {
         fd::AsRawFd,
         fs::{AtFlags, Mode, OFlags, chownat, fstat, open},
     };
+    use std::os::unix::fs::PermissionsExt;
     // A descriptor that only names it, which `chmod` then follows (`proc_pid_fd(5)`); `fchmodat` knows no links before Linux 6.6.
     let named = open(&place.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let found = fstat(&named)?;
