@@ -157,7 +157,7 @@ pub async fn run(
         let ended = attend(&mut running, &mut plan, options, signals, reload).await;
         left.expect_another(matches!(ended, Ok(Ended::Reload(_))));
         stop(running, &plan.settings, signals).await?;
-        let Ended::Reload(new) = ended? else { return Ok(left.give_up()) };
+        let Ended::Reload(new) = ended? else { return Ok(()) };
         running = match Running::start(&new, options, &left).await {
             Ok(running) => {
                 plan = *new;

@@ -1,8 +1,8 @@
 //! Who sends frames: many at once, each with its own bytes, none of whom can hold up the others.
 //!
 //! A client may send any number of frames. One whose line is longer than a frame can be is hung up on, as is one that sends nothing for
-//! [`SILENT`], or no frame within [`ONE_FRAME`]. What is no frame is refused and counted, and the
-//! client may go on. While the queue is full nothing is read, and clients wait.
+//! [`SILENT`], or no frame within [`ONE_FRAME`]. What is no frame is refused and counted, and the client may go on. While the queue is
+//! full nothing is read, and clients wait.
 use super::{
     frame::{self, Fault, LONGEST},
     queue::Queue,

@@ -112,6 +112,13 @@ impl Left {
     }
 }
 
+impl Drop for Left {
+    /// Nobody has taken it.
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
 /// The end into which frames are put.
 #[derive(Clone)]
 pub struct Queue {

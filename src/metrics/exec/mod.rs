@@ -198,8 +198,8 @@ fn program(command: &Command) -> &str {
     match command {
         // Where a variable with quotes ends only the shell knows.
         Command::Shell(text) => {
-            let plain = text.split_whitespace().take_while(|word| !word.contains(['"', '\'', '\\', '`', '$']));
-            plain.skip_while(|word| word.contains('=')).next().unwrap_or_default()
+            let mut plain = text.split_whitespace().take_while(|word| !word.contains(['"', '\'', '\\', '`', '$']));
+            plain.find(|word| !word.contains('=')).unwrap_or_default()
         }
         Command::Program(words) => words.first().map_or("", String::as_str),
     }
