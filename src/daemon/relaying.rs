@@ -51,7 +51,7 @@ pub fn start(running: &mut Running, agent: &Agent, left: &Arc<Left>) {
     };
     running.tasks.spawn("serial relay", async move {
         let stop = parts.stop.clone();
-        if settings_are_met(&parts.settings, &stop).await {
+        if device_is_due(&parts.settings, &stop).await {
             relay(parts).await;
         }
         // A relay that ends before its time is one that failed.
@@ -67,8 +67,8 @@ impl Drop for GiveUp {
     }
 }
 
-/// Whether there is something to relay to, as soon as there is; `false` at the stop.
-async fn settings_are_met(settings: &SerialRelay, stop: &CancellationToken) -> bool {
+/// `true` as soon as there is a device to relay to, or one was asked for; `false` at the stop.
+async fn device_is_due(settings: &SerialRelay, stop: &CancellationToken) -> bool {
     while settings.when == When::OnAnEc2Mac && serial::device_of_this_mac().is_none() {
         if stop.run_until_cancelled(sleep(LOOK)).await.is_none() {
             return false;

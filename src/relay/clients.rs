@@ -28,7 +28,8 @@ use tokio_util::sync::CancellationToken;
 const CLIENTS: usize = 1_024;
 /// Half a frame of this size needs no leave: with one read behind it, 12 MiB of all clients together.
 const SMALL: usize = 4 * 1024;
-/// So many may hold more than that, up to the length of a frame: 2 MiB. The others wait until one of them is done, or has had its minute.
+/// So many may hold more than that, up to the length of a frame: 2 MiB. The others wait until one of them is done, or has had
+/// its [`LARGE_FRAME`].
 const LARGE: usize = 32;
 /// Who sends nothing for so long is hung up on.
 pub const SILENT: Duration = Duration::from_secs(5);

@@ -152,3 +152,59 @@ pub fn say_totals(of: &'static str) {
         "serial relay{of}: totals since the start of the daemon"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::log::said;
+
+    #[test]
+    fn totals_are_said_every_ten_minutes() {
+        let times = |minutes: u64| {
+            let said = said(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+                let wait = Duration::from_secs(minutes * 60 + 1);
+                runtime.expect("a runtime").block_on(async {
+                    assert!(tokio::time::timeout(wait, say_totals_for_ever()).await.is_err(), "it goes on");
+                });
+            });
+            said.iter().filter(|line| line.contains("totals since the start")).count()
+        };
+        assert_eq!([9, 10, 25].map(times), [0, 1, 2]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn a_socket_that_another_took_displaces_us_and_our_own_stop_does_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listen = |name: &str| Streams::local(&folder.path().join(name), 0o600).expect("bound");
+        for (stops, gone) in [(false, true), (true, false)] {
+            let (listener, stop) = (listen(if stops { "a" } else { "b" }), CancellationToken::new());
+            assert!(tokio::time::timeout(LOOK * 5, displaced(&listener, &stop)).await.is_err(), "it is there");
+            if stops {
+                stop.cancel();
+            }
+            listener.close_door();
+            let told = tokio::time::timeout(LOOK * 5, displaced(&listener, &stop)).await.is_ok();
+            assert_eq!(told, gone);
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn a_relay_that_nobody_asked_for_stands_by_and_one_that_was_asked_for_complains() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("s");
+        let _monitor = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+        for (when, complains) in [(When::OnAnEc2Mac, false), (When::Always, true)] {
+            let board = Arc::new(Board::default());
+            let line = Line::new(&board, "relay".to_owned(), WHAT);
+            let settings = SerialRelay { when, device: None, socket: socket.clone(), mode: 0o600, tags: vec![] };
+            assert!(tokio::time::timeout(WAIT, claimed(&settings, &line)).await.is_err(), "it is another's");
+            let shown = board.read().sources.into_values().next().expect("a line");
+            let told = if complains { shown.last_error.as_deref() } else { shown.state.as_deref() };
+            assert!(told.is_some_and(|told| told.contains("another program listens there") && told.contains(SETUP)));
+            assert_eq!((shown.last_error.is_some(), shown.state.is_some()), (complains, !complains));
+        }
+    }
+}

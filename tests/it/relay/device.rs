@@ -145,24 +145,3 @@ async fn after_a_kill_in_the_middle_of_a_frame_the_next_one_stands_by_itself() {
     next.until("nothing to be torn", |_| !mark.exists()).await;
     assert!(next.terminate().await.success());
 }
-
-#[tokio::test]
-async fn at_the_stop_a_device_that_goes_on_taking_gets_all_that_waits() {
-    let terminal = Terminal::unread();
-    let story = Story::on(&terminal);
-    let mut daemon = story.host.start();
-    let sent = frames(12, 60_000);
-    story.client().await.write_all(sent.concat().as_bytes()).expect("taken");
-    daemon.until("the device to be full", |_| story.host.path("state/serial-torn").exists()).await;
-    // It is read again only after the stop has begun.
-    let stopped = async {
-        story.until_stops().await;
-        terminal.read();
-    };
-    let (ended, ()) = tokio::join!(daemon.terminate(), stopped);
-    assert!(ended.success());
-    terminal.until_end(&sent[11]).await;
-    let expected = sent.concat();
-    assert!(String::from_utf8(terminal.bytes()).expect("text") == expected, "every frame, whole, once");
-    assert!(!story.host.said().contains("frames_given_up"), "{}", story.host.said());
-}

@@ -25,9 +25,12 @@ async fn at_the_stop_everything_that_was_accepted_comes_out_and_the_totals_are_s
     daemon.until("a first frame", |status| status.counter("relay_frames") > 0).await;
     // Whoever is still connected does not keep it from stopping.
     let _mute = story.client().await;
-    let stopping = daemon.terminate();
-    terminal.read();
-    assert_eq!(stopping.await.code(), Some(0));
+    // The device is read again only when nobody new can come any more: all that waits is written by then or after it.
+    let (stopped, ()) = tokio::join!(daemon.terminate(), async {
+        story.until_stops().await;
+        terminal.read();
+    });
+    assert_eq!(stopped.code(), Some(0));
     terminal.until_lines(sent.len()).await;
     assert!(terminal.lines().iter().map(|line| format!("{line}\n")).eq(sent.iter().cloned()));
     assert!(fs::symlink_metadata(&story.socket).is_err(), "the socket is gone");
