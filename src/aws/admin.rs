@@ -227,6 +227,3 @@ fn explain(kind: &'static Kind, action: &'static str, unanswered: Unanswered) ->
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

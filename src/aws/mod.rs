@@ -38,7 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use admin::{Admin, AdminError, Change, Event, Keys, Resource, Stack, StackRequest, User};
+pub use admin::{Admin, AdminError, Change, Event, Keys, Resource, Stack, StackRequest};
 pub use inquiry::{Inquiry, InquiryError, Metadata};
 
 use crate::{

@@ -133,10 +133,8 @@ impl Admin {
     /// # Errors
     /// When it is refused.
     pub async fn delete_stack(&self, id: &str, token: &str) -> Result<(), AdminError> {
-        let members = vec![
-            ("StackName".to_owned(), id.to_owned()),
-            ("ClientRequestToken".to_owned(), token.to_owned()),
-        ];
+        let members =
+            vec![("StackName".to_owned(), id.to_owned()), ("ClientRequestToken".to_owned(), token.to_owned())];
         self.form("cloudformation:DeleteStack", Again::Yes, members).await.map(drop)
     }
 
@@ -211,8 +209,7 @@ impl Admin {
     pub async fn changes(&self, stack: &str, name: &str) -> Result<Option<Vec<Change>>, AdminError> {
         let action = "cloudformation:DescribeChangeSet";
         let (mut changes, mut status, mut reason) = (vec![], String::new(), String::new());
-        let members =
-            vec![("StackName".to_owned(), stack.to_owned()), ("ChangeSetName".to_owned(), name.to_owned())];
+        let members = vec![("StackName".to_owned(), stack.to_owned()), ("ChangeSetName".to_owned(), name.to_owned())];
         self.pages(action, members, |result| {
             status = text(result, "Status").unwrap_or_default().to_owned();
             reason = text(result, "StatusReason").unwrap_or_default().to_owned();
@@ -243,8 +240,7 @@ impl Admin {
     /// # Errors
     /// When it is refused.
     pub async fn delete_change_set(&self, stack: &str, name: &str) -> Result<(), AdminError> {
-        let members =
-            vec![("StackName".to_owned(), stack.to_owned()), ("ChangeSetName".to_owned(), name.to_owned())];
+        let members = vec![("StackName".to_owned(), stack.to_owned()), ("ChangeSetName".to_owned(), name.to_owned())];
         self.form("cloudformation:DeleteChangeSet", Again::Yes, members).await.map(drop)
     }
 

@@ -7,8 +7,11 @@ use crate::aws::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-static USER_POOLS: Kind =
-    Kind { id: "Cognito Identity Provider", signing: "cognito-idp", rule: |region, fips, dual| rule(&POOLS, region, fips, dual) };
+static USER_POOLS: Kind = Kind {
+    id: "Cognito Identity Provider",
+    signing: "cognito-idp",
+    rule: |region, fips, dual| rule(&POOLS, region, fips, dual),
+};
 
 /// Users of a page, the most there are. <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html>
 const PAGE: u32 = 60;

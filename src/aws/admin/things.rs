@@ -71,6 +71,27 @@ impl Admin {
         gone(self.iot("iot:DeleteThing", "DELETE", at("/things/", name, ""), None, Value::Null).await)
     }
 
+    /// The names of the things that have this attribute.
+    ///
+    /// # Errors
+    /// When they cannot be asked for.
+    pub async fn things_with(&self, attribute: (&str, &str)) -> Result<Vec<String>, AdminError> {
+        let action = "iot:ListThings";
+        let asked = at(&at("/things?attributeName=", attribute.0, "&attributeValue="), attribute.1, "");
+        let (mut things, mut token) = (vec![], None::<String>);
+        for _ in 0..MOST_PAGES {
+            let page = token.take().map_or_else(String::new, |token| at("&nextToken=", &token, ""));
+            let answer = self.iot(action, "GET", format!("{asked}{page}"), None, Value::Null).await?;
+            let name = |thing: &Value| thing.get("thingName").and_then(Value::as_str).map(str::to_owned);
+            things.extend(answer.list("things").iter().filter_map(name));
+            token = answer.text("nextToken").filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(things);
+            }
+        }
+        Err(AdminError::odd(action, &format!("the answer does not end after {MOST_PAGES} pages")))
+    }
+
     /// The ARNs of the certificates of a thing.
     ///
     /// # Errors
@@ -182,7 +203,13 @@ impl Admin {
     }
 }
 
-fn question(action: &'static str, method: &'static str, path: String, principal: Option<&str>, body: &Value) -> Question {
+fn question(
+    action: &'static str,
+    method: &'static str,
+    path: String,
+    principal: Option<&str>,
+    body: &Value,
+) -> Question {
     let mut headers = vec![("content-type", "application/json".to_owned())];
     headers.extend(principal.map(|arn| (PRINCIPAL, arn.to_owned())));
     let body = if body.is_null() { String::new() } else { body.to_string() };
