@@ -8,7 +8,6 @@ mod pools;
 mod things;
 
 pub use cloudformation::{Change, Event, Resource, Stack, StackRequest};
-pub use pools::User;
 pub use things::Keys;
 
 use super::{
@@ -227,3 +226,6 @@ fn explain(kind: &'static Kind, action: &'static str, unanswered: Unanswered) ->
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

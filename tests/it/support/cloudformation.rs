@@ -1,6 +1,6 @@
 //! A stand-in for CloudFormation: it makes nothing, but says that it does, event by event, and has the outputs that a test gave it.
 //!
-//! Each look at the events of a stack brings the next one; a stack is at rest when its last one came. It lives until the test's process
+//! Each look at the events of a stack brings the next few; a stack is at rest when its last one came. It lives until the test's process
 //! ends. What it says is composed after the API reference; that it is what CloudFormation says, no test can tell.
 use std::{
     collections::BTreeMap,
@@ -11,6 +11,8 @@ use std::{
 
 /// Events of a page: few, so that there are several pages.
 const PAGE: usize = 3;
+/// Events that happen between two looks.
+const AT_ONCE: usize = 4;
 
 /// The service.
 pub struct CloudFormation {
@@ -269,10 +271,11 @@ impl State {
         self.stacks.insert(name.to_owned(), stack);
     }
 
-    /// The next event happens.
+    /// The next events happen.
     fn next(&mut self, name: &str) {
         let stack = self.stacks.get_mut(name).expect("known");
-        if let Some(event) = stack.coming.pop() {
+        for _ in 0..AT_ONCE {
+            let Some(event) = stack.coming.pop() else { return };
             stack.events.push(event);
             if stack.coming.is_empty() {
                 stack.status.clone_from(&stack.last);
