@@ -6,7 +6,7 @@
 //! A sign of life (`WATCHDOG=1`) is given in half of the time that the manager waits for one, by the very task that hears the signals, and
 //! only after a task beside it has had its turn: while something holds the one thread that does all that waits, from the stages to
 //! the publishers, there is none. Threads that read foreign files have no part in it: one that hangs on a dead mount would
-//! hang again after a restart, and the board tells of it. Neither has what waits for a network.
+//! hang again after a restart, and the board tells of it. Neither has what waits, for a network or for ever: it holds no thread.
 //!
 //! Without a manager that listens nothing is said, and nothing is spent.
 use crate::{
