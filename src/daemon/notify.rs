@@ -40,6 +40,8 @@ pub struct Notify {
 #[derive(Debug, Default)]
 struct Shown {
     board: Option<Arc<Board>>,
+    /// It has said that it runs; nobody waits for signs of life before.
+    is_up: bool,
     line: String,
     /// It did not hear us; said once.
     unheard: bool,
@@ -61,7 +63,7 @@ impl Notify {
         let line = describe(&board.standing());
         {
             let mut shown = self.shown();
-            (shown.board, shown.line) = (Some(board.clone()), line.clone());
+            (shown.board, shown.is_up, shown.line) = (Some(board.clone()), true, line.clone());
         }
         self.tell(&format!("READY=1\nSTATUS={line}"));
     }
@@ -102,7 +104,7 @@ impl Notify {
             turns.tick().await;
             // Ends when the runtime has come round to it.
             let _ = tokio::spawn(async {}).await;
-            if watchdog.is_some() {
+            if watchdog.is_some() && self.shown().is_up {
                 self.tell("WATCHDOG=1");
             }
             if let Some(line) = self.another_line() {
@@ -226,8 +228,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn while_the_work_keeps_its_thread_nobody_is_told_that_it_lives() {
         let (socket, notify, _folder) = manager(Some(Duration::from_millis(20)));
+        notify.beside(tokio::time::sleep(Duration::from_secs(1))).await;
+        assert_eq!(heard(&socket), [""; 0], "it does not run yet");
+        notify.ready(&Arc::default());
         notify.beside(tokio::time::sleep(Duration::from_millis(5))).await;
-        assert_eq!(heard(&socket), ["WATCHDOG=1"]);
+        assert_eq!(heard(&socket)[1..], ["WATCHDOG=1"]);
         // Real time passes, and none that the runtime knows of: it comes to no turn.
         notify.beside(async { std::thread::sleep(Duration::from_millis(100)) }).await;
         assert_eq!(heard(&socket), [""; 0]);
