@@ -91,7 +91,11 @@ fn say_installed(installed: &Installed, out: &mut dyn Write) -> io::Result<()> {
     let file = installed.file.display();
     match installed.fate {
         Fate::Unchanged => writeln!(out, "{file} was there, as it is to be")?,
-        Fate::OfPackage => writeln!(out, "{file} was installed by a package, and is used as it is")?,
+        Fate::OfPackage => writeln!(out, "{file} is of a package, or a link, and is used as it is")?,
+        Fate::Replaced => {
+            let kept = service::kept_beside(&installed.file);
+            writeln!(out, "{file} is written; what somebody else had written there is kept as {}", kept.display())?;
+        }
         Fate::Written | Fate::Removed | Fate::WasNotThere => writeln!(out, "{file} is written")?,
     }
     match &installed.service {
@@ -105,9 +109,9 @@ fn say_uninstalled(uninstalled: &Uninstalled, out: &mut dyn Write) -> io::Result
     match uninstalled.fate {
         Fate::WasNotThere => writeln!(out, "there was no {file}"),
         Fate::OfPackage => {
-            writeln!(out, "the service is stopped and disabled; {file} goes with the package that installed it")
+            writeln!(out, "the service is stopped and disabled; {file} is not removed: it is of a package, or a link")
         }
-        Fate::Removed | Fate::Written | Fate::Unchanged => writeln!(out, "{file} is removed"),
+        Fate::Removed | Fate::Written | Fate::Replaced | Fate::Unchanged => writeln!(out, "{file} is removed"),
     }
 }
 

@@ -10,6 +10,7 @@ mod place;
 mod systemd;
 
 pub use launchd::Launchd;
+pub use place::old as kept_beside;
 pub use systemd::Systemd;
 
 use crate::{
@@ -133,9 +134,11 @@ pub struct Installed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fate {
     Written,
+    /// Written, and what somebody else had written there is beside it: [`kept_beside`].
+    Replaced,
     /// It was there, as it is to be.
     Unchanged,
-    /// A package has brought it, and it is left alone.
+    /// A package has brought it, or it is a link, and it is left alone.
     OfPackage,
     Removed,
     WasNotThere,
@@ -200,7 +203,7 @@ pub enum ServiceError {
     MonitorIsLoaded { monitor: &'static str },
     #[error("`{tool} {arguments}` failed: {told}")]
     Refused { tool: &'static str, arguments: String, told: String },
-    #[error("{} could not be started", program.display())]
+    #[error("{} could not be started; `service` can do nothing here without it", program.display())]
     NoTool { program: PathBuf, source: io::Error },
     #[error(
         "{name} was told to stop, and {looks} seconds later it is still there; look at its log, then try again, or end it with: \
