@@ -1,5 +1,4 @@
 //! What is done for daemons rather than by one: their configurations are composed here.
 //!
 //! Nothing here runs inside the daemon. Commands call it; it prints nothing.
-#[allow(dead_code, reason = "its first commands come with the next step")]
 pub mod composing;
