@@ -35,7 +35,7 @@ pub enum Command {
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
-    /// Start, stop and list our services (macOS)
+    /// Install, start, stop and list our services (systemd, launchd)
     #[command(subcommand)]
     Service(Service),
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
@@ -124,22 +124,42 @@ pub enum Local {
 /// What to do with our services: those of the service manager of this system.
 #[derive(Debug, Subcommand)]
 pub enum Service {
+    /// Make the daemon a service of this system, and start it; or start it anew with the service file of this version
+    Install(Root),
+    /// Stop the daemon, and let the service manager forget it
+    Uninstall(Root),
+    /// Start a service, now and whenever the machine starts
+    Enable {
+        /// Its name [default: that of the publisher]
+        name: Option<String>,
+    },
+    /// Stop a service, now and for the next starts of the machine
+    Disable {
+        /// Its name [default: that of the publisher]
+        name: Option<String>,
+    },
     /// What our services are doing
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Start a service, now and whenever the machine starts
-    Enable {
-        /// Its label [default: that of the publisher]
-        label: Option<String>,
+    /// What one service is doing: exit code 0 when it runs
+    Status {
+        /// Its name [default: that of the publisher]
+        name: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// Stop a service, now and for the next starts of the machine
-    Disable {
-        /// Its label [default: that of the publisher]
-        label: Option<String>,
-    },
+}
+
+/// Of which system.
+#[derive(Args, Debug)]
+pub struct Root {
+    /// The root folder of another system: only the service file is written there, or removed
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 }
 
 /// Which embedded store.
