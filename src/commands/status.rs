@@ -25,7 +25,7 @@ pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
     let config = config_or_default(arguments.config.as_deref());
     let places = places(arguments, &config);
     if let Some(seconds) = arguments.wait {
-        return waiting::wait(&places, &start(arguments), seconds, arguments.json);
+        return waiting::wait(arguments, &places, seconds);
     }
     let Places { sockets, unread } = places;
     let document = match ask(&sockets, &start(arguments)) {

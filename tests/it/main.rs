@@ -17,6 +17,7 @@ mod fifos;
 mod first_steps;
 mod groups;
 mod host_metrics;
+mod installers;
 mod iot;
 mod journal;
 mod launcher;

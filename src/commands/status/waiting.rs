@@ -2,11 +2,17 @@
 //!
 //! The daemon that runs now is asked, so nothing counts that happened before it was started. Data that arrived are a success, whatever fails
 //! beside them: a log group that is forbidden says nothing of the metrics, and `status` shows it.
-use super::{Places, Start, as_json, ask, text};
-use crate::commands::EXIT_CONFIG;
+use super::{Places, as_json, ask, start, text};
+use crate::{
+    cli::Status,
+    commands::{EXIT_CONFIG, config_or_default},
+    config,
+    model::limits,
+};
 use anyhow::anyhow;
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     process::ExitCode,
     thread,
@@ -34,11 +40,12 @@ enum Fares {
 ///
 /// # Errors
 /// When nothing arrived: why, and what to do.
-pub fn wait(places: &Places, start: &Start, seconds: u32, json: bool) -> anyhow::Result<ExitCode> {
+pub fn wait(arguments: &Status, places: &Places, seconds: u32) -> anyhow::Result<ExitCode> {
+    let start = start(arguments);
     let end = Instant::now() + Duration::from_secs(seconds.into());
     loop {
         let is_over = Instant::now() >= end;
-        match ask(&places.sockets, start) {
+        match ask(&places.sockets, &start) {
             Err(silence) if silence.is_nobody && !places.unread.is_empty() => {
                 // It cannot come up.
                 places.unread.iter().for_each(|said| eprintln!("{said}"));
@@ -51,7 +58,10 @@ pub fn wait(places: &Places, start: &Start, seconds: u32, json: bool) -> anyhow:
                 let status = serde_json::from_slice(&document).unwrap_or(Value::Null);
                 let fares = fares(&status);
                 if is_over || !matches!(fares, Fares::Unknown { .. }) {
-                    return tell(&fares, &status, seconds, json.then_some(&document));
+                    if arguments.json {
+                        as_json(&document, &mut io::stdout().lock())?;
+                    }
+                    return tell(arguments, &fares, &status, seconds);
                 }
             }
         }
@@ -79,20 +89,18 @@ fn fares(status: &Value) -> Fares {
     }
 }
 
-fn tell(fares: &Fares, status: &Value, seconds: u32, document: Option<&Vec<u8>>) -> anyhow::Result<ExitCode> {
-    if let Some(document) = document {
-        as_json(document, &mut io::stdout().lock())?;
-    }
+fn tell(arguments: &Status, fares: &Fares, status: &Value, seconds: u32) -> anyhow::Result<ExitCode> {
     let instance = text(&status["instance_id"]);
     match fares {
+        Fares::Well(_) if arguments.json => Ok(ExitCode::SUCCESS),
         Fares::Well(destinations) => {
-            if document.is_none() {
-                let plural = if destinations.len() == 1 && destinations[0] != "metrics" && destinations[0] != "logs" {
-                    "arrives"
-                } else {
-                    "arrive"
-                };
-                writeln!(io::stdout(), "{} of {instance} {plural}", destinations.join(" and "))?;
+            let mut out = io::stdout().lock();
+            writeln!(out, "the first {} of {instance} have arrived", destinations.join(" and "))?;
+            let region =
+                config::load(&config_or_default(arguments.config.as_deref())).settings.and_then(|s| s.agent.region);
+            let region = region.filter(|_| status["destination"] == "aws");
+            for link in region.iter().flat_map(|region| links(status, region)) {
+                writeln!(out, "{link}")?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -119,6 +127,29 @@ fn tell(fares: &Fares, status: &Value, seconds: u32, document: Option<&Vec<u8>>)
             ))
         }
     }
+}
+
+/// Where people see each log group in the console.
+fn links(status: &Value, region: &str) -> BTreeSet<String> {
+    // <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>: the partitions that anybody may have an account in.
+    let domain = match region.split('-').collect::<Vec<_>>()[..] {
+        ["cn", ..] => "amazonaws.cn",
+        ["us", "gov", ..] => "amazonaws-us-gov.com",
+        [area, direction, number]
+            if area.len() == 2 && !direction.starts_with("iso") && number.parse::<u8>().is_ok() =>
+        {
+            "aws.amazon.com"
+        }
+        _ => return BTreeSet::new(),
+    };
+    let groups = status["sources"].as_array().into_iter().flatten().filter_map(|source| source["group"].as_str());
+    // The console decodes the part behind `#` twice, and has `$` there in place of `%`.
+    let encoded = |group: &str| group.replace('/', "$252F").replace('#', "$2523");
+    let link = |group: &str| {
+        let group = encoded(group);
+        format!("https://{region}.console.{domain}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{group}")
+    };
+    groups.filter(|group| !group.is_empty() && group.chars().all(limits::fits_group)).map(link).collect()
 }
 
 #[cfg(test)]
@@ -165,11 +196,27 @@ mod tests {
     #[test]
     fn nobody_is_waited_for_and_then_said_to_be_nobody() {
         let places = Places { sockets: vec!["/nonexistent/status.sock".into()], unread: vec![] };
-        let start = Start { command: "x".to_owned(), hint: "" };
-        let error = wait(&places, &start, 0, false).expect_err("nobody").to_string();
-        assert!(error.contains("is not running") && error.contains("start it with `x`"), "{error}");
+        let arguments = Status { config: Some("/c.json".into()), local: None, wait: None, json: false };
+        let error = wait(&arguments, &places, 0).expect_err("nobody").to_string();
+        assert!(error.contains("is not running") && error.contains("start it with `"), "{error}");
         let unread = Places { unread: vec!["c.json: error".to_owned()], ..places };
         // At once: the time is not waited for.
-        assert!(wait(&unread, &start, 3600, false).is_ok());
+        assert!(wait(&arguments, &unread, 3600).is_ok());
+    }
+
+    #[test]
+    fn each_log_group_has_one_link_into_the_console_of_its_partition() {
+        let status = json!({ "sources": [
+            { "group": "/system/rpi/a" }, { "group": "/system/rpi/a" }, { "group": "b#1" }, { "group": "" }, { "group": "a b" },
+        ] });
+        let expected = [
+            "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/$252Fsystem$252Frpi$252Fa",
+            "https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/b$25231",
+        ];
+        assert!(links(&status, "eu-west-1").iter().eq(&expected));
+        let begins = |region: &str, with: &str| links(&status, region).iter().all(|link| link.starts_with(with));
+        assert!(begins("cn-north-1", "https://cn-north-1.console.amazonaws.cn/"));
+        assert!(begins("us-gov-west-1", "https://us-gov-west-1.console.amazonaws-us-gov.com/"));
+        assert!(links(&status, "us-iso-east-1").is_empty() && links(&status, "local").is_empty());
     }
 }
