@@ -24,7 +24,7 @@ check_system() {
     if [[ -n $root ]]; then directory=(dscl -f "$root/var/db/dslocal/nodes/Default" localonly) node=/Local/Target; fi
 }
 
-choose_template() { template=$here/../configs/$name-osx.json; }
+choose_template() { template=${here%/*}/configs/$name-osx.json; }
 
 # --- The account
 

@@ -31,8 +31,8 @@ choose_template() {
     local model=''
     if [[ -r $root/proc/device-tree/model ]]; then model=$(tr -d '\0' <"$root/proc/device-tree/model"); fi
     case $model in
-        "Raspberry Pi"*) template=$here/../configs/$name-rpi.json ;;
-        *) template=$here/../configs/$name-linux.json ;;
+        "Raspberry Pi"*) template=${here%/*}/configs/$name-rpi.json ;;
+        *) template=${here%/*}/configs/$name-linux.json ;;
     esac
 }
 

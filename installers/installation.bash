@@ -121,8 +121,7 @@ make_scratch() {
 
 # Sets `program` to the one that is to be installed, and `version` to what it says of itself.
 find_program() {
-    local top said
-    top=$(CDPATH='' cd "$here/.." && pwd -P)
+    local top=${here%/*} said
     if [[ -n $given_program ]]; then
         program=$given_program
         [[ -f $program ]] || fail "$program, the program to install, is not there"

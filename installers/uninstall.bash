@@ -90,7 +90,7 @@ state=${state:---keep}
 # The program knows how; where it is gone or does not start, the managers are told directly.
 of=() program=$root$home/bin/$name
 if [[ -n $root ]]; then of=(--root "$root"); fi
-if ! "$program" service uninstall ${of[@]+"${of[@]}"} 2>/dev/null; then
+if ! "$program" service uninstall ${of[@]+"${of[@]}"} >/dev/null 2>&1; then
     if [[ $is_mac == yes ]]; then
         [[ -n $root ]] || launchctl bootout "system/$label" 2>/dev/null || true
         rm -f "$root/Library/LaunchDaemons/$label.plist"
@@ -126,7 +126,7 @@ else
         chmod go-rwx "$root$home/$kept"
         if [[ -f $root$home/$kept/$name.json ]]; then chmod 0600 "$root$home/$kept/$name.json"; fi
     done
-    say "Kept configuration and state in $root$home, for root alone."
+    say "Kept configuration and state in $root$home, for root alone; without them: sudo rm -r $root$home"
 fi
 rmdir "$root$home/bin" "$root$home" "$root/opt/aws" 2>/dev/null || true
 if [[ -d $root$home ]]; then
