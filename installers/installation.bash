@@ -75,7 +75,7 @@ parse_options() {
                 ;;
             --region | --account-id | --user-pool-id | --identity-pool-id | --app-client-id | --password-file | --serial | --template | \
                 --program | --root)
-                (($# > 1)) || wrong_usage "$option needs a value behind it"
+                [[ $# -gt 1 && $2 != --* ]] || wrong_usage "$option needs a value behind it"
                 ;;
         esac
         case $option in

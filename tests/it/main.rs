@@ -15,6 +15,7 @@ mod ec2monitoring;
 mod facts;
 mod fifos;
 mod first_steps;
+mod first_success;
 mod groups;
 mod host_metrics;
 mod installers;

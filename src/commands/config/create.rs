@@ -8,7 +8,7 @@ use crate::{
     commands::{EXIT_CONFIG, EXIT_USAGE},
     config::{self, DEFAULT_PATH},
     ops::composing::{self, ComposeError, Instance},
-    platform::{accounts, disk, files},
+    platform::{accounts, disk, files, permissions},
 };
 use anyhow::{Context, bail};
 use std::{
@@ -23,9 +23,6 @@ use tempfile::NamedTempFile;
 const LARGEST_TEMPLATE: u64 = 16 << 20;
 /// What a program ends with that was interrupted at the terminal: 128 and the number of SIGINT.
 const EXIT_INTERRUPTED: u8 = 130;
-/// The owner reads and writes it, the group of the daemon reads it: it may hold a password.
-#[cfg(unix)]
-const MODE: u32 = 0o640;
 /// The prefix of a machine whose template names none: the daemon's own default.
 const PREFIX: &str = "sys";
 
@@ -129,9 +126,8 @@ fn written(path: &Path, composed: &str, group: Option<&str>) -> anyhow::Result<b
 }
 
 fn place(draft: NamedTempFile, path: &Path) -> io::Result<()> {
-    // After its group has become another: that takes away rights.
-    #[cfg(unix)]
-    draft.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(MODE))?;
+    // It may hold a password. After its group has become another: not before may that group read it.
+    permissions::let_group_read(draft.as_file())?;
     draft.as_file().sync_all()?;
     draft.persist(path).map(drop).map_err(|error| error.error)
 }

@@ -25,6 +25,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// What the board calls the login.
 const CREDENTIALS: &str = "credentials";
 
+/// Where data arrive. What the board tells of besides, as of the positions on the disk, is no delivery.
+const DATA: [&str; 2] = ["metrics", "logs"];
+
 /// How it fares.
 #[derive(Debug, Eq, PartialEq)]
 enum Fares {
@@ -74,7 +77,7 @@ fn fares(status: &Value) -> Fares {
     let destinations = || status["destinations"].as_object().into_iter().flatten();
     let succeeded = |line: &Value| !line["last_success"].is_null();
     let well: Vec<String> = destinations()
-        .filter(|(name, line)| *name != CREDENTIALS && succeeded(line))
+        .filter(|(name, line)| DATA.contains(&name.as_str()) && succeeded(line))
         .map(|(name, _)| name.clone())
         .collect();
     if !well.is_empty() {
@@ -176,6 +179,7 @@ mod tests {
     #[test]
     fn a_login_alone_is_no_success_and_a_login_that_fails_is_named_first() {
         assert_eq!(of(json!({ "credentials": line(true, 0) })), Fares::Unknown { signed_in: true });
+        assert_eq!(of(json!({ "positions": line(true, 0) })), Fares::Unknown { signed_in: false });
         assert_eq!(of(json!({})), Fares::Unknown { signed_in: false });
         assert_eq!(of(Value::Null), Fares::Unknown { signed_in: false });
         let Fares::Badly { destination, why } = of(json!({ "logs": line(false, 1), "credentials": line(false, 1) }))
