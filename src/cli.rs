@@ -41,6 +41,10 @@ pub enum Command {
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
     #[command(subcommand)]
     Relay(Relay),
+    /// Make in AWS what machines sign in to, and give each new machine of a list its login
+    Deploy(Deploy),
+    /// Remove from AWS what `deploy` made, after asking
+    Destroy(Destroy),
 }
 
 /// Arguments of `run`.
@@ -202,6 +206,70 @@ pub enum Relay {
         #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
         count: Option<u64>,
     },
+}
+
+/// Which stack, and where.
+#[derive(Args, Debug)]
+pub struct Place {
+    /// The login by certificates of AWS IoT instead of passwords
+    #[arg(long)]
+    pub iot: bool,
+    /// The CloudFormation stack [default: amazon-cloudwatch-publisher, with --iot amazon-cloudwatch-publisher-iot]
+    #[arg(long, value_name = "NAME", value_parser = parse_stack)]
+    pub stack: Option<String>,
+    /// The AWS region [default: that of the environment or the AWS profile]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `deploy`.
+#[derive(Args, Debug)]
+pub struct Deploy {
+    #[command(flatten)]
+    pub place: Place,
+    /// The list of machines, an instance id (PREFIX-SERIAL) on each line [default: systems.txt, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub systems: Option<PathBuf>,
+    /// The log groups that machines may write to, with commas between and * for any text [default: /system/*, or as it was]
+    #[arg(long, value_name = "NAMES")]
+    pub log_groups: Option<String>,
+    /// The namespaces that machines may publish to, with commas between and * for any text [default: System/*, or as it was]
+    #[arg(long, value_name = "NAMES")]
+    pub namespaces: Option<String>,
+    /// Write a finished configuration for each new machine into this folder, instead of printing its password
+    #[arg(long, value_name = "DIR", required_if_eq("iot", "true"))]
+    pub configs: Option<PathBuf>,
+    /// What the finished configurations are made of [default: the sample that fits the machine's prefix]
+    #[arg(long, value_name = "CONFIG", requires = "configs")]
+    pub template: Option<PathBuf>,
+    /// Give this machine of the list a new password, though it has one; may be given several times
+    #[arg(long, value_name = "SYSTEM", conflicts_with = "iot")]
+    pub renew: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub plan: bool,
+}
+
+/// Arguments of `destroy`.
+#[derive(Args, Debug)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub place: Place,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The name of a stack: <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
+fn parse_stack(text: &str) -> Result<String, String> {
+    let fits = text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let why = "a stack's name begins with a letter and is made of letters, digits and hyphens, at most 128";
+    if fits { Ok(text.to_owned()) } else { Err(why.to_owned()) }
 }
 
 /// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.

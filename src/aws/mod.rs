@@ -13,6 +13,7 @@
 //!
 //! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
 //! [`QUIET_TARGETS`] at WARN.
+mod admin;
 mod answer;
 mod auth;
 mod base;
@@ -37,6 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use admin::{Admin, AdminError, Change, Event, Keys, Resource, Stack, StackRequest};
 pub use inquiry::{Inquiry, InquiryError, Metadata};
 
 use crate::{

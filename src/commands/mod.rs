@@ -3,6 +3,8 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed while running,
 //! 2 wrong usage (clap's own), 78 configuration invalid (`EX_CONFIG` of sysexits.h: a service manager must not restart on it).
 pub mod config;
+pub mod deploy;
+pub mod destroy;
 pub mod local;
 pub mod relay;
 pub mod run;
@@ -47,6 +49,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Local(arguments)) => local::run(arguments),
         Some(Command::Service(arguments)) => service::run(&arguments),
         Some(Command::Relay(arguments)) => relay::run(arguments),
+        Some(Command::Deploy(arguments)) => deploy::run(&arguments),
+        Some(Command::Destroy(arguments)) => destroy::run(&arguments),
     }
 }
 
@@ -89,7 +93,7 @@ mod tests {
     fn a_word_that_is_no_file_is_taken_for_a_command() {
         let said = |word: &str| unknown_command(Path::new(word));
         assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
-        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, config, local, service, relay")));
+        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, config, local, service, ")));
         for path in ["my.json", "./staus", "src", "configs/local.json", "status", "help", "--dry-run", "-h"] {
             assert_eq!(said(path), None);
         }

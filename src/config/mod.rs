@@ -120,6 +120,15 @@ pub fn dialect_of(text: &str) -> Option<Dialect> {
     Some(Dialect::of(&Section::root(&file, &Findings::default())))
 }
 
+/// The settings of whoever has no configuration: those of an administrator's commands, which run in this region, or where environment and
+/// profile say.
+pub fn of_nobody(region: Option<&str>) -> Settings {
+    let nothing = File::parse(Path::new(""), b"{}".to_vec(), None).expect("an empty object is JSON");
+    let mut settings = decode_in(Environment::default(), &nothing, Unset::Unknown).0;
+    settings.agent.region = region.map(str::to_owned);
+    settings
+}
+
 /// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
     read(path, None)

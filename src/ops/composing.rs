@@ -28,6 +28,28 @@ pub struct Login {
     pub password: SecretString,
 }
 
+/// What a machine signs in with through AWS IoT.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Where everything is sent.
+    pub region: String,
+    /// The host name of the account's credentials provider.
+    pub iot_url: String,
+    pub role_alias: String,
+    pub thing_name: String,
+    /// On the machine: a file with both the certificate and its key.
+    pub certificate: String,
+}
+
+/// How a machine comes to its credentials.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Password(&'a Login),
+    Certificate(&'a Device),
+    /// It has its own.
+    Own,
+}
+
 /// What a machine is called: `PREFIX-SERIAL`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Instance {
@@ -66,7 +88,16 @@ pub enum ComposeError {
 /// When the template is no object, or a value cannot be right.
 pub fn compose(template: &str, login: &Login, instance: Option<&Instance>) -> Result<String, ComposeError> {
     values::check(login)?;
-    written(template, &login.region, Some(login), instance)
+    written(template, &login.region, Way::Password(login), instance)
+}
+
+/// The configuration of a machine that signs in through AWS IoT: likewise. The key of the certificate is not in it.
+///
+/// # Errors
+/// As for [`compose`].
+pub fn compose_device(template: &str, device: &Device, instance: Option<&Instance>) -> Result<String, ComposeError> {
+    values::check_region(&device.region)?;
+    written(template, &device.region, Way::Certificate(device), instance)
 }
 
 /// The configuration of a machine that has credentials of its own, as EC2 gives them: the template without `agent.authentication`.
@@ -79,7 +110,15 @@ pub fn compose_without_login(
     instance: Option<&Instance>,
 ) -> Result<String, ComposeError> {
     values::check_region(region)?;
-    written(template, region, None, instance)
+    written(template, region, Way::Own, instance)
+}
+
+/// The sample of `configs/` that fits machines of this prefix.
+pub fn sample(prefix: &str) -> &'static str {
+    match prefix {
+        "osx" => include_str!("../../configs/amazon-cloudwatch-publisher-osx.json"),
+        _ => include_str!("../../configs/amazon-cloudwatch-publisher-rpi.json"),
+    }
 }
 
 /// The prefix that the template has for the instance id.
@@ -88,12 +127,7 @@ pub fn prefix(template: &str) -> Option<String> {
     template["agent"]["instance"]["prefix"].as_str().map(str::to_owned)
 }
 
-fn written(
-    template: &str,
-    region: &str,
-    login: Option<&Login>,
-    instance: Option<&Instance>,
-) -> Result<String, ComposeError> {
+fn written(template: &str, region: &str, way: Way<'_>, instance: Option<&Instance>) -> Result<String, ComposeError> {
     const AGENT: &str = "the section `agent`";
     let template = without_mark(template);
     let whole: Box<RawValue> = serde_json::from_str(template).map_err(|error| layout::not_json(&error))?;
@@ -107,8 +141,8 @@ fn written(
         section.set("serial", text(&instance.serial));
         agent.set("instance", section.into_raw());
     }
-    match login {
-        Some(login) => {
+    match way {
+        Way::Password(login) => {
             let mut section = object("`agent.authentication`", agent.get("authentication"))?;
             section.remove(&["passwordFile", "certificate", "iotUrl", "roleAlias", "thingName"]);
             section.set("accountId", text(&login.account_id));
@@ -118,7 +152,17 @@ fn written(
             section.set("password", text(login.password.expose_secret()));
             agent.set("authentication", section.into_raw());
         }
-        None => agent.remove(&["authentication"]),
+        Way::Certificate(device) => {
+            let mut section = object("`agent.authentication`", agent.get("authentication"))?;
+            let of_passwords = ["accountId", "userPoolId", "identityPoolId", "appClientId", "password", "passwordFile"];
+            section.remove(&of_passwords);
+            section.set("iotUrl", text(&device.iot_url));
+            section.set("roleAlias", text(&device.role_alias));
+            section.set("thingName", text(&device.thing_name));
+            section.set("certificate", text(&device.certificate));
+            agent.set("authentication", section.into_raw());
+        }
+        Way::Own => agent.remove(&["authentication"]),
     }
     agent.set("region", text(region));
     if root.get("agent").is_none() {

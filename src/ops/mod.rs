@@ -1,4 +1,11 @@
-//! What is done for daemons rather than by one: their configurations are composed here.
+//! What is done for daemons rather than by one: what they sign in to is deployed, and their configurations are composed.
 //!
 //! Nothing here runs inside the daemon. Commands call it; it prints nothing.
 pub mod composing;
+pub mod finished;
+pub mod password;
+pub mod stack;
+pub mod systems;
+pub mod templates;
+pub mod things;
+pub mod users;

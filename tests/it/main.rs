@@ -11,6 +11,7 @@ mod collectd;
 mod commands;
 mod crash;
 mod delivery;
+mod deploy;
 mod ec2monitoring;
 mod facts;
 mod fifos;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `fake` | an AWS inside the test that checks every request and fails on purpose |
 //! | `moto` | somebody else's AWS, to compare our reading of the API with |
+//! | `cloudformation` | a stand-in for it, of which moto makes nothing of Cognito |
 //! | `psutil` | somebody else's reading of this machine, to compare ours with |
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
@@ -14,6 +15,7 @@
 //!
 //! Waiting is for an event and never for a time: `until` returns as soon as what it waits for is there, and fails
 //! after [`PATIENCE`] with what there was instead.
+pub mod cloudformation;
 pub mod fake;
 pub mod host;
 pub mod http;
