@@ -88,7 +88,7 @@ old_services() { old=("/Library/LaunchDaemons/$label.plist"); }
 after_service() { say "Wrote the service; it starts with the machine."; }
 
 say_where() {
-    say "    the service        sudo $name service status; what it says before its log is open: /var/log/$name.stderr.log"
+    say "    the service        sudo $link service status; what it says before its log is open: /var/log/$name.stderr.log"
 }
 
 install_all "$@"

@@ -277,7 +277,7 @@ install_service() {
     done
     if [[ $start == yes ]]; then
         say "Starting the service."
-        "$home/bin/$name" service install || fail "the service does not run; what is wrong stands above. Everything is installed: correct it, then try: $name service install"
+        "$home/bin/$name" service install || fail "the service does not run; what is wrong stands above. Everything is installed: correct it, then try: sudo $link service install"
     else
         "$program" service install --root "${root:-/}" >/dev/null ||
             fail "the service file could not be written"
@@ -291,7 +291,7 @@ report() {
         if [[ -n $root ]]; then
             say "Done. Nothing was started: $root is another system, and the service starts with it."
         else
-            say "Done. Nothing was started; when it shall be: sudo $name service install"
+            say "Done. Nothing was started; when it shall be: sudo $link service install"
         fi
         return
     fi
@@ -303,9 +303,9 @@ report() {
     fi
     say "
     its own log        $home/logs/$name.log
-    how it is doing    sudo $name status
+    how it is doing    sudo $link status
     what it is to do   $config
-                       (after a change: sudo $name validate, then sudo $name service install)"
+                       (after a change: sudo $link validate, then sudo $link service install)"
     say_where
     say "    remove it          sudo $home/bin/uninstall"
 }

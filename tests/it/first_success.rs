@@ -55,14 +55,14 @@ async fn a_login_that_fails_ends_the_wait_with_what_to_look_at() {
 #[tokio::test]
 async fn data_that_are_refused_end_the_wait_with_the_reason() {
     let aws = FakeAws::start();
-    aws.fail(&[Op::PutLogEvents, Op::CreateLogGroup, Op::CreateLogStream], Fault::Denied);
-    let host = TestHost::tailing(&aws, &["app.log"]).with("metrics", serde_json::Value::Null);
-    let host = host.with("agent.metrics_collection_interval", serde_json::json!(3600));
+    aws.fail(&[Op::PutLogEvents, Op::CreateLogGroup, Op::CreateLogStream, Op::PutMetricData], Fault::Denied);
+    let host = TestHost::tailing(&aws, &["app.log"]);
     host.append("app.log", "one\n");
     let daemon = host.start();
     let asked = wait(&host, "100").await;
     let said = text(&asked.stderr);
-    assert!(asked.status.code() == Some(1) && said.starts_with("error: logs: "), "{said}");
+    assert_eq!(asked.status.code(), Some(1), "{said}");
+    assert!(said.contains("not authorized") && said.contains("nothing is lost meanwhile"), "{said}");
     assert!(daemon.terminate().await.success());
 }
 

@@ -35,7 +35,7 @@ async fn what_is_typed_is_shown_but_for_the_password() {
     let mut running = until_the_password(&machine, &terminal).await;
     // One that cannot be right, then one that was corrected while it was typed.
     terminal.write(b"PASSWORD\n");
-    terminal.until_end(FOR_THE_PASSWORD).await;
+    terminal.until_times(2, FOR_THE_PASSWORD).await;
     terminal.write(format!("wrong\u{15}x\u{7f}{PASSWORD}\n").as_bytes());
     assert!(running.wait().expect("bash").success(), "{}", shown(&terminal));
     assert_eq!(machine.config()["agent"]["authentication"]["password"], PASSWORD);
@@ -67,7 +67,7 @@ async fn an_answer_that_cannot_be_right_is_asked_for_again_at_once() {
     let mut running = at(&terminal, machine.installer("install-rpi.bash", &["--no-login"])).spawn().expect("bash");
     terminal.until_end(ANSWERS[0].0).await;
     terminal.write(b"eu-west-1a\n");
-    terminal.until_end(ANSWERS[0].0).await;
+    terminal.until_times(2, ANSWERS[0].0).await;
     assert!(shown(&terminal).contains("did you mean `eu-west-1`?"), "{}", shown(&terminal));
     terminal.write(b"eu-west-1\n");
     assert!(running.wait().expect("bash").success(), "{}", shown(&terminal));
@@ -81,14 +81,14 @@ async fn who_removes_it_is_asked_once_for_all_and_once_for_the_state() {
         done(&machine.install_with_login(&[]));
         let script = machine.path(&format!("root/{HOME}/bin/uninstall"));
         let ask = || at(&terminal, machine.script(&script, &[])).spawn().expect("bash");
-        let question = "? [y/N] ";
+        let question = "Remove the publisher from ";
         let mut running = ask();
-        terminal.until_end(question).await;
+        terminal.until_times(1, question).await;
         terminal.write(b"\n");
         assert!(!running.wait().expect("bash").success());
         assert!(machine.path(&format!("root/{PROGRAM}")).exists());
         let mut running = ask();
-        terminal.until_end(question).await;
+        terminal.until_times(2, question).await;
         terminal.write(b"y\n");
         terminal.until_end("Remove them, too? [y/N] ").await;
         terminal.write(format!("{about_state}\n").as_bytes());
