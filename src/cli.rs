@@ -1,4 +1,8 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
+mod config;
+
+pub use config::{Config, Create};
+
 use clap::{Args, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -25,6 +29,9 @@ pub enum Command {
     Validate(Validate),
     /// Ask the running daemon how it is doing
     Status(Status),
+    /// Make a configuration
+    #[command(subcommand)]
+    Config(Config),
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
@@ -77,6 +84,9 @@ pub struct Status {
     /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub local: Option<Option<PathBuf>>,
+    /// Wait until the first data have arrived, or could not, but no longer than so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u32>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -6,7 +6,7 @@
 //!
 //! To put in another value: a field of its struct, a check in `values`, and a line in [`written`].
 mod layout;
-mod values;
+pub mod values;
 
 use crate::config;
 use layout::{Faulty, Members, members};

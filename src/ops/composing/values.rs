@@ -2,7 +2,7 @@
 //! shows only at the machine, as a login that fails.
 use super::{ComposeError, Instance, Login};
 use crate::{config::region, model::limits};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 /// Characters of the ids, of a user name and of a password, as the API has them:
 /// <https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminCreateUser.html>,
@@ -22,23 +22,42 @@ fn unfit(what: &'static str, why: impl Into<String>) -> ComposeError {
 /// Each value of a login.
 pub fn check(login: &Login) -> Result<(), ComposeError> {
     check_region(&login.region)?;
-    let account = &login.account_id;
-    require("account id", account, 12, "is not the 12 digits of an account", |id| id.len() == 12 && digits(id))?;
-    let pool = "is no user pool's id, which looks like eu-west-1_AbCdEf123";
-    require("user pool id", &login.user_pool_id, LONGEST_POOL, pool, |id| {
+    check_account(&login.account_id)?;
+    check_user_pool(&login.user_pool_id)?;
+    check_identity_pool(&login.identity_pool_id)?;
+    check_app_client(&login.app_client_id)?;
+    check_password(&login.password)
+}
+
+/// The number of an account.
+pub fn check_account(id: &str) -> Result<(), ComposeError> {
+    require("account id", id, 12, "is not the 12 digits of an account", |id| id.len() == 12 && digits(id))
+}
+
+/// The id of a user pool.
+pub fn check_user_pool(id: &str) -> Result<(), ComposeError> {
+    let why = "is no user pool's id, which looks like eu-west-1_AbCdEf123";
+    require("user pool id", id, LONGEST_POOL, why, |id| {
         behind_region(id, '_', |rest| rest.bytes().all(|b| b.is_ascii_alphanumeric()))
-    })?;
-    let pool = "is no identity pool's id, which looks like eu-west-1:11111111-2222-3333-4444-555555555555";
-    require("identity pool id", &login.identity_pool_id, LONGEST_POOL, pool, |id| {
+    })
+}
+
+/// The id of an identity pool.
+pub fn check_identity_pool(id: &str) -> Result<(), ComposeError> {
+    let why = "is no identity pool's id, which looks like eu-west-1:11111111-2222-3333-4444-555555555555";
+    require("identity pool id", id, LONGEST_POOL, why, |id| {
         behind_region(id, ':', |rest| {
             rest != ZEROS && rest.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f' | b'-'))
         })
-    })?;
-    let client = "is no app client's id, which is one word of letters and digits";
-    require("app client id", &login.app_client_id, LONGEST_CLIENT, client, |id| {
+    })
+}
+
+/// The id of an app client.
+pub fn check_app_client(id: &str) -> Result<(), ComposeError> {
+    let why = "is no app client's id, which is one word of letters and digits";
+    require("app client id", id, LONGEST_CLIENT, why, |id| {
         id != "APP_CLIENT_ID" && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+'))
-    })?;
-    password(login.password.expose_secret())
+    })
 }
 
 /// What the samples have for an identity pool.
@@ -84,7 +103,8 @@ fn behind_region(id: &str, edge: char, fits: fn(&str) -> bool) -> bool {
 }
 
 /// Cognito takes no blank at an end. What it does not take is not said of which character: no message tells anything of a password.
-fn password(password: &str) -> Result<(), ComposeError> {
+pub fn check_password(password: &SecretString) -> Result<(), ComposeError> {
+    let password = password.expose_secret();
     let fault = if password.is_empty() {
         "is empty"
     } else if password == "PASSWORD" {
