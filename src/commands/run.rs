@@ -4,11 +4,12 @@ use crate::{
     aws,
     cli::Run,
     config::{self, Finding, Sends, Settings, Severity},
-    daemon::{self, Options, Override, Reload, Signals},
+    daemon::{self, Options, Override, Reload, Signals, service},
     local::Printer,
     platform::{
         descriptors::{self, Raised},
         memory,
+        services::being,
     },
     publish,
     telemetry::log::{self, LogError, LogOptions},
@@ -30,6 +31,26 @@ const BLOCKED: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the daemon cannot start or go on.
 pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    being::attach(service::NAME).context("the service control manager could not be reached")?;
+    let ended = foreground(arguments);
+    match &ended {
+        Ok(code) => being::ended(*code, *code == EXIT_CONFIG),
+        Err(error) => {
+            being::note(&format!("error: {error:#}"));
+            being::ended(1, false);
+        }
+    }
+    ended.map(ExitCode::from)
+}
+
+/// For whoever started us: on standard error, which nobody sees of a service of Windows.
+fn tell(text: &str) {
+    eprintln!("{text}");
+    being::note(text);
+}
+
+/// The exit code.
+fn foreground(arguments: &Run) -> anyhow::Result<u8> {
     memory::share();
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,8 +70,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         None if arguments.dry_run => Sends::Nowhere,
         None => Sends::AsConfigured,
     };
-    let Ok(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
-        return Ok(ExitCode::from(EXIT_CONFIG));
+    let Ok(settings) = load(&path, host, &mut |finding| tell(&format!("{finding:#}"))) else {
+        return Ok(EXIT_CONFIG);
     };
     let log = match start_log(&settings, arguments.dry_run) {
         Ok(log) => log,
@@ -58,8 +79,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
             let configuration = error.is_configuration();
             let error = anyhow::Error::from(error);
             if configuration {
-                eprintln!("error: {error:#}");
-                return Ok(ExitCode::from(EXIT_CONFIG));
+                tell(&format!("error: {error:#}"));
+                return Ok(EXIT_CONFIG);
             }
             return Err(error);
         }
@@ -76,7 +97,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     let options = Options { destination: destination(arguments), once: arguments.once };
     let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload));
     runtime.shutdown_timeout(BLOCKED);
-    let Err(error) = ended else { return Ok(ExitCode::SUCCESS) };
+    let Err(error) = ended else { return Ok(0) };
     let configuration = error.is_configuration();
     let error = anyhow::Error::from(error);
     if log.is_some() {
@@ -84,8 +105,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         tracing::error!("{error:#}");
     }
     if configuration {
-        eprintln!("error: {error:#}");
-        return Ok(ExitCode::from(EXIT_CONFIG));
+        tell(&format!("error: {error:#}"));
+        return Ok(EXIT_CONFIG);
     }
     Err(error)
 }
