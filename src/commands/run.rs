@@ -4,7 +4,7 @@ use crate::{
     aws,
     cli::Run,
     config::{self, Finding, Sends, Settings, Severity},
-    daemon::{self, Options, Override, Reload, Signals, service},
+    daemon::{self, Notify, Options, Override, Reload, Signals, service},
     local::Printer,
     platform::{
         descriptors::{self, Raised},
@@ -31,8 +31,10 @@ const BLOCKED: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the daemon cannot start or go on.
 pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    // Before the first thread: what it finds in the environment is for nobody else.
+    let notify = Notify::to_who_started_us();
     being::attach(service::NAME).context("the service control manager could not be reached")?;
-    let ended = foreground(arguments);
+    let ended = foreground(arguments, &notify);
     match &ended {
         Ok(code) => being::ended(*code, *code == EXIT_CONFIG),
         Err(error) => {
@@ -50,7 +52,7 @@ fn tell(text: &str) {
 }
 
 /// The exit code.
-fn foreground(arguments: &Run) -> anyhow::Result<u8> {
+fn foreground(arguments: &Run, notify: &Notify) -> anyhow::Result<u8> {
     memory::share();
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -70,8 +72,12 @@ fn foreground(arguments: &Run) -> anyhow::Result<u8> {
         None if arguments.dry_run => Sends::Nowhere,
         None => Sends::AsConfigured,
     };
-    let Ok(settings) = load(&path, host, &mut |finding| tell(&format!("{finding:#}"))) else {
-        return Ok(EXIT_CONFIG);
+    let settings = match load(&path, host, &mut |finding| tell(&format!("{finding:#}"))) {
+        Ok(settings) => settings,
+        Err(why) => {
+            notify.say(&format!("the configuration cannot run: {why}"));
+            return Ok(EXIT_CONFIG);
+        }
     };
     let log = match start_log(&settings, arguments.dry_run) {
         Ok(log) => log,
@@ -95,11 +101,12 @@ fn foreground(arguments: &Run) -> anyhow::Result<u8> {
     };
     let reload = Reload { read, in_force: &in_force };
     let options = Options { destination: destination(arguments), once: arguments.once };
-    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload));
+    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload, notify));
     runtime.shutdown_timeout(BLOCKED);
     let Err(error) = ended else { return Ok(0) };
     let configuration = error.is_configuration();
     let error = anyhow::Error::from(error);
+    notify.say(&format!("ended: {error:#}"));
     if log.is_some() {
         // The chain goes to standard error too; a service's own log is where it will be looked for.
         tracing::error!("{error:#}");

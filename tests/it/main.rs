@@ -23,6 +23,8 @@ mod launcher;
 mod lifecycle;
 mod moto;
 mod names;
+#[cfg(target_os = "linux")]
+mod notify;
 mod outage;
 mod patterns;
 mod permissions;
@@ -32,8 +34,12 @@ mod promises;
 mod ranks;
 mod received;
 mod relay;
+#[cfg(target_os = "linux")]
+mod service;
 mod several_files;
 mod signing_in;
 mod state;
 mod statsd;
+#[cfg(target_os = "linux")]
+mod systemd;
 mod text;

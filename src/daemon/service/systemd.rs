@@ -274,3 +274,6 @@ fn note(state: &State, of: &BTreeMap<&str, &str>) -> Option<String> {
         State::Disabled | State::NotLoaded | State::NotInstalled => None,
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;
