@@ -17,6 +17,7 @@ pub mod lookup;
 mod mach;
 pub mod memory;
 pub mod mounts;
+pub mod named_pipe;
 pub mod notify;
 pub mod os;
 pub mod performance;
