@@ -1,5 +1,6 @@
 //! What a service needs beside its entry in the manager's list: rights in its folders, groups, and a source of events.
 #![allow(unsafe_code)]
+use super::os_error;
 use std::{io, path::Path};
 use windows::{
     Win32::{
@@ -19,7 +20,7 @@ use windows::{
             RegCreateKeyExW, RegDeleteKeyW, RegSetValueExW,
         },
     },
-    core::{Error, HSTRING, PCWSTR, PWSTR, w},
+    core::{HSTRING, PCWSTR, PWSTR, w},
 };
 
 /// Where the sources of the log `Application` stand.
@@ -39,7 +40,7 @@ impl Drop for Given {
 }
 
 fn done(code: WIN32_ERROR) -> io::Result<()> {
-    if code == ERROR_SUCCESS { Ok(()) } else { Err(Error::from(code).into()) }
+    if code == ERROR_SUCCESS { Ok(()) } else { Err(io::Error::from_raw_os_error(code.0.cast_signed())) }
 }
 
 /// See [`super::Manager::folder`].
@@ -54,15 +55,17 @@ pub fn folder(path: &Path, rights: &str) -> io::Result<()> {
             &raw mut descriptor,
             None,
         )
-    }?;
+    }
+    .map_err(|error| os_error(&error))?;
     let _given = Given(descriptor.0);
     let (mut owner, mut list) = (PSID::default(), std::ptr::null_mut::<ACL>());
     let (mut present, mut defaulted) = (false.into(), false.into());
     // SAFETY: the descriptor is valid; both point into it.
     unsafe {
-        GetSecurityDescriptorOwner(descriptor, &raw mut owner, &raw mut defaulted)?;
-        GetSecurityDescriptorDacl(descriptor, &raw mut present, &raw mut list, &raw mut defaulted)?;
+        GetSecurityDescriptorOwner(descriptor, &raw mut owner, &raw mut defaulted)
+            .and_then(|()| GetSecurityDescriptorDacl(descriptor, &raw mut present, &raw mut list, &raw mut defaulted))
     }
+    .map_err(|error| os_error(&error))?;
     let what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION;
     // SAFETY: the path outlives the call, and so does the descriptor that owner and list point into.
     done(unsafe {
@@ -81,7 +84,7 @@ pub fn folder(path: &Path, rights: &str) -> io::Result<()> {
 fn id(text: &str) -> io::Result<(PSID, Given)> {
     let mut id = PSID::default();
     // SAFETY: the text outlives the call; what it gives is owned by `Given` from here on.
-    unsafe { ConvertStringSidToSidW(&HSTRING::from(text), &raw mut id) }?;
+    unsafe { ConvertStringSidToSidW(&HSTRING::from(text), &raw mut id) }.map_err(|error| os_error(&error))?;
     Ok((id, Given(id.0)))
 }
 
@@ -101,7 +104,8 @@ pub fn join(account_id: &str, group_id: &str) -> io::Result<()> {
             &raw mut domain_size,
             &raw mut kind,
         )
-    }?;
+    }
+    .map_err(|error| os_error(&error))?;
     let member = LOCALGROUP_MEMBERS_INFO_0 { lgrmi0_sid: account };
     // SAFETY: the name ends with a zero, and it, the one member and its id outlive the call.
     let code = unsafe {

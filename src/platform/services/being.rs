@@ -62,7 +62,7 @@ mod imp {
 #[allow(unsafe_code)]
 mod imp {
     use super::{
-        super::{Asked, End, Phase, Report, asked as meaning, end_of, report},
+        super::{Asked, End, Phase, Report, asked as meaning, end_of, os_error, report},
         Duration, io,
     };
     use std::{
@@ -142,7 +142,7 @@ mod imp {
         match told.recv() {
             Ok(Ok(())) => Ok(lock(&PLACE).is_some()),
             Ok(Err(error)) if error.code() == ERROR_FAILED_SERVICE_CONTROLLER_CONNECT.to_hresult() => Ok(false),
-            Ok(Err(error)) => Err(error.into()),
+            Ok(Err(error)) => Err(os_error(&error)),
             Err(mpsc::RecvError) => Ok(false),
         }
     }

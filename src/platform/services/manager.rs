@@ -1,11 +1,11 @@
 //! The calls of the service control manager.
 #![allow(unsafe_code)]
-use super::{Found, Manager, ManagerError, Scm, Wanted, accounts, now};
+use super::{Found, Manager, ManagerError, Scm, Wanted, accounts, now, os_error};
 use std::{ffi::c_void, io, path::Path};
 use windows::{
     Win32::{
         Foundation::{
-            ERROR_ACCESS_DENIED, ERROR_INSUFFICIENT_BUFFER, ERROR_SERVICE_ALREADY_RUNNING,
+            ERROR_ACCESS_DENIED, ERROR_INSUFFICIENT_BUFFER, ERROR_INVALID_LEVEL, ERROR_SERVICE_ALREADY_RUNNING,
             ERROR_SERVICE_DOES_NOT_EXIST, ERROR_SERVICE_NOT_ACTIVE,
         },
         System::Services::{
@@ -48,7 +48,7 @@ impl From<Error> for ManagerError {
         match error.code() {
             code if code == ERROR_ACCESS_DENIED.to_hresult() => Self::Denied,
             code if code == ERROR_SERVICE_DOES_NOT_EXIST.to_hresult() => Self::Missing,
-            _ => Self::Failed(error.into()),
+            _ => Self::Failed(os_error(&error)),
         }
     }
 }
@@ -250,8 +250,11 @@ fn describe(service: &Handle, wanted: &Wanted) -> Result<(), Error> {
     set(service, SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO, &mut privileges)
 }
 
-/// `of` is the structure that belongs to `what`.
+/// `of` is the structure that belongs to `what`. A manager that does not know such a setting (that of wine) does without it.
 fn set<T>(service: &Handle, what: SERVICE_CONFIG, of: &mut T) -> Result<(), Error> {
     // SAFETY: the service is open; the structure, and what it points to, outlive the call.
-    unsafe { ChangeServiceConfig2W(service.0, what, Some(std::ptr::from_mut(of).cast::<c_void>())) }
+    match unsafe { ChangeServiceConfig2W(service.0, what, Some(std::ptr::from_mut(of).cast::<c_void>())) } {
+        Err(error) if error.code() == ERROR_INVALID_LEVEL.to_hresult() => Ok(()),
+        set => set,
+    }
 }

@@ -308,6 +308,13 @@ fn none() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "only Windows has a service control manager")
 }
 
+/// As the standard library has it: the error of the call, and not the number that the library of Windows wraps it into.
+#[cfg(windows)]
+fn os_error(error: &windows::core::Error) -> io::Error {
+    windows::Win32::Foundation::WIN32_ERROR::from_error(error)
+        .map_or_else(|| io::Error::other(error.message()), |code| io::Error::from_raw_os_error(code.0.cast_signed()))
+}
+
 /// One command line out of its words, each of which arrives as it is: Windows hands a program one text, and the program cuts it. The
 /// first word, the program's path, is always quoted: with a space in it and no quotes another program might be found first.
 ///
