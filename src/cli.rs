@@ -35,7 +35,7 @@ pub enum Command {
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
-    /// Install, start, stop and list our services (systemd, launchd)
+    /// Install, start, stop and list our services (systemd, launchd, Windows)
     #[command(subcommand)]
     Service(Service),
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
@@ -50,7 +50,7 @@ pub enum Command {
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The configuration: a file, or a folder of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configuration: a file, or a folder of files", ""))]
     pub config: Option<PathBuf>,
     /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -66,7 +66,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations: files, or folders of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configurations: files, or folders of files", ""))]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]
@@ -79,7 +79,7 @@ pub struct Validate {
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// The configuration of the daemon [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configuration of the daemon", ""))]
     pub config: Option<PathBuf>,
     /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -172,7 +172,7 @@ pub struct Store {
     /// The folder of the store [default: the configuration's]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub folder: Option<PathBuf>,
-    /// The configuration whose store is meant [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json, else none]
+    #[arg(help = with_default("The configuration whose store is meant", ", else none"))]
     #[arg(long, value_name = "CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -270,6 +270,11 @@ fn parse_stack(text: &str) -> Result<String, String> {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let why = "a stack's name begins with a letter and is made of letters, digits and hyphens, at most 128";
     if fits { Ok(text.to_owned()) } else { Err(why.to_owned()) }
+}
+
+/// What a configuration is for, and which one is meant where none is named.
+fn with_default(what: &str, or: &str) -> String {
+    format!("{what} [default: {}{or}]", crate::config::DEFAULT_PATH)
 }
 
 /// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.

@@ -73,7 +73,7 @@ pub fn unknown_command(word: &Path) -> Option<String> {
 }
 
 fn config_or_default(given: Option<&Path>) -> PathBuf {
-    given.unwrap_or(Path::new(configuration::DEFAULT_PATH)).to_path_buf()
+    given.map_or_else(configuration::default_path, Path::to_path_buf)
 }
 
 /// The settings of a configuration; `None` after saying on standard error why there are none.
