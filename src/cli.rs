@@ -1,4 +1,5 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
+use crate::config::{self, Severity};
 use clap::{Args, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -34,6 +35,8 @@ pub enum Command {
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
     #[command(subcommand)]
     Relay(Relay),
+    /// Print the least IAM policy with which configurations run; what no policy can say goes to standard error
+    IamPolicy(IamPolicy),
 }
 
 /// Arguments of `run`.
@@ -132,6 +135,22 @@ pub enum Service {
     },
 }
 
+/// Arguments of `iam-policy`.
+#[derive(Args, Debug)]
+pub struct IamPolicy {
+    /// The configurations, files or folders of files; several come to one policy that is enough for each [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    pub configs: Vec<PathBuf>,
+    /// The region that is published to [default: the configuration's, else any]
+    #[arg(long, value_parser = parse_region)]
+    pub region: Option<String>,
+    /// The account of the login [default: the configuration's, else any]
+    #[arg(long, value_name = "ID", value_parser = parse_account)]
+    pub account_id: Option<String>,
+    /// Whose policy, where roles are assumed: that of the login, or of the role with this ARN [default: all, in one object]
+    #[arg(long, value_name = "login|ARN")]
+    pub role: Option<String>,
+}
+
 /// Which embedded store.
 #[derive(Args, Debug)]
 pub struct Store {
@@ -199,6 +218,20 @@ fn parse_since(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is longer than can be counted"))
 }
 
+/// The name of a region, known or not.
+fn parse_region(text: &str) -> Result<String, String> {
+    match config::region::fault(text) {
+        Some((Severity::Error, why, _)) => Err(why.to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// The number of an account.
+fn parse_account(text: &str) -> Result<String, String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_account { Ok(text.to_owned()) } else { Err("the id of an account has 12 digits".to_owned()) }
+}
+
 /// What to say when `--local DIR` is written for `--local=DIR`.
 pub fn local_tip(arguments: &[OsString]) -> Option<String> {
     let at = arguments.iter().position(|argument| argument == "--local")?;
@@ -243,7 +276,7 @@ mod tests {
     fn the_help_names_the_configuration_that_is_read_where_none_is_given() {
         let mut cli = Cli::command();
         let mut helps = vec![cli.render_help().to_string()];
-        let takes_one = |name: &str| ["run", "validate", "status"].contains(&name);
+        let takes_one = |name: &str| ["run", "validate", "status", "iam-policy"].contains(&name);
         helps
             .extend(cli.get_subcommands_mut().filter(|c| takes_one(c.get_name())).map(|c| c.render_help().to_string()));
         for help in helps {
@@ -266,6 +299,15 @@ mod tests {
         assert_eq!((run_plain.local, run_plain.config), (Some(None), Some("my.json".into())));
         let Some(Command::Run(run_in)) = run(&["--local=/d"]) else { panic!("run") };
         assert_eq!(run_in.local, Some(Some("/d".into())));
+    }
+
+    #[test]
+    fn regions_and_accounts_are_looked_at_before_they_stand_in_a_policy() {
+        assert_eq!(parse_region("eu-west-1").as_deref(), Ok("eu-west-1"));
+        assert_eq!(parse_region("xx-nowhere-1").as_deref(), Ok("xx-nowhere-1"), "a new one");
+        assert!(parse_region("*").is_err() && parse_region("EU").is_err());
+        assert_eq!(parse_account("111122223333").as_deref(), Ok("111122223333"));
+        assert!(["", "1", "11112222333a", "1111222233334"].iter().all(|text| parse_account(text).is_err()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed while running,
 //! 2 wrong usage (clap's own), 78 configuration invalid (`EX_CONFIG` of sysexits.h: a service manager must not restart on it).
+pub mod iam_policy;
 pub mod local;
 pub mod relay;
 pub mod run;
@@ -45,6 +46,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Local(arguments)) => local::run(arguments),
         Some(Command::Service(arguments)) => service::run(&arguments),
         Some(Command::Relay(arguments)) => relay::run(arguments),
+        Some(Command::IamPolicy(arguments)) => iam_policy::run(&arguments),
     }
 }
 
@@ -87,7 +89,9 @@ mod tests {
     fn a_word_that_is_no_file_is_taken_for_a_command() {
         let said = |word: &str| unknown_command(Path::new(word));
         assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
-        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local, service, relay")));
+        assert!(
+            said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local, service, relay, iam-policy"))
+        );
         for path in ["my.json", "./staus", "src", "configs/local.json", "status", "help", "--dry-run", "-h"] {
             assert_eq!(said(path), None);
         }
