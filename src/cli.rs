@@ -1,5 +1,10 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
-use crate::config::{self, Severity};
+mod config;
+mod iam_policy;
+
+pub use config::{Config, Create};
+pub use iam_policy::IamPolicy;
+
 use clap::{Args, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -26,6 +31,9 @@ pub enum Command {
     Validate(Validate),
     /// Ask the running daemon how it is doing
     Status(Status),
+    /// Make a configuration
+    #[command(subcommand)]
+    Config(Config),
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
@@ -76,6 +84,9 @@ pub struct Status {
     /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub local: Option<Option<PathBuf>>,
+    /// Wait until the first data have arrived, or could not, but no longer than so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u32>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -133,22 +144,6 @@ pub enum Service {
         /// Its label [default: that of the publisher]
         label: Option<String>,
     },
-}
-
-/// Arguments of `iam-policy`.
-#[derive(Args, Debug)]
-pub struct IamPolicy {
-    /// The configurations, files or folders of files; several come to one policy that is enough for each [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
-    pub configs: Vec<PathBuf>,
-    /// The region that is published to [default: the configuration's, else any]
-    #[arg(long, value_parser = parse_region)]
-    pub region: Option<String>,
-    /// The account of the login [default: the configuration's, else any]
-    #[arg(long, value_name = "ID", value_parser = parse_account)]
-    pub account_id: Option<String>,
-    /// Whose policy, where roles are assumed: that of the login, or of the role with this ARN [default: all, in one object]
-    #[arg(long, value_name = "login|ARN")]
-    pub role: Option<String>,
 }
 
 /// Which embedded store.
@@ -218,20 +213,6 @@ fn parse_since(text: &str) -> Result<Duration, String> {
     number.map(Duration::from_secs).ok_or_else(|| format!("{text:?} is longer than can be counted"))
 }
 
-/// The name of a region, known or not.
-fn parse_region(text: &str) -> Result<String, String> {
-    match config::region::fault(text) {
-        Some((Severity::Error, why, _)) => Err(why.to_owned()),
-        _ => Ok(text.to_owned()),
-    }
-}
-
-/// The number of an account.
-fn parse_account(text: &str) -> Result<String, String> {
-    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if is_account { Ok(text.to_owned()) } else { Err("the id of an account has 12 digits".to_owned()) }
-}
-
 /// What to say when `--local DIR` is written for `--local=DIR`.
 pub fn local_tip(arguments: &[OsString]) -> Option<String> {
     let at = arguments.iter().position(|argument| argument == "--local")?;
@@ -299,15 +280,6 @@ mod tests {
         assert_eq!((run_plain.local, run_plain.config), (Some(None), Some("my.json".into())));
         let Some(Command::Run(run_in)) = run(&["--local=/d"]) else { panic!("run") };
         assert_eq!(run_in.local, Some(Some("/d".into())));
-    }
-
-    #[test]
-    fn regions_and_accounts_are_looked_at_before_they_stand_in_a_policy() {
-        assert_eq!(parse_region("eu-west-1").as_deref(), Ok("eu-west-1"));
-        assert_eq!(parse_region("xx-nowhere-1").as_deref(), Ok("xx-nowhere-1"), "a new one");
-        assert!(parse_region("*").is_err() && parse_region("EU").is_err());
-        assert_eq!(parse_account("111122223333").as_deref(), Ok("111122223333"));
-        assert!(["", "1", "11112222333a", "1111222233334"].iter().all(|text| parse_account(text).is_err()));
     }
 
     #[test]

@@ -114,6 +114,12 @@ pub enum Sends {
     Elsewhere,
 }
 
+/// Whose configuration a text is; `None` where it is no configuration.
+pub fn dialect_of(text: &str) -> Option<Dialect> {
+    let file = File::parse(Path::new(""), text.as_bytes().to_vec(), None).ok()?;
+    Some(Dialect::of(&Section::root(&file, &Findings::default())))
+}
+
 /// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
     read(path, None)

@@ -1,4 +1,5 @@
-//! What is done for daemons rather than by one: what AWS must allow them is written here.
+//! What is done for daemons rather than by one: their configurations are composed here, and what AWS must allow them is written.
 //!
 //! Nothing here runs inside the daemon. Commands call it; it prints nothing.
+pub mod composing;
 pub mod policy;

@@ -1,4 +1,5 @@
 //! The one list of what we ask the operating system: plain functions, data out, no metric names.
+pub mod accounts;
 pub mod connections;
 pub mod cpus;
 pub mod descriptors;
@@ -27,6 +28,7 @@ pub mod procfs;
 pub mod ram;
 pub mod serial;
 pub mod sockets;
+pub mod typing;
 pub mod udp;
 pub mod vitals;
 pub mod windows_events;

@@ -34,9 +34,12 @@ fn said(policies: &Policies, words: &str) -> bool {
     policies.notes.iter().any(|note| note.contains(words))
 }
 
-/// Of the agent's dialect: metrics of the processor, if any, and these logs.
+/// Of the agent's dialect, with these log files.
 fn agents(logs: Value) -> Value {
-    json!({ "agent": { "region": "eu-west-1" }, "logs": { "logs_collected": { "files": { "collect_list": logs } } } })
+    json!({
+        "agent": { "region": "eu-west-1", "run_as_user": "root" },
+        "logs": { "logs_collected": { "files": { "collect_list": logs } } },
+    })
 }
 
 #[test]
