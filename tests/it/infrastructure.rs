@@ -167,7 +167,7 @@ async fn the_outputs_are_what_a_configuration_needs() {
     }
 }
 
-/// Makes a stack out of a template, with these parameters, and prints what a snippet says of it.
+/// Makes a stack out of a template, with these parameters, and returns its outputs.
 const DEPLOY: &str = r#"
 def deploy(name, stack, **parameters):
     cloud = client("cloudformation")
