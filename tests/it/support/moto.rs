@@ -26,13 +26,9 @@ pub struct Moto {
 const PRELUDE: &str = r#"
 import datetime, json, os, sys
 import boto3
-from botocore.config import Config
-
-# The first call of a service makes moto load it, on a busy machine for a minute; a second attempt would meet it half loaded.
-patient = Config(read_timeout=110, retries={"total_max_attempts": 1})
 
 def client(service):
-    return boto3.client(service, endpoint_url=os.environ["MOTO_URL"], region_name=os.environ["AWS_REGION"], config=patient,
+    return boto3.client(service, endpoint_url=os.environ["MOTO_URL"], region_name=os.environ["AWS_REGION"],
                         aws_access_key_id="AKIALOOKER", aws_secret_access_key="looker")
 "#;
 
