@@ -1,7 +1,9 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
 mod config;
+mod iam_policy;
 
 pub use config::{Config, Create};
+pub use iam_policy::IamPolicy;
 
 use clap::{Args, Parser, Subcommand};
 use std::{
@@ -45,6 +47,8 @@ pub enum Command {
     Deploy(Deploy),
     /// Remove from AWS what `deploy` made, after asking
     Destroy(Destroy),
+    /// Print the least IAM policy with which configurations run; what no policy can say goes to standard error
+    IamPolicy(IamPolicy),
 }
 
 /// Arguments of `run`.
@@ -346,7 +350,7 @@ mod tests {
     fn the_help_names_the_configuration_that_is_read_where_none_is_given() {
         let mut cli = Cli::command();
         let mut helps = vec![cli.render_help().to_string()];
-        let takes_one = |name: &str| ["run", "validate", "status"].contains(&name);
+        let takes_one = |name: &str| ["run", "validate", "status", "iam-policy"].contains(&name);
         helps
             .extend(cli.get_subcommands_mut().filter(|c| takes_one(c.get_name())).map(|c| c.render_help().to_string()));
         for help in helps {

@@ -3,6 +3,7 @@
 //! | module | gives |
 //! |---|---|
 //! | `fake` | an AWS inside the test that checks every request and fails on purpose |
+//! | `iam` | what a policy allows |
 //! | `moto` | somebody else's AWS, to compare our reading of the API with |
 //! | `cloudformation` | a stand-in for it, of which moto makes nothing of Cognito |
 //! | `psutil` | somebody else's reading of this machine, to compare ours with |
@@ -19,6 +20,7 @@ pub mod cloudformation;
 pub mod fake;
 pub mod host;
 pub mod http;
+pub mod iam;
 pub mod metadata;
 pub mod moto;
 pub mod psutil;
