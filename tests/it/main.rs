@@ -24,6 +24,7 @@ mod lifecycle;
 mod moto;
 mod names;
 mod outage;
+mod packages;
 mod patterns;
 mod permissions;
 mod poison;
