@@ -79,7 +79,9 @@ impl Machine {
         for place in ["/opt/aws", "/etc/systemd", "/run/systemd", "/usr/bin/$name"] {
             text = text.replace(place, &format!("{root}{place}"));
         }
-        text = text.replace("\"$root/etc/", &format!("\"{root}/etc/"));
+        for place in ["etc", "proc"] {
+            text = text.replace(&format!("\"$root/{place}/"), &format!("\"{root}/{place}/"));
+        }
         self.write("script", &text);
         let _ = fs::remove_file(self.path("root/calls"));
         let mut command = Command::new(self.path("bin/sh"));
@@ -135,6 +137,24 @@ fn is_installed_and_not_started(machine: &Machine, said: &str, calls: &[String])
     }
     let next = ["sudo amazon-cloudwatch-publisher config create ", "sudo systemctl start amazon-cloudwatch-publisher"];
     assert!(next.iter().all(|command| said.contains(command)), "{said}");
+    assert!(checkout("configs").join(sample(said)).is_file(), "{said}");
+}
+
+/// The sample that the next command names.
+fn sample(said: &str) -> &str {
+    let (_, path) =
+        said.split_once("--template /usr/share/doc/amazon-cloudwatch-publisher/configs/").expect("a template");
+    path.lines().next().expect("a name")
+}
+
+#[test]
+fn a_raspberry_pi_is_offered_its_own_sample() {
+    let machine = Machine::new();
+    assert_eq!(sample(&machine.run("deb/postinst", &["configure", ""]).0), "amazon-cloudwatch-publisher-linux.json");
+    machine.write("root/proc/device-tree/model", "Raspberry Pi 5 Model B Rev 1.0\0");
+    let (said, _) = machine.run("deb/postinst", &["configure", ""]);
+    assert_eq!(sample(&said), "amazon-cloudwatch-publisher-rpi.json");
+    assert!(checkout("configs").join(sample(&said)).is_file());
 }
 
 #[test]
