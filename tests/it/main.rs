@@ -30,6 +30,7 @@ mod names;
 #[cfg(target_os = "linux")]
 mod notify;
 mod outage;
+mod packages;
 mod patterns;
 mod permissions;
 mod poison;
