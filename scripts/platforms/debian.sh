@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # For `scripts/cross`: a Rust toolchain and other programs of Debian, unpacked below the cache folder and installed nowhere.
 #
 # Owns: which packages, how they are made to run from a folder of their own, and the standard library of each target, which is
@@ -14,7 +14,7 @@ unpack_packages() {
     local folder=$1 new=$1.new lists=$cache/lists package missing options
     shift
     [[ -d $folder ]] && return
-    debian_is_here || fail "$folder is missing, and there is no apt-get here to fetch it with"
+    debian_is_here || fail "$folder is missing, and there is no apt-get here to fetch it with" 4
     say "fetching the Debian packages $*"
     rm -rf -- "$new"
     mkdir -p -- "$new/packages" "$lists/partial" "$cache/archives/partial"
@@ -26,7 +26,7 @@ unpack_packages() {
     missing=$(apt-get "${options[@]}" --simulate install "$@" 2>>"$cache/apt.log" | awk '$1 == "Inst" { print $2 }') ||
         fail "Debian's packages $* cannot be had here (see $cache/apt.log)"
     # One word each: package names have no spaces. What was asked for is fetched even where it is installed.
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046,SC2086
     (cd -- "$new/packages" && apt-get "${options[@]}" download $(printf '%s\n' "$@" $missing | sort -u)) >>"$cache/apt.log" 2>&1 ||
         fail "the packages could not be fetched (see $cache/apt.log)"
     for package in "$new"/packages/*.deb; do

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # For `scripts/cross`: what runs a target's programs here. Sets `runner`, the words before a program; none where it runs by itself.
 
 # Sets `qemu` to the path of the emulator with this name.
@@ -64,8 +64,9 @@ wine_runs() {
         mkdir -p -- "$place"
         # Its own user32.dll needs this one of another package, and is asked for while Windows is set up.
         cp -- "$cache/wine/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$place/"
-        WINEPREFIX=$home "${wine[@]}" wineboot --init >"$cache/wine.log" 2>&1 || fail "wine cannot be set up (see $cache/wine.log)"
-        WINEPREFIX=$home "${wine[@]}" winecfg -v win10 >>"$cache/wine.log" 2>&1 || say "wine does not say that it is Windows 10"
+        # Its server stays for some seconds: not with the lock.
+        WINEPREFIX=$home "${wine[@]}" wineboot --init >"$cache/wine.log" 2>&1 9>&- || fail "wine cannot be set up (see $cache/wine.log)"
+        WINEPREFIX=$home "${wine[@]}" winecfg -v win10 >>"$cache/wine.log" 2>&1 9>&- || say "wine does not say that it is Windows 10"
         "$compiler" -shared -O2 -o "$place/bcryptprimitives.dll" "$sources/wine-prng.c" -ladvapi32
         "$compiler" -O2 -municode -o "$home/launch.exe" "$sources/wine-launch.c"
         wine_runner "$home"
@@ -100,6 +101,7 @@ stop=$(mktemp -u "${TMPDIR:-/tmp}/wine-stop.XXXXXX")
 trap ': >"$stop"' TERM INT
 trap 'rm -f -- "$stop"' EXIT
 RUNNER
+        # shellcheck disable=SC2016
         printf '%s "$WINEPREFIX/launch.exe" "$stop" "/proc/$$" "$@" <&0 &\n' "$(printf '%q ' "${wine[@]}")"
         cat <<'RUNNER'
 child=$!

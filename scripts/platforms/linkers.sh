@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # For `scripts/cross`: what compiles C for a target and links its programs. Sets the environment that Cargo and the build scripts of
 # the crates look at, and `cargo`, the words that build.
 
@@ -42,7 +42,7 @@ zig_links() {
     cargo=("$cache/python/bin/cargo-zigbuild")
     case $triple in
     # zig brings musl itself, start files included: rustc need not look for its own, which the library built here lacks.
-    *-musl*) export "CARGO_TARGET_$(in_variables)_RUSTFLAGS=-Clink-self-contained=no" ;;
+    *-musl*) export RUSTFLAGS="${RUSTFLAGS:-} -C link-self-contained=no" ;;
     *-gnu*) glibc=.${CROSS_GLIBC:-2.28} ;;
     esac
 }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # For `scripts/cross story`: stories of tests/it, told on this machine, with the daemon on the emulated one.
 
 # A round through all that the daemon does: start, collect, publish, stop in order; rotation; kills; reload; metrics of the host.
@@ -28,7 +28,7 @@ story() {
     [[ -e $binary ]] || binary=$binary.exe
     words=$(prepare_run && printf '%s' "${runner[*]-}")
     say "telling stories with ${words:+$words }$binary"
-    cd -- "$root"
+    cd -- "$root" || return
     PUBLISHER_TEST_BINARY=$binary PUBLISHER_TEST_RUNNER=$words \
         cargo test --locked --test it -- --test-threads="${CROSS_THREADS:-2}" "${filters[@]}" ${skips[@]+"${skips[@]}"}
 }
