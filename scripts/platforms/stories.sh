@@ -29,6 +29,7 @@ story() {
     words=$(prepare_run && printf '%s' "${runner[*]-}")
     say "telling stories with ${words:+$words }$binary"
     cd -- "$root" || return
+    [[ $triple != *-windows-* ]] || export PUBLISHER_TEST_DRIVE=Z:
     PUBLISHER_TEST_BINARY=$binary PUBLISHER_TEST_RUNNER=$words \
         cargo test --locked --test it -- --test-threads="${CROSS_THREADS:-2}" "${filters[@]}" ${skips[@]+"${skips[@]}"}
 }

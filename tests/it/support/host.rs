@@ -151,7 +151,8 @@ impl TestHost {
     /// Write the configuration and return its path.
     pub fn write_config(&self) -> PathBuf {
         let path = self.path("publisher.json");
-        fs::write(&path, format!("{:#}\n", self.config)).expect("a folder that can be written");
+        let config = program::paths_as_seen(format!("{:#}\n", self.config), self.folder.path());
+        fs::write(&path, config).expect("a folder that can be written");
         path
     }
 

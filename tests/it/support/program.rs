@@ -4,10 +4,15 @@
 //! |---|---|
 //! | `PUBLISHER_TEST_BINARY` | the path of the program; without it, the build of this machine |
 //! | `PUBLISHER_TEST_RUNNER` | the words before it, parted by spaces: an emulator with its options; none without it |
+//! | `PUBLISHER_TEST_DRIVE` | where the program sees the root of our file system: `Z:` under wine; nothing without it |
 //!
-//! `scripts/cross story` sets both. What a story does with the daemon from outside (its files, its signals, its exit code) it does
+//! `scripts/cross story` sets them. What a story does with the daemon from outside (its files, its signals, its exit code) it does
 //! with the runner then, which passes all of it on.
-use std::{env, ffi::OsString, path::PathBuf};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 /// Where it lies.
 pub fn binary() -> PathBuf {
@@ -21,4 +26,12 @@ pub fn words(program: impl Into<OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = runner.split_whitespace().map(OsString::from).collect();
     words.push(program.into());
     words
+}
+
+/// The text of a configuration, with the paths below `folder` as the program sees them.
+pub fn paths_as_seen(config: String, folder: &Path) -> String {
+    match env::var("PUBLISHER_TEST_DRIVE") {
+        Ok(drive) => config.replace(&format!("\"{}", folder.display()), &format!("\"{drive}{}", folder.display())),
+        Err(_) => config,
+    }
 }
