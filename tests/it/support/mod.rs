@@ -9,6 +9,7 @@
 //! | `psutil` | somebody else's reading of this machine, to compare ours with |
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
+//! | `program` | which binary that is: another system's, where an emulator runs it |
 //! | `metadata` | EC2's instance metadata |
 //! | `terminal` | a pseudo-terminal in place of a serial device |
 //! | `writer` | a program that writes numbered lines and rotates its log |
@@ -23,6 +24,7 @@ pub mod http;
 pub mod iam;
 pub mod metadata;
 pub mod moto;
+pub mod program;
 pub mod psutil;
 pub mod terminal;
 pub mod tls;
