@@ -243,8 +243,8 @@ pub struct Deploy {
     /// The namespaces that machines may publish to, with commas between and * for any text [default: System/*, or as it was]
     #[arg(long, value_name = "NAMES")]
     pub namespaces: Option<String>,
-    /// Write a finished configuration for each new machine into this folder, instead of printing its password
-    #[arg(long, value_name = "DIR", required_if_eq("iot", "true"))]
+    /// Write a finished configuration for each new machine into this folder, instead of printing its password; --iot needs it
+    #[arg(long, value_name = "DIR")]
     pub configs: Option<PathBuf>,
     /// What the finished configurations are made of [default: the sample that fits the machine's prefix]
     #[arg(long, value_name = "CONFIG", requires = "configs")]

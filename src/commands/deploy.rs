@@ -7,6 +7,7 @@ mod passwords;
 mod planned;
 pub mod progress;
 
+use super::EXIT_USAGE;
 use crate::{
     aws::{Admin, Stack},
     cli::{Deploy, Place},
@@ -39,6 +40,10 @@ const MOST_NAMES: usize = 20;
 /// # Errors
 /// When something is wrong, or AWS refuses a part.
 pub fn run(arguments: &Deploy) -> anyhow::Result<ExitCode> {
+    if arguments.place.iot && !arguments.plan && arguments.configs.is_none() {
+        eprintln!("error: with --iot say --configs DIR: keys of certificates are shown once, and have to go somewhere");
+        return Ok(ExitCode::from(EXIT_USAGE));
+    }
     let work = Work::of(arguments)?;
     runtime()?.block_on(async {
         let admin = connect(&arguments.place).await?;

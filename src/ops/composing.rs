@@ -117,7 +117,9 @@ pub fn compose_without_login(
 pub fn sample(prefix: &str) -> &'static str {
     match prefix {
         "osx" => include_str!("../../configs/amazon-cloudwatch-publisher-osx.json"),
-        _ => include_str!("../../configs/amazon-cloudwatch-publisher-rpi.json"),
+        "rpi" => include_str!("../../configs/amazon-cloudwatch-publisher-rpi.json"),
+        "win" => include_str!("../../configs/amazon-cloudwatch-publisher-windows.json"),
+        _ => include_str!("../../configs/amazon-cloudwatch-publisher-linux.json"),
     }
 }
 
