@@ -9,7 +9,7 @@
 //! | `tls` | certificates, and AWS IoT's credentials endpoint that demands one |
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
 //! | `metadata` | EC2's instance metadata |
-//! | `terminal` | a pseudo-terminal in place of a serial device |
+//! | `terminal` | a pseudo-terminal in place of a serial device, or of whom a script asks |
 //! | `writer` | a program that writes numbered lines and rotates its log |
 //! | `http` | one raw request, for what no SDK would send |
 //!
