@@ -1,7 +1,9 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
 mod config;
+mod iam_policy;
 
 pub use config::{Config, Create};
+pub use iam_policy::IamPolicy;
 
 use clap::{Args, Parser, Subcommand};
 use std::{
@@ -35,7 +37,7 @@ pub enum Command {
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
-    /// Install, start, stop and list our services (systemd, launchd)
+    /// Install, start, stop and list our services (systemd, launchd, Windows)
     #[command(subcommand)]
     Service(Service),
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
@@ -45,12 +47,14 @@ pub enum Command {
     Deploy(Deploy),
     /// Remove from AWS what `deploy` made, after asking
     Destroy(Destroy),
+    /// Print the least IAM policy with which configurations run; what no policy can say goes to standard error
+    IamPolicy(IamPolicy),
 }
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The configuration: a file, or a folder of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configuration: a file, or a folder of files", ""))]
     pub config: Option<PathBuf>,
     /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -66,7 +70,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations: files, or folders of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configurations: files, or folders of files", ""))]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]
@@ -79,7 +83,7 @@ pub struct Validate {
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// The configuration of the daemon [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configuration of the daemon", ""))]
     pub config: Option<PathBuf>,
     /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -172,7 +176,7 @@ pub struct Store {
     /// The folder of the store [default: the configuration's]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub folder: Option<PathBuf>,
-    /// The configuration whose store is meant [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json, else none]
+    #[arg(help = with_default("The configuration whose store is meant", ", else none"))]
     #[arg(long, value_name = "CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -272,6 +276,11 @@ fn parse_stack(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(why.to_owned()) }
 }
 
+/// What a configuration is for, and which one is meant where none is named.
+fn with_default(what: &str, or: &str) -> String {
+    format!("{what} [default: {}{or}]", crate::config::DEFAULT_PATH)
+}
+
 /// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.
 fn parse_since(text: &str) -> Result<Duration, String> {
     let wrong = || {
@@ -341,7 +350,7 @@ mod tests {
     fn the_help_names_the_configuration_that_is_read_where_none_is_given() {
         let mut cli = Cli::command();
         let mut helps = vec![cli.render_help().to_string()];
-        let takes_one = |name: &str| ["run", "validate", "status"].contains(&name);
+        let takes_one = |name: &str| ["run", "validate", "status", "iam-policy"].contains(&name);
         helps
             .extend(cli.get_subcommands_mut().filter(|c| takes_one(c.get_name())).map(|c| c.render_help().to_string()));
         for help in helps {

@@ -180,9 +180,7 @@ fn connect_in(
         Renewing::new(role, Arc::clone(&clock), Some(Arc::clone(&board)))
     };
 
-    let agent = settings.agent.role_arn.as_deref();
-    let metrics_role = settings.metrics.as_ref().and_then(|m| m.role_arn.as_deref()).or(agent);
-    let logs_role = settings.logs.role_arn.as_deref().or(agent);
+    let [metrics_role, logs_role] = settings.roles();
     // A login that is only built upon is reported by the roles.
     let used_itself = metrics_role.is_none() || logs_role.is_none();
     let login = login(used_itself.then(|| Arc::clone(&board)))?;

@@ -5,6 +5,7 @@
 pub mod config;
 pub mod deploy;
 pub mod destroy;
+pub mod iam_policy;
 pub mod local;
 pub mod relay;
 pub mod run;
@@ -51,6 +52,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Relay(arguments)) => relay::run(arguments),
         Some(Command::Deploy(arguments)) => deploy::run(&arguments),
         Some(Command::Destroy(arguments)) => destroy::run(&arguments),
+        Some(Command::IamPolicy(arguments)) => iam_policy::run(&arguments),
     }
 }
 
@@ -73,7 +75,7 @@ pub fn unknown_command(word: &Path) -> Option<String> {
 }
 
 fn config_or_default(given: Option<&Path>) -> PathBuf {
-    given.unwrap_or(Path::new(configuration::DEFAULT_PATH)).to_path_buf()
+    given.map_or_else(configuration::default_path, Path::to_path_buf)
 }
 
 /// The settings of a configuration; `None` after saying on standard error why there are none.
@@ -93,7 +95,8 @@ mod tests {
     fn a_word_that_is_no_file_is_taken_for_a_command() {
         let said = |word: &str| unknown_command(Path::new(word));
         assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
-        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, config, local, service, ")));
+        let all = "run, validate, status, config, local, service, relay, deploy, destroy, iam-policy";
+        assert!(said("xyzzy").is_some_and(|why| why.contains(all)));
         for path in ["my.json", "./staus", "src", "configs/local.json", "status", "help", "--dry-run", "-h"] {
             assert_eq!(said(path), None);
         }

@@ -4,11 +4,12 @@ use crate::{
     aws,
     cli::Run,
     config::{self, Finding, Sends, Settings, Severity},
-    daemon::{self, Notify, Options, Override, Reload, Signals},
+    daemon::{self, Notify, Options, Override, Reload, Signals, service},
     local::Printer,
     platform::{
         descriptors::{self, Raised},
         memory,
+        services::being,
     },
     publish,
     telemetry::log::{self, LogError, LogOptions},
@@ -32,6 +33,26 @@ const BLOCKED: Duration = Duration::from_millis(200);
 pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     // Before the first thread: what it finds in the environment is for nobody else.
     let notify = Notify::to_who_started_us();
+    being::attach(service::NAME).context("the service control manager could not be reached")?;
+    let ended = foreground(arguments, &notify);
+    match &ended {
+        Ok(code) => being::ended(*code, *code == EXIT_CONFIG),
+        Err(error) => {
+            being::note(&format!("error: {error:#}"));
+            being::ended(1, false);
+        }
+    }
+    ended.map(ExitCode::from)
+}
+
+/// For whoever started us: on standard error, which nobody sees of a service of Windows.
+fn tell(text: &str) {
+    eprintln!("{text}");
+    being::note(text);
+}
+
+/// The exit code.
+fn foreground(arguments: &Run, notify: &Notify) -> anyhow::Result<u8> {
     memory::share();
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -51,11 +72,11 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         None if arguments.dry_run => Sends::Nowhere,
         None => Sends::AsConfigured,
     };
-    let settings = match load(&path, host, &mut |finding| eprintln!("{finding:#}")) {
+    let settings = match load(&path, host, &mut |finding| tell(&format!("{finding:#}"))) {
         Ok(settings) => settings,
         Err(why) => {
             notify.say(&format!("the configuration cannot run: {why}"));
-            return Ok(ExitCode::from(EXIT_CONFIG));
+            return Ok(EXIT_CONFIG);
         }
     };
     let log = match start_log(&settings, arguments.dry_run) {
@@ -64,8 +85,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
             let configuration = error.is_configuration();
             let error = anyhow::Error::from(error);
             if configuration {
-                eprintln!("error: {error:#}");
-                return Ok(ExitCode::from(EXIT_CONFIG));
+                tell(&format!("error: {error:#}"));
+                return Ok(EXIT_CONFIG);
             }
             return Err(error);
         }
@@ -80,9 +101,9 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     };
     let reload = Reload { read, in_force: &in_force };
     let options = Options { destination: destination(arguments), once: arguments.once };
-    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload, &notify));
+    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload, notify));
     runtime.shutdown_timeout(BLOCKED);
-    let Err(error) = ended else { return Ok(ExitCode::SUCCESS) };
+    let Err(error) = ended else { return Ok(0) };
     let configuration = error.is_configuration();
     let error = anyhow::Error::from(error);
     notify.say(&format!("ended: {error:#}"));
@@ -91,8 +112,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         tracing::error!("{error:#}");
     }
     if configuration {
-        eprintln!("error: {error:#}");
-        return Ok(ExitCode::from(EXIT_CONFIG));
+        tell(&format!("error: {error:#}"));
+        return Ok(EXIT_CONFIG);
     }
     Err(error)
 }

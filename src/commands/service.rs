@@ -3,7 +3,7 @@ use super::{EXIT_CONFIG, table::table};
 use crate::{
     cli,
     config::{self, Sends},
-    daemon::service::{self, Control, Fate, Installed, Service, State, Uninstalled, Verb},
+    daemon::service::{self, Control, Fate, Installed, Service, State, Uninstalled},
 };
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -19,12 +19,12 @@ use std::{
 /// When it cannot be done, with what to do.
 pub fn run(arguments: &cli::Service) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout().lock();
-    let control = service::of_this_system(verb(arguments))?;
+    let control = service::of_this_system()?;
     match arguments {
         cli::Service::Install(cli::Root { root }) => {
             if root.is_none() {
                 control.prepared()?;
-                if !is_sound(Path::new(config::DEFAULT_PATH))? {
+                if !is_sound(&config::default_path())? {
                     return Ok(ExitCode::from(EXIT_CONFIG));
                 }
             }
@@ -48,17 +48,6 @@ pub fn run(arguments: &cli::Service) -> anyhow::Result<ExitCode> {
         cli::Service::Status { name, json } => return status(&*control, name.as_deref(), *json, &mut out),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-const fn verb(arguments: &cli::Service) -> Verb {
-    match arguments {
-        cli::Service::Install(_) => Verb::Install,
-        cli::Service::Uninstall(_) => Verb::Uninstall,
-        cli::Service::Enable { .. } => Verb::Enable,
-        cli::Service::Disable { .. } => Verb::Disable,
-        cli::Service::List { .. } => Verb::List,
-        cli::Service::Status { .. } => Verb::Status,
-    }
 }
 
 /// Whoever reads may have seen enough.
@@ -91,11 +80,18 @@ fn say_installed(installed: &Installed, out: &mut dyn Write) -> io::Result<()> {
     let file = installed.file.display();
     match installed.fate {
         Fate::Unchanged => writeln!(out, "{file} was there, as it is to be")?,
-        Fate::OfPackage => writeln!(out, "{file} was installed by a package, and is used as it is")?,
-        Fate::Written | Fate::Removed | Fate::WasNotThere => writeln!(out, "{file} is written")?,
+        Fate::OfPackage => writeln!(out, "{file} is of a package, or a link, and is used as it is")?,
+        Fate::Replaced => {
+            let kept = service::kept_beside(&installed.file);
+            writeln!(out, "{file} is written; what somebody else had written there is kept as {}", kept.display())?;
+        }
+        Fate::Registered => writeln!(out, "{file} is registered as a service")?,
+        Fate::Written | Fate::Removed | Fate::WasNotThere | Fate::Unregistered | Fate::WasNotRegistered => {
+            writeln!(out, "{file} is written")?
+        }
     }
     match &installed.service {
-        Some(service) => writeln!(out, "{} is enabled and {}", service.name, state(service)),
+        Some(service) => writeln!(out, "{} is enabled and {}{}", service.name, state(service), note(service)),
         None => writeln!(out, "nothing was started: that system does it, once the service is enabled there"),
     }
 }
@@ -105,9 +101,13 @@ fn say_uninstalled(uninstalled: &Uninstalled, out: &mut dyn Write) -> io::Result
     match uninstalled.fate {
         Fate::WasNotThere => writeln!(out, "there was no {file}"),
         Fate::OfPackage => {
-            writeln!(out, "the service is stopped and disabled; {file} goes with the package that installed it")
+            writeln!(out, "the service is stopped and disabled; {file} is not removed: it is of a package, or a link")
         }
-        Fate::Removed | Fate::Written | Fate::Unchanged => writeln!(out, "{file} is removed"),
+        Fate::WasNotRegistered => writeln!(out, "there was no such service"),
+        Fate::Unregistered => writeln!(out, "the service is stopped and removed; {file} stays"),
+        Fate::Removed | Fate::Written | Fate::Replaced | Fate::Unchanged | Fate::Registered => {
+            writeln!(out, "{file} is removed")
+        }
     }
 }
 
@@ -117,8 +117,7 @@ fn status(control: &dyn Control, name: Option<&str>, json: bool, out: &mut dyn W
     until_enough(if json {
         writeln!(out, "{}", document(&service))
     } else {
-        let note = service.note.as_ref().map_or_else(String::new, |note| format!(": {note}"));
-        writeln!(out, "{} is {}{note}", service.name, state(&service))
+        writeln!(out, "{} is {}{}", service.name, state(&service), note(&service))
     })?;
     let runs = matches!(service.state, State::Running { .. });
     Ok(if runs { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -151,6 +150,11 @@ fn document(service: &Service) -> Value {
         "service": service.name, "state": word, "pid": pid, "last_exit_code": last_exit, "disabled": service.disabled,
         "file": service.file.to_string_lossy(), "note": service.note,
     })
+}
+
+/// What else there is to say of it, behind its state.
+fn note(service: &Service) -> String {
+    service.note.as_ref().map_or_else(String::new, |note| format!(": {note}"))
 }
 
 /// In a few words.

@@ -54,15 +54,24 @@ pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
+use crate::platform::installed;
 use environment::Environment;
 use section::{Findings, Section, sort};
 use settings::{Destination, Local};
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use surroundings::Surroundings;
 use variables::Unset;
 
 /// Where the configuration is when nobody names another.
-pub const DEFAULT_PATH: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
+pub fn default_path() -> PathBuf {
+    installed::configuration()
+}
+
+/// The same as help texts say it.
+pub const DEFAULT_PATH: &str = installed::CONFIGURATION;
 
 /// A week: long enough to look back, short enough for a small disk.
 const LOCAL_RETENTION_HOURS: u64 = 7 * 24;

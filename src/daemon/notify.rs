@@ -147,10 +147,10 @@ fn describe(standing: &Standing) -> String {
     if parts.is_empty() {
         parts.push(if standing.delivered { "delivering" } else { "running, nothing delivered yet" }.to_owned());
     }
-    match standing.unread {
+    match standing.troubled {
         0 => {}
-        1 => parts.push("one log has a trouble, which `status` tells".to_owned()),
-        count => parts.push(format!("{count} logs have troubles, which `status` tells")),
+        1 => parts.push("one source has a trouble, which `status` tells".to_owned()),
+        count => parts.push(format!("{count} sources have troubles, which `status` tells")),
     }
     if standing.refused_reload {
         parts.push("the configuration on the disk was refused, the one before it runs".to_owned());

@@ -110,6 +110,7 @@ mod imp {
 
     /// Nobody can be told anything.
     #[derive(Debug)]
+    #[allow(dead_code, reason = "nobody makes one there")]
     pub struct Socket {
         pub watchdog: Option<Duration>,
     }

@@ -142,8 +142,8 @@ pub struct Standing {
     pub failing: Vec<(&'static str, String)>,
     /// Whether anything was delivered.
     pub delivered: bool,
-    /// Log sources that something is wrong with.
-    pub unread: usize,
+    /// Sources that something is wrong with, but for those that measure.
+    pub troubled: usize,
     pub refused_reload: bool,
 }
 
@@ -181,7 +181,7 @@ impl Board {
                 .destinations
                 .iter()
                 .any(|(name, state)| *name != "credentials" && state.last_success.is_some()),
-            unread: page.sources.values().filter(|source| !source.measures && source.last_error.is_some()).count(),
+            troubled: page.sources.values().filter(|source| !source.measures && source.last_error.is_some()).count(),
             refused_reload: page.refused_reload.is_some(),
         }
     }
@@ -334,7 +334,10 @@ mod tests {
         board.source(SourceId::unique(), |source| (source.last_error, source.measures) = (Some("silent".into()), true));
         board.failed("logs", "no route".into());
         let standing = board.standing();
-        assert_eq!(standing, Standing { failing: vec![("logs", "no route".into())], unread: 1, ..Standing::default() });
+        assert_eq!(
+            standing,
+            Standing { failing: vec![("logs", "no route".into())], troubled: 1, ..Standing::default() }
+        );
         board.succeeded("logs");
         board.refused(Path::new("/c.json"), "x".into());
         let standing = board.standing();

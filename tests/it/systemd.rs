@@ -34,7 +34,7 @@ fn config() -> Value {
             "metrics_collection_interval": 1,
             "logs_collection_interval": 1,
         },
-        "logs": { "logs_collected": { "files": { "collect_list": [
+        "logs": { "log_group_name": "/story", "logs_collected": { "journal": true, "files": { "collect_list": [
             file("/var/log/story/group.log"), file("/home/story/home.log")
         ] } } },
         "metrics": {
@@ -207,6 +207,7 @@ async fn the_shipped_unit_runs_in_a_real_systemd() {
 }
 
 async fn it_is_installed_and_measures(machine: &Machine) {
+    machine.out(&["systemctl", "start", "systemd-journald"]).await;
     let said = machine.out(&[PROGRAM, "service", "install"]).await;
     assert!(said.contains("amazon-cloudwatch-publisher is enabled and running (pid "), "{said}");
     let [user, state, enabled] = ["User", "ActiveState", "UnitFileState"].map(|name| machine.property(name));
@@ -215,7 +216,8 @@ async fn it_is_installed_and_measures(machine: &Machine) {
     let status = status.expect("it runs");
     let line = |key: &str| status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().trim().to_owned();
     assert_eq!((line("CapEff:"), line("NoNewPrivs:"), line("Seccomp:")), ("0".repeat(16), "1".into(), "2".into()));
-    for text in ["one line for the group", "one line at home"] {
+    machine.out(&["systemd-cat", "echo", "one line in the journal"]).await;
+    for text in ["one line for the group", "one line at home", "one line in the journal"] {
         machine.until_stored(&["logs", "/story"], |found| found.contains(text)).await;
     }
     for metric in ["net_bytes_sent", "netstat_tcp_established", "procstat_memory_rss", "from_a_command"] {

@@ -77,7 +77,11 @@ impl Control for Launchd {
     fn prepared(&self) -> Result<(), ServiceError> {
         self.may(Verb::Install, PUBLISHER)?;
         let program = self.program.clone();
-        if program.is_file() { Ok(()) } else { Err(ServiceError::NoProgram { program }) }
+        if !program.is_file() {
+            return Err(ServiceError::NoProgram { program });
+        }
+        // Whether launchd can be asked at all.
+        self.look(PUBLISHER).map(|_| ())
     }
 
     fn install(&self, root: Option<&Path>) -> Result<Installed, ServiceError> {

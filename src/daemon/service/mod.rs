@@ -1,16 +1,19 @@
 //! Our services at the service manager of this system: how they are installed, started and stopped for good, and what they do.
 //!
-//! [`Control`] is what a service manager can do for us; launchd of macOS ([`Launchd`]) and systemd ([`Systemd`]) are known, of the other
-//! systems it is said what to type instead. The program, its user, its folders and its configuration are the installers' work: here
+//! [`Control`] is what a service manager can do for us; launchd of macOS ([`Launchd`]), systemd ([`Systemd`]) and the one of Windows
+//! ([`Windows`]) are known, of the other systems it is said what to type instead. The program, its user, its folders and its configuration are the installers' work: here
 //! only the file is written that makes them a service. Everything here blocks, and is for a person who waits at a terminal.
 //!
 //! To add a service manager, write its file beside `launchd`, and let [`of_this_system`] choose it.
 mod launchd;
 mod place;
 mod systemd;
+mod windows;
 
 pub use launchd::Launchd;
+pub use place::old as kept_beside;
 pub use systemd::Systemd;
+pub use windows::Windows;
 
 use crate::{
     config::serial_relay::SETUP,
@@ -133,12 +136,18 @@ pub struct Installed {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fate {
     Written,
+    /// Written, and what somebody else had written there is beside it: [`kept_beside`].
+    Replaced,
     /// It was there, as it is to be.
     Unchanged,
-    /// A package has brought it, and it is left alone.
+    /// A package has brought it, or it is a link, and it is left alone.
     OfPackage,
     Removed,
     WasNotThere,
+    /// There is no file: the manager has been told (Windows).
+    Registered,
+    Unregistered,
+    WasNotRegistered,
 }
 
 /// What a removal came to.
@@ -155,7 +164,6 @@ pub enum Verb {
     Uninstall,
     Enable,
     Disable,
-    List,
     Status,
 }
 
@@ -167,7 +175,6 @@ impl Verb {
             Self::Uninstall => "uninstall",
             Self::Enable => "enable",
             Self::Disable => "disable",
-            Self::List => "list",
             Self::Status => "status",
         }
     }
@@ -180,11 +187,31 @@ pub enum ServiceError {
     NotBuilt { system: System, instead: String },
     #[error("only root may do this: sudo amazon-cloudwatch-publisher service {}{}", verb.word(), of_whom(name))]
     NotRoot { verb: Verb, name: &'static str },
+    #[error(
+        "only an administrator may do this: open a terminal by `Run as administrator`, and type: \
+         amazon-cloudwatch-publisher service {}", verb.word()
+    )]
+    NotAdministrator { verb: Verb },
     #[error("{name} is no service of ours; there {}", there_are(ours))]
     Unknown { name: String, ours: &'static [&'static str] },
     #[error("{name} is not installed: {} is not there; {}", file.display(), installation(name))]
     NotInstalled { name: &'static str, file: PathBuf },
-    #[error("the service starts {}, which is not there; copy the program to that place first, as root", program.display())]
+    #[error(
+        "{name} is no service here yet; make it one, as administrator, with: amazon-cloudwatch-publisher service install"
+    )]
+    NotRegistered { name: &'static str },
+    #[error(
+        "Windows keeps no file for a service, so there is nothing to write or remove below another root; leave --root out"
+    )]
+    NoRoot,
+    #[error("the service control manager failed at `service {}`", verb.word())]
+    Manager { verb: Verb, source: io::Error },
+    #[error(
+        "{name} was told to stop, and {looks} seconds later it is still there; look at its log, then try again, or end it as \
+         administrator with: taskkill /F /IM amazon-cloudwatch-publisher.exe"
+    )]
+    Lingers { name: &'static str, looks: u32 },
+    #[error("the service starts {}, which is not there; copy the program to that place first, as {}", program.display(), administrator())]
     NoProgram { program: PathBuf },
     #[error(
         "the service runs as the user {user}, whom this system does not know; make it first, as root: \
@@ -200,7 +227,7 @@ pub enum ServiceError {
     MonitorIsLoaded { monitor: &'static str },
     #[error("`{tool} {arguments}` failed: {told}")]
     Refused { tool: &'static str, arguments: String, told: String },
-    #[error("{} could not be started", program.display())]
+    #[error("{} could not be started; `service` can do nothing here without it", program.display())]
     NoTool { program: PathBuf, source: io::Error },
     #[error(
         "{name} was told to stop, and {looks} seconds later it is still there; look at its log, then try again, or end it with: \
@@ -214,6 +241,14 @@ pub enum ServiceError {
         file.display()
     )]
     NotRunning { name: &'static str, last_exit: Option<i32>, file: PathBuf, hint: &'static str, outlook: &'static str },
+}
+
+/// Who may do what nobody else may.
+const fn administrator() -> &'static str {
+    match SYSTEM {
+        System::Windows => "administrator",
+        System::Linux | System::MacOs | System::Other => "root",
+    }
 }
 
 /// Behind a verb on a command line: the daemon need not be named.
@@ -242,29 +277,21 @@ pub fn exit_text(last_exit: Option<i32>) -> String {
 /// The service manager of this system.
 ///
 /// # Errors
-/// [`ServiceError::NotBuilt`], with what to type instead of this verb.
-pub fn of_this_system(verb: Verb) -> Result<Box<dyn Control>, ServiceError> {
-    of(SYSTEM, verb)
+/// [`ServiceError::NotBuilt`], with what to do instead.
+pub fn of_this_system() -> Result<Box<dyn Control>, ServiceError> {
+    of(SYSTEM)
 }
 
-fn of(system: System, verb: Verb) -> Result<Box<dyn Control>, ServiceError> {
-    let instead = match (system, verb) {
-        (System::Linux, _) => return Ok(Box::new(Systemd::default())),
-        (System::MacOs, _) => return Ok(Box::new(Launchd::default())),
-        // It is no Windows service: `sc.exe` does not know it.
-        (System::Windows, Verb::List | Verb::Status) => {
-            format!("where the Task Scheduler starts it, type: schtasks.exe /Query /TN {NAME}")
-        }
-        (System::Windows, Verb::Enable | Verb::Disable) => format!(
-            "where the Task Scheduler starts it, type as administrator: schtasks.exe /Change /TN {NAME} /{}",
-            verb.word().to_uppercase()
-        ),
-        (System::Windows, Verb::Install | Verb::Uninstall) => {
-            "let the Task Scheduler start it with the system".to_owned()
-        }
-        (System::Other, _) => format!("let the service manager of this system run: {NAME} run CONFIG"),
-    };
-    Err(ServiceError::NotBuilt { system, instead })
+fn of(system: System) -> Result<Box<dyn Control>, ServiceError> {
+    match system {
+        System::Linux => Ok(Box::new(Systemd::default())),
+        System::MacOs => Ok(Box::new(Launchd::default())),
+        System::Windows => Ok(Box::new(Windows::default())),
+        System::Other => Err(ServiceError::NotBuilt {
+            system,
+            instead: format!("let the service manager of this system run: {NAME} run CONFIG"),
+        }),
+    }
 }
 
 /// The service that is meant.
@@ -283,15 +310,11 @@ mod tests {
 
     #[test]
     fn where_no_service_manager_is_known_it_is_said_what_to_type() {
-        for (system, verb, words) in [
-            (System::Windows, Verb::Disable, "schtasks.exe /Change /TN amazon-cloudwatch-publisher /DISABLE"),
-            (System::Windows, Verb::Status, "schtasks.exe /Query"),
-            (System::Other, Verb::List, "not built for this system yet"),
-        ] {
-            let why = of(system, verb).err().map(|error| error.to_string());
-            assert!(why.as_ref().is_some_and(|why| why.contains(words)), "{why:?}");
+        let why = of(System::Other).err().map(|error| error.to_string());
+        assert!(why.as_ref().is_some_and(|why| why.contains("not built for this system yet")), "{why:?}");
+        for system in [System::MacOs, System::Linux, System::Windows] {
+            assert!(of(system).is_ok());
         }
-        assert!(of(System::MacOs, Verb::Enable).is_ok() && of(System::Linux, Verb::Install).is_ok());
     }
 
     #[test]

@@ -11,16 +11,32 @@ pub fn below(root: Option<&Path>, path: &Path) -> PathBuf {
     root.map_or_else(|| path.to_path_buf(), |root| root.join(path.strip_prefix("/").unwrap_or(path)))
 }
 
-/// Put this text there, in a folder that is made where it is missing.
+/// What all files of ours say, of whatever version.
+const OURS: &str = "`amazon-cloudwatch-publisher service install`";
+
+/// Put this text there, in a folder that is made where it is missing. A file that is not of ours is kept beside it.
 ///
 /// # Errors
 /// When it cannot be written. What was there is there, then.
 pub fn write(file: &Path, text: &str) -> Result<Fate, ServiceError> {
-    if fs::read(file).is_ok_and(|there| there == text.as_bytes()) {
+    let there = fs::read(file).ok().map(|there| String::from_utf8_lossy(&there).into_owned());
+    if there.as_deref() == Some(text) {
         return Ok(Fate::Unchanged);
     }
-    replace(file, text).map_err(|source| ServiceError::File { file: file.to_path_buf(), done: "written", source })?;
-    Ok(Fate::Written)
+    let failed = |source| ServiceError::File { file: file.to_path_buf(), done: "written", source };
+    let foreign = there.filter(|there| !there.contains(OURS));
+    if let Some(foreign) = &foreign {
+        replace(&old(file), foreign).map_err(failed)?;
+    }
+    replace(file, text).map_err(failed)?;
+    Ok(if foreign.is_some() { Fate::Replaced } else { Fate::Written })
+}
+
+/// Where the one of somebody else is kept: service managers look for other endings.
+pub fn old(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".old");
+    name.into()
 }
 
 fn replace(file: &Path, text: &str) -> io::Result<()> {
@@ -64,14 +80,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_somebody_wrote_by_hand_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("x.service");
+        fs::write(&file, "by hand").expect("ours");
+        assert_eq!(write(&file, OURS).ok(), Some(Fate::Replaced));
+        let read = |path: &Path| fs::read_to_string(path).expect("there");
+        assert_eq!((&*read(&file), &*read(&old(&file))), (OURS, "by hand"));
+    }
+
+    #[test]
     fn a_file_is_written_once_for_all_to_read_and_removed_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = below(Some(folder.path()), Path::new("/etc/x/y.service"));
         assert!(file.starts_with(folder.path()));
-        assert_eq!(write(&file, "one").ok(), Some(Fate::Written));
-        assert_eq!(write(&file, "one").ok(), Some(Fate::Unchanged));
-        assert_eq!(write(&file, "two").ok(), Some(Fate::Written));
-        assert_eq!(fs::read_to_string(&file).expect("there"), "two");
+        let [one, two] = ["one", "two"].map(|text| format!("# {text}: {OURS}"));
+        assert_eq!(write(&file, &one).ok(), Some(Fate::Written));
+        assert_eq!(write(&file, &one).ok(), Some(Fate::Unchanged));
+        assert_eq!(write(&file, &two).ok(), Some(Fate::Written));
+        assert_eq!(fs::read_to_string(&file).expect("there"), two);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -64,7 +64,7 @@ impl Control for Systemd {
 
     fn status(&self, name: &'static str) -> Result<Service, ServiceError> {
         let printed = self.tell(&["show", &unit(name), PROPERTIES])?;
-        Ok(service(name, &properties(&printed), self.of_package(&self.host)))
+        Ok(service(name, &properties(&printed), Self::foreign(&self.host)))
     }
 
     fn prepared(&self) -> Result<(), ServiceError> {
@@ -77,7 +77,8 @@ impl Control for Systemd {
         if known.is_ok_and(|output| !output.status.success()) {
             return Err(ServiceError::NoUser { user: USER });
         }
-        Ok(())
+        // Whether systemd runs here, and can be asked.
+        self.status(NAME).map(|_| ())
     }
 
     fn install(&self, root: Option<&Path>) -> Result<Installed, ServiceError> {
@@ -86,10 +87,9 @@ impl Control for Systemd {
         }
         let base = root.unwrap_or(&self.host);
         let ours = file(base, OURS);
-        let (file, fate) = match self.of_package(base) {
-            // One of the administrator's counts before that of a package.
-            Some(packaged) if !ours.exists() => (packaged, Fate::OfPackage),
-            Some(_) | None => {
+        let (file, fate) = match Self::foreign(base) {
+            Some(foreign) => (foreign, Fate::OfPackage),
+            None => {
                 let fate = place::write(&ours, UNIT)?;
                 (ours, fate)
             }
@@ -108,14 +108,14 @@ impl Control for Systemd {
     fn uninstall(&self, root: Option<&Path>) -> Result<Uninstalled, ServiceError> {
         let base = root.unwrap_or(&self.host);
         let ours = file(base, OURS);
-        let packaged = self.of_package(base).filter(|_| !ours.exists());
+        let foreign = Self::foreign(base);
         if root.is_none() {
             self.may(Verb::Uninstall, NAME)?;
-            if ours.exists() || packaged.is_some() {
+            if ours.exists() || foreign.is_some() {
                 self.tell(&["disable", "--now", &unit(NAME)])?;
             }
         }
-        if let Some(file) = packaged {
+        if let Some(file) = foreign {
             return Ok(Uninstalled { file, fate: Fate::OfPackage });
         }
         let fate = place::remove(&ours)?;
@@ -154,9 +154,14 @@ impl Systemd {
         if self.is_root { Ok(()) } else { Err(ServiceError::NotRoot { verb, name }) }
     }
 
-    /// The unit that a package has put into this system.
-    fn of_package(&self, base: &Path) -> Option<PathBuf> {
-        PACKAGED.iter().map(|folder| file(base, folder)).find(|file| file.is_file())
+    /// The unit that counts in this system and is not ours to change: that of a package, where the administrator has none, or a link of
+    /// his, by which he may have masked it.
+    fn foreign(base: &Path) -> Option<PathBuf> {
+        let ours = file(base, OURS);
+        match ours.symlink_metadata() {
+            Ok(found) => found.is_symlink().then_some(ours),
+            Err(_) => PACKAGED.iter().map(|folder| file(base, folder)).find(|file| file.is_file()),
+        }
     }
 
     /// Waits until it is seen that the service keeps running.
@@ -237,10 +242,10 @@ fn properties(printed: &str) -> BTreeMap<&str, &str> {
     printed.lines().filter_map(|line| line.split_once('=')).collect()
 }
 
-fn service(name: &'static str, of: &BTreeMap<&str, &str>, packaged: Option<PathBuf>) -> Service {
+fn service(name: &'static str, of: &BTreeMap<&str, &str>, foreign: Option<PathBuf>) -> Service {
     let get = |key: &str| of.get(key).copied().unwrap_or_default();
     let fragment = Some(get("FragmentPath")).filter(|path| !path.is_empty()).map(PathBuf::from);
-    let file = fragment.or(packaged).unwrap_or_else(|| file(Path::new("/"), OURS));
+    let file = fragment.or(foreign).unwrap_or_else(|| file(Path::new("/"), OURS));
     let disabled = matches!(get("UnitFileState"), "disabled" | "masked" | "masked-runtime" | "");
     // CLD_EXITED of waitid(2); 0: there was no process yet.
     let (code, status) = (get("ExecMainCode"), get("ExecMainStatus").parse().ok());

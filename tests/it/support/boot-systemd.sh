@@ -43,7 +43,7 @@ mount -t mqueue mqueue "$root/dev/mqueue"
 opt=$root/opt/aws/amazon-cloudwatch-publisher
 rm -rf "$opt" "$root"/etc/systemd/system/amazon-cloudwatch-publisher* "$root"/lib/systemd/system/amazon-cloudwatch-publisher*
 sed -i /^cwpublisher:/d "$root/etc/passwd" "$root/etc/group"
-sed -i "s/^adm:\([^:]*\):\([^:]*\):.*/adm:\1:\2:cwpublisher/" "$root/etc/group"
+sed -i "s/^\(adm\|systemd-journal\):\([^:]*\):\([^:]*\):.*/\1:\2:\3:cwpublisher/" "$root/etc/group"
 grep -q ^adm: "$root/etc/group" || echo adm:x:4:cwpublisher >>"$root/etc/group"
 echo cwpublisher:x:61990: >>"$root/etc/group"
 echo cwpublisher:x:61990:61990::/nonexistent:/usr/sbin/nologin >>"$root/etc/passwd"
@@ -59,7 +59,7 @@ chmod 0755 "$root/var/log/story" "$root/home/story"
 echo "one line for the group" >"$root/var/log/story/group.log"
 chown 0:0 "$root/var/log/story/group.log"
 chmod 0640 "$root/var/log/story/group.log"
-chgrp adm "$root/var/log/story/group.log"
+chgrp "$(sed -n "s/^adm:[^:]*:\([0-9]*\):.*/\1/p" "$root/etc/group")" "$root/var/log/story/group.log"
 echo "one line at home" >"$root/home/story/home.log"
 chmod 0644 "$root/home/story/home.log"
 # Times of a story.

@@ -263,7 +263,7 @@ fn an_installation_starts_the_service_anew_and_a_removal_leaves_nothing() {
     mac.launchd.enable(PUBLISHER).expect("it runs");
     let before = mac.changes().len();
     let installed = mac.launchd.install(None).expect("installed");
-    assert_eq!((installed.fate, installed.file.is_file()), (Fate::Written, true));
+    assert_eq!((installed.fate, installed.file.is_file()), (Fate::Replaced, true));
     assert!(installed.service.is_some_and(|service| service.state == State::Running { pid: 4711 }));
     let steps = ["bootout system/", "enable system/", "bootstrap system "];
     for (change, step) in mac.changes()[before..].iter().zip(steps) {

@@ -97,6 +97,26 @@ fn the_unit_of_a_package_is_used_and_left_where_it_is() {
 }
 
 #[test]
+fn a_link_of_the_administrator_is_no_file_of_ours() {
+    let host = Host::new();
+    fs::create_dir_all(host.ours().parent().expect("a folder")).expect("ours");
+    std::os::unix::fs::symlink("/dev/null", host.ours()).expect("a link");
+    assert_eq!(host.systemd.install(None).expect("left to systemd").fate, Fate::OfPackage);
+    assert_eq!(host.systemd.uninstall(None).expect("stopped").fate, Fate::OfPackage);
+    assert!(host.ours().is_symlink());
+}
+
+#[test]
+fn where_systemd_does_not_run_nothing_is_written() {
+    let host = Host::new();
+    host.hold("absent", "");
+    assert!(why(host.systemd.install(None)).contains("has not been booted with systemd"));
+    let systemd = Systemd { systemctl: "/no/such/systemctl".into(), ..host.systemd.clone() };
+    assert!(why(systemd.install(None)).contains("can do nothing here without it"));
+    assert!(!host.ours().exists());
+}
+
+#[test]
 fn below_another_root_the_unit_is_written_and_nothing_is_started() {
     let host = Host::new();
     let systemd = Systemd { is_root: false, id: "false".into(), ..host.systemd.clone() };
