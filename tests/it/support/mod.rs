@@ -11,7 +11,7 @@
 //! | `host` | a machine with files to tail, and the daemon that runs on it |
 //! | `program` | which binary that is: another system's, where an emulator runs it |
 //! | `metadata` | EC2's instance metadata |
-//! | `terminal` | a pseudo-terminal in place of a serial device |
+//! | `terminal` | a pseudo-terminal in place of a serial device, or of whom a script asks |
 //! | `writer` | a program that writes numbered lines and rotates its log |
 //! | `http` | one raw request, for what no SDK would send |
 //!

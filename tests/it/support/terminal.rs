@@ -1,4 +1,4 @@
-//! A pseudo-terminal in place of a serial device: the daemon writes to its near end, a test reads the far one.
+//! A pseudo-terminal in place of a serial device, or of somebody who types: programs have its near end, a test the far one.
 use super::PATIENCE;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
