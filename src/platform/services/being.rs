@@ -118,8 +118,9 @@ mod imp {
     static CHANGED: Condvar = Condvar::new();
     static STOP: Notify = Notify::const_new();
     static RELOAD: Notify = Notify::const_new();
-    /// Whom `service_main` tells that it was called.
-    static CALLED: Mutex<Option<(&'static str, mpsc::Sender<Result<(), Error>>)>> = Mutex::new(None);
+    /// The name of the service, and whom `service_main` tells that it was called.
+    type Call = (&'static str, mpsc::Sender<Result<(), Error>>);
+    static CALLED: Mutex<Option<Call>> = Mutex::new(None);
 
     fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
         of.lock().unwrap_or_else(PoisonError::into_inner)
