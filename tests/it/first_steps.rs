@@ -2,6 +2,7 @@
 use crate::support::{
     fake::{FakeAws, Op},
     host::{GROUP, TestHost},
+    program,
 };
 use serde_json::{Value, json};
 use std::{
@@ -105,16 +106,16 @@ async fn the_group_of_the_daemon_may_ask_and_others_are_told_why_not() {
     }
     fs::set_permissions(&state, PermissionsExt::from_mode(0o755)).expect("it is ours");
     // Where the build lies others may not look.
-    let program = host.path("publisher");
-    let built = Path::new(env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher"));
-    let copied = Command::new("cp").args([built, &program]).status().expect("POSIX systems have it");
+    let copy = host.path("publisher");
+    let copied = Command::new("cp").args([&program::binary(), &copy]).status().expect("POSIX systems have it");
     assert!(copied.success());
+    let words = program::words(&copy);
     let mut daemon = host.start();
     daemon.until_it_runs().await;
     let config = host.path("publisher.json");
     let ask = |user: u32, group: u32| {
-        let mut command = Command::new(&program);
-        command.uid(user).gid(group).arg("status").arg(&config).current_dir("/");
+        let mut command = Command::new(&words[0]);
+        command.uid(user).gid(group).args(&words[1..]).arg("status").arg(&config).current_dir("/");
         command.output().expect("it can be started")
     };
     let member = ask(65_534, 0);
@@ -126,7 +127,8 @@ async fn the_group_of_the_daemon_may_ask_and_others_are_told_why_not() {
         said.contains("its own user and group only") && said.contains("whether a daemon runs cannot be told"),
         "{said}"
     );
-    let mut look = Command::new(&program);
+    let mut look = Command::new(&words[0]);
+    look.args(&words[1..]);
     let store = host.state("local");
     let look =
         look.uid(65_534).gid(65_534).current_dir("/").args(["local", "metrics", "--folder"]).arg(&store).output();

@@ -5,6 +5,7 @@
 use super::{
     PATIENCE, REGION,
     fake::{FakeAws, Key, Op, Seen},
+    program,
 };
 use serde_json::{Value, json};
 use std::{
@@ -150,7 +151,8 @@ impl TestHost {
     /// Write the configuration and return its path.
     pub fn write_config(&self) -> PathBuf {
         let path = self.path("publisher.json");
-        fs::write(&path, format!("{:#}\n", self.config)).expect("a folder that can be written");
+        let config = program::paths_as_seen(format!("{:#}\n", self.config), self.folder.path());
+        fs::write(&path, config).expect("a folder that can be written");
         path
     }
 
@@ -171,8 +173,9 @@ impl TestHost {
 
     /// The binary with these arguments in this machine's environment.
     pub fn command<I: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher"));
-        command.args(arguments).env_clear().envs(self.environment.iter().cloned());
+        let words = program::words(program::binary());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(arguments).env_clear().envs(self.environment.iter().cloned());
         command.current_dir(self.folder.path()).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -192,20 +195,20 @@ impl TestHost {
 
     /// Start the daemon with this umask.
     pub fn start_under(&self, umask: &str) -> Daemon<'_> {
-        self.start_by_shell(&format!("umask {umask}; exec \"$0\" run \"$1\""))
+        self.start_by_shell(&format!("umask {umask}; exec \"$@\" run \"$0\""))
     }
 
     /// Start a daemon that only prints what it would send.
     pub fn start_dry(&self) -> Daemon<'_> {
-        self.start_by_shell("exec \"$0\" run \"$1\" --dry-run")
+        self.start_by_shell("exec \"$@\" run \"$0\" --dry-run")
     }
 
-    /// By these words, in which `$0` is the binary and `$1` its configuration.
+    /// By these words, in which `$0` is the configuration and `$@` the binary, behind what runs it.
     fn start_by_shell(&self, words: &str) -> Daemon<'_> {
         let config = self.write_config();
         let stderr = OpenOptions::new().create(true).append(true).open(self.path("stderr")).expect("a file for it");
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", words, env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher")]).arg(&config);
+        command.args(["-c", words]).arg(&config).args(program::words(program::binary()));
         command.env_clear().envs(self.environment.iter().cloned()).current_dir(self.folder.path());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).kill_on_drop(true);
         Daemon { host: self, child: command.spawn().expect("POSIX systems have it"), config }

@@ -99,6 +99,11 @@ impl Terminal {
         self.until("lines", count, |seen| memchr::memchr_iter(b'\n', seen).count()).await;
     }
 
+    /// Wait until this text has come out so many times.
+    pub async fn until_times(&self, count: usize, text: &str) {
+        self.until(text, count, |seen| memchr::memmem::find_iter(seen, text).count()).await;
+    }
+
     /// Wait until this is the last that has come out.
     pub async fn until_end(&self, text: &str) {
         self.until("end", 1, |seen| seen.ends_with(text.as_bytes()).into()).await;
