@@ -49,7 +49,7 @@ emulator() {
 }
 
 # Wine, with a Windows of its own below the cache. What wine 8 (Debian 12) lacks of what the standard library and sysinfo import is put
-# beside it. Programs are started by way of wine-launch.c, so that signals to the runner reach them.
+# beside it. Programs are started by way of wine-launch.c, so that they end with their runner.
 wine_runs() {
     local home=$cache/wine-home place=$cache/wine-home/drive_c/windows/system32 compiler sources=$root/scripts/platforms
     local made
@@ -67,7 +67,10 @@ wine_runs() {
         # Its server stays for some seconds: not with the lock.
         WINEPREFIX=$home "${wine[@]}" wineboot --init >"$cache/wine.log" 2>&1 9>&- || fail "wine cannot be set up (see $cache/wine.log)"
         WINEPREFIX=$home "${wine[@]}" winecfg -v win10 >>"$cache/wine.log" 2>&1 9>&- || say "wine does not say that it is Windows 10"
+        # A file of wine's own is a link or a copy: neither is written through.
+        rm -f -- "$place/pdh.dll"
         "$compiler" -shared -O2 -o "$place/bcryptprimitives.dll" "$sources/wine-prng.c" -ladvapi32
+        "$compiler" -shared -O2 -o "$place/pdh.dll" "$sources/wine-pdh.c"
         "$compiler" -O2 -municode -o "$home/launch.exe" "$sources/wine-launch.c"
         wine_runner "$home"
         printf '%s\n' "$made" >"$home/ready"
@@ -85,11 +88,11 @@ wine_words() {
         ln -sf wineserver64 "$cache/wine/usr/lib/wine/wineserver"
         wine=("$cache/wine/usr/lib/wine/wine64")
     fi
-    export WINEARCH=win64 WINEDEBUG=${WINEDEBUG:--all} WINEDLLOVERRIDES="mscoree,mshtml="
+    export WINEARCH=win64 WINEDEBUG=${WINEDEBUG:--all} WINEDLLOVERRIDES="mscoree,mshtml=;pdh=n"
     export LD_LIBRARY_PATH="$cache/wine/usr/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
-# The script that runs a program: a signal becomes Ctrl-Break, and when the script itself is killed, so is the program.
+# The script that runs a program: a signal to the script ends the program, and so does the script's own end.
 wine_runner() {
     local home=$1
     {

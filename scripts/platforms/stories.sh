@@ -1,17 +1,22 @@
 # shellcheck shell=bash disable=SC2034,SC2154
 # For `scripts/cross story`: stories of tests/it, told on this machine, with the daemon on the emulated one.
 
-# A round through all that the daemon does: start, collect, publish, stop in order; rotation; kills; reload; metrics of the host.
+# A round through what the daemon does: start, collect, publish, stop in order; rotation; kills; reload. Under wine those that
+# neither stop the daemon in order (see wine-launch.c) nor ask for its status (on Windows it has no socket).
 story_filters() {
     case $triple in
-    *-windows-*) printf '%s\n' delivery::the_thirteen delivery::each_file ;;
+    *-windows-*) printf '%s\n' delivery::{the_first_gauges,a_great_log,lines_over_the_limit,a_rotation_by_copying} ;;
     *) printf '%s\n' delivery:: lifecycle:: crash:: first_steps:: ;;
     esac
 }
 
-# Those that an emulator cannot tell.
+# Of these, those that an emulator cannot tell; whoever names stories gets what was named.
 story_skips() {
-    :
+    # As another user, who may not see the emulator where it lies.
+    printf '%s\n' first_steps::the_group_of_the_daemon_may_ask
+    # The writer keeps 200 rotated logs, at its pace 40 seconds; an emulated daemon needs longer from one kill to the next, and what was
+    # removed meanwhile nobody can read. Other stories of `crash` kill, too.
+    printf '%s\n' crash::no_line_is_lost_by_any_number_of_kills
 }
 
 story() {
@@ -20,8 +25,8 @@ story() {
         filters=("$@")
     else
         while read -r line; do filters+=("$line"); done < <(story_filters)
+        while read -r line; do skips+=(--skip "$line"); done < <(story_skips)
     fi
-    while read -r line; do skips+=(--skip "$line"); done < <(story_skips)
     # Apart, for the tests themselves belong to this machine and its own Rust.
     (build_program)
     binary=$target_folder/$triple/$(profile_folder)/amazon-cloudwatch-publisher

@@ -1,15 +1,10 @@
 /* launch.exe STOP ALIVE PROGRAM [ARGUMENTS..]: runs a program under wine the way a test of another system expects it.
  *
- * When the file STOP appears the program is sent Ctrl-Break, as a console does; when the path ALIVE is gone (the runner was killed)
- * it is ended at once. Its exit code becomes ours. */
+ * When the file STOP appears, or the path ALIVE is gone (the runner was killed), the program is ended at once: without a terminal wine 8
+ * delivers no Ctrl-Break, which would ask it to stop in order. Its exit code becomes ours. */
 #include <stdio.h>
 #include <wchar.h>
 #include <windows.h>
-
-static BOOL WINAPI stay(DWORD event) {
-    (void)event;
-    return TRUE;
-}
 
 static int there(const wchar_t *path) {
     return GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES;
@@ -39,22 +34,13 @@ int wmain(int count, wchar_t **words) {
     start.hStdInput = GetStdHandle(STD_INPUT_HANDLE);
     start.hStdOutput = GetStdHandle(STD_OUTPUT_HANDLE);
     start.hStdError = GetStdHandle(STD_ERROR_HANDLE);
-    /* A console without a window, and a group of its own: Ctrl-Break goes to groups. */
-    if (!CreateProcessW(NULL, rest(GetCommandLineW(), 3), NULL, NULL, TRUE, CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP, NULL, NULL,
-                        &start, &child)) {
+    if (!CreateProcessW(NULL, rest(GetCommandLineW(), 3), NULL, NULL, TRUE, CREATE_NO_WINDOW, NULL, NULL, &start, &child)) {
         fprintf(stderr, "launch: the program cannot be started: error %lu\n", GetLastError());
         return 127;
     }
     while (WaitForSingleObject(child.hProcess, 50) == WAIT_TIMEOUT) {
-        if (!there(words[2])) {
+        if (!there(words[2]) || there(words[1])) {
             TerminateProcess(child.hProcess, 137);
-        } else if (there(words[1])) {
-            DeleteFileW(words[1]);
-            FreeConsole();
-            if (!AttachConsole(child.dwProcessId) || !SetConsoleCtrlHandler(stay, TRUE)
-                || !GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.dwProcessId)) {
-                fprintf(stderr, "launch: the program cannot be told to stop: error %lu\n", GetLastError());
-            }
         }
     }
     GetExitCodeProcess(child.hProcess, &code);
