@@ -21,7 +21,7 @@ use super::{
         json,
         signed::{Caller, Kind, Question, Unanswered},
     },
-    errors::{Answer, Cause, Outcome, is_denial, with_clock},
+    errors::{Cause, Outcome, is_denial, is_throttle, with_clock},
     http,
     proxies::Proxies,
     skew::Skews,
@@ -198,17 +198,9 @@ fn may_help(unanswered: &Unanswered, again: Again) -> bool {
         Unanswered::Outcome(Outcome::Unreachable(_)) => again == Again::Yes,
         // What is throttled was not done.
         Unanswered::Outcome(Outcome::Answer(answer)) => {
-            is_throttled(answer) || (answer.status >= 500 && again == Again::Yes)
+            answer.status == 429 || is_throttle(answer.code()) || (answer.status >= 500 && again == Again::Yes)
         }
     }
-}
-
-fn is_throttled(answer: &Answer) -> bool {
-    answer.status == 429
-        || matches!(
-            answer.code(),
-            "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded"
-        )
 }
 
 fn explain(kind: &'static Kind, action: &'static str, unanswered: Unanswered) -> AdminError {

@@ -223,20 +223,7 @@ fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
         {
             PutError::NotNow { service, action, source }
         }
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "TooManyRequests"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "SlowDown"
-        | "LimitExceeded"
-        | "LimitExceededException"
-        | "LimitExceededFault"
-        | "BandwidthLimitExceeded"
-        | "ServiceQuotaExceededException" => PutError::Throttled { service, after: answer.after },
+        code if is_throttle(code) => PutError::Throttled { service, after: answer.after },
         code if is_about_keys(code) => PutError::Credentials { service, source: with_clock(answer) },
         code if is_denial(code) => PutError::Denied { service, action, source },
         "ResourceNotFoundException" if service == Service::CloudWatchLogs => PutError::Missing { service },
@@ -260,6 +247,27 @@ fn decide(service: Service, action: &'static str, answer: &Answer) -> PutError {
         | "RequestTooLarge" => PutError::Refused { service, reason: answer.cause().to_string() },
         _ => by_status(service, answer, source),
     }
+}
+
+/// Whether the service was asked too often, or has no room now.
+pub(super) fn is_throttle(code: &str) -> bool {
+    matches!(
+        code,
+        "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "TooManyRequestsException"
+            | "TooManyRequests"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "SlowDown"
+            | "LimitExceeded"
+            | "LimitExceededException"
+            | "LimitExceededFault"
+            | "BandwidthLimitExceeded"
+            | "ServiceQuotaExceededException"
+    )
 }
 
 /// Whether the keys that signed do not hold, or were put to it at a wrong time.

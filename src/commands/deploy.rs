@@ -1,39 +1,39 @@
 //! `deploy`: what machines sign in to, as a stack of CloudFormation, and a login for each new machine of a list.
 //!
-//! Everything that can be found wrong is found before anything is made: each line of the list, the template, files that are there. What is made
-//! is told as it happens, on standard error; logins and outputs are the result, on standard output. To repeat it is always safe.
+//! Everything that can be found wrong is found before anything is made: each line of the list, the template, files that are there, a stack or
+//! a thing that is somebody else's. What is made is told as it happens, on standard error; logins and outputs are the result, on standard
+//! output, each as soon as it is there. To repeat it is always safe.
 mod certificates;
 mod passwords;
 mod planned;
-pub mod progress;
 
-use super::EXIT_USAGE;
+use super::{
+    EXIT_USAGE,
+    administering::{connect, count, interruption, listed, progress, runtime, stack_of},
+};
 use crate::{
     aws::{Admin, Stack},
-    cli::{Deploy, Place},
+    cli::Deploy,
     config,
     ops::{
         composing::{self, ComposeError},
         finished::Folder,
         stack::{self, Spec},
         systems::{self, System},
-        templates::{self, Template},
     },
 };
 use anyhow::{Context, bail};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
+use tokio_util::sync::CancellationToken;
 
 /// The list that is read where nobody names another.
 const SYSTEMS: &str = "systems.txt";
-
-/// Names that are shown of a long list.
-const MOST_NAMES: usize = 20;
 
 /// Do it, or say what would be done.
 ///
@@ -54,34 +54,24 @@ pub fn run(arguments: &Deploy) -> anyhow::Result<ExitCode> {
         if arguments.plan {
             return planned::say(&admin, &spec, &work, arguments).await;
         }
-        let stack = stack::bring(&admin, &spec, &mut progress::say).await?;
-        let mut report = Report::new(arguments.place.json, name, &stack)?;
-        let done = if arguments.place.iot {
-            certificates::give(&admin, name, &stack, &work, &mut report).await
-        } else {
-            passwords::give(&admin, &stack, &work, &arguments.renew, &mut report).await
+        work.check_logins(&admin, &spec).await?;
+        let stop = interruption();
+        let Some(brought) = stop.run_until_cancelled(stack::bring(&admin, &spec, &mut progress)).await else {
+            bail!("interrupted: CloudFormation goes on with the stack {name}; deploy again to see it through, and to give logins");
         };
-        // What was made is told, whatever came after it.
-        report.end()?;
-        done.map(|()| ExitCode::SUCCESS)
+        let stack = brought?;
+        let report = Report { json: arguments.place.json };
+        report.stack(name, &stack)?;
+        if arguments.place.iot {
+            certificates::give(&admin, name, &stack, &work, &report, &stop).await?;
+        } else {
+            passwords::give(&admin, &stack, &work, &report, &stop).await?;
+        }
+        if stop.is_cancelled() {
+            bail!("interrupted: some machines may have no login yet; deploy again to give it to them");
+        }
+        Ok(ExitCode::SUCCESS)
     })
-}
-
-/// The runtime of an administrator's command.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the asynchronous runtime could not be started")
-}
-
-/// The administrator's way to AWS.
-pub async fn connect(place: &Place) -> anyhow::Result<Admin> {
-    Ok(Admin::connect(&config::of_nobody(place.region.as_deref())).await?)
-}
-
-/// The stack that is meant, and what it is made of.
-pub fn stack_of(place: &Place) -> (&str, &'static Template) {
-    let template = if place.iot { &templates::IOT } else { &templates::COGNITO };
-    (place.stack.as_deref().unwrap_or(template.stack), template)
 }
 
 fn parameters(arguments: &Deploy) -> Vec<(String, String)> {
@@ -98,6 +88,8 @@ struct Work {
     /// What they are made of; `None`: of the sample that fits.
     template: Option<String>,
     iot: bool,
+    /// Those that get a new password though they have one.
+    renew: Vec<String>,
 }
 
 impl Work {
@@ -117,10 +109,19 @@ impl Work {
             fs::read_to_string(path).with_context(|| format!("cannot read the template {}", path.display()))
         };
         let template = arguments.template.as_ref().map(read).transpose()?;
-        Ok(Self { systems, configs: arguments.configs.clone(), template, iot: arguments.place.iot })
+        let configs = arguments.configs.clone();
+        let mut renew = arguments.renew.clone();
+        // Of a run that was ended: whether the password in it holds, nobody knows.
+        let is_left = |system: &&System| {
+            configs.as_ref().is_some_and(|folder| Folder::has_unfinished(folder, &config_name(system)))
+        };
+        if !arguments.place.iot {
+            renew.extend(systems.iter().filter(is_left).map(|system| system.name.clone()));
+        }
+        Ok(Self { systems, configs, template, iot: arguments.place.iot, renew })
     }
 
-    /// Whether each configuration could be composed.
+    /// Whether each configuration can be composed, and then runs.
     fn check(&self, admin: &Admin) -> anyhow::Result<()> {
         if self.configs.is_none() {
             return Ok(());
@@ -128,9 +129,26 @@ impl Work {
         for system in &self.systems {
             let composed =
                 if self.iot { certificates::trial(self, admin, system) } else { passwords::trial(self, admin, system) };
-            composed.with_context(|| format!("no configuration can be made for {}; nothing was done", system.name))?;
+            let none = || format!("no configuration can be made for {}; nothing was done", system.name);
+            let composed = composed.with_context(none)?;
+            let errors = config::errors_in(&composed);
+            if !errors.is_empty() {
+                errors.iter().for_each(|error| eprintln!("{}: {}", error.at, error.why));
+                bail!("the template makes a configuration that cannot run, as said above; nothing was done");
+            }
         }
         Ok(())
+    }
+
+    /// Whether what is there already leaves room for what is to be made.
+    async fn check_logins(&self, admin: &Admin, spec: &Spec<'_>) -> anyhow::Result<()> {
+        let known = stack::known(admin, spec).await?;
+        let result = if self.iot {
+            certificates::check(admin, spec.name, self).await
+        } else {
+            passwords::check(admin, known.as_ref(), self).await
+        };
+        result.context("nothing was done")
     }
 
     /// The template for a machine.
@@ -141,19 +159,24 @@ impl Work {
         }
     }
 
-    /// The folder of the finished configurations, where there is one, with room for those of these systems.
-    fn folder<'a>(
+    /// That the files of these systems are not there yet.
+    fn check_room<'a>(
         &self,
-        systems: impl Iterator<Item = &'a System>,
+        systems: impl IntoIterator<Item = &'a System>,
         names: impl Fn(&System) -> Vec<String>,
-    ) -> anyhow::Result<Option<Folder>> {
-        let Some(path) = &self.configs else { return Ok(None) };
+    ) -> anyhow::Result<()> {
+        let Some(path) = &self.configs else { return Ok(()) };
         for system in systems {
             for name in names(system) {
                 Folder::free(path, &name)?;
             }
         }
-        Ok(Some(Folder::make(path)?))
+        Ok(())
+    }
+
+    /// The folder of the finished configurations, where there is one.
+    fn folder(&self) -> anyhow::Result<Option<Folder>> {
+        Ok(self.configs.as_deref().map(Folder::make).transpose()?)
     }
 }
 
@@ -162,58 +185,43 @@ fn config_name(system: &System) -> String {
     format!("{}.json", system.name)
 }
 
-/// The result: printed as it comes, or as one document at the end.
+/// The result: a line as soon as there is something, since nobody is told a password twice.
 struct Report {
-    /// `None`: for people.
-    document: Option<Map<String, Value>>,
-    systems: Vec<Value>,
+    json: bool,
 }
 
 impl Report {
-    fn new(json: bool, name: &str, stack: &Stack) -> anyhow::Result<Self> {
-        if json {
-            let document = json!({ "stack": name, "status": stack.status, "outputs": stack.outputs });
-            let Value::Object(document) = document else { unreachable!("an object stands above") };
-            return Ok(Self { document: Some(document), systems: vec![] });
+    fn stack(&self, name: &str, stack: &Stack) -> anyhow::Result<()> {
+        if self.json {
+            return line(&json!({ "stack": name, "status": stack.status, "outputs": stack.outputs }).to_string());
         }
-        let mut out = io::stdout().lock();
-        for (key, value) in &stack.outputs {
-            writeln!(out, "{key}: {value}")?;
-        }
-        Ok(Self { document: None, systems: vec![] })
+        stack.outputs.iter().try_for_each(|(key, value)| line(&format!("{key}: {value}")))
     }
 
     /// A machine with what was made for it: `password` or `config`, and its value.
-    fn system(&mut self, name: &str, what: &str, value: &str) -> anyhow::Result<()> {
-        if self.document.is_some() {
-            self.systems.push(json!({ "name": name, what: value }));
-        } else {
-            let mut out = io::stdout().lock();
-            // Whoever reads it may be gone, but then nobody has the password: that is a failure.
-            writeln!(out, "{name} {value}").and_then(|()| out.flush()).context("the result could not be printed")?;
-        }
-        Ok(())
-    }
-
-    fn end(&mut self) -> anyhow::Result<()> {
-        let Some(mut document) = self.document.take() else { return Ok(()) };
-        document.insert("systems".to_owned(), self.systems.drain(..).collect());
-        writeln!(io::stdout(), "{}", Value::from(document)).context("the result could not be printed")
+    fn system(&self, name: &str, what: &str, value: &str) -> anyhow::Result<()> {
+        let text = if self.json { json!({ "name": name, what: value }).to_string() } else { format!("{name} {value}") };
+        line(&text)
     }
 }
 
-/// As people count.
-pub fn count(number: usize, one: &str, more: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { more })
+/// Whoever reads it may be gone, but then nobody has the password: that is a failure.
+fn line(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).context("the result could not be printed")
 }
 
-/// The first names of a list.
-pub fn listed(names: &[String]) -> String {
-    let mut text = names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > MOST_NAMES {
-        text += &format!(" and {} more", names.len() - MOST_NAMES);
+/// Whether to go on with the next machine.
+fn goes_on(stop: &CancellationToken) -> bool {
+    !stop.is_cancelled()
+}
+
+/// What is left alone, for people.
+fn left(others: &[String], what: [&str; 2]) -> String {
+    if others.is_empty() {
+        return String::new();
     }
-    text
+    format!("; {} not in the list, and stay: {}", count(others.len(), what[0], what[1]), listed(others))
 }
 
 type Composed = Result<String, ComposeError>;

@@ -1,5 +1,8 @@
 //! `destroy`: what `deploy` made is named, and removed once somebody said so.
-use super::{EXIT_USAGE, deploy};
+use super::{
+    EXIT_USAGE,
+    administering::{connect, count, listed, progress, runtime, stack_of},
+};
 use crate::{
     aws::{Admin, Resource, Stack},
     cli::Destroy,
@@ -20,26 +23,25 @@ use std::{
 /// # Errors
 /// When it cannot be found out what there is, or something could not be removed.
 pub fn run(arguments: &Destroy) -> anyhow::Result<ExitCode> {
-    deploy::runtime()?.block_on(async {
-        let admin = deploy::connect(&arguments.place).await?;
-        let (name, _) = deploy::stack_of(&arguments.place);
-        let Some((stack, resources)) = stack::contents(&admin, name).await? else {
+    runtime()?.block_on(async {
+        let admin = connect(&arguments.place).await?;
+        let (name, template) = stack_of(&arguments.place);
+        let Some((stack, resources)) = stack::contents(&admin, name, template).await? else {
             eprintln!("there is no stack {name} in {}: nothing to remove", admin.region());
             return Ok(ExitCode::SUCCESS);
         };
+        let there: Vec<Resource> = resources.into_iter().filter(|part| part.status != "DELETE_COMPLETE").collect();
         let attached = Attached::of(&admin, name, &stack, arguments.place.iot).await?;
         eprintln!("this removes for good, in {}:", admin.region());
-        names(name, &resources, &attached).iter().for_each(|line| eprintln!("  {line}"));
+        names(name, &there, &attached).iter().for_each(|line| eprintln!("  {line}"));
         if !arguments.yes && !is_sure(name)? {
             return Ok(ExitCode::from(EXIT_USAGE));
         }
         attached.remove(&admin).await?;
-        stack::remove(&admin, name, &mut deploy::progress::say).await?;
+        stack::remove(&admin, name, &mut progress).await?;
         if arguments.place.json {
-            let removed: Vec<Value> = resources
-                .iter()
-                .map(|part| json!({ "name": part.logical, "type": part.kind, "id": part.physical }))
-                .collect();
+            let part = |part: &Resource| json!({ "name": part.logical, "type": part.kind, "id": part.physical });
+            let removed: Vec<Value> = there.iter().map(part).chain(attached.documents()).collect();
             writeln!(io::stdout(), "{}", json!({ "stack": name, "removed": removed }))?;
         }
         eprintln!("the stack {name} is removed");
@@ -80,11 +82,9 @@ impl Attached {
             Self::Nothing => vec![],
             Self::Users(users) => match users.len() {
                 0 => vec!["no user: nobody signs in through it".to_owned()],
-                many => vec![format!(
-                    "{}, who cannot sign in any more: {}",
-                    deploy::count(many, "user", "users"),
-                    deploy::listed(users)
-                )],
+                many => {
+                    vec![format!("{}, who cannot sign in any more: {}", count(many, "user", "users"), listed(users))]
+                }
             },
             Self::Things { held, .. } => held
                 .iter()
@@ -102,6 +102,14 @@ impl Attached {
         }
     }
 
+    fn documents(&self) -> Vec<Value> {
+        match self {
+            Self::Nothing => vec![],
+            Self::Users(users) => users.iter().map(|name| json!({ "type": "user", "id": name })).collect(),
+            Self::Things { held, .. } => held.iter().flat_map(of_held).collect(),
+        }
+    }
+
     async fn remove(&self, admin: &Admin) -> anyhow::Result<()> {
         let Self::Things { policy, held } = self else { return Ok(()) };
         for held in held {
@@ -113,13 +121,24 @@ impl Attached {
     }
 }
 
+/// What of it is removed.
+fn of_held(held: &Held) -> Vec<Value> {
+    let thing = |name: &String| json!({ "type": "thing", "id": name });
+    match held {
+        Held::Thing { name } => vec![thing(name)],
+        Held::Certificate { arn, things, is_shared } => {
+            let certificate = (!is_shared).then(|| json!({ "type": "certificate", "id": arn }));
+            things.iter().map(thing).chain(certificate).collect()
+        }
+    }
+}
+
 fn id(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
 fn names(stack: &str, resources: &[Resource], attached: &Attached) -> Vec<String> {
-    let there = resources.iter().filter(|part| part.status != "DELETE_COMPLETE");
-    let parts = there.map(|part| {
+    let parts = resources.iter().map(|part| {
         let physical = if part.physical.is_empty() { String::new() } else { format!(" {}", part.physical) };
         format!("{} ({}){physical}", part.logical, part.kind)
     });

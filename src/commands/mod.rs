@@ -2,6 +2,7 @@
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed while running,
 //! 2 wrong usage (clap's own), 78 configuration invalid (`EX_CONFIG` of sysexits.h: a service manager must not restart on it).
+mod administering;
 pub mod config;
 pub mod deploy;
 pub mod destroy;

@@ -129,6 +129,13 @@ pub fn dialect_of(text: &str) -> Option<Dialect> {
     Some(Dialect::of(&Section::root(&file, &Findings::default())))
 }
 
+/// What keeps a text from running as a configuration, on whatever host: nothing is looked at beside it.
+pub fn errors_in(text: &str) -> Vec<Finding> {
+    let file = File::parse(Path::new(""), text.as_bytes().to_vec(), None).map_err(|finding| vec![*finding]);
+    let loaded = finish_in(Environment::default(), file, None);
+    loaded.findings.into_iter().filter(Finding::is_error).collect()
+}
+
 /// The settings of whoever has no configuration: those of an administrator's commands, which run in this region, or where environment and
 /// profile say.
 pub fn of_nobody(region: Option<&str>) -> Settings {

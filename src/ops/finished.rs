@@ -6,7 +6,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
 };
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 /// Why a file was not written.
 #[derive(Debug, thiserror::Error)]
@@ -23,15 +23,22 @@ pub enum FinishedError {
 #[derive(Debug)]
 pub struct Folder(PathBuf);
 
-/// A file that is safe on the disk and does not have its name yet.
+/// A file that is safe on the disk and does not have its name yet. Until then it has [`unfinished`], which also what a run leaves that is
+/// killed: the next run looks there.
 #[derive(Debug)]
 pub struct Draft {
-    file: NamedTempFile,
+    file: TempPath,
     path: PathBuf,
 }
 
+/// What a file is called before it has its name.
+fn unfinished(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.unfinished"))
+}
+
 impl Folder {
-    /// Make it where it is not there, for its owner alone.
+    /// Make it where it is not there, for its owner alone. One that is there keeps its mode.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -41,20 +48,37 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
-    /// Where a file of this name will be.
+    /// That no file of this name is there.
     ///
     /// # Errors
-    /// When one is there.
-    pub fn free(path: &Path, name: &str) -> Result<PathBuf, FinishedError> {
+    /// When one is.
+    pub fn free(path: &Path, name: &str) -> Result<(), FinishedError> {
         let path = path.join(name);
         match path.symlink_metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(FinishedError::Write { path, source }),
             Ok(_) => Err(FinishedError::Exists { path }),
         }
     }
 
-    /// Write a file of this name, but do not let it have the name before [`Draft::keep`].
+    /// Whether a run that was ended left a draft of this file.
+    pub fn has_unfinished(path: &Path, name: &str) -> bool {
+        unfinished(&path.join(name)).symlink_metadata().is_ok_and(|found| found.is_file())
+    }
+
+    /// Such a draft.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn unfinished(&self, name: &str) -> Result<Draft, FinishedError> {
+        let path = self.0.join(name);
+        match TempPath::try_from_path(unfinished(&path)) {
+            Ok(file) => Ok(Draft { file, path }),
+            Err(source) => Err(FinishedError::Write { path, source }),
+        }
+    }
+
+    /// Write a file of this name, but do not let it have the name before [`Draft::keep`]. It takes the place of a draft that was left.
     ///
     /// # Errors
     /// When the disk does not take it.
@@ -62,36 +86,45 @@ impl Folder {
         let path = self.0.join(name);
         let write = || {
             // Nobody else may read it from the first byte on.
-            let mut file = NamedTempFile::new_in(&self.0)?;
+            let mut file = NamedTempFile::with_prefix_in(".unfinished-", &self.0)?;
             file.write_all(contents.as_bytes())?;
             file.as_file().sync_all()?;
-            Ok(file)
+            let waiting = unfinished(&path);
+            file.persist(&waiting).map_err(|error| error.error)?;
+            self.sync();
+            TempPath::try_from_path(waiting)
         };
         match write() {
             Ok(file) => Ok(Draft { file, path }),
             Err(source) => Err(FinishedError::Write { path, source }),
         }
     }
-}
 
-impl Draft {
-    /// Give it its name; where it is then.
-    ///
-    /// # Errors
-    /// When there is one of this name, or the disk does not take it.
-    pub fn keep(self) -> Result<PathBuf, FinishedError> {
-        let Self { file, path } = self;
-        match file.persist_noclobber(&path) {
-            Ok(_) => {}
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(FinishedError::Exists { path });
-            }
-            Err(error) => return Err(FinishedError::Write { path, source: error.error }),
-        }
-        // The name, too, is to be there after a power cut. Not every system can sync a folder.
-        if let Some(folder) = path.parent().and_then(|folder| fs::File::open(folder).ok()) {
+    /// Names, too, are to be there after a power cut. Not every system can sync a folder.
+    fn sync(&self) {
+        if let Ok(folder) = fs::File::open(&self.0) {
             _ = folder.sync_all();
         }
+    }
+
+    /// Give a draft its name; where it is then.
+    ///
+    /// # Errors
+    /// When there is one of this name, or the disk does not take it. The draft stays: it may hold the only copy of a secret.
+    pub fn keep(&self, draft: Draft) -> Result<PathBuf, FinishedError> {
+        let Draft { file, path } = draft;
+        match file.persist_noclobber(&path) {
+            Ok(()) => {}
+            Err(error) => {
+                let (source, file) = (error.error, error.path);
+                _ = file.keep();
+                if source.kind() == io::ErrorKind::AlreadyExists {
+                    return Err(FinishedError::Exists { path });
+                }
+                return Err(FinishedError::Write { path, source });
+            }
+        }
+        self.sync();
         Ok(path)
     }
 }
@@ -107,7 +140,8 @@ mod tests {
         let folder = Folder::make(&place).expect("made");
         let draft = folder.draft("a.json", "secret\n").expect("written");
         assert!(!place.join("a.json").exists());
-        let path = draft.keep().expect("kept");
+        assert!(Folder::has_unfinished(&place, "a.json"));
+        let path = folder.keep(draft).expect("kept");
         assert_eq!(fs::read_to_string(&path).expect("there"), "secret\n");
         let dropped = folder.draft("b.json", "secret\n").expect("written");
         drop(dropped);
@@ -120,7 +154,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let outside = tempfile::tempdir().expect("a folder");
         let place = outside.path().join("configs");
-        let path = Folder::make(&place).expect("made").draft("a", "x").expect("written").keep().expect("kept");
+        let folder = Folder::make(&place).expect("made");
+        let path = folder.keep(folder.draft("a", "x").expect("written")).expect("kept");
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
         assert_eq!((mode(&place), mode(&path)), (0o700, 0o600));
     }
@@ -131,9 +166,21 @@ mod tests {
         fs::write(place.path().join("a"), "old").expect("writable");
         assert!(matches!(Folder::free(place.path(), "a"), Err(FinishedError::Exists { .. })));
         let folder = Folder::make(place.path()).expect("there");
-        let kept = folder.draft("a", "new").expect("written").keep();
+        let kept = folder.keep(folder.draft("a", "new").expect("written"));
         assert!(matches!(kept, Err(FinishedError::Exists { .. })));
+        assert!(Folder::has_unfinished(place.path(), "a"), "what it holds may stand nowhere else");
         assert_eq!(fs::read_to_string(place.path().join("a")).expect("there"), "old");
-        assert_eq!(Folder::free(place.path(), "b").expect("free"), place.path().join("b"));
+        Folder::free(place.path(), "b").expect("free");
+    }
+
+    #[test]
+    fn what_an_ended_run_left_can_be_kept_by_the_next() {
+        let place = tempfile::tempdir().expect("a folder");
+        let folder = Folder::make(place.path()).expect("there");
+        std::mem::forget(folder.draft("a", "secret").expect("written"));
+        assert!(Folder::has_unfinished(place.path(), "a"));
+        let path = folder.keep(folder.unfinished("a").expect("left")).expect("kept");
+        assert_eq!(fs::read_to_string(path).expect("there"), "secret");
+        assert!(!Folder::has_unfinished(place.path(), "a"));
     }
 }

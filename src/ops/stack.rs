@@ -2,7 +2,7 @@
 //!
 //! Every step may be repeated: a stack that somebody else is changing is waited for first, one whose creation failed is removed and made
 //! again. When this program is ended, CloudFormation goes on by itself; the next call waits for what it finds under way.
-use super::templates::Template;
+use super::templates::{MARK, Template};
 use crate::aws::{Admin, AdminError, Change, Event, Resource, Stack, StackRequest};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -10,6 +10,8 @@ use tokio::time::sleep;
 /// Between two looks; grows while nothing happens. The account may ask a few times a second.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 const LAST_LOOK: Duration = Duration::from_secs(4);
+/// How often a change set is looked at before it is given up: for five minutes.
+const PLAN_LOOKS: u32 = 600;
 /// Ends with it: CloudFormation is still at work.
 const AT_WORK: &str = "_IN_PROGRESS";
 /// A stack that has only been thought of: what the console makes for a change set.
@@ -40,6 +42,13 @@ pub enum StackError {
         "the stack {name} stands at {status}, which only a person can mend: look at it in the CloudFormation console, or remove it with `destroy`"
     )]
     Stuck { name: String, status: String },
+    #[error(
+        "there is a stack {name} that is not one that this command made for {purpose}, since it lacks the tag {MARK}={mark}, so it is left alone: name \
+         another with --stack, or, where you made it of that template by hand, give it this tag"
+    )]
+    Foreign { name: String, purpose: &'static str, mark: &'static str },
+    #[error("CloudFormation does not find out what would change in the stack {name}")]
+    NoPlan { name: String },
     #[error("the stack {name} is gone; somebody else removed it")]
     Gone { name: String },
     #[error("the stack {name} has no output {output}: was it made of another template?")]
@@ -65,14 +74,35 @@ impl Spec<'_> {
         let said = self.parameters.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
         let is_said = |key: &String| self.parameters.iter().any(|(said, _)| said == key);
         // What this version's template does not know any more would be refused.
-        let is_known = |key: &String| self.template.body.contains(&format!("\n  {key}:\n"));
+        let is_known = |key: &String| self.template.has_parameter(key);
         let kept = old.into_iter().flat_map(|old| old.parameters.keys()).filter(|key| !is_said(key) && is_known(key));
         said.chain(kept.map(|key| (key.clone(), None))).collect()
     }
 
     fn request<'b>(&'b self, parameters: &'b [(String, Option<String>)], token: &'b str) -> StackRequest<'b> {
-        StackRequest { name: self.name, template: self.template.body, parameters, token }
+        StackRequest { name: self.name, template: self.template.body, parameters, tags: &[], token }
     }
+
+    /// Refuse a stack that is not of this template: an update would remove all that is in it.
+    fn check(&self, stack: &Stack) -> Result<(), StackError> {
+        check(self.name, self.template, stack)
+    }
+}
+
+fn check(name: &str, template: &Template, stack: &Stack) -> Result<(), StackError> {
+    let is_ours = stack.tags.get(MARK).is_some_and(|mark| mark == template.mark);
+    let foreign = || StackError::Foreign { name: name.to_owned(), purpose: template.purpose, mark: template.mark };
+    if is_ours { Ok(()) } else { Err(foreign()) }
+}
+
+/// The stack, where there is one.
+///
+/// # Errors
+/// When it cannot be asked for, or is not of this template.
+pub async fn known(admin: &Admin, spec: &Spec<'_>) -> Result<Option<Stack>, StackError> {
+    let stack = admin.stack(spec.name).await?;
+    stack.as_ref().map_or(Ok(()), |stack| spec.check(stack))?;
+    Ok(stack)
 }
 
 /// Make the stack, or bring it up to date. As it is then.
@@ -81,6 +111,7 @@ impl Spec<'_> {
 /// When it could not be made so; a stack that was there is then as it was before, which CloudFormation sees to.
 pub async fn bring(admin: &Admin, spec: &Spec<'_>, tell: Tell<'_>) -> Result<Stack, StackError> {
     let name = spec.name;
+    known(admin, spec).await?;
     let Some(old) = at_rest(admin, name, tell).await? else { return create(admin, spec, tell).await };
     match old.status.as_str() {
         "ROLLBACK_COMPLETE" | THOUGHT_OF => {
@@ -95,7 +126,7 @@ pub async fn bring(admin: &Admin, spec: &Spec<'_>, tell: Tell<'_>) -> Result<Sta
             Err(StackError::Stuck { name: name.to_owned(), status: status.to_owned() })
         }
         _ => {
-            let last = last_event(admin, &old.id).await?;
+            let last = admin.last_event(&old.id).await?;
             let parameters = spec.parameters(Some(&old));
             if !admin.update_stack(&spec.request(&parameters, &token())).await? {
                 tell(Progress::Step(format!("the stack {name} is up to date")));
@@ -112,7 +143,8 @@ pub async fn bring(admin: &Admin, spec: &Spec<'_>, tell: Tell<'_>) -> Result<Sta
 async fn create(admin: &Admin, spec: &Spec<'_>, tell: Tell<'_>) -> Result<Stack, StackError> {
     tell(Progress::Step(format!("the stack {} is made in {}: {}", spec.name, admin.region(), spec.template.purpose)));
     let parameters = spec.parameters(None);
-    let id = admin.create_stack(&spec.request(&parameters, &token())).await?;
+    let (tags, token) = ([(MARK, spec.template.mark)], token());
+    let id = admin.create_stack(&StackRequest { tags: &tags, ..spec.request(&parameters, &token) }).await?;
     let now = follow(admin, &id, None, tell).await?;
     finished(admin, now, "CREATE_COMPLETE").await
 }
@@ -133,20 +165,14 @@ pub enum Plan {
 /// # Errors
 /// When it cannot be found out.
 pub async fn plan(admin: &Admin, spec: &Spec<'_>) -> Result<Plan, StackError> {
-    let Some(old) = admin.stack(spec.name).await? else { return Ok(Plan::New) };
+    let Some(old) = known(admin, spec).await? else { return Ok(Plan::New) };
     if !old.status.ends_with("_COMPLETE") || old.status == "ROLLBACK_COMPLETE" {
         return Ok(Plan::At(old));
     }
     let (parameters, token) = (spec.parameters(Some(&old)), token());
     let name = format!("plan-{token}");
     admin.create_change_set(&spec.request(&parameters, &token), &name).await?;
-    let changes = loop {
-        match admin.changes(&old.id, &name).await {
-            Ok(None) => sleep(FIRST_LOOK).await,
-            Ok(Some(changes)) => break Ok(changes),
-            Err(error) => break Err(error),
-        }
-    };
+    let changes = changes(admin, spec.name, &old, &name).await;
     // Whatever came of it, it is not left behind.
     let removed = admin.delete_change_set(&old.id, &name).await;
     let changes = changes?;
@@ -154,12 +180,28 @@ pub async fn plan(admin: &Admin, spec: &Spec<'_>) -> Result<Plan, StackError> {
     Ok(Plan::Changes(old, changes))
 }
 
-/// What is in a stack; `None`: there is no such stack.
+/// What a change set shows, once it does.
+async fn changes(admin: &Admin, stack: &str, old: &Stack, name: &str) -> Result<Vec<Change>, StackError> {
+    for _ in 0..PLAN_LOOKS {
+        if let Some(changes) = admin.changes(&old.id, name).await? {
+            return Ok(changes);
+        }
+        sleep(FIRST_LOOK).await;
+    }
+    Err(StackError::NoPlan { name: stack.to_owned() })
+}
+
+/// What is in a stack of this template; `None`: there is no such stack.
 ///
 /// # Errors
-/// When it cannot be asked for.
-pub async fn contents(admin: &Admin, name: &str) -> Result<Option<(Stack, Vec<Resource>)>, StackError> {
+/// When it cannot be asked for, or is not of this template.
+pub async fn contents(
+    admin: &Admin,
+    name: &str,
+    template: &Template,
+) -> Result<Option<(Stack, Vec<Resource>)>, StackError> {
     let Some(stack) = admin.stack(name).await? else { return Ok(None) };
+    check(name, template, &stack)?;
     let resources = admin.resources(&stack.id).await?;
     Ok(Some((stack, resources)))
 }
@@ -176,7 +218,7 @@ pub async fn remove(admin: &Admin, name: &str, tell: Tell<'_>) -> Result<(), Sta
 }
 
 async fn remove_one(admin: &Admin, stack: &Stack, tell: Tell<'_>) -> Result<(), StackError> {
-    let last = last_event(admin, &stack.id).await?;
+    let last = admin.last_event(&stack.id).await?;
     admin.delete_stack(&stack.id, &token()).await?;
     match follow(admin, &stack.id, last, tell).await {
         Err(StackError::Gone { .. }) => Ok(()),
@@ -192,7 +234,7 @@ async fn at_rest(admin: &Admin, name: &str, tell: Tell<'_>) -> Result<Option<Sta
                 "the stack {name} is being changed already ({}); this is waited for",
                 stack.status
             )));
-            let last = last_event(admin, &stack.id).await?;
+            let last = admin.last_event(&stack.id).await?;
             match follow(admin, &stack.id, last, tell).await {
                 Err(StackError::Gone { .. }) => Ok(None),
                 // The name is free again.
@@ -202,10 +244,6 @@ async fn at_rest(admin: &Admin, name: &str, tell: Tell<'_>) -> Result<Option<Sta
         }
         other => Ok(other),
     }
-}
-
-async fn last_event(admin: &Admin, id: &str) -> Result<Option<String>, StackError> {
-    Ok(admin.events(id, None).await?.pop().map(|event| event.id))
 }
 
 /// Tell what happens until nothing does any more.

@@ -2,9 +2,14 @@
 //!
 //! To add one, write it there and name it here; its resources are read out of its text, for `--plan`.
 
+/// The tag by which a stack is known for one that `deploy` made.
+pub const MARK: &str = "amazon-cloudwatch-publisher";
+
 /// A template, and the stack that is made of it where nobody names another.
 #[derive(Debug)]
 pub struct Template {
+    /// What a stack that is made of it has for a value of the tag [`MARK`].
+    pub mark: &'static str,
     pub stack: &'static str,
     /// What it is for, in a few words.
     pub purpose: &'static str,
@@ -13,6 +18,7 @@ pub struct Template {
 
 /// The login by user name and password.
 pub static COGNITO: Template = Template {
+    mark: "cognito",
     stack: "amazon-cloudwatch-publisher",
     purpose: "the login by password",
     body: include_str!("../../infrastructure/cognito.yaml"),
@@ -20,6 +26,7 @@ pub static COGNITO: Template = Template {
 
 /// The login by certificate.
 pub static IOT: Template = Template {
+    mark: "iot",
     stack: "amazon-cloudwatch-publisher-iot",
     purpose: "the login by certificate",
     body: include_str!("../../infrastructure/iot.yaml"),
@@ -28,6 +35,16 @@ pub static IOT: Template = Template {
 impl Template {
     /// Each of its resources: what the template calls it, and its type. Of the block form that our templates have.
     pub fn resources(&self) -> Vec<(&'static str, &'static str)> {
+        self.entries("Resources:")
+    }
+
+    /// Whether it has a parameter of this name.
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.entries("Parameters:").iter().any(|(known, _)| *known == name)
+    }
+
+    /// The entries of a section, each with its type.
+    fn entries(&self, section: &str) -> Vec<(&'static str, &'static str)> {
         let mut found = vec![];
         let mut inside = false;
         let mut name = None;
@@ -38,7 +55,7 @@ impl Template {
                 continue;
             }
             match indent {
-                0 => inside = text == "Resources:",
+                0 => inside = text == section,
                 2 if inside => name = text.strip_suffix(':'),
                 4 if inside => {
                     if let (Some(name), Some(kind)) = (name, text.strip_prefix("Type: ")) {
@@ -64,6 +81,7 @@ mod tests {
         assert!(IOT.resources().contains(&("RoleAlias", "AWS::IoT::RoleAlias")));
         for template in [&COGNITO, &IOT] {
             let types = template.body.lines().filter(|line| line.starts_with("    Type: AWS::")).count();
+            assert!(template.has_parameter("LogGroups") && !template.has_parameter("Role"));
             assert_eq!(template.resources().len(), types, "{}", template.stack);
         }
     }

@@ -1,8 +1,8 @@
 //! A thing of AWS IoT for each machine of the list, with a certificate of its own.
 //!
 //! A thing is ours when it has the attribute [`MARK`], whose value is the stack that it belongs to: only such things are given certificates,
-//! and only such are removed. A thing is done when it has a certificate, which is the last step; a run that was ended before leaves a thing
-//! without one, which the next run gives another. What that leaves behind is a certificate that nothing is attached to: it allows nothing.
+//! and only such are removed. A thing is done when it has a certificate, which is the last call; a run that was ended before leaves a thing
+//! without one, which the next run gives another. What that leaves behind is a certificate without a thing: nobody can sign in with it.
 use super::systems::System;
 use crate::aws::{Admin, AdminError, Keys};
 use secrecy::{ExposeSecret, SecretString};
@@ -28,7 +28,9 @@ pub enum ThingError {
 pub struct Plan<'a> {
     pub new: Vec<&'a System>,
     /// Of the list, with a certificate already.
-    pub there: usize,
+    pub there: Vec<&'a System>,
+    /// Of this stack, and not in the list.
+    pub others: Vec<String>,
 }
 
 /// Where nothing is there yet.
@@ -40,7 +42,7 @@ pub fn all_new(systems: &[System]) -> Result<Plan<'_>, ThingError> {
     if let Some(system) = systems.iter().find(|system| system.name.contains('.')) {
         return Err(ThingError::Unfit { name: system.name.clone() });
     }
-    Ok(Plan { new: systems.iter().collect(), there: 0 })
+    Ok(Plan { new: systems.iter().collect(), ..Plan::default() })
 }
 
 /// Compare the list with the things there are.
@@ -57,9 +59,11 @@ pub async fn plan<'a>(admin: &Admin, stack: &str, systems: &'a [System]) -> Resu
                 return Err(ThingError::Foreign { name: name.clone(), stack: stack.to_owned() });
             }
             Some(_) if admin.thing_principals(name).await?.is_empty() => plan.new.push(system),
-            Some(_) => plan.there += 1,
+            Some(_) => plan.there.push(system),
         }
     }
+    let is_listed = |name: &String| systems.iter().any(|system| system.name == *name);
+    plan.others = admin.things_with((MARK, stack)).await?.into_iter().filter(|name| !is_listed(name)).collect();
     Ok(plan)
 }
 
@@ -132,7 +136,9 @@ pub async fn held(admin: &Admin, stack: &str, policy: &str) -> Result<Vec<Held>,
         let (things, others): (Vec<_>, Vec<_>) =
             admin.principal_things(&arn).await?.into_iter().partition(|thing| ours.contains(thing));
         things.iter().for_each(|thing| _ = left.remove(thing));
-        all.push(Held::Certificate { arn, things, is_shared: !others.is_empty() });
+        let policies = admin.attached_policies(&arn).await?;
+        let is_shared = !others.is_empty() || policies.iter().any(|name| name != policy);
+        all.push(Held::Certificate { arn, things, is_shared });
     }
     all.extend(left.into_iter().map(|name| Held::Thing { name }));
     Ok(all)

@@ -1,6 +1,7 @@
 //! A user of the pool for each machine of the list, with a password of its own. Users are only ever added; what the list does not name stays.
 //!
-//! A run that was ended in the middle leaves at most one user without a password that holds: the next run gives it one, as if it were new.
+//! A run that was ended in the middle leaves at most one user without a password that holds, or whose password nobody has seen: the next run
+//! gives it another, as if it were new. Of the second it knows by the draft of its configuration that was left.
 use super::systems::System;
 use crate::aws::{Admin, AdminError};
 use secrecy::SecretString;

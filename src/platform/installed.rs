@@ -31,6 +31,15 @@ pub fn configuration() -> PathBuf {
     folder().join("etc").join("amazon-cloudwatch-publisher.json")
 }
 
+/// A file that lies beside the configuration, as another machine is told of it: of Windows where its folders usually are.
+pub fn beside_configuration(windows: bool, name: &str) -> String {
+    if windows {
+        format!(r"C:\ProgramData\{}\{}\etc\{name}", WINDOWS[0], WINDOWS[1])
+    } else {
+        format!("{UNIX}/etc/{name}")
+    }
+}
+
 /// The program itself on Windows.
 pub fn windows_program() -> PathBuf {
     let programs = std::env::var_os("ProgramFiles").map(PathBuf::from).filter(|programs| programs.is_absolute());

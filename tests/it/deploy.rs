@@ -148,7 +148,7 @@ async fn each_new_machine_of_the_list_gets_a_password_once() {
     // Whoever leaves the list keeps the login: users are only added.
     account.systems("osx-3\n");
     let third = account.run(&["deploy"]).await.done();
-    assert!(third.err.contains("2 users are not in the list, and stay"), "{third:?}");
+    assert!(third.err.contains("2 users are not in the list, and stay: rpi-1, rpi-2"), "{third:?}");
     let users = account.users().await;
     assert_eq!(users, json!({ "osx-3": "CONFIRMED", "rpi-1": "CONFIRMED", "rpi-2": "CONFIRMED" }));
 }
@@ -277,8 +277,9 @@ async fn a_finished_configuration_signs_in_and_publishes() {
     });
     fs::write(account.admin.path("template.json"), template.to_string()).expect("writable");
     let said = account.run(&["deploy", "--configs", "out", "--template", "template.json", "--json"]).await.done();
-    let result: Value = serde_json::from_str(&said.out).expect("JSON");
-    assert_eq!(result["systems"], json!([{ "name": "sys-story", "config": "out/sys-story.json" }]));
+    let lines: Vec<Value> = said.out.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((lines.len(), &lines[0]["stack"]), (2, &json!(STACK)), "{said:?}");
+    assert_eq!(lines[1], json!({ "name": "sys-story", "config": "out/sys-story.json" }));
     let path = account.admin.path("out/sys-story.json");
     let mode = |path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
     assert_eq!((mode(path.clone()), mode(account.admin.path("out"))), (0o600, 0o700));
@@ -356,6 +357,69 @@ async fn who_may_not_and_who_is_nobody_is_told_what_to_do() {
     assert!(said.code == 1 && said.err.contains("no AWS region is set"), "{said:?}");
     let said = account.run(&["deploy", "--stack", "under_score"]).await;
     assert!(said.code == 2 && said.err.contains("letters, digits and hyphens"), "{said:?}");
+}
+
+/// An update would remove all that is in it, and with it each login.
+#[tokio::test]
+async fn a_stack_that_is_not_of_this_template_is_left_alone() {
+    let account = Account::with_pool().await;
+    account.systems("rpi-1\n");
+    account.run(&["deploy"]).await.done();
+    account.calls();
+    for arguments in [
+        &["deploy", "--iot", "--stack", STACK, "--configs", "out"][..],
+        &["deploy", "--iot", "--stack", STACK, "--plan"],
+        &["destroy", "--iot", "--stack", STACK, "--yes"],
+    ] {
+        let said = account.run(arguments).await;
+        let why = "there is a stack amazon-cloudwatch-publisher that is not one that this command made for the login by certificate";
+        assert!(said.code == 1 && said.err.contains(why), "{said:?}");
+    }
+    // Nor one that somebody else made.
+    account.cloudformation.state().stacks.get_mut(STACK).expect("made").tags.clear();
+    for arguments in [&["deploy"][..], &["destroy", "--yes"]] {
+        let said = account.run(arguments).await;
+        assert!(
+            said.code == 1 && said.err.contains("it lacks the tag amazon-cloudwatch-publisher=cognito"),
+            "{said:?}"
+        );
+    }
+    assert_eq!(account.calls(), Vec::<String>::new());
+}
+
+/// Of a run that was killed: nobody can tell whether the password in the draft holds.
+#[tokio::test]
+async fn a_draft_that_was_left_is_made_good() {
+    let account = Account::with_pool().await;
+    account.systems("rpi-1\nrpi-2\n");
+    account.run(&["deploy", "--configs", "out"]).await.done();
+    let path = account.admin.path("out/rpi-1.json");
+    fs::rename(&path, account.admin.path("out/.rpi-1.json.unfinished")).expect("ours");
+    let said = account.run(&["deploy", "--configs", "out"]).await.done();
+    assert!(said.err.contains("1 password given, 1 there already"), "{said:?}");
+    let config: Value = serde_json::from_slice(&fs::read(&path).expect("there")).expect("JSON");
+    let password = config["agent"]["authentication"]["password"].as_str().expect("a password");
+    assert!(account.signs_in("rpi-1", password).await);
+    let files = fs::read_dir(account.admin.path("out")).expect("there").count();
+    assert_eq!(files, 2, "nothing else is left");
+}
+
+#[tokio::test]
+async fn a_template_that_cannot_run_is_refused_before_anything_is_made() {
+    let account = Account::with_pool().await;
+    account.systems("rpi-1\n");
+    fs::write(account.admin.path("template.json"), r#"{"logs": {"retention_in_days": 8}}"#).expect("writable");
+    let said = account.run(&["deploy", "--configs", "out", "--template", "template.json"]).await;
+    assert!(
+        said.code == 1 && said.err.contains("logs.retention_in_days") && said.err.contains("nothing was done"),
+        "{said:?}"
+    );
+    // Nor where a file is in the way.
+    fs::create_dir(account.admin.path("out")).expect("ours");
+    fs::write(account.admin.path("out/rpi-1.json"), "{}").expect("writable");
+    let said = account.run(&["deploy", "--configs", "out"]).await;
+    assert!(said.code == 1 && said.err.contains("nothing was done: out/rpi-1.json is there already"), "{said:?}");
+    assert_eq!(account.calls(), Vec::<String>::new());
 }
 
 mod things;

@@ -26,6 +26,7 @@ pub struct Stack {
     pub reason: Option<String>,
     pub outputs: BTreeMap<String, String>,
     pub parameters: BTreeMap<String, String>,
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a stack is to be.
@@ -36,6 +37,8 @@ pub struct StackRequest<'a> {
     pub template: &'a str,
     /// Each with its value; `None`: as it is.
     pub parameters: &'a [(String, Option<String>)],
+    /// What tells whose it is; nothing: as it is.
+    pub tags: &'a [(&'a str, &'a str)],
     /// Makes two calls one: `[a-zA-Z0-9][-a-zA-Z0-9]*`, at most 128.
     pub token: &'a str,
 }
@@ -98,6 +101,7 @@ impl Admin {
                 reason: text(stack, "StackStatusReason").map(str::to_owned),
                 outputs: pairs("Outputs", "OutputKey", "OutputValue"),
                 parameters: pairs("Parameters", "ParameterKey", "ParameterValue"),
+                tags: pairs("Tags", "Key", "Value"),
             })
         })
         .map(Some)
@@ -168,6 +172,19 @@ impl Admin {
         .await?;
         events.reverse();
         Ok(events)
+    }
+
+    /// The id of what happened to it last.
+    ///
+    /// # Errors
+    /// When it cannot be asked for.
+    pub async fn last_event(&self, id: &str) -> Result<Option<String>, AdminError> {
+        let action = "cloudformation:DescribeStackEvents";
+        let answer = self.form(action, Again::Yes, vec![("StackName".to_owned(), id.to_owned())]).await?;
+        // The newest comes first.
+        read(action, &answer, |result| {
+            Some(items(result, "StackEvents").next().and_then(|event| text(event, "EventId")).map(str::to_owned))
+        })
     }
 
     /// Of what it consists.
@@ -283,6 +300,10 @@ impl StackRequest<'_> {
             // The templates make roles, whose names CloudFormation chooses.
             ("Capabilities.member.1".to_owned(), "CAPABILITY_IAM".to_owned()),
         ];
+        for (number, (key, value)) in (1..).zip(self.tags) {
+            members.push((format!("Tags.member.{number}.Key"), (*key).to_owned()));
+            members.push((format!("Tags.member.{number}.Value"), (*value).to_owned()));
+        }
         for (number, (key, value)) in (1..).zip(self.parameters) {
             members.push((format!("Parameters.member.{number}.ParameterKey"), key.clone()));
             members.push(match value {

@@ -163,7 +163,7 @@ async fn events_come_from_the_oldest_to_the_newest_and_end_at_the_one_that_is_kn
 #[tokio::test]
 async fn an_update_that_changes_nothing_is_no_failure() {
     let world = World::with(|_| refusal("ValidationError", "No updates are to be performed.")).await;
-    let request = StackRequest { name: "s", template: "t", parameters: &[], token: "k" };
+    let request = StackRequest { name: "s", template: "t", parameters: &[], tags: &[], token: "k" };
     assert!(!world.admin.update_stack(&request).await.expect("an answer"));
     let body = String::from_utf8(world.asked()[0].body.to_vec()).expect("ASCII");
     assert_eq!(

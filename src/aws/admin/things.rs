@@ -102,6 +102,17 @@ impl Admin {
         Ok(answer.texts("principals").collect())
     }
 
+    /// The names of the policies of a certificate.
+    ///
+    /// # Errors
+    /// When they cannot be asked for.
+    pub async fn attached_policies(&self, arn: &str) -> Result<Vec<String>, AdminError> {
+        let path = at("/attached-policies/", arn, "");
+        let answer = self.iot("iot:ListAttachedPolicies", "POST", path, None, Value::Null).await?;
+        let name = |policy: &Value| policy.get("policyName").and_then(Value::as_str).map(str::to_owned);
+        Ok(answer.list("policies").iter().filter_map(name).collect())
+    }
+
     /// The names of the things of a certificate.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! The login by password: a user for each machine.
-use super::{Composed, Report, Work, config_name, count};
+use super::{Composed, Report, Work, config_name, count, goes_on, left};
 use crate::{
     aws::{Admin, Stack},
     ops::{
@@ -12,6 +12,7 @@ use crate::{
 };
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
 
 /// Whether a configuration can be composed for this machine: with ids that only have the form of some.
 pub fn trial(work: &Work, admin: &Admin, system: &System) -> Composed {
@@ -27,29 +28,44 @@ pub fn trial(work: &Work, admin: &Admin, system: &System) -> Composed {
     composing::compose(work.template(system), &login, Some(&system.instance()))
 }
 
+/// Whether there is room for all that will be given.
+pub async fn check(admin: &Admin, stack: Option<&Stack>, work: &Work) -> anyhow::Result<()> {
+    let plan = plan(admin, stack, work).await?;
+    work.check_room(plan.given(), |system| vec![config_name(system)])
+}
+
+/// Who gets a password, as far as it is known.
+pub async fn plan<'a>(admin: &Admin, stack: Option<&Stack>, work: &'a Work) -> anyhow::Result<users::Plan<'a>> {
+    Ok(match stack.and_then(|stack| output(stack, "UserPoolId").ok()) {
+        Some(pool) => users::plan(admin, pool, &work.systems, &work.renew).await?,
+        None => users::all_new(&work.systems),
+    })
+}
+
 /// Give each machine of the list that has none a password.
 pub async fn give(
     admin: &Admin,
     stack: &Stack,
     work: &Work,
-    renew: &[String],
-    report: &mut Report,
+    report: &Report,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let pool = output(stack, "UserPoolId")?;
     let login = |password| -> anyhow::Result<Login> {
         Ok(Login {
             region: output(stack, "Region")?.to_owned(),
             account_id: output(stack, "AccountId")?.to_owned(),
-            user_pool_id: pool.to_owned(),
+            user_pool_id: output(stack, "UserPoolId")?.to_owned(),
             identity_pool_id: output(stack, "IdentityPoolId")?.to_owned(),
             app_client_id: output(stack, "AppClientId")?.to_owned(),
             password,
         })
     };
-    let plan = users::plan(admin, pool, &work.systems, renew).await?;
-    let folder = work.folder(plan.given(), |system| vec![config_name(system)])?;
+    let pool = output(stack, "UserPoolId")?;
+    let plan = plan(admin, Some(stack), work).await?;
+    work.check_room(plan.given(), |system| vec![config_name(system)])?;
+    let folder = work.folder()?;
     let mut given = 0;
-    for system in plan.given() {
+    for system in plan.given().take_while(|_| goes_on(stop)) {
         let name = &system.name;
         let password = password::make()?;
         // On the disk before it holds, so that it never holds without anybody knowing it.
@@ -57,22 +73,24 @@ pub async fn give(
             Some(folder) => {
                 let login = login(password.clone())?;
                 let text = composing::compose(work.template(system), &login, Some(&system.instance()))?;
-                Some(folder.draft(&config_name(system), &text)?)
+                Some((folder, folder.draft(&config_name(system), &text)?))
             }
             None => None,
         };
         let made = users::give(admin, pool, name, &password).await;
-        made.with_context(|| format!("{name} has no password that holds; run this again, to give it one"))?;
+        made.with_context(|| format!("{name} may have no password that holds; --renew {name} gives it one"))?;
         given += 1;
+        let lost = || format!("the password of {name} holds, and may be lost: --renew {name} gives it another");
         match draft {
-            Some(draft) => {
-                let lost = || format!("the password of {name} holds and is not kept: --renew {name} gives it another");
-                report.system(name, "config", &draft.keep().with_context(lost)?.display().to_string())?;
+            Some((folder, draft)) => {
+                let path = folder.keep(draft).with_context(lost)?;
+                report.system(name, "config", &path.display().to_string())?;
             }
-            None => report.system(name, "password", password.expose_secret())?,
+            None => report.system(name, "password", password.expose_secret()).with_context(lost)?,
         }
     }
-    eprintln!("{}", summary(given, plan.there, plan.others.len()));
+    let left = left(&plan.others, ["user is", "users are"]);
+    eprintln!("{} given, {} there already{left}", count(given, "password", "passwords"), plan.there);
     if given > 0 {
         eprintln!("{}", if folder.is_some() { COPY } else { KEEP });
     }
@@ -80,24 +98,4 @@ pub async fn give(
 }
 
 const KEEP: &str = "these passwords are shown this once: AWS does not tell them again (--renew SYSTEM gives a new one)";
-const COPY: &str = "copy each file to its machine, as /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json, then remove it \
-                    here: its password stands nowhere else";
-
-fn summary(given: usize, there: usize, others: usize) -> String {
-    let mut text = format!("{} given, {there} there already", count(given, "password", "passwords"));
-    if others > 0 {
-        text += &format!("; {} not in the list, and stay", count(others, "user is", "users are"));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::summary;
-
-    #[test]
-    fn people_are_told_what_was_done_and_what_was_left() {
-        assert_eq!(summary(1, 0, 0), "1 password given, 0 there already");
-        assert_eq!(summary(0, 3, 2), "0 passwords given, 3 there already; 2 users are not in the list, and stay");
-    }
-}
+const COPY: &str = "copy each file to the place of the configuration on its machine, then remove it here: its password stands nowhere else";

@@ -1,12 +1,12 @@
 //! `--plan`: what would be done, and nothing of it.
-use super::{Work, count, listed};
+use super::{Work, count, listed, passwords};
 use crate::{
     aws::{Admin, Change, Stack},
     cli::Deploy,
     ops::{
-        stack::{self, Plan, Spec, output},
+        stack::{self, Plan, Spec},
         systems::System,
-        things, users,
+        things,
     },
 };
 use serde_json::{Value, json};
@@ -22,11 +22,7 @@ pub async fn say(admin: &Admin, spec: &Spec<'_>, work: &Work, arguments: &Deploy
         Plan::New => None,
         Plan::Changes(stack, _) | Plan::At(stack) => Some(stack),
     };
-    let logins = if work.iot {
-        certificates(admin, spec.name, known, work).await?
-    } else {
-        passwords(admin, known, work, &arguments.renew).await?
-    };
+    let logins = logins(admin, spec.name, known, work).await?;
     let mut out = io::stdout().lock();
     if arguments.place.json {
         writeln!(
@@ -56,22 +52,21 @@ fn names<'a>(systems: impl IntoIterator<Item = &'a &'a System>) -> Vec<String> {
     systems.into_iter().map(|system| system.name.clone()).collect()
 }
 
-async fn passwords(admin: &Admin, stack: Option<&Stack>, work: &Work, renew: &[String]) -> anyhow::Result<Logins> {
-    let plan = match stack.and_then(|stack| output(stack, "UserPoolId").ok()) {
-        Some(pool) => users::plan(admin, pool, &work.systems, renew).await?,
-        None => users::all_new(&work.systems),
-    };
+async fn logins(admin: &Admin, name: &str, stack: Option<&Stack>, work: &Work) -> anyhow::Result<Logins> {
+    if work.iot {
+        let plan = things::plan(admin, name, &work.systems).await?;
+        let what = ["certificate", "certificates"];
+        return Ok(Logins {
+            what,
+            new: names(&plan.new),
+            renewed: vec![],
+            there: plan.there.len(),
+            others: plan.others,
+        });
+    }
+    let plan = passwords::plan(admin, stack, work).await?;
     let (new, renewed) = (names(&plan.new), names(&plan.renewed));
     Ok(Logins { what: ["password", "passwords"], new, renewed, there: plan.there, others: plan.others })
-}
-
-async fn certificates(admin: &Admin, name: &str, stack: Option<&Stack>, work: &Work) -> anyhow::Result<Logins> {
-    let plan = match stack {
-        Some(_) => things::plan(admin, name, &work.systems).await?,
-        None => things::all_new(&work.systems)?,
-    };
-    let what = ["certificate", "certificates"];
-    Ok(Logins { what, new: names(&plan.new), renewed: vec![], there: plan.there, others: vec![] })
 }
 
 impl Logins {
@@ -102,7 +97,7 @@ impl Logins {
         if !self.others.is_empty() {
             lines.push(format!(
                 "{} not in the list, and would stay: {}",
-                count(self.others.len(), "user is", "users are"),
+                count(self.others.len(), "login is", "logins are"),
                 listed(&self.others)
             ));
         }

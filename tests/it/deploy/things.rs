@@ -74,17 +74,23 @@ async fn somebody_elses_thing_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_certificate_whose_key_cannot_be_kept_is_removed_again() {
+async fn a_certificate_that_came_to_nothing_is_removed_again() {
     let account = account().await;
     account.systems("rpi-1\n");
-    // The folder is full the moment the key is to be written: a folder stands where its file would.
-    let said = account.run(&["deploy", "--iot", "--configs", "out", "--plan"]).await.done();
+    let said = account.run(&["deploy", "--iot", "--plan"]).await.done();
     assert!(said.out.contains("would give 1 certificate: rpi-1"), "{said:?}");
-    let account = without_its_policy(account).await;
-    let said = account.run(&["deploy", "--iot", "--configs", "out"]).await;
-    assert!(said.code == 1 && said.err.contains("rpi-1 has no certificate; run this again"), "{said:?}");
-    let left = account.moto.python(r#"print(len(client("iot").list_certificates()["certificates"]))"#, &[]).await;
-    assert_eq!(left, "0", "{said:?}");
+    let none_left = async |said: &Said| {
+        assert!(said.code == 1 && said.err.contains("rpi-1 has no certificate; run this again"), "{said:?}");
+        let left = account.moto.python(r#"print(len(client("iot").list_certificates()["certificates"]))"#, &[]).await;
+        assert_eq!(left, "0", "{said:?}");
+    };
+    // Its key cannot be kept: a folder has the name that the draft is to have.
+    fs::create_dir_all(account.admin.path("out/.rpi-1.pem.unfinished")).expect("ours");
+    none_left(&account.run(&["deploy", "--iot", "--configs", "out"]).await).await;
+    fs::remove_dir(account.admin.path("out/.rpi-1.pem.unfinished")).expect("ours");
+    // Somebody removed the policy behind CloudFormation's back.
+    account.moto.python(r#"client("iot").delete_policy(policyName=sys.argv[1])"#, &[STACK]).await;
+    none_left(&account.run(&["deploy", "--iot", "--configs", "out"]).await).await;
     let files: Vec<_> = fs::read_dir(account.admin.path("out")).expect("there").collect();
     assert!(files.is_empty(), "{files:?}");
     // The next run gives it one.
@@ -93,10 +99,47 @@ async fn a_certificate_whose_key_cannot_be_kept_is_removed_again() {
     assert_eq!(things(&account).await["things"], json!({ "rpi-1": [["ACTIVE", true]] }));
 }
 
-/// Somebody removed it behind CloudFormation's back.
-async fn without_its_policy(account: Account) -> Account {
-    account.moto.python(r#"client("iot").delete_policy(policyName=sys.argv[1])"#, &[STACK]).await;
-    account
+/// A run that was killed after its last call.
+#[tokio::test]
+async fn files_that_were_left_without_their_names_get_them() {
+    let account = account().await;
+    account.systems("rpi-1\n");
+    account.run(&["deploy", "--iot", "--configs", "out"]).await.done();
+    for name in ["rpi-1.pem", "rpi-1.json"] {
+        let left = account.admin.path(&format!("out/.{name}.unfinished"));
+        fs::rename(account.admin.path("out").join(name), left).expect("ours");
+    }
+    let said = account.run(&["deploy", "--iot", "--configs", "out"]).await.done();
+    assert_eq!(said.of_line("rpi-1"), "out/rpi-1.json");
+    assert!(account.admin.path("out/rpi-1.pem").exists());
+    assert_eq!(things(&account).await["certificates"], json!(1));
+}
+
+#[tokio::test]
+async fn a_name_that_fits_no_thing_is_refused_before_anything_is_made() {
+    let account = account().await;
+    account.systems("rpi-1\nrpi-1.2\n");
+    let said = account.run(&["deploy", "--iot", "--configs", "out"]).await;
+    assert!(said.code == 1 && said.err.contains("nothing was done: rpi-1.2 cannot be the name of a thing"), "{said:?}");
+    assert_eq!(account.calls(), Vec::<String>::new());
+}
+
+/// A certificate may have a policy of somebody else, too.
+#[tokio::test]
+async fn a_certificate_that_serves_something_else_stays() {
+    let account = account().await;
+    account.systems("rpi-1\n");
+    account.run(&["deploy", "--iot", "--configs", "out"]).await.done();
+    let attached = r#"
+iot = client("iot")
+iot.create_policy(policyName="other", policyDocument="{}")
+iot.attach_policy(policyName="other", target=iot.list_targets_for_policy(policyName=sys.argv[1])["targets"][0])
+"#;
+    account.moto.python(attached, &[STACK]).await;
+    let said = account.run(&["destroy", "--iot", "--yes"]).await.done();
+    assert!(said.err.contains("loses its policy, and stays"), "{said:?}");
+    let state = r#"print(client("iot").list_certificates()["certificates"][0]["status"])"#;
+    assert_eq!(account.moto.python(state, &[]).await, "ACTIVE");
 }
 
 #[tokio::test]

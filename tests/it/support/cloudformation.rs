@@ -34,6 +34,7 @@ pub struct State {
     pub throttled: usize,
     /// What a change set shows; nothing, where it is empty.
     pub changes: Vec<(&'static str, &'static str, &'static str)>,
+    thinking: bool,
     made: usize,
 }
 
@@ -44,6 +45,7 @@ pub struct Stack {
     pub status: String,
     pub parameters: BTreeMap<String, String>,
     pub template: String,
+    pub tags: BTreeMap<String, String>,
     events: Vec<Event>,
     coming: Vec<Event>,
     /// What it comes to with the last event.
@@ -156,13 +158,25 @@ impl State {
                 }
                 self.made += 1;
                 let id = format!("arn:aws:cloudformation:us-east-1:123456789012:stack/{name}/{}", self.made);
-                let stack = Stack { id: id.clone(), ..Stack::default() };
+                let tags = (1..).map_while(|n| {
+                    members.get(&format!("Tags.member.{n}.Key")).zip(members.get(&format!("Tags.member.{n}.Value")))
+                });
+                let tags = tags.map(|(key, value)| (key.clone(), value.clone())).collect();
+                let stack = Stack { id: id.clone(), tags, ..Stack::default() };
                 self.stacks.insert(name.to_owned(), stack);
                 self.begin(name, "CREATE", members);
                 Ok(format!("<StackId>{id}</StackId>"))
             }
+            // The first look comes too early.
+            "DescribeChangeSet" if std::mem::take(&mut self.thinking) => {
+                Ok("<Status>CREATE_IN_PROGRESS</Status><Changes/>".to_owned())
+            }
             "DescribeChangeSet" => Ok(self.change_set()),
-            "CreateChangeSet" | "DeleteChangeSet" => Ok(String::new()),
+            "CreateChangeSet" => {
+                self.thinking = true;
+                Ok(String::new())
+            }
+            "DeleteChangeSet" => Ok(String::new()),
             _ => {
                 let missing = || ("ValidationError", format!("Stack with id {name} does not exist"));
                 let known = known.ok_or_else(missing)?;
@@ -299,8 +313,13 @@ impl State {
                 format!("<member><ParameterKey>{key}</ParameterKey><ParameterValue>{value}</ParameterValue></member>")
             })
             .collect();
+        let tags: String = stack
+            .tags
+            .iter()
+            .map(|(key, value)| format!("<member><Key>{key}</Key><Value>{value}</Value></member>"))
+            .collect();
         format!(
-            "<StackName>{name}</StackName><StackId>{}</StackId><StackStatus>{}</StackStatus><Outputs>{outputs}</Outputs><Parameters>{parameters}</Parameters>",
+            "<StackName>{name}</StackName><StackId>{}</StackId><StackStatus>{}</StackStatus><Outputs>{outputs}</Outputs><Parameters>{parameters}</Parameters><Tags>{tags}</Tags>",
             stack.id, stack.status
         )
     }
