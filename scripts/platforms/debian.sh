@@ -24,11 +24,11 @@ unpack_packages() {
         apt-get "${options[@]}" update >"$cache/apt.log" 2>&1 || say "apt-get update had errors, see $cache/apt.log"
     fi
     missing=$(apt-get "${options[@]}" --simulate install "$@" 2>>"$cache/apt.log" | awk '$1 == "Inst" { print $2 }') ||
-        fail "Debian's packages $* cannot be had here (see $cache/apt.log)"
+        fail "Debian's packages $* cannot be had here (see $cache/apt.log)" 4
     # One word each: package names have no spaces. What was asked for is fetched even where it is installed.
     # shellcheck disable=SC2046,SC2086
     (cd -- "$new/packages" && apt-get "${options[@]}" download $(printf '%s\n' "$@" $missing | sort -u)) >>"$cache/apt.log" 2>&1 ||
-        fail "the packages could not be fetched (see $cache/apt.log)"
+        fail "the packages could not be fetched (see $cache/apt.log)" 4
     for package in "$new"/packages/*.deb; do
         dpkg-deb --extract "$package" "$new"
     done
@@ -54,7 +54,8 @@ python_tools() {
     rm -rf -- "$cache/python"
     # A virtual environment holds its own path, so it is made where it stays; the link comes last and says that it is whole.
     python3 -m venv "$cache/python"
-    "$cache/python/bin/python" -m pip install --quiet --disable-pip-version-check "${wanted[@]}"
+    "$cache/python/bin/python" -m pip install --quiet --disable-pip-version-check "${wanted[@]}" ||
+        fail "these packages of PyPI could not be fetched: ${wanted[*]}" 4
     ln -s -- "$("$cache/python/bin/python" -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')" \
         "$cache/python/bin/zig-itself"
 }

@@ -63,7 +63,8 @@ wine_runs() {
         rm -rf -- "$home"
         mkdir -p -- "$place"
         # Its own user32.dll needs this one of another package, and is asked for while Windows is set up.
-        cp -- "$cache/wine/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$place/"
+        unpack_packages "$cache/zlib" libz-mingw-w64
+        cp -- "$cache/zlib/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$place/"
         # Its server stays for some seconds: not with the lock.
         WINEPREFIX=$home "${wine[@]}" wineboot --init >"$cache/wine.log" 2>&1 9>&- || fail "wine cannot be set up (see $cache/wine.log)"
         WINEPREFIX=$home "${wine[@]}" winecfg -v win10 >>"$cache/wine.log" 2>&1 9>&- || say "wine does not say that it is Windows 10"
@@ -83,7 +84,7 @@ wine_words() {
     if command -v wine64 >/dev/null; then
         wine=(wine64)
     else
-        unpack_packages "$cache/wine" wine64 libwine libz-mingw-w64
+        unpack_packages "$cache/wine" wine64 libwine
         # In place of a script that looks for it below /usr.
         ln -sf wineserver64 "$cache/wine/usr/lib/wine/wineserver"
         wine=("$cache/wine/usr/lib/wine/wine64")

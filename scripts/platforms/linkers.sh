@@ -91,11 +91,15 @@ apple_strip() {
     mv -- "$place/rust-objcopy.new" "$place/rust-objcopy"
 }
 
-# Everything that a build for the target needs.
+# Everything that a build for the target needs. What is shipped for Linux is linked by zig on Linux itself, too: this machine's glibc is
+# younger than that of the systems that it is for.
 linkers() {
     glibc=
     case $triple in
-    "$host") cargo=("${CARGO:-cargo}") ;;
+    "$host")
+        cargo=("${CARGO:-cargo}")
+        [[ $triple != *-linux-* || $verb != build ]] || zig_links
+        ;;
     *-apple-*) apple_links ;;
     *-windows-gnu) mingw_links ;;
     *-linux-*) zig_links ;;
