@@ -37,8 +37,11 @@ write() { "${directory[@]}" -create "$node/$1" "${@:2}" || fail "the account $1 
 
 # One that neither a user nor a group has.
 free_number() {
-    local taken candidate
-    taken=" $({ "${directory[@]}" -list "$node/Users" UniqueID && "${directory[@]}" -list "$node/Groups" PrimaryGroupID; } | awk '{ printf "%s ", $NF }') "
+    local users groups taken candidate
+    # A list that cannot be had is no empty one.
+    users=$("${directory[@]}" -list "$node/Users" UniqueID) || return 1
+    groups=$("${directory[@]}" -list "$node/Groups" PrimaryGroupID) || return 1
+    taken=" $(printf '%s\n' "$users" "$groups" | awk '{ printf "%s ", $NF }') "
     for ((candidate = highest; candidate >= lowest; candidate--)); do
         if [[ $taken != *" $candidate "* ]]; then
             printf '%s\n' "$candidate"
@@ -53,7 +56,7 @@ make_account() {
     if has "Users/$user"; then
         say "Kept the user $user."
     else
-        uid=$(free_number) || fail "all numbers of accounts from $lowest to $highest are taken"
+        uid=$(free_number) || fail "no free number for the account from $lowest to $highest: they are taken, or dscl cannot list them"
         if ! has "Groups/$group"; then
             write "Groups/$group"
             write "Groups/$group" PrimaryGroupID "$uid"
@@ -88,7 +91,7 @@ old_services() { old=("/Library/LaunchDaemons/$label.plist"); }
 after_service() { say "Wrote the service; it starts with the machine."; }
 
 say_where() {
-    say "    the service        sudo $link service status; what it says before its log is open: /var/log/$name.stderr.log"
+    say "    the service        sudo $link service status; what it says before its log is open: $home/logs/stderr.log"
 }
 
 install_all "$@"

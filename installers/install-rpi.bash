@@ -30,6 +30,8 @@ check_system() {
 choose_template() {
     local model=''
     if [[ -r $root/proc/device-tree/model ]]; then model=$(tr -d '\0' <"$root/proc/device-tree/model"); fi
+    # A card that is mounted elsewhere: what its firmware starts with lies on it.
+    if [[ -n $root && (-e $root/boot/firmware/config.txt || -e $root/boot/config.txt) ]]; then model="Raspberry Pi"; fi
     case $model in
         "Raspberry Pi"*) template=${here%/*}/configs/$name-rpi.json ;;
         *) template=${here%/*}/configs/$name-linux.json ;;

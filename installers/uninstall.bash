@@ -111,7 +111,7 @@ say "Removed the service."
 if [[ -L $root/usr/local/bin/$name && $(readlink "$root/usr/local/bin/$name") == "$home/bin/$name" ]]; then
     rm -f "$root/usr/local/bin/$name"
 fi
-rm -f "$root$home/bin/$name" "$root$home/bin/uninstall" "$root/var/log/$name.stderr.log"
+rm -f "$root$home/bin/$name" "$root$home/bin/uninstall"
 rm -rf "$root$home/logs"
 say "Removed the program and its log."
 

@@ -238,10 +238,10 @@ pub struct Deploy {
     #[arg(long, value_name = "FILE")]
     pub systems: Option<PathBuf>,
     /// The log groups that machines may write to, with commas between and * for any text [default: /system/*, or as it was]
-    #[arg(long, value_name = "NAMES")]
+    #[arg(long, value_name = "NAMES", value_parser = parse_groups)]
     pub log_groups: Option<String>,
     /// The namespaces that machines may publish to, with commas between and * for any text [default: System/*, or as it was]
-    #[arg(long, value_name = "NAMES")]
+    #[arg(long, value_name = "NAMES", value_parser = parse_namespaces)]
     pub namespaces: Option<String>,
     /// Write a finished configuration for each new machine into this folder, instead of printing its password; --iot needs it
     #[arg(long, value_name = "DIR")]
@@ -265,6 +265,24 @@ pub struct Destroy {
     /// Do not ask
     #[arg(long)]
     pub yes: bool,
+}
+
+/// Names of log groups, as the templates take them: with `*`, and with variables of IAM.
+fn parse_groups(text: &str) -> Result<String, String> {
+    let fits =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-._/#*?${}:".contains(c));
+    let why = "names of log groups have letters, digits and - _ . / #, with * for any text and commas between: /system/*,/app";
+    if text.split(',').all(fits) { Ok(text.to_owned()) } else { Err(why.to_owned()) }
+}
+
+/// Namespaces, likewise. <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html>
+fn parse_namespaces(text: &str) -> Result<String, String> {
+    let fits = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_graphic()) && !name.contains(|c: char| c == ':' || c.is_control())
+    };
+    let why =
+        "namespaces do not begin with a blank and have no colon, with * for any text and commas between: System/*,App";
+    if text.split(',').all(fits) { Ok(text.to_owned()) } else { Err(why.to_owned()) }
 }
 
 /// The name of a stack: <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
@@ -339,6 +357,21 @@ mod tests {
         assert!(tip(&["run", "--local", name]).is_some());
         std::fs::write(folder.path().join("a.json"), "{}").expect("ours");
         assert_eq!(tip(&["run", "--local", name]), None, "a folder of configurations");
+    }
+
+    #[test]
+    fn what_machines_may_write_to_is_looked_at_before_aws_is_asked() {
+        for good in ["/system/*", "/a,/b/*", "/system/*/${credentials-iot:ThingName}"] {
+            assert_eq!(parse_groups(good).as_deref(), Ok(good));
+        }
+        for bad in ["", " ", "/a,", "/x/\"*", "$(id)", "a b"] {
+            assert!(parse_groups(bad).is_err(), "{bad}");
+        }
+        assert!(parse_namespaces("System/*,My App").is_ok());
+        for bad in ["", " A", "A,,B", "A:B", "A\n"] {
+            assert!(parse_namespaces(bad).is_err(), "{bad}");
+        }
+        assert!(parse_stack("a-1").is_ok() && parse_stack("1a").is_err() && parse_stack("a_b").is_err());
     }
 
     #[test]

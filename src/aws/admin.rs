@@ -13,6 +13,7 @@ pub use things::Keys;
 use super::{
     ConnectError, EXECUTION_ENVIRONMENT,
     auth::{
+        SignInError,
         chain::Chain,
         renewing::{Clock, Renewing},
     },
@@ -52,6 +53,12 @@ pub enum AdminError {
     Connect(#[from] ConnectError),
     #[error("not signed in to AWS")]
     Login(#[source] BoxError),
+    #[error("no AWS region is known: say --region, or set AWS_REGION, or region in the AWS profile")]
+    NoRegion,
+    #[error(
+        "no AWS credentials were found: choose a profile that has some (AWS_PROFILE), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    )]
+    NoCredentials,
     #[error("{action} is not allowed: give whoever runs this command that permission")]
     Denied { action: &'static str, source: BoxError },
     #[error("{service} could not be reached")]
@@ -125,7 +132,7 @@ impl Admin {
         let clock: Clock = Arc::new(SystemTime::now);
         let login = Renewing::new(Chain::new(Arc::clone(&base)), Arc::clone(&clock), None);
         let caller = Caller::new(base, login, Arc::new(Skews::new(clock)));
-        let config = caller.base().config().await.map_err(|error| AdminError::Login(error.into()))?;
+        let config = caller.base().config().await.map_err(nowhere)?;
         let region = config.region().map_or_else(String::new, ToString::to_string);
         Ok(Self { caller, region })
     }
@@ -203,10 +210,15 @@ fn may_help(unanswered: &Unanswered, again: Again) -> bool {
     }
 }
 
+fn nowhere(error: SignInError) -> AdminError {
+    if matches!(error, SignInError::NoRegion) { AdminError::NoRegion } else { AdminError::Login(error.into()) }
+}
+
 fn explain(kind: &'static Kind, action: &'static str, unanswered: Unanswered) -> AdminError {
     match unanswered {
+        Unanswered::Login(error) if error.is_no_credentials() => AdminError::NoCredentials,
         Unanswered::Login(error) => AdminError::Login(error.into()),
-        Unanswered::Nowhere(error) => AdminError::Login(error.into()),
+        Unanswered::Nowhere(error) => nowhere(error),
         Unanswered::Unfit(source) | Unanswered::Outcome(Outcome::Unreachable(source)) => {
             AdminError::Unreachable { service: kind.id, source: source.into() }
         }

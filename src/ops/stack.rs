@@ -171,7 +171,9 @@ pub async fn plan(admin: &Admin, spec: &Spec<'_>) -> Result<Plan, StackError> {
     }
     let (parameters, token) = (spec.parameters(Some(&old)), token());
     let name = format!("plan-{token}");
-    admin.create_change_set(&spec.request(&parameters, &token), &name).await?;
+    if !admin.create_change_set(&spec.request(&parameters, &token), &name).await? {
+        return Ok(Plan::Changes(old, vec![]));
+    }
     let changes = changes(admin, spec.name, &old, &name).await;
     // Whatever came of it, it is not left behind.
     let removed = admin.delete_change_set(&old.id, &name).await;

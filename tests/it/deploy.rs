@@ -354,7 +354,7 @@ async fn who_may_not_and_who_is_nobody_is_told_what_to_do() {
     assert!(said.code == 1 && said.err.contains("no AWS credentials were found"), "{said:?}");
     let nowhere = TestHost::against(account.moto.url()).with_variable("AWS_REGION", "");
     let said = Said::of(nowhere.run(["deploy"]).await);
-    assert!(said.code == 1 && said.err.contains("no AWS region is set"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("no AWS region is known: say --region"), "{said:?}");
     let said = account.run(&["deploy", "--stack", "under_score"]).await;
     assert!(said.code == 2 && said.err.contains("letters, digits and hyphens"), "{said:?}");
 }

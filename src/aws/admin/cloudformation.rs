@@ -126,10 +126,7 @@ impl Admin {
     pub async fn update_stack(&self, request: &StackRequest<'_>) -> Result<bool, AdminError> {
         let mut members = request.members();
         members.push(("ClientRequestToken".to_owned(), request.token.to_owned()));
-        match self.form("cloudformation:UpdateStack", Again::Yes, members).await {
-            Err(error) if error.is(INVALID) && says(&error, "No updates are to be performed") => Ok(false),
-            other => other.map(|_| true),
-        }
+        unless_it_is_so(self.form("cloudformation:UpdateStack", Again::Yes, members).await)
     }
 
     /// Begin to remove it.
@@ -207,16 +204,16 @@ impl Admin {
         })
     }
 
-    /// Begin to find out what an update would do.
+    /// Begin to find out what an update would do; no, where it is so already.
     ///
     /// # Errors
     /// When it is refused.
-    pub async fn create_change_set(&self, request: &StackRequest<'_>, name: &str) -> Result<(), AdminError> {
+    pub async fn create_change_set(&self, request: &StackRequest<'_>, name: &str) -> Result<bool, AdminError> {
         let mut members = request.members();
         members.push(("ChangeSetName".to_owned(), name.to_owned()));
         members.push(("ChangeSetType".to_owned(), "UPDATE".to_owned()));
         members.push(("ClientToken".to_owned(), request.token.to_owned()));
-        self.form("cloudformation:CreateChangeSet", Again::Yes, members).await.map(drop)
+        unless_it_is_so(self.form("cloudformation:CreateChangeSet", Again::Yes, members).await)
     }
 
     /// What an update would do; `None` while that is not known.
@@ -321,6 +318,14 @@ fn read<T>(action: &'static str, answer: &str, take: impl FnOnce(Node<'_, '_>) -
     let document = parse(answer).map_err(|_| odd())?;
     let result = document.root_element().children().find(|child| child.tag_name().name().ends_with("Result"));
     take(result.ok_or_else(odd)?).ok_or_else(odd)
+}
+
+/// No, where there is nothing to change.
+fn unless_it_is_so(asked: Result<String, AdminError>) -> Result<bool, AdminError> {
+    match asked {
+        Err(error) if error.is(INVALID) && says(&error, "No updates are to be performed") => Ok(false),
+        other => other.map(|_| true),
+    }
 }
 
 /// Whether the service said so.

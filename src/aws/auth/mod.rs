@@ -35,6 +35,10 @@ pub(super) trait Source: Send + Sync {
 pub(super) struct Shared(Arc<SignInError>);
 
 impl Shared {
+    pub(super) fn is_no_credentials(&self) -> bool {
+        matches!(&*self.0, SignInError::NoCredentials)
+    }
+
     pub(super) fn passes(&self) -> bool {
         self.0.passes()
     }
