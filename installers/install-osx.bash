@@ -35,6 +35,13 @@ number() { "${directory[@]}" -read "$node/$1" "$2" 2>/dev/null | awk -v "key=$2:
 
 write() { "${directory[@]}" -create "$node/$1" "${@:2}" || fail "the account $1 could not be written"; }
 
+lacks() { ! "${directory[@]}" -read "$node/$1" "$2" 2>/dev/null | grep -q .; }
+
+# A part of an account, where it is missing.
+part() {
+    if lacks "$1" "$2"; then write "$@"; fi
+}
+
 # One that neither a user nor a group has.
 free_number() {
     local users groups taken candidate
@@ -52,26 +59,27 @@ free_number() {
 }
 
 make_account() {
-    local gid uid
-    if has "Users/$user"; then
+    local uid was_there=no
+    ! has "Users/$user" || was_there=yes
+    # Each part that is missing is written: an installation that was interrupted is finished by the next.
+    has "Groups/$group" || write "Groups/$group"
+    has "Users/$user" || write "Users/$user"
+    if lacks "Groups/$group" PrimaryGroupID || lacks "Users/$user" UniqueID; then
+        uid=$(free_number) || fail "no free number for the account from $lowest to $highest: they are taken, or dscl cannot list them"
+    fi
+    part "Groups/$group" PrimaryGroupID "${uid-}"
+    part "Groups/$group" RealName "Amazon CloudWatch Publisher"
+    part "Groups/$group" Password '*'
+    part "Users/$user" UniqueID "${uid-}"
+    part "Users/$user" PrimaryGroupID "$(number "Groups/$group" PrimaryGroupID)"
+    part "Users/$user" RealName "Amazon CloudWatch Publisher"
+    part "Users/$user" NFSHomeDirectory /var/empty
+    part "Users/$user" UserShell /usr/bin/false
+    part "Users/$user" IsHidden 1
+    part "Users/$user" Password '*'
+    if [[ $was_there == yes ]]; then
         say "Kept the user $user."
     else
-        uid=$(free_number) || fail "no free number for the account from $lowest to $highest: they are taken, or dscl cannot list them"
-        if ! has "Groups/$group"; then
-            write "Groups/$group"
-            write "Groups/$group" PrimaryGroupID "$uid"
-            write "Groups/$group" RealName "Amazon CloudWatch Publisher"
-            write "Groups/$group" Password '*'
-        fi
-        gid=$(number "Groups/$group" PrimaryGroupID)
-        write "Users/$user"
-        write "Users/$user" UniqueID "$uid"
-        write "Users/$user" PrimaryGroupID "$gid"
-        write "Users/$user" RealName "Amazon CloudWatch Publisher"
-        write "Users/$user" NFSHomeDirectory /var/empty
-        write "Users/$user" UserShell /usr/bin/false
-        write "Users/$user" IsHidden 1
-        write "Users/$user" Password '*'
         say "Made the user $user, who has no rights beyond those of everybody."
     fi
     # Who is in it may become root.

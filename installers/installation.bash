@@ -109,6 +109,30 @@ need_root() {
     [[ -n $root || $EUID -eq 0 ]] || fail "only root may install; try: sudo $0"
 }
 
+# A link would lead what is written, and who owns it, somewhere else; with --root even into this machine.
+refuse_links() {
+    local path
+    for path in "$home" "$home/bin" "$home/etc" "$home/logs" "$home/var"; do
+        [[ ! -L $root$path ]] || fail "$root$path is a link, and must be a folder of its own; move it away, then try again"
+    done
+    [[ -n $root ]] || return 0
+    for path in /opt /opt/aws /etc /etc/systemd /etc/systemd/system /Library /Library/LaunchDaemons /usr /usr/local /usr/local/bin; do
+        if [[ -L $root$path && $(readlink "$root$path") == /* ]]; then
+            fail "$root$path leads out of $root; an installation there would change this machine"
+        fi
+    done
+}
+
+# One that a package manager has installed is upgraded and removed by it.
+refuse_package() {
+    local unit
+    for unit in /usr/lib/systemd/system /lib/systemd/system; do
+        # Not that of the publisher written in Python, whose unit lay there, too.
+        ! grep -qs "^ExecStart=$home/bin/$name run" "$root$unit/$name.service" ||
+            fail "the publisher is installed here as a package ($root$unit/$name.service): upgrade it by that, or remove the package first"
+    done
+}
+
 # Removed however this ends: a configuration in it may hold a password.
 make_scratch() {
     scratch=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/$name.XXXXXX") || fail "no folder could be made in ${TMPDIR:-/tmp}"
@@ -246,8 +270,13 @@ install_program() {
         before='an older publisher'
         # That written in Python may take it for the order to run.
         if ! head -n 1 "$root$home/bin/$name" | grep -qai python; then
-            before=$("$root$home/bin/$name" --version 2>/dev/null) || before='one that does not start'
-            before=${before#"$name "}
+            # Of another system nothing is run here.
+            if [[ -n $root ]]; then
+                before='another, which is not run here'
+            else
+                before=$("$home/bin/$name" --version 2>/dev/null) || before='one that does not start'
+                before=${before#"$name "}
+            fi
         fi
     fi
     put "$program" "$root$home/bin/$name" 0755 "$superuser"
@@ -314,6 +343,8 @@ install_all() {
     parse_options "$@"
     need_root
     check_system
+    refuse_links
+    refuse_package
     make_scratch
     find_program
     prepare_configuration

@@ -64,6 +64,20 @@ fi
 is_mac=no
 if [[ -d $root/Library/LaunchDaemons ]]; then is_mac=yes; fi
 
+for path in "$home" "$home/bin" "$home/etc" "$home/logs" "$home/var"; do
+    [[ ! -L $root$path ]] || fail "$root$path is a link: what it leads to is not removed; remove the link, then try again"
+done
+if [[ -n $root ]]; then
+    for path in /opt /opt/aws /etc /etc/systemd /etc/systemd/system /Library /Library/LaunchDaemons /usr /usr/local /usr/local/bin; do
+        if [[ -L $root$path && $(readlink "$root$path") == /* ]]; then
+            fail "$root$path leads out of $root; nothing was removed"
+        fi
+    done
+fi
+for path in /usr/lib/systemd/system /lib/systemd/system; do
+    ! grep -qs "^ExecStart=$home/bin/$name run" "$root$path/$name.service" || fail "the publisher is installed here as a package: remove that (apt-get remove $name, dnf remove $name)"
+done
+
 # --- What is wanted
 
 yes_to() {
@@ -87,10 +101,8 @@ state=${state:---keep}
 
 # --- The service
 
-# The program knows how; where it is gone or does not start, the managers are told directly.
-of=() program=$root$home/bin/$name
-if [[ -n $root ]]; then of=(--root "$root"); fi
-if ! "$program" service uninstall ${of[@]+"${of[@]}"} >/dev/null 2>&1; then
+# The program knows how; where it is gone or does not start, the managers are told directly. Of another system nothing is run here.
+if [[ -n $root ]] || ! "$home/bin/$name" service uninstall >/dev/null 2>&1; then
     if [[ $is_mac == yes ]]; then
         [[ -n $root ]] || launchctl bootout "system/$label" 2>/dev/null || true
         rm -f "$root/Library/LaunchDaemons/$label.plist"
@@ -111,7 +123,7 @@ say "Removed the service."
 if [[ -L $root/usr/local/bin/$name && $(readlink "$root/usr/local/bin/$name") == "$home/bin/$name" ]]; then
     rm -f "$root/usr/local/bin/$name"
 fi
-rm -f "$root$home/bin/$name" "$root$home/bin/uninstall"
+rm -f "$root$home/bin/$name" "$root$home/bin/uninstall" "$root$home/bin/".*.new "$root$home/etc/".*.new
 rm -rf "$root$home/logs"
 say "Removed the program and its log."
 

@@ -37,6 +37,13 @@ fn unfinished(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.unfinished"))
 }
 
+impl Draft {
+    /// Let it stay as it is, for the next run.
+    pub fn leave(self) {
+        _ = self.file.keep();
+    }
+}
+
 impl Folder {
     /// Make it where it is not there, for its owner alone. One that is there keeps its mode.
     ///

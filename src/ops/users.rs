@@ -24,9 +24,9 @@ pub struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// All that get a password.
-    pub fn given(&self) -> impl Iterator<Item = &'a System> {
-        self.new.iter().chain(&self.renewed).copied()
+    /// All that get a password, and whether it takes the place of another.
+    pub fn given(&self) -> impl Iterator<Item = (&'a System, bool)> {
+        self.new.iter().map(|system| (*system, false)).chain(self.renewed.iter().map(|system| (*system, true)))
     }
 }
 
@@ -65,11 +65,30 @@ pub async fn plan<'a>(
     Ok(plan)
 }
 
-/// Let a machine sign in with this password from now on.
+/// What became of a password.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Given {
+    /// It holds.
+    Yes,
+    /// Somebody else gave the machine one meanwhile, which holds.
+    BySomebodyElse,
+}
+
+/// Let a machine sign in with this password from now on. `renews`: also where it has one that holds.
 ///
 /// # Errors
-/// When a call is refused: then the password does not hold.
-pub async fn give(admin: &Admin, pool: &str, name: &str, password: &SecretString) -> Result<(), AdminError> {
-    admin.create_user(pool, name).await?;
-    admin.set_password(pool, name, password).await
+/// When a call is refused: then the password may hold or not.
+pub async fn give(
+    admin: &Admin,
+    pool: &str,
+    name: &str,
+    password: &SecretString,
+    renews: bool,
+) -> Result<Given, AdminError> {
+    // One that is there may be that of a call whose answer was lost, or of somebody who deploys at the same time.
+    if !renews && !admin.create_user(pool, name).await? && admin.user_status(pool, name).await? != UNFINISHED {
+        return Ok(Given::BySomebodyElse);
+    }
+    admin.set_password(pool, name, password).await?;
+    Ok(Given::Yes)
 }

@@ -6,6 +6,7 @@ use crate::support::{
     moto::Moto,
 };
 use serde_json::{Value, json};
+use stale::Stale;
 use std::{fs, os::unix::fs::PermissionsExt, process::Output};
 
 const STACK: &str = "amazon-cloudwatch-publisher";
@@ -205,29 +206,6 @@ async fn a_stack_that_could_not_be_made_is_explained_and_made_anew_the_next_time
 }
 
 #[tokio::test]
-async fn a_bad_list_is_refused_before_anything_is_made() {
-    let account = Account::with_pool().await;
-    account.systems("rpi-1\nrpi 2\nnobody\n");
-    let said = account.run(&["deploy"]).await;
-    assert!(said.code == 1 && said.err.contains("systems.txt:2: ") && said.err.contains("systems.txt:3: "), "{said:?}");
-    let said = account.run(&["deploy", "--systems", "none.txt"]).await;
-    assert!(said.code == 1 && said.err.contains("cannot read the list of systems none.txt"), "{said:?}");
-    account.systems("rpi-1\n");
-    let said = account.run(&["deploy", "--renew", "rpi-7"]).await;
-    assert!(
-        said.code == 1 && said.err.contains("rpi-7, whose password is to be renewed, is not in the list"),
-        "{said:?}"
-    );
-    fs::write(account.admin.path("template.json"), "[]").expect("writable");
-    let said = account.run(&["deploy", "--configs", "out", "--template", "template.json"]).await;
-    assert!(
-        said.code == 1 && said.err.contains("no configuration can be made for rpi-1; nothing was done"),
-        "{said:?}"
-    );
-    assert_eq!(account.calls(), Vec::<String>::new());
-}
-
-#[tokio::test]
 async fn a_plan_says_what_would_be_done_and_does_nothing() {
     let account = Account::with_pool().await;
     account.systems("rpi-1\nrpi-2\n");
@@ -346,45 +324,23 @@ async fn nothing_is_removed_before_somebody_says_so() {
     assert!(account.cloudformation.state().stacks.values().all(|stack| stack.status == "DELETE_COMPLETE"));
 }
 
+/// Two who deploy at the same time, of whom the other was first.
 #[tokio::test]
-async fn who_may_not_and_who_is_nobody_is_told_what_to_do() {
-    let account = Account::with_pool().await;
-    let nobody = TestHost::against(account.moto.url()).without_keys();
-    let said = Said::of(nobody.run(["deploy"]).await);
-    assert!(said.code == 1 && said.err.contains("no AWS credentials were found"), "{said:?}");
-    let nowhere = TestHost::against(account.moto.url()).with_variable("AWS_REGION", "");
-    let said = Said::of(nowhere.run(["deploy"]).await);
-    assert!(said.code == 1 && said.err.contains("no AWS region is known: say --region"), "{said:?}");
-    let said = account.run(&["deploy", "--stack", "under_score"]).await;
-    assert!(said.code == 2 && said.err.contains("letters, digits and hyphens"), "{said:?}");
-}
-
-/// An update would remove all that is in it, and with it each login.
-#[tokio::test]
-async fn a_stack_that_is_not_of_this_template_is_left_alone() {
+async fn a_password_that_somebody_else_gave_meanwhile_stays() {
     let account = Account::with_pool().await;
     account.systems("rpi-1\n");
-    account.run(&["deploy"]).await.done();
-    account.calls();
-    for arguments in [
-        &["deploy", "--iot", "--stack", STACK, "--configs", "out"][..],
-        &["deploy", "--iot", "--stack", STACK, "--plan"],
-        &["destroy", "--iot", "--stack", STACK, "--yes"],
-    ] {
-        let said = account.run(arguments).await;
-        let why = "there is a stack amazon-cloudwatch-publisher that is not one that this command made for the login by certificate";
-        assert!(said.code == 1 && said.err.contains(why), "{said:?}");
-    }
-    // Nor one that somebody else made.
-    account.cloudformation.state().stacks.get_mut(STACK).expect("made").tags.clear();
-    for arguments in [&["deploy"][..], &["destroy", "--yes"]] {
-        let said = account.run(arguments).await;
-        assert!(
-            said.code == 1 && said.err.contains("it lacks the tag amazon-cloudwatch-publisher=cognito"),
-            "{said:?}"
-        );
-    }
-    assert_eq!(account.calls(), Vec::<String>::new());
+    let first = account.run(&["deploy"]).await.done();
+    let password = first.of_line("rpi-1");
+    // What this run is told was true a moment ago.
+    let stale = Stale::before(account.moto.url());
+    let admin = TestHost::against(account.moto.url())
+        .with_variable("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", stale.url())
+        .with_variable("AWS_ENDPOINT_URL", account.moto.url())
+        .with_variable("AWS_ENDPOINT_URL_CLOUDFORMATION", account.cloudformation.url());
+    fs::write(admin.path("systems.txt"), "rpi-1\n").expect("writable");
+    let said = Said::of(admin.run(["deploy"]).await).done();
+    assert!(said.err.contains("rpi-1 was given a password by somebody else meanwhile, and keeps it"), "{said:?}");
+    assert!(!said.out.contains("rpi-1") && account.signs_in("rpi-1", &password).await, "{said:?}");
 }
 
 /// Of a run that was killed: nobody can tell whether the password in the draft holds.
@@ -404,22 +360,6 @@ async fn a_draft_that_was_left_is_made_good() {
     assert_eq!(files, 2, "nothing else is left");
 }
 
-#[tokio::test]
-async fn a_template_that_cannot_run_is_refused_before_anything_is_made() {
-    let account = Account::with_pool().await;
-    account.systems("rpi-1\n");
-    fs::write(account.admin.path("template.json"), r#"{"logs": {"retention_in_days": 8}}"#).expect("writable");
-    let said = account.run(&["deploy", "--configs", "out", "--template", "template.json"]).await;
-    assert!(
-        said.code == 1 && said.err.contains("logs.retention_in_days") && said.err.contains("nothing was done"),
-        "{said:?}"
-    );
-    // Nor where a file is in the way.
-    fs::create_dir(account.admin.path("out")).expect("ours");
-    fs::write(account.admin.path("out/rpi-1.json"), "{}").expect("writable");
-    let said = account.run(&["deploy", "--configs", "out"]).await;
-    assert!(said.code == 1 && said.err.contains("nothing was done: out/rpi-1.json is there already"), "{said:?}");
-    assert_eq!(account.calls(), Vec::<String>::new());
-}
-
+mod refusals;
+mod stale;
 mod things;

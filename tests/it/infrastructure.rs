@@ -267,11 +267,11 @@ print(json.dumps({
 
     // What moto does not make.
     let tree = template("records.yaml").await;
-    for kept in ["Bucket", "Table"] {
+    for kept in ["Bucket", "BucketPolicy", "Table"] {
         let resource = &tree["Resources"][kept];
         assert_eq!(
             (&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]),
-            (&json!("Retain"), &json!("Retain"))
+            (&json!("RetainExceptOnCreate"), &json!("Retain"))
         );
     }
     let bucket = &tree["Resources"]["Bucket"]["Properties"];

@@ -40,6 +40,9 @@ impl Admin {
                 body["PaginationToken"] = token.into();
             }
             let answer = self.pool(action, &body).await?;
+            if !answer.0.contains_key("Users") {
+                return Err(AdminError::odd(action, "the answer has no list of users"));
+            }
             let text = |user: &Value, name: &str| user.get(name).and_then(Value::as_str).map(str::to_owned);
             let user = |user| Some(User { name: text(user, "Username")?, status: text(user, "UserStatus")? });
             users.extend(answer.list("Users").iter().filter_map(user));
@@ -61,6 +64,16 @@ impl Admin {
             Err(error) if error.is("UsernameExistsException") => Ok(false),
             other => other.map(|_| true),
         }
+    }
+
+    /// The status of one user, as [`User::status`].
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be asked for.
+    pub async fn user_status(&self, pool: &str, name: &str) -> Result<String, AdminError> {
+        let action = "cognito-idp:AdminGetUser";
+        let answer = self.pool(action, &json!({ "UserPoolId": pool, "Username": name })).await?;
+        answer.text("UserStatus").ok_or_else(|| AdminError::odd(action, "the answer has no status"))
     }
 
     /// Give a user a password that needs no change at the first login.

@@ -7,7 +7,7 @@ use crate::{
         password,
         stack::output,
         systems::System,
-        users,
+        users::{self, Given},
     },
 };
 use anyhow::Context;
@@ -31,7 +31,11 @@ pub fn trial(work: &Work, admin: &Admin, system: &System) -> Composed {
 /// Whether there is room for all that will be given.
 pub async fn check(admin: &Admin, stack: Option<&Stack>, work: &Work) -> anyhow::Result<()> {
     let plan = plan(admin, stack, work).await?;
-    work.check_room(plan.given(), |system| vec![config_name(system)])
+    check_room(work, &plan)
+}
+
+fn check_room(work: &Work, plan: &users::Plan<'_>) -> anyhow::Result<()> {
+    work.check_room(plan.given().map(|(system, _)| system), |system| vec![config_name(system)])
 }
 
 /// Who gets a password, as far as it is known.
@@ -62,10 +66,10 @@ pub async fn give(
     };
     let pool = output(stack, "UserPoolId")?;
     let plan = plan(admin, Some(stack), work).await?;
-    work.check_room(plan.given(), |system| vec![config_name(system)])?;
+    check_room(work, &plan)?;
     let folder = work.folder()?;
     let mut given = 0;
-    for system in plan.given().take_while(|_| goes_on(stop)) {
+    for (system, renews) in plan.given().take_while(|_| goes_on(stop)) {
         let name = &system.name;
         let password = password::make()?;
         // On the disk before it holds, so that it never holds without anybody knowing it.
@@ -77,9 +81,21 @@ pub async fn give(
             }
             None => None,
         };
-        let made = users::give(admin, pool, name, &password).await;
-        made.with_context(|| format!("{name} may have no password that holds; --renew {name} gives it one"))?;
-        given += 1;
+        let unknown = || format!("{name} may have no password that holds; --renew {name} gives it one");
+        match users::give(admin, pool, name, &password, renews).await {
+            Ok(Given::Yes) => given += 1,
+            Ok(Given::BySomebodyElse) => {
+                eprintln!("{name} was given a password by somebody else meanwhile, and keeps it");
+                continue;
+            }
+            Err(error) => {
+                // It may be the one that holds: the next run finds what is left of it, and gives another.
+                if let Some((_, draft)) = draft {
+                    draft.leave();
+                }
+                return Err(anyhow::Error::from(error).context(unknown()));
+            }
+        }
         let lost = || format!("the password of {name} holds, and may be lost: --renew {name} gives it another");
         match draft {
             Some((folder, draft)) => {

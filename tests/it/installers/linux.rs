@@ -84,13 +84,15 @@ fn a_second_run_upgrades_and_keeps_configuration_and_state() {
     let config = machine.read(CONFIG).replace("300", "60");
     machine.write(&format!("root/{CONFIG}"), &config);
     machine.write(&format!("root/{HOME}/var/positions"), "17");
-    // What an older version of it said of itself.
-    machine.program(&format!("root/{PROGRAM}"), "#!/bin/sh\necho amazon-cloudwatch-publisher 0.0.1\n");
+    // Of another system nothing is run, whatever lies there.
+    let trap = machine.path("trapped").display().to_string();
+    machine.program(&format!("root/{PROGRAM}"), &format!("#!/bin/sh\ntouch {trap}\n"));
     let running = fs::File::open(machine.path(&format!("root/{PROGRAM}"))).expect("there");
     let before = machine.listing();
     let said = done(&machine.install(&["--yes"]));
     let version = env!("CARGO_PKG_VERSION");
-    assert!(said.contains(&format!("version {version}, before: 0.0.1")), "{said}");
+    assert!(said.contains(&format!("version {version}, before: another, which is not run here")), "{said}");
+    assert!(!machine.path("trapped").exists());
     assert!(said.contains("Keeping the configuration"), "{said}");
     assert_eq!((machine.read(CONFIG), machine.read(&format!("{HOME}/var/positions"))), (config, "17".to_owned()));
     assert_eq!(machine.listing(), before);

@@ -183,6 +183,28 @@ fn a_debian_upgrade_restarts_only_what_runs_and_leaves_everything_as_it_was() {
     assert_eq!(mode(&machine.home("var")), 0o700);
 }
 
+/// As an uninstaller leaves them that keeps configuration and state.
+#[test]
+fn a_first_installation_takes_over_what_was_kept_for_root() {
+    for (script, arguments, group) in
+        [("deb/postinst", ["configure", ""], "0:cwpublisher"), ("rpm/post_install", ["1", ""], "root:cwpublisher")]
+    {
+        let machine = Machine::new();
+        machine.configure();
+        fs::create_dir_all(machine.home("var")).expect("ours");
+        fs::set_permissions(machine.home("var"), fs::Permissions::from_mode(0o700)).expect("ours");
+        let (_, calls) = machine.run(script, &arguments);
+        let config = machine.home("etc").join("amazon-cloudwatch-publisher.json");
+        for call in [
+            format!("chown -R -h cwpublisher:cwpublisher {}", machine.home("var").display()),
+            format!("chown {group} {}", config.display()),
+        ] {
+            assert!(calls.contains(&call), "{script}: {call} in {calls:?}");
+        }
+        assert_eq!((mode(&machine.home("var")), mode(&config)), (0o750, 0o640));
+    }
+}
+
 #[test]
 fn an_upgrade_does_not_enable_what_an_administrator_disabled() {
     let machine = Machine::new();
