@@ -121,13 +121,17 @@ fn written(path: &Path, composed: &str, group: Option<&str>) -> anyhow::Result<b
         let what = || format!("{} could not be given to the group {group}; nothing was written", path.display());
         accounts::give_to_group(draft.path(), group).with_context(what)?;
     }
-    place(draft, path).and_then(|()| disk::sync_folder(folder)).with_context(failed)?;
+    place(draft, path, group.is_some()).and_then(|()| disk::sync_folder(folder)).with_context(failed)?;
     Ok(true)
 }
 
-fn place(draft: NamedTempFile, path: &Path) -> io::Result<()> {
-    // It may hold a password. After its group has become another: not before may that group read it.
-    permissions::let_group_read(draft.as_file())?;
+/// It may hold a password: a draft is its owner's alone, and stays so where no group was meant. The one that it has then is that of
+/// whoever calls, or of the folder.
+fn place(draft: NamedTempFile, path: &Path, group_reads: bool) -> io::Result<()> {
+    // After its group has become another: not before may that group read it.
+    if group_reads {
+        permissions::let_group_read(draft.as_file())?;
+    }
     draft.as_file().sync_all()?;
     draft.persist(path).map(drop).map_err(|error| error.error)
 }
@@ -157,6 +161,29 @@ mod tests {
         assert_eq!(group(&arguments, Path::new(DEFAULT_PATH)), known);
         arguments.group = Some("adm".into());
         assert_eq!(group(&arguments, Path::new("/tmp/c.json")), Some("adm"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_group_reads_it_only_where_one_was_meant() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("c.json");
+        let mode_with = |group: Option<&str>| {
+            assert!(written(&path, "{}", group).expect("written"));
+            fs::metadata(&path).expect("there").permissions().mode() & 0o777
+        };
+        assert_eq!(mode_with(None), 0o600);
+        let own = rustix::process::getegid().as_raw();
+        let groups = fs::read_to_string("/etc/group").expect("every Unix has one");
+        let name_of = |line: &str| {
+            let fields: Vec<&str> = line.split(':').collect();
+            (fields.get(2)?.parse() == Ok(own)).then(|| fields[0].to_owned())
+        };
+        if let Some(name) = groups.lines().find_map(name_of) {
+            assert_eq!(mode_with(Some(&name)), 0o640);
+        }
+        assert_eq!(mode_with(None), 0o600, "whatever it replaces");
     }
 
     #[test]
