@@ -127,14 +127,14 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct Installed {
     pub file: PathBuf,
-    pub fate: Fate,
+    pub fate: Put,
     /// What the service does now; `None` below another root, where nothing is started.
     pub service: Option<Service>,
 }
 
-/// What happened to the file that describes a service.
+/// What an installation did to the file that describes a service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fate {
+pub enum Put {
     Written,
     /// Written, and what somebody else had written there is beside it: [`kept_beside`].
     Replaced,
@@ -142,19 +142,27 @@ pub enum Fate {
     Unchanged,
     /// A package has brought it, or it is a link, and it is left alone.
     OfPackage,
-    Removed,
-    WasNotThere,
     /// There is no file: the manager has been told (Windows).
     Registered,
-    Unregistered,
-    WasNotRegistered,
 }
 
 /// What a removal came to.
 #[derive(Clone, Debug)]
 pub struct Uninstalled {
     pub file: PathBuf,
-    pub fate: Fate,
+    pub fate: Gone,
+}
+
+/// What a removal did to that file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gone {
+    Removed,
+    WasNotThere,
+    /// A package has brought it, or it is a link, and it is left alone.
+    OfPackage,
+    /// There is no file: the manager has been told (Windows).
+    Unregistered,
+    WasNotRegistered,
 }
 
 /// What is asked for.

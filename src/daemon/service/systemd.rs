@@ -1,5 +1,5 @@
 //! systemd, asked and told through `systemctl`.
-use super::{Control, Fate, Installed, NAME, PROGRAM, Service, ServiceError, State, Uninstalled, Verb, place};
+use super::{Control, Gone, Installed, NAME, PROGRAM, Put, Service, ServiceError, State, Uninstalled, Verb, place};
 use crate::platform::permissions;
 use std::{
     collections::BTreeMap,
@@ -88,7 +88,7 @@ impl Control for Systemd {
         let base = root.unwrap_or(&self.host);
         let ours = file(base, OURS);
         let (file, fate) = match Self::foreign(base) {
-            Some(foreign) => (foreign, Fate::OfPackage),
+            Some(foreign) => (foreign, Put::OfPackage),
             None => {
                 let fate = place::write(&ours, UNIT)?;
                 (ours, fate)
@@ -116,10 +116,10 @@ impl Control for Systemd {
             }
         }
         if let Some(file) = foreign {
-            return Ok(Uninstalled { file, fate: Fate::OfPackage });
+            return Ok(Uninstalled { file, fate: Gone::OfPackage });
         }
         let fate = place::remove(&ours)?;
-        if root.is_none() && fate == Fate::Removed {
+        if root.is_none() && fate == Gone::Removed {
             self.tell(&["daemon-reload"])?;
             // Nobody needs to know any more how it failed; where it did not, there is nothing to forget.
             let _ = self.call(&["reset-failed", &unit(NAME)]);

@@ -5,7 +5,7 @@
 //! What else it is to read, it must be given (docs/OPERATIONS.md).
 //!
 //! A service that crashes is started again. One that stops with an error of its own is not: that is a configuration that cannot run.
-use super::{Control, Fate, Installed, NAME, Service, ServiceError, State, Uninstalled, Verb};
+use super::{Control, Gone, Installed, NAME, Put, Service, ServiceError, State, Uninstalled, Verb};
 use crate::platform::{
     installed,
     services::{Entry, Found, Manager, ManagerError, Now, Scm, Wanted, account, account_id, command_line, rights_of},
@@ -98,7 +98,7 @@ impl<M: Manager> Control for Windows<M> {
         self.end()?;
         let mut service = self.enable(NAME)?;
         service.note = lacks.or(service.note);
-        Ok(Installed { file: self.program.clone(), fate: Fate::Registered, service: Some(service) })
+        Ok(Installed { file: self.program.clone(), fate: Put::Registered, service: Some(service) })
     }
 
     fn uninstall(&self, root: Option<&Path>) -> Result<Uninstalled, ServiceError> {
@@ -107,7 +107,7 @@ impl<M: Manager> Control for Windows<M> {
         let fails = |why| refused(Verb::Uninstall, why);
         self.manager.may_change().map_err(fails)?;
         if self.manager.look(NAME).map_err(fails)?.is_none() {
-            return Ok(Uninstalled { file, fate: Fate::WasNotRegistered });
+            return Ok(Uninstalled { file, fate: Gone::WasNotRegistered });
         }
         // First, so that it does not come back in between.
         self.manager.automatic(NAME, false).map_err(fails)?;
@@ -115,7 +115,7 @@ impl<M: Manager> Control for Windows<M> {
         self.manager.remove(NAME).map_err(fails)?;
         // Its account goes with it, and so does what it may do. What is left is how its events are shown, and only looks untidy.
         let _ = self.manager.event_source(NAME, false);
-        Ok(Uninstalled { file, fate: Fate::Unregistered })
+        Ok(Uninstalled { file, fate: Gone::Unregistered })
     }
 
     fn enable(&self, name: &'static str) -> Result<Service, ServiceError> {
