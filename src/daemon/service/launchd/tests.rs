@@ -296,3 +296,13 @@ fn a_service_without_a_program_is_not_installed() {
     assert_eq!(fs::read(mac.launchd.plist(PUBLISHER)).expect("there"), before);
     assert_eq!(mac.changes(), [""; 0]);
 }
+
+#[test]
+fn the_plists_give_a_stop_the_time_that_the_configuration_counts_on() {
+    let waits = crate::config::shutdown::LAUNCHD_WAITS.as_secs();
+    let relay = include_str!("../../../../installers/ec2monitoring/com.amazon.ec2.monitoring.agents.serialrelay.plist");
+    for plist in [PLIST, relay] {
+        assert!(plist.contains(&format!("<key>ExitTimeOut</key>\n\t<integer>{waits}</integer>")), "{plist}");
+    }
+    assert!(u64::from(STOPPING) > waits);
+}

@@ -177,6 +177,15 @@ fn a_removal_stops_the_service_first_and_may_be_repeated() {
 }
 
 #[test]
+fn one_that_takes_all_the_time_that_it_may_is_waited_for() {
+    let mut slow = vec![UP];
+    slow.resize(usize::try_from(WINDOWS_WAITS.as_secs()).expect("few"), Some(Now::Stopping));
+    slow.push(DOWN);
+    let (_folder, windows) = windows(Pretended::with(&slow));
+    assert_eq!(windows.uninstall(None).expect("removed").fate, Gone::Unregistered);
+}
+
+#[test]
 fn one_that_does_not_stop_is_not_removed() {
     let (_folder, windows) = windows(Pretended::with(&[UP]));
     assert!(matches!(windows.uninstall(None), Err(ServiceError::Lingers { .. })));
