@@ -6,9 +6,13 @@ use super::answers::{self, AtTheTerminal, Missing, Person, SignIn};
 use crate::{
     cli::Create,
     commands::{EXIT_CONFIG, EXIT_USAGE},
-    config::{self, DEFAULT_PATH},
+    config::{self, default_path},
     ops::composing::{self, ComposeError, Instance},
-    platform::{accounts, disk, files, permissions},
+    platform::{
+        accounts, disk, files,
+        installed::{LINUX_USER, MACOS_USER},
+        permissions,
+    },
 };
 use anyhow::{Context, bail};
 use std::{
@@ -26,15 +30,15 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// The prefix of a machine whose template names none: the daemon's own default.
 const PREFIX: &str = "sys";
 
-/// The groups that the service runs as: on Linux, and on macOS.
-const GROUPS: [&str; 2] = ["cwpublisher", "_cwpublisher"];
+/// The groups that the service runs as.
+const GROUPS: [&str; 2] = [LINUX_USER, MACOS_USER];
 
 /// Compose and write it.
 ///
 /// # Errors
 /// When the template cannot be read or the file not be written.
 pub fn run(arguments: &Create) -> anyhow::Result<ExitCode> {
-    let path = arguments.path.clone().unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = arguments.path.clone().unwrap_or_else(default_path);
     if fs::symlink_metadata(&path).is_ok() && !arguments.force {
         writeln!(io::stdout(), "{} is there, and stays as it is; --force replaces it", path.display())?;
         return Ok(ExitCode::SUCCESS);
@@ -94,7 +98,7 @@ fn composed(arguments: &Create, person: &mut dyn Person) -> anyhow::Result<Strin
 
 /// Who is to read it. The service's own configuration is of no use that the service may not read.
 fn group<'a>(arguments: &'a Create, path: &Path) -> Option<&'a str> {
-    let is_the_services = || path == Path::new(DEFAULT_PATH);
+    let is_the_services = || path == default_path();
     match &arguments.group {
         Some(group) => Some(group),
         None if is_the_services() => GROUPS.into_iter().find(|group| accounts::has_group(group)),
@@ -158,7 +162,7 @@ mod tests {
         };
         assert_eq!(group(&arguments, Path::new("/tmp/c.json")), None);
         let known = GROUPS.into_iter().find(|group| accounts::has_group(group));
-        assert_eq!(group(&arguments, Path::new(DEFAULT_PATH)), known);
+        assert_eq!(group(&arguments, &default_path()), known);
         arguments.group = Some("adm".into());
         assert_eq!(group(&arguments, Path::new("/tmp/c.json")), Some("adm"));
     }

@@ -15,9 +15,9 @@ pub use place::old as kept_beside;
 pub use systemd::Systemd;
 pub use windows::Windows;
 
-use crate::{
-    config::serial_relay::SETUP,
-    platform::host::{SYSTEM, System},
+use crate::platform::{
+    host::{SYSTEM, System},
+    installed::SETUP,
 };
 use std::{
     io,
@@ -32,9 +32,6 @@ pub const SERIAL_RELAY: &str = "com.amazon.ec2.monitoring.agents.serialrelay";
 
 /// The daemon at service managers that name services as people do.
 pub const NAME: &str = "amazon-cloudwatch-publisher";
-
-/// Where the files that describe services expect the program, except on Windows.
-pub const PROGRAM: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/amazon-cloudwatch-publisher";
 
 /// A service manager, and what it can do for services of ours. All of it blocks.
 pub trait Control {

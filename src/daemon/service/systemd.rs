@@ -1,6 +1,9 @@
 //! systemd, asked and told through `systemctl`.
-use super::{Control, Gone, Installed, NAME, PROGRAM, Put, Service, ServiceError, State, Uninstalled, Verb, place};
-use crate::platform::permissions;
+use super::{Control, Gone, Installed, NAME, Put, Service, ServiceError, State, Uninstalled, Verb, place};
+use crate::platform::{
+    installed::{LINUX_USER, PROGRAM},
+    permissions,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,9 +14,6 @@ use std::{
 
 /// What describes the daemon to systemd.
 const UNIT: &str = include_str!("../../../installers/amazon-cloudwatch-publisher.service");
-
-/// As whom the daemon runs: `User=` of the unit.
-const USER: &str = "cwpublisher";
 
 /// Where the unit is written: the place of the administrator, and of whoever installs for him.
 const OURS: &str = "/etc/systemd/system";
@@ -73,9 +73,9 @@ impl Control for Systemd {
             return Err(ServiceError::NoProgram { program: self.program.clone() });
         }
         // Asked for by a program, since users need not be in a file. Where that cannot be started, systemd will say it.
-        let known = Command::new(&self.id).args(["-u", USER]).stdin(Stdio::null()).output();
+        let known = Command::new(&self.id).args(["-u", LINUX_USER]).stdin(Stdio::null()).output();
         if known.is_ok_and(|output| !output.status.success()) {
-            return Err(ServiceError::NoUser { user: USER });
+            return Err(ServiceError::NoUser { user: LINUX_USER });
         }
         // Whether systemd runs here, and can be asked.
         self.status(NAME).map(|_| ())
