@@ -111,18 +111,55 @@ function Read-Password {
     finally { [Runtime.InteropServices.Marshal]::ZeroFreeBSTR($memory) }
 }
 
-# A folder for administrators alone, before anything secret lies in it. Below ProgramData anybody may have made one of this name before us,
-# so it is taken over with all that is in it. The service is let in when it is made.
+# What is there already was made by an administrator or the system. Below ProgramData anybody may make folders, and whoever has made one, or
+# the configuration in it, may go on changing it: commands in that would run as the service. It is not taken over, since its maker may still
+# hold it open; and a link leads to where others may write.
+function Assert-Ours([string] $Path) {
+    if (-not (Test-Path -LiteralPath $Path)) { return }
+    if ((Get-Item -LiteralPath $Path -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) {
+        Stop-Here "$Path is a link, and what the service reads must lie there itself; nothing was changed; remove the link, then try again"
+    }
+    $owner = (Get-Acl -LiteralPath $Path).GetOwner([Security.Principal.SecurityIdentifier]).Value
+    # Administrators, SYSTEM.
+    if (@('S-1-5-32-544', 'S-1-5-18') -notcontains $owner) {
+        Stop-Here ("$Path belongs to $owner, who is neither the administrators nor the system, and could let the service run commands; nothing was " +
+            "changed; remove it; or, if you know who made it and what is in it, take it with: icacls `"$Path`" /setowner *S-1-5-32-544; then try again")
+    }
+}
+
+function Invoke-Icacls([string[]] $Arguments, [string] $What) {
+    & icacls.exe @Arguments /Q | Out-Null
+    if ($LASTEXITCODE -ne 0) { Stop-Here "$What failed: icacls $Arguments" }
+}
+
+# What we make is the administrators', also where this system leaves it to the one who called.
+function Set-Owner([string] $Path) { Invoke-Icacls @($Path, '/setowner', '*S-1-5-32-544') "giving $Path to the administrators" }
+
+# Closes a folder to all but administrators and, for a look below another root, whoever calls. The service is let in when it is made.
 function Protect-Folder([string] $Path) {
-    New-Item -ItemType Directory -Path $Path -Force | Out-Null
-    $steps = @(
-        @('/setowner', '*S-1-5-32-544', '/T'),
-        @('/reset', '/T'),
-        @('/inheritance:r', '/grant:r', '*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F')
-    )
-    foreach ($step in $steps) {
-        & icacls.exe $Path @step /Q | Out-Null
-        if ($LASTEXITCODE -ne 0) { Stop-Here "$Path could not be closed to others: icacls failed at $step" }
+    $grants = @('*S-1-5-18:(OI)(CI)F', '*S-1-5-32-544:(OI)(CI)F')
+    if ($Root) { $grants += "*$([Security.Principal.WindowsIdentity]::GetCurrent().User.Value):(OI)(CI)F" }
+    Invoke-Icacls (@($Path, '/inheritance:r', '/grant:r') + $grants) "closing $Path to others"
+}
+
+# The folders, closed before anything secret lies in them. The one that holds ours is shared with other programs of Amazon and stays open: others
+# may make theirs beside ours in it, and cannot move ours away, since it is not theirs. Below another root only what is made here is closed.
+function New-Folders([string] $Etc) {
+    $shared = Split-Path -Parent $data
+    $folders = @($data, $Etc)
+    if (-not $Root) {
+        $folders = @($shared) + $folders
+        foreach ($path in $folders + $config) { Assert-Ours $path }
+    }
+    $closes = -not $Root -and -not (Test-Path -LiteralPath $config)
+    foreach ($path in $folders) {
+        $isNew = -not (Test-Path -LiteralPath $path)
+        if ($isNew) {
+            # Fails where somebody else has made it by now.
+            New-Item -ItemType Directory -Path $path | Out-Null
+            if (-not $Root) { Set-Owner $path }
+        }
+        if (($isNew -or $closes) -and $path -ne $shared) { Protect-Folder $path }
     }
 }
 
@@ -154,7 +191,9 @@ function Copy-Program([string] $From) {
     if (-not $Root -and $service -and $service.Status -ne 'Stopped') {
         Write-Output 'Stopping the service.'
         Stop-Service -Name $name
-        $service.WaitForStatus('Stopped', [TimeSpan]::FromSeconds(60))
+        # Longer than the longest agent.shutdown_seconds that is used on Windows.
+        try { $service.WaitForStatus('Stopped', [TimeSpan]::FromSeconds(190)) }
+        catch [ServiceProcess.TimeoutException] { Stop-Here 'the service does not stop; look at its log, then try again; nothing was changed' }
     }
     New-Item -ItemType Directory -Path (Split-Path -Parent $target) -Force | Out-Null
     if ($From -ne $target) {
@@ -167,14 +206,16 @@ function Copy-Program([string] $From) {
 function Install-Publisher {
     $from = Find-Program
     Invoke-Publisher $from @('--version') 'the program'
-    if (-not (Test-Path -LiteralPath $config)) { Protect-Folder $data }
-    New-Item -ItemType Directory -Path (Split-Path -Parent $config) -Force | Out-Null
+    New-Folders (Split-Path -Parent $config)
     if (Test-Path -LiteralPath $config) {
         Write-Output "Keeping the configuration $config"
         & $from validate $config
         if ($LASTEXITCODE -eq $badConfiguration) { Stop-Here "the new program cannot run with $config; nothing was changed" $badConfiguration }
     }
-    else { New-Configuration $from }
+    else {
+        New-Configuration $from
+        if (-not $Root) { Set-Owner $config }
+    }
     Copy-Program $from
     if ($Root) {
         Write-Output "Done. No service was made below $Root; to see that it runs: & '$target' run '$config' --dry-run --once"

@@ -1,4 +1,5 @@
 //! The command line of `config`.
+use super::with_default;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ pub enum Config {
     after_help = "Each value may also be in the environment: CWPUBLISHER_REGION, CWPUBLISHER_ACCOUNT_ID, CWPUBLISHER_USER_POOL_ID, CWPUBLISHER_IDENTITY_POOL_ID, CWPUBLISHER_APP_CLIENT_ID. The password is in CWPUBLISHER_PASSWORD, in a file, or typed."
 )]
 pub struct Create {
-    /// Where it is to stand [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("Where it is to stand", ""))]
     pub path: Option<PathBuf>,
     /// What to start from: one of the samples, or your own
     #[arg(long, value_name = "FILE")]

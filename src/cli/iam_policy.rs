@@ -1,4 +1,5 @@
 //! Arguments of `iam-policy`.
+use super::with_default;
 use crate::config::{Severity, region};
 use clap::Args;
 use std::path::PathBuf;
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 /// Arguments of `iam-policy`.
 #[derive(Args, Debug)]
 pub struct IamPolicy {
-    /// The configurations, files or folders of files; several come to one policy that is enough for each [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configurations, files or folders of files; several come to one policy that is enough for each", ""))]
     pub configs: Vec<PathBuf>,
     /// The region that is published to [default: the configuration's, else any]
     #[arg(long, value_parser = parse_region)]

@@ -3,7 +3,7 @@ use super::{EXIT_CONFIG, table::table};
 use crate::{
     cli,
     config::{self, Sends},
-    daemon::service::{self, Control, Fate, Installed, Service, State, Uninstalled},
+    daemon::service::{self, Control, Gone, Installed, Put, Service, State, Uninstalled},
 };
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -79,16 +79,14 @@ fn is_sound(config: &Path) -> anyhow::Result<bool> {
 fn say_installed(installed: &Installed, out: &mut dyn Write) -> io::Result<()> {
     let file = installed.file.display();
     match installed.fate {
-        Fate::Unchanged => writeln!(out, "{file} was there, as it is to be")?,
-        Fate::OfPackage => writeln!(out, "{file} is of a package, or a link, and is used as it is")?,
-        Fate::Replaced => {
+        Put::Unchanged => writeln!(out, "{file} was there, as it is to be")?,
+        Put::OfPackage => writeln!(out, "{file} is of a package, or a link, and is used as it is")?,
+        Put::Replaced => {
             let kept = service::kept_beside(&installed.file);
             writeln!(out, "{file} is written; what somebody else had written there is kept as {}", kept.display())?;
         }
-        Fate::Registered => writeln!(out, "{file} is registered as a service")?,
-        Fate::Written | Fate::Removed | Fate::WasNotThere | Fate::Unregistered | Fate::WasNotRegistered => {
-            writeln!(out, "{file} is written")?
-        }
+        Put::Registered => writeln!(out, "{file} is registered as a service")?,
+        Put::Written => writeln!(out, "{file} is written")?,
     }
     match &installed.service {
         Some(service) => writeln!(out, "{} is enabled and {}{}", service.name, state(service), note(service)),
@@ -99,15 +97,13 @@ fn say_installed(installed: &Installed, out: &mut dyn Write) -> io::Result<()> {
 fn say_uninstalled(uninstalled: &Uninstalled, out: &mut dyn Write) -> io::Result<()> {
     let file = uninstalled.file.display();
     match uninstalled.fate {
-        Fate::WasNotThere => writeln!(out, "there was no {file}"),
-        Fate::OfPackage => {
+        Gone::WasNotThere => writeln!(out, "there was no {file}"),
+        Gone::OfPackage => {
             writeln!(out, "the service is stopped and disabled; {file} is not removed: it is of a package, or a link")
         }
-        Fate::WasNotRegistered => writeln!(out, "there was no such service"),
-        Fate::Unregistered => writeln!(out, "the service is stopped and removed; {file} stays"),
-        Fate::Removed | Fate::Written | Fate::Replaced | Fate::Unchanged | Fate::Registered => {
-            writeln!(out, "{file} is removed")
-        }
+        Gone::WasNotRegistered => writeln!(out, "there was no such service"),
+        Gone::Unregistered => writeln!(out, "the service is stopped and removed; {file} stays"),
+        Gone::Removed => writeln!(out, "{file} is removed"),
     }
 }
 

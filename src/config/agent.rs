@@ -7,15 +7,13 @@ use super::{
     section::Section,
     serial_relay,
     settings::{Agent, Destination, Endpoints, ImportState, Instance, OwnLog, Serial, Spool},
+    shutdown,
 };
 use crate::{
     model::limits,
     platform::{host, installed},
 };
 use std::{path::PathBuf, time::Duration};
-
-/// Seconds for an orderly stop.
-const SHUTDOWN: u64 = 10;
 
 /// Two weeks of the thirteen metrics each five minutes take about a tenth of it.
 const SPOOL_BYTES: u64 = 64 * 1024 * 1024;
@@ -37,7 +35,7 @@ pub fn read(root: &Section<'_>, dialect: &Dialect, environment: &Environment) ->
         own_log: own_log(&agent, environment),
         state_folder: folder(&agent.child("state_folder")),
         import_state: import_state(&agent.child("import_state")),
-        shutdown: Duration::from_secs(agent.child("shutdown_seconds").unsigned().unwrap_or(SHUTDOWN)),
+        shutdown: shutdown::read(&agent.child("shutdown_seconds"), host::SYSTEM),
         endpoints: endpoints(root, &agent, environment),
         spool: spool(&agent.child("spool")),
         serial_relay: serial_relay::read(&agent.child("serial_relay"), host::SYSTEM),

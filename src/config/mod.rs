@@ -40,6 +40,7 @@ pub mod serial_relay;
 mod service;
 pub mod settings;
 mod shape;
+pub mod shutdown;
 mod slips;
 mod socket;
 mod surroundings;

@@ -10,9 +10,6 @@ use std::path::PathBuf;
 /// Where the EC2 System Monitor for macOS listens, and who sends to it looks.
 pub const SOCKET: &str = "/tmp/.ec2monitoring.sock";
 
-/// What lets this daemon's relay take over. By its whole path: the monitor has a script of the same name, which would start that one.
-pub const SETUP: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/setup-ec2monitoring";
-
 /// What a configuration asks for on this system.
 pub(super) fn read(section: &Section<'_>, system: System) -> SerialRelay {
     let device = section.child("device").text().filter(|path| !path.is_empty()).map(PathBuf::from);

@@ -77,7 +77,7 @@ pub struct Agent {
     /// `agent.state_folder`; `None`: the default folder, or the user's own where that one cannot be written.
     pub state_folder: Option<PathBuf>,
     pub import_state: ImportState,
-    /// One deadline for the whole stop (`agent.shutdown_seconds`, 10).
+    /// One deadline for the whole stop (`agent.shutdown_seconds`, 10), which the system waits for.
     pub shutdown: Duration,
     pub endpoints: Endpoints,
     pub spool: Spool,

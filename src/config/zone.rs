@@ -4,7 +4,7 @@
 //! time happens never; it is read by the offset from before, as if the clocks had not been set yet: 02:30 is then 03:30.
 use super::{finding::nearest, section::Section};
 use crate::{config::Severity, model::Timestamp, platform::zones};
-use chrono::{DateTime, Local, Offset as _, TimeZone as _};
+use chrono::DateTime;
 use std::{
     fmt,
     sync::{
@@ -134,8 +134,9 @@ impl Zone {
     fn look_up(&self, moment: i64) -> i64 {
         match self {
             Self::Utc => 0,
-            Self::Local => DateTime::from_timestamp(moment, 0)
-                .map_or(0, |t| Local.offset_from_utc_datetime(&t.naive_utc()).fix().local_minus_utc().into()),
+            Self::Local => {
+                DateTime::from_timestamp(moment, 0).map_or(0, |t| zones::local_offset(t).local_minus_utc().into())
+            }
             Self::Named(named) => named.rules.find_local_time_type(moment).map_or(0, |t| t.ut_offset().into()),
         }
     }

@@ -87,7 +87,7 @@ impl Identity {
             Serial::Command(_) => format!("{}-{printed}", instance.prefix),
             Serial::Machine => firmware.unwrap_or_else(|| hostname.clone()),
         };
-        let date = chrono::Local::now().format("%Y-%m-%d").to_string();
+        let date = platform::zones::local(chrono::Utc::now()).format("%Y-%m-%d").to_string();
         let mut values = BTreeMap::from([("local_hostname", hostname.clone()), ("date", date)]);
         if is_known {
             values.insert("instance_id", instance_id.clone());

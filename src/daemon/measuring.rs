@@ -19,7 +19,7 @@ use crate::{
         Spool, SpoolError,
         window::{self, Left},
     },
-    telemetry::chain,
+    telemetry::{board, chain},
 };
 use std::{path::Path, sync::Arc};
 use tokio::sync::mpsc;
@@ -37,7 +37,7 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
     let waiting = running.state.path().join("windows");
     recover(&waiting, &spool);
     let left = spool.len() > 0;
-    let report = Arc::new(Report::new(running.board.clone(), "metrics"));
+    let report = Arc::new(Report::new(running.board.clone(), board::METRICS));
     let (batches, to_publisher) = mpsc::channel(METRIC_BATCHES);
     let publisher = MetricPublisher { put, report, spool, spool_now: running.spool_now.clone() };
     let sent = running.metrics_sent.clone();
@@ -55,7 +55,7 @@ pub fn start(running: &mut Running, plan: &Plan, put: Arc<dyn Put>, witness: Wit
         return Ok(left);
     };
     // A line for what has not been tried yet, too.
-    running.board.destination("metrics", |_| {});
+    running.board.destination(board::METRICS, |_| {});
     let (readings, to_stage) = mpsc::channel(READINGS);
     let place = Place::of(&plan.identity.instance_id, &plan.identity.hostname);
     let (search, facts) = Search::new(Wanted::by(metrics), witness, place);

@@ -8,10 +8,13 @@
 //! the publishers, there is none. Threads that read foreign files have no part in it: one that hangs on a dead mount would
 //! hang again after a restart, and the board tells of it. Neither has what waits, for a network or for ever: it holds no thread.
 //!
+//! Nobody waits for a manager that is behind: what it did not take of starts, reloads and the stop is said again in their order with each sign
+//! of life, and lines when they are still true.
+//!
 //! Without a manager that listens nothing is said, and nothing is spent.
 use crate::{
     platform::notify::{Socket, monotonic},
-    telemetry::board::{Board, Standing},
+    telemetry::board::{Board, CREDENTIALS, Standing},
 };
 use std::{
     fmt::Write,
@@ -25,6 +28,9 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Beyond the time that a stop may take: what comes after its deadline takes no second.
 const LAST_STEPS: Duration = Duration::from_secs(5);
+
+/// So many messages are kept for a manager that does not listen: the start, a reload and its end.
+const OWED: usize = 3;
 
 /// Characters of one reason in the line.
 const REASON: usize = 160;
@@ -43,6 +49,8 @@ struct Shown {
     /// It has said that it runs; nobody waits for signs of life before.
     is_up: bool,
     line: String,
+    /// What it must hear and has not heard, the oldest first.
+    owed: Vec<String>,
     /// It did not hear us; said once.
     unheard: bool,
 }
@@ -65,19 +73,20 @@ impl Notify {
             let mut shown = self.shown();
             (shown.board, shown.is_up, shown.line) = (Some(board.clone()), true, line.clone());
         }
-        self.tell(&format!("READY=1\nSTATUS={line}"));
+        self.must_hear(format!("READY=1\nSTATUS={line}"));
     }
 
     /// Another configuration is on its way; [`ready`](Self::ready) must follow.
     pub(super) fn reloading(&self) {
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={}\nSTATUS=reading the configuration again", monotonic()));
+        let moment = monotonic();
+        self.must_hear(format!("RELOADING=1\nMONOTONIC_USEC={moment}\nSTATUS=reading the configuration again"));
     }
 
     /// It stops, within `limit`, for which a manager has to wait even where its own limit is shorter.
     pub(super) fn stopping(&self, limit: Duration) {
         self.shown().board = None;
         let extended = limit.saturating_add(LAST_STEPS).as_micros();
-        self.tell(&format!(
+        self.must_hear(format!(
             "STOPPING=1\nEXTEND_TIMEOUT_USEC={extended}\nSTATUS=delivering what is left, then stopping"
         ));
     }
@@ -106,9 +115,13 @@ impl Notify {
             let _ = tokio::spawn(async {}).await;
             if watchdog.is_some() && self.shown().is_up {
                 self.tell("WATCHDOG=1");
+            } else {
+                self.pay();
             }
-            if let Some(line) = self.another_line() {
-                self.tell(&format!("STATUS={line}"));
+            if let Some(line) = self.another_line()
+                && !self.tell(&format!("STATUS={line}"))
+            {
+                self.shown().line.clear();
             }
         }
     }
@@ -121,13 +134,43 @@ impl Notify {
         is_another.then_some(line)
     }
 
-    fn tell(&self, lines: &str) {
-        let Some(manager) = &self.manager else { return };
+    /// Now, or as soon as it listens. Of what has become old meanwhile, the first and the last are enough.
+    fn must_hear(&self, lines: String) {
+        if self.manager.is_none() {
+            return;
+        }
+        {
+            let owed = &mut self.shown().owed;
+            owed.truncate(if owed.len() < OWED { OWED } else { 1 });
+            owed.push(lines);
+        }
+        self.pay();
+    }
+
+    /// Whether it has heard all that it must hear.
+    fn pay(&self) -> bool {
+        loop {
+            let Some(oldest) = self.shown().owed.first().cloned() else { return true };
+            if !self.said(&oldest) {
+                return false;
+            }
+            self.shown().owed.remove(0);
+        }
+    }
+
+    /// Whether it took this. Nothing overtakes what it must hear.
+    fn tell(&self, lines: &str) -> bool {
+        self.pay() && self.said(lines)
+    }
+
+    fn said(&self, lines: &str) -> bool {
+        let Some(manager) = &self.manager else { return false };
         let told = manager.tell(lines);
         let unheard = std::mem::replace(&mut self.shown().unheard, told.is_err());
-        if let (Err(error), false) = (told, unheard) {
+        if let (Err(error), false) = (&told, unheard) {
             tracing::warn!(%error, "the service manager does not hear what this service says of itself; it may take it for dead");
         }
+        told.is_ok()
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -140,7 +183,7 @@ fn describe(standing: &Standing) -> String {
     let mut parts: Vec<String> = vec![];
     for (name, why) in &standing.failing {
         parts.push(match *name {
-            "credentials" => format!("no credentials: {}", one_line(why)),
+            CREDENTIALS => format!("no credentials: {}", one_line(why)),
             name => format!("{name} wait: {}", one_line(why)),
         });
     }
@@ -236,6 +279,43 @@ mod tests {
         // Real time passes, and none that the runtime knows of: it comes to no turn.
         notify.beside(async { std::thread::sleep(Duration::from_millis(100)) }).await;
         assert_eq!(heard(&socket), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manager_that_is_behind_hears_later_what_it_must_hear_and_the_line_of_then() {
+        let (socket, notify, folder) = manager(Some(Duration::from_secs(4)));
+        let other = UnixDatagram::unbound().expect("ours");
+        other.set_nonblocking(true).expect("ours");
+        let fill = || while other.send_to(b"another service", folder.path().join("notify")).is_ok() {};
+        let ours = || heard(&socket).into_iter().filter(|said| said != "another service").collect::<Vec<_>>();
+        let beats = || notify.beside(tokio::time::sleep(Duration::from_millis(1_900)));
+        let board = Arc::new(Board::default());
+        fill();
+        notify.ready(&board);
+        notify.reloading();
+        beats().await;
+        assert_eq!(ours(), [""; 0]);
+        notify.ready(&board);
+        let first_lines: Vec<String> =
+            ours().iter().filter_map(|said| said.lines().next().map(str::to_owned)).collect();
+        assert_eq!(first_lines, ["READY=1", "RELOADING=1", "READY=1"], "in their order");
+        fill();
+        board.failed("logs", "no route".into());
+        beats().await;
+        assert_eq!(ours(), [""; 0]);
+        beats().await;
+        assert_eq!(ours(), ["WATCHDOG=1", "STATUS=logs wait: no route"]);
+        fill();
+        for _ in 0..5 {
+            notify.reloading();
+            notify.ready(&board);
+        }
+        notify.stopping(Duration::from_secs(10));
+        assert!(notify.shown().owed.len() <= OWED);
+        ours();
+        beats().await;
+        let all = ours();
+        assert!(all.len() <= OWED + 1 && all[all.len() - 2].starts_with("STOPPING=1"), "{all:?}");
     }
 
     #[test]

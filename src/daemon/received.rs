@@ -6,7 +6,7 @@ use crate::{
     model::{Cover, Target},
     platform::pipes,
     spool::text::{Depot, Door, Keeper},
-    telemetry::board::Board,
+    telemetry::board::{self, Board},
 };
 use std::{
     collections::HashSet,
@@ -57,7 +57,7 @@ impl Received {
         if !wanted && !folder.exists() {
             return Ok(None);
         }
-        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, board.clone(), board.health("logs"))?;
+        let (door, keeper) = Depot::open(&folder, plan.settings.agent.spool, board.clone(), board.health(board::LOGS))?;
         Ok(Some(Self { door, keeper }))
     }
 

@@ -26,7 +26,10 @@ use crate::{
     publish::{Acknowledge, DeadLetters, LogPublisher, Put, Report, Retention},
     relay::Left,
     spool::text::Door,
-    telemetry::{board::Board, counters},
+    telemetry::{
+        board::{self, Board},
+        counters,
+    },
 };
 use std::{
     collections::{BTreeSet, HashSet},
@@ -172,7 +175,7 @@ impl Running {
         let publisher = LogPublisher {
             put: way.put.clone(),
             acknowledge: acknowledge(positions.clone(), received.as_ref()),
-            report: Arc::new(Report::new(board.clone(), "logs")),
+            report: Arc::new(Report::new(board.clone(), board::LOGS)),
             dead_letters: Arc::new(DeadLetters::in_folder(state.path())),
             retention: retention.clone(),
             pace: Arc::default(),
@@ -237,7 +240,7 @@ impl Running {
         if let Some(renewal) = behind.renewal.take()
             && (left || behind.received.is_some() || plan.settings.sends_something())
         {
-            self.board.destination("credentials", |_| {});
+            self.board.destination(board::CREDENTIALS, |_| {});
             self.tasks.spawn("credentials", renewal.run(self.no_retries.clone()));
         }
         relaying::start(self, &plan.settings.agent, &behind.left);
@@ -280,7 +283,7 @@ impl Running {
     fn start_behind_logs(&mut self, plan: &Plan, behind: Behind) {
         let Behind { retention, received, interval, .. } = behind;
         if plan.settings.logs.collects_something() || received.is_some() {
-            self.board.destination("logs", |_| {});
+            self.board.destination(board::LOGS, |_| {});
         }
         self.tasks.spawn("notes of retentions", retention.run(self.end_lanes.clone()));
         self.tasks.spawn("positions", positions::run(self.positions.clone(), self.spool_now.clone()));

@@ -1,12 +1,29 @@
-//! Where an installed program keeps its things: the one place that knows the layout.
+//! Where an installed program keeps its things, and whom it runs as: the one place that knows the layout.
 //!
 //! Linux and macOS: below `/opt/aws/amazon-cloudwatch-publisher`. Windows, where programs and their data live apart: the program below
 //! `%ProgramFiles%`, all else below `%ProgramData%`, the folder for what belongs to no user
 //! (<https://learn.microsoft.com/windows/win32/shell/knownfolderid>, `FOLDERID_ProgramData`). The folders have the same names on all of them.
 use std::path::PathBuf;
 
-/// Below which everything lies on Linux and macOS.
-const UNIX: &str = "/opt/aws/amazon-cloudwatch-publisher";
+/// What everything lies below on Linux and macOS, and this path in it.
+macro_rules! on_unix {
+    ($path:literal) => {
+        concat!("/opt/aws/amazon-cloudwatch-publisher", $path)
+    };
+}
+
+const UNIX: &str = on_unix!("");
+
+/// The program itself on Linux and macOS.
+pub const PROGRAM: &str = on_unix!("/bin/amazon-cloudwatch-publisher");
+
+/// What lets this daemon's relay take over on an EC2 Mac. By its whole path: the monitor has a script of the same name, which would start
+/// that one.
+pub const SETUP: &str = on_unix!("/bin/setup-ec2monitoring");
+
+/// Whom the service runs as, with a group of the same name: on Linux, and on macOS, where such names begin so.
+pub const LINUX_USER: &str = "cwpublisher";
+pub const MACOS_USER: &str = "_cwpublisher";
 
 /// The same below `%ProgramData%`.
 const WINDOWS: [&str; 2] = ["Amazon", "CloudWatchPublisher"];
@@ -61,7 +78,7 @@ pub fn state() -> PathBuf {
 pub const CONFIGURATION: &str = if cfg!(windows) {
     r"%ProgramData%\Amazon\CloudWatchPublisher\etc\amazon-cloudwatch-publisher.json"
 } else {
-    "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json"
+    on_unix!("/etc/amazon-cloudwatch-publisher.json")
 };
 
 #[cfg(test)]

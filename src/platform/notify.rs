@@ -10,10 +10,6 @@ pub use imp::Socket;
 #[cfg(target_os = "linux")]
 const VARIABLES: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Longest time that a message may wait for a service manager that does not read: it is behind with all services, then.
-#[cfg(target_os = "linux")]
-const PATIENCE: Duration = Duration::from_secs(1);
-
 /// Time between two signs of life from which on the manager takes the program for dead; `None`: it does not look.
 #[cfg(any(target_os = "linux", test))]
 fn watchdog(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
@@ -26,7 +22,7 @@ fn watchdog(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration>
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)]
 mod imp {
-    use super::{Duration, PATIENCE, VARIABLES, watchdog};
+    use super::{Duration, VARIABLES, watchdog};
     use std::{
         env,
         ffi::OsStr,
@@ -71,14 +67,15 @@ mod imp {
                 _ => return Err(io::ErrorKind::InvalidInput.into()),
             };
             let socket = UnixDatagram::unbound()?;
-            socket.set_write_timeout(Some(PATIENCE))?;
+            // Whoever tells has other things to do than to wait for a manager that is behind with all services.
+            socket.set_nonblocking(true)?;
             Ok(Self { socket, manager, watchdog })
         }
 
-        /// Say this, lines of `KEY=VALUE`. Waits a second at most.
+        /// Say this, lines of `KEY=VALUE`. Never waits.
         ///
         /// # Errors
-        /// When it could not be said.
+        /// When it could not be said; `WouldBlock`: not now, since too much lies there that the manager has not read.
         pub fn tell(&self, lines: &str) -> io::Result<()> {
             self.socket.send_to_addr(lines.as_bytes(), &self.manager).map(|_| ())
         }

@@ -1,7 +1,40 @@
 //! The time zones that this host knows: TZif data (RFC 9636) by IANA name.
 //!
 //! Unix keeps them in a folder that its own updates renew; `TZDIR` names another one. Windows has none, so there a table is built in.
-use std::{borrow::Cow, io};
+//!
+//! And the host's own zone. Where it has none, its clocks are taken to show UTC.
+use chrono::{
+    DateTime, Datelike as _, FixedOffset, Local, MappedLocalTime, NaiveDate, NaiveDateTime, Offset as _, TimeZone, Utc,
+};
+use std::{borrow::Cow, io, sync::Once};
+
+/// What the host's clocks show at a moment.
+pub fn local(moment: DateTime<Utc>) -> NaiveDateTime {
+    moment.with_timezone(&local_offset(moment)).naive_local()
+}
+
+/// How far they are from UTC then.
+pub fn local_offset(moment: DateTime<Utc>) -> FixedOffset {
+    static SAID: Once = Once::new();
+    offset(&Local, moment).unwrap_or_else(|| {
+        SAID.call_once(|| tracing::warn!("this host says no time zone of its own; its local times are taken for UTC"));
+        Utc.fix()
+    })
+}
+
+/// `None`: there is no such zone.
+fn offset(zone: &impl TimeZone<Offset = FixedOffset>, moment: DateTime<Utc>) -> Option<FixedOffset> {
+    is_known(zone, moment.year()).then(|| zone.offset_from_utc_datetime(&moment.naive_utc()))
+}
+
+/// Whether the host has a zone, which Windows tells year by year. The library panics where it has none and a moment is to be told in it; the
+/// other way round it says so. No clocks are set in the middle of both these months.
+fn is_known(zone: &impl TimeZone, year: i32) -> bool {
+    [1, 7].into_iter().any(|month| {
+        let noon = NaiveDate::from_ymd_opt(year, month, 15).and_then(|day| day.and_hms_opt(12, 0, 0));
+        noon.is_some_and(|noon| !matches!(zone.offset_from_local_datetime(&noon), MappedLocalTime::None))
+    })
+}
 
 /// The data of the zone of this name. `NotFound`: there is no such zone, or the host keeps none at all.
 pub fn data(name: &str) -> io::Result<Cow<'static, [u8]>> {
@@ -98,6 +131,44 @@ mod imp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The local zone of a host that has none, as the library tells of it.
+    #[derive(Clone)]
+    struct Nowhere;
+
+    impl TimeZone for Nowhere {
+        type Offset = FixedOffset;
+
+        fn from_offset(_: &FixedOffset) -> Self {
+            Self
+        }
+
+        fn offset_from_local_date(&self, _: &NaiveDate) -> MappedLocalTime<FixedOffset> {
+            MappedLocalTime::None
+        }
+
+        fn offset_from_local_datetime(&self, _: &NaiveDateTime) -> MappedLocalTime<FixedOffset> {
+            MappedLocalTime::None
+        }
+
+        fn offset_from_utc_date(&self, _: &NaiveDate) -> FixedOffset {
+            panic!("no zone")
+        }
+
+        fn offset_from_utc_datetime(&self, _: &NaiveDateTime) -> FixedOffset {
+            panic!("no zone")
+        }
+    }
+
+    #[test]
+    fn the_clocks_of_a_host_without_a_zone_show_utc() {
+        let moment = DateTime::from_timestamp(1_769_903_999, 0).expect("a moment");
+        assert_eq!(offset(&Nowhere, moment), None);
+        let east = FixedOffset::east_opt(3_600).expect("a zone");
+        assert_eq!(offset(&east, moment), Some(east));
+        assert!(offset(&Local, moment).is_some());
+        assert_eq!(local(moment), moment.with_timezone(&Local).naive_local());
+    }
 
     #[test]
     fn a_name_leads_nowhere_but_into_the_folder_of_zones() {

@@ -1,6 +1,9 @@
 //! When the positions are written, and what is said when they cannot be.
 use super::{PositionsError, Store, file::Disk, file::LASTS};
-use crate::{model::Timestamp, telemetry::counters};
+use crate::{
+    model::Timestamp,
+    telemetry::{board, counters},
+};
 use std::{
     io,
     sync::{Arc, PoisonError},
@@ -16,7 +19,7 @@ const LAZY: Duration = Duration::from_secs(10);
 /// The longest time between two attempts while writing fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The line on the board.
-const LINE: &str = "positions";
+const LINE: &str = board::POSITIONS;
 
 /// Writes what has changed of the positions, until told to stop; then once more. It may be stopped while events are
 /// still being delivered: whoever waits for those calls [`Store::save_now`] after the last of them.

@@ -23,11 +23,8 @@ pub use frame::{BuildError, Fault, LONGEST, LONGEST_DATA, Message, decode};
 pub use queue::{Gate, Left, Queue};
 
 use crate::{
-    config::{
-        serial_relay::SETUP,
-        settings::serial_relay::{SerialRelay, When},
-    },
-    platform::sockets::Streams,
+    config::settings::serial_relay::{SerialRelay, When},
+    platform::{installed::SETUP, sockets::Streams},
     telemetry::{board::Board, counters, listening::Line},
 };
 use feeder::Feeder;

@@ -12,6 +12,19 @@ use std::{
     },
 };
 
+/// The destinations, as `status` names them.
+pub const METRICS: &str = "metrics";
+pub const LOGS: &str = "logs";
+/// The login.
+pub const CREDENTIALS: &str = "credentials";
+/// The disk, with how far each log was read.
+pub const POSITIONS: &str = "positions";
+
+/// Whether what arrives at a destination of this name are data: a login and the positions on the disk deliver nothing.
+pub fn takes_data(name: &str) -> bool {
+    [METRICS, LOGS].contains(&name)
+}
+
 /// The only part of a destination that has no others.
 const WHOLE: Part = Part(u64::MAX);
 
@@ -129,7 +142,7 @@ pub struct Refusal {
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Page {
     pub sources: BTreeMap<SourceId, SourceState>,
-    /// `metrics`, `logs`, `credentials`.
+    /// By their names: [`METRICS`] and those beside it.
     pub destinations: BTreeMap<&'static str, DestinationState>,
     /// The last reload, where it was refused.
     pub refused_reload: Option<Refusal>,
@@ -140,7 +153,7 @@ pub struct Page {
 pub struct Standing {
     /// Destinations that fail now, and why.
     pub failing: Vec<(&'static str, String)>,
-    /// Whether anything was delivered.
+    /// Whether any data were delivered.
     pub delivered: bool,
     /// Sources that something is wrong with, but for those that measure.
     pub troubled: usize,
@@ -177,10 +190,7 @@ impl Board {
         let failing = page.destinations.iter().filter(|(_, state)| state.failures_in_a_row > 0);
         Standing {
             failing: failing.map(|(name, state)| (*name, state.last_error.clone().unwrap_or_default())).collect(),
-            delivered: page
-                .destinations
-                .iter()
-                .any(|(name, state)| *name != "credentials" && state.last_success.is_some()),
+            delivered: page.destinations.iter().any(|(name, state)| takes_data(name) && state.last_success.is_some()),
             troubled: page.sources.values().filter(|source| !source.measures && source.last_error.is_some()).count(),
             refused_reload: page.refused_reload.is_some(),
         }
@@ -329,7 +339,8 @@ mod tests {
     fn how_everything_stands_is_said_in_few_words() {
         let board = Board::default();
         assert_eq!(board.standing(), Standing::default());
-        board.succeeded("credentials");
+        board.succeeded(CREDENTIALS);
+        board.succeeded(POSITIONS);
         board.source(SourceId::unique(), |source| source.last_error = Some("denied".into()));
         board.source(SourceId::unique(), |source| (source.last_error, source.measures) = (Some("silent".into()), true));
         board.failed("logs", "no route".into());

@@ -34,7 +34,9 @@ impl Package {
     /// `None`, with a line that says so, where there is none.
     fn find() -> Option<Self> {
         let Some(folder) = std::env::var_os(UNPACKED) else {
-            println!("skipped: {UNPACKED} is not set, so there is no collectd; scripts/test sets it where it can");
+            crate::support::skipped(format!(
+                "{UNPACKED} is not set, so there is no collectd; scripts/test sets it where it can"
+            ));
             return None;
         };
         let folder = PathBuf::from(folder);

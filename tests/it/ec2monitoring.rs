@@ -366,7 +366,7 @@ fn who_is_not_root_is_told_first() {
         let probe =
             Command::new("setpriv").args(["--reuid=65534", "--clear-groups", "test", "-r"]).arg(&script).status();
         if !probe.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: another user may not read this checkout, or there is no setpriv");
+            crate::support::skipped("another user may not read this checkout, or there is no setpriv");
             return;
         }
         let mut command = Command::new("setpriv");

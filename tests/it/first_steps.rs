@@ -101,7 +101,7 @@ async fn the_group_of_the_daemon_may_ask_and_others_are_told_why_not() {
     let host = TestHost::against("http://127.0.0.1:9").tail("app.log");
     let state = host.path("");
     if fs::metadata(&state).expect("it is ours").uid() != 0 {
-        println!("skipped: only root can ask as somebody else");
+        crate::support::skipped("only root can ask as somebody else");
         return;
     }
     fs::set_permissions(&state, PermissionsExt::from_mode(0o755)).expect("it is ours");

@@ -31,7 +31,9 @@ impl Tools {
     /// `None`, with a line that says so, where there are none.
     fn find() -> Option<Self> {
         let Some(folder) = std::env::var_os(TOOLS) else {
-            println!("skipped: {TOOLS} is not set, so there is no journal to read; scripts/test sets it where it can");
+            crate::support::skipped(format!(
+                "{TOOLS} is not set, so there is no journal to read; scripts/test sets it where it can"
+            ));
             return None;
         };
         let files = files_below(Path::new(&folder));

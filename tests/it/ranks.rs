@@ -170,6 +170,16 @@ fn systems_are_told_apart_in_platform_and_daemon_only() {
 }
 
 #[test]
+fn one_file_knows_where_installed_things_lie_and_whose_they_are() {
+    let knows = ["\"/opt/aws/amazon-cloudwatch-publisher", "\"cwpublisher", "\"_cwpublisher"];
+    // What is deployed lies on other machines than this one.
+    let here = sources().into_iter().filter(|path| !path.to_string_lossy().contains("src/commands/deploy"));
+    let all: Vec<_> = here.filter(|path| knows.iter().any(|word| shipped(path).contains(word))).collect();
+    let of_others: Vec<_> = all.iter().filter(|path| !path.ends_with("platform/installed.rs")).collect();
+    assert!(all.len() > of_others.len() && of_others.is_empty(), "{of_others:?}");
+}
+
+#[test]
 fn no_file_is_too_long_to_be_read_in_one_sitting() {
     let lines = |path: &PathBuf| fs::read_to_string(path).expect("readable").lines().count();
     let all = sources().into_iter().chain(below("tests")).map(|path| (lines(&path), path));

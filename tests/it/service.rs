@@ -96,17 +96,19 @@ fn the_unit_exposes_little_and_the_figures_of_the_docs_are_those_that_are_measur
         std::env::split_paths(&path).map(|folder| folder.join("systemd-analyze")).find(|file| file.is_file())
     });
     let Some(analyze) = found else {
-        println!("skipped: there is no systemd-analyze here to measure the unit with");
+        crate::support::skipped("there is no systemd-analyze here to measure the unit with");
         return;
     };
     let Some(plain) = exposure(&analyze, folder.path(), "") else {
-        println!("skipped: this systemd-analyze measures no unit that is not loaded");
+        crate::support::skipped("this systemd-analyze measures no unit that is not loaded");
         return;
     };
     assert!(plain <= EXPOSURE, "{plain}");
     let version = std::process::Command::new(&analyze).arg("--version").output().expect("it started before").stdout;
     if !version.starts_with(b"systemd 252") {
-        println!("skipped in part: the figures of the docs are those of systemd 252; here the unit has {plain}");
+        crate::support::skipped(format!(
+            "in part: the figures of the docs are those of systemd 252; here the unit has {plain}"
+        ));
         return;
     }
     let docs = include_str!("../../docs/OPERATIONS.md");

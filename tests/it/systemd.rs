@@ -1,7 +1,8 @@
 //! The shipped unit in a real systemd: one that is process 1 of namespaces of its own, with the daemon installed as an installer leaves it.
 //!
-//! Needs root and a Linux that has systemd's programs and lets its control groups be written; elsewhere this is skipped, and says why.
-use crate::support::PATIENCE;
+//! Needs root and a Linux that has systemd's programs and lets namespaces be made and its control groups be written; elsewhere this is skipped,
+//! and says why. Where they are, a systemd that does not come up is a failure.
+use crate::support::{PATIENCE, skipped};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -20,6 +21,9 @@ const BOOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/support/boot-s
 const PROGRAM: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/amazon-cloudwatch-publisher";
 const CONFIG: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+
+/// What the script ends with where this machine lacks something.
+const LACKING: i32 = 77;
 
 /// Longest time that a machine that can do this takes to boot.
 const BOOTING: Duration = Duration::from_secs(30);
@@ -64,7 +68,7 @@ struct Machine {
 /// `None`, with a line that says so, where no systemd can be booted.
 async fn boot() -> Option<Machine> {
     let skip = |why: &str| {
-        println!("skipped: no systemd can be booted here: {why}");
+        skipped(format!("no systemd can be booted here: {why}"));
         None
     };
     if !rustix::process::geteuid().is_root() {
@@ -90,13 +94,18 @@ async fn boot() -> Option<Machine> {
         if machine.init != 0 && machine.run(&["systemctl", "is-active", "story.target"]).await.status.success() {
             return Some(machine);
         }
-        if machine.unshare.try_wait().expect("ours").is_some() {
-            break;
+        let ended = machine.unshare.try_wait().expect("ours");
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        match ended {
+            Some(status) if status.code() == Some(LACKING) => {
+                return skip(said.lines().last().unwrap_or("who knows why"));
+            }
+            Some(status) => panic!("everything for it is there, and it ended ({status}): {said}"),
+            None => {}
         }
         sleep(BETWEEN_LOOKS).await;
     }
-    let said = fs::read_to_string(log).unwrap_or_default();
-    skip(said.lines().last().unwrap_or("it did not come up, and said nothing"))
+    panic!("everything for it is there, and it did not come up: {}", fs::read_to_string(log).unwrap_or_default())
 }
 
 impl Machine {

@@ -11,7 +11,7 @@ use super::{Shared, SignInError, Source, keys};
 use crate::{
     aws::errors::Cause,
     telemetry::{
-        board::{Board, Part},
+        board::{self, Board, Part},
         counters::{CREDENTIAL_FAILURES, CREDENTIAL_RENEWALS},
         gist,
     },
@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The line of the board.
-const DESTINATION: &str = "credentials";
+const DESTINATION: &str = board::CREDENTIALS;
 /// Renewal begins at least this long before expiry, or a sixth of the lifetime, where the lifetime leaves room for it.
 const AHEAD: Duration = Duration::from_secs(300);
 /// No AWS role session is longer: <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use.html>

@@ -6,9 +6,13 @@ use super::answers::{self, AtTheTerminal, Missing, Person, SignIn};
 use crate::{
     cli::Create,
     commands::{EXIT_CONFIG, EXIT_USAGE},
-    config::{self, DEFAULT_PATH},
+    config::{self, default_path},
     ops::composing::{self, ComposeError, Instance},
-    platform::{accounts, disk, files, permissions},
+    platform::{
+        accounts, disk, files,
+        installed::{LINUX_USER, MACOS_USER},
+        permissions,
+    },
 };
 use anyhow::{Context, bail};
 use std::{
@@ -26,15 +30,15 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// The prefix of a machine whose template names none: the daemon's own default.
 const PREFIX: &str = "sys";
 
-/// The groups that the service runs as: on Linux, and on macOS.
-const GROUPS: [&str; 2] = ["cwpublisher", "_cwpublisher"];
+/// The groups that the service runs as.
+const GROUPS: [&str; 2] = [LINUX_USER, MACOS_USER];
 
 /// Compose and write it.
 ///
 /// # Errors
 /// When the template cannot be read or the file not be written.
 pub fn run(arguments: &Create) -> anyhow::Result<ExitCode> {
-    let path = arguments.path.clone().unwrap_or_else(|| DEFAULT_PATH.into());
+    let path = arguments.path.clone().unwrap_or_else(default_path);
     if fs::symlink_metadata(&path).is_ok() && !arguments.force {
         writeln!(io::stdout(), "{} is there, and stays as it is; --force replaces it", path.display())?;
         return Ok(ExitCode::SUCCESS);
@@ -94,7 +98,7 @@ fn composed(arguments: &Create, person: &mut dyn Person) -> anyhow::Result<Strin
 
 /// Who is to read it. The service's own configuration is of no use that the service may not read.
 fn group<'a>(arguments: &'a Create, path: &Path) -> Option<&'a str> {
-    let is_the_services = || path == Path::new(DEFAULT_PATH);
+    let is_the_services = || path == default_path();
     match &arguments.group {
         Some(group) => Some(group),
         None if is_the_services() => GROUPS.into_iter().find(|group| accounts::has_group(group)),
@@ -121,13 +125,17 @@ fn written(path: &Path, composed: &str, group: Option<&str>) -> anyhow::Result<b
         let what = || format!("{} could not be given to the group {group}; nothing was written", path.display());
         accounts::give_to_group(draft.path(), group).with_context(what)?;
     }
-    place(draft, path).and_then(|()| disk::sync_folder(folder)).with_context(failed)?;
+    place(draft, path, group.is_some()).and_then(|()| disk::sync_folder(folder)).with_context(failed)?;
     Ok(true)
 }
 
-fn place(draft: NamedTempFile, path: &Path) -> io::Result<()> {
-    // It may hold a password. After its group has become another: not before may that group read it.
-    permissions::let_group_read(draft.as_file())?;
+/// It may hold a password: a draft is its owner's alone, and stays so where no group was meant. The one that it has then is that of
+/// whoever calls, or of the folder.
+fn place(draft: NamedTempFile, path: &Path, group_reads: bool) -> io::Result<()> {
+    // After its group has become another: not before may that group read it.
+    if group_reads {
+        permissions::let_group_read(draft.as_file())?;
+    }
     draft.as_file().sync_all()?;
     draft.persist(path).map(drop).map_err(|error| error.error)
 }
@@ -154,9 +162,32 @@ mod tests {
         };
         assert_eq!(group(&arguments, Path::new("/tmp/c.json")), None);
         let known = GROUPS.into_iter().find(|group| accounts::has_group(group));
-        assert_eq!(group(&arguments, Path::new(DEFAULT_PATH)), known);
+        assert_eq!(group(&arguments, &default_path()), known);
         arguments.group = Some("adm".into());
         assert_eq!(group(&arguments, Path::new("/tmp/c.json")), Some("adm"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_group_reads_it_only_where_one_was_meant() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("c.json");
+        let mode_with = |group: Option<&str>| {
+            assert!(written(&path, "{}", group).expect("written"));
+            fs::metadata(&path).expect("there").permissions().mode() & 0o777
+        };
+        assert_eq!(mode_with(None), 0o600);
+        let own = rustix::process::getegid().as_raw();
+        let groups = fs::read_to_string("/etc/group").expect("every Unix has one");
+        let name_of = |line: &str| {
+            let fields: Vec<&str> = line.split(':').collect();
+            (fields.get(2)?.parse() == Ok(own)).then(|| fields[0].to_owned())
+        };
+        if let Some(name) = groups.lines().find_map(name_of) {
+            assert_eq!(mode_with(Some(&name)), 0o640);
+        }
+        assert_eq!(mode_with(None), 0o600, "whatever it replaces");
     }
 
     #[test]

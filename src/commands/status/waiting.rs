@@ -8,6 +8,7 @@ use crate::{
     commands::{EXIT_CONFIG, config_or_default},
     config,
     model::limits,
+    telemetry::board::{CREDENTIALS, takes_data},
 };
 use anyhow::anyhow;
 use serde_json::Value;
@@ -21,12 +22,6 @@ use std::{
 
 /// Time between two questions: short for a person, long for a processor.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// What the board calls the login.
-const CREDENTIALS: &str = "credentials";
-
-/// Where data arrive. What the board tells of besides, as of the positions on the disk, is no delivery.
-const DATA: [&str; 2] = ["metrics", "logs"];
 
 /// How it fares.
 #[derive(Debug, Eq, PartialEq)]
@@ -77,7 +72,7 @@ fn fares(status: &Value) -> Fares {
     let destinations = || status["destinations"].as_object().into_iter().flatten();
     let succeeded = |line: &Value| !line["last_success"].is_null();
     let well: Vec<String> = destinations()
-        .filter(|(name, line)| DATA.contains(&name.as_str()) && succeeded(line))
+        .filter(|(name, line)| takes_data(name) && succeeded(line))
         .map(|(name, _)| name.clone())
         .collect();
     if !well.is_empty() {

@@ -3,10 +3,8 @@
 //!
 //! Two habits of it decide the order of what is done here. A service that was told to stop stays for as long as its process takes to end,
 //! and until it is gone its label cannot be started again; right after that a start may still be refused for some seconds.
-use super::{
-    Control, Installed, PROGRAM, PUBLISHER, SERIAL_RELAY, Service, ServiceError, State, Uninstalled, Verb, place,
-};
-use crate::platform::permissions;
+use super::{Control, Installed, PUBLISHER, SERIAL_RELAY, Service, ServiceError, State, Uninstalled, Verb, place};
+use crate::platform::{installed::PROGRAM, permissions};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -21,7 +19,7 @@ const MONITOR: [&str; 2] = ["com.amazon.ec2.monitoring.agents.cpuutilization", "
 /// `launchctl print` of a service that is not loaded ends with this code.
 const NOT_FOUND: i32 = 113;
 
-/// Looks while a service stops: our plists give it 30 seconds (`ExitTimeOut`).
+/// Looks while a service stops, one in a second: longer than [`LAUNCHD_WAITS`](crate::config::shutdown::LAUNCHD_WAITS).
 const STOPPING: u32 = 40;
 
 /// Tries to start a service whose label may not be free yet.

@@ -15,9 +15,9 @@ pub use place::old as kept_beside;
 pub use systemd::Systemd;
 pub use windows::Windows;
 
-use crate::{
-    config::serial_relay::SETUP,
-    platform::host::{SYSTEM, System},
+use crate::platform::{
+    host::{SYSTEM, System},
+    installed::SETUP,
 };
 use std::{
     io,
@@ -32,9 +32,6 @@ pub const SERIAL_RELAY: &str = "com.amazon.ec2.monitoring.agents.serialrelay";
 
 /// The daemon at service managers that name services as people do.
 pub const NAME: &str = "amazon-cloudwatch-publisher";
-
-/// Where the files that describe services expect the program, except on Windows.
-pub const PROGRAM: &str = "/opt/aws/amazon-cloudwatch-publisher/bin/amazon-cloudwatch-publisher";
 
 /// A service manager, and what it can do for services of ours. All of it blocks.
 pub trait Control {
@@ -127,14 +124,14 @@ pub enum State {
 #[derive(Clone, Debug)]
 pub struct Installed {
     pub file: PathBuf,
-    pub fate: Fate,
+    pub fate: Put,
     /// What the service does now; `None` below another root, where nothing is started.
     pub service: Option<Service>,
 }
 
-/// What happened to the file that describes a service.
+/// What an installation did to the file that describes a service.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Fate {
+pub enum Put {
     Written,
     /// Written, and what somebody else had written there is beside it: [`kept_beside`].
     Replaced,
@@ -142,19 +139,27 @@ pub enum Fate {
     Unchanged,
     /// A package has brought it, or it is a link, and it is left alone.
     OfPackage,
-    Removed,
-    WasNotThere,
     /// There is no file: the manager has been told (Windows).
     Registered,
-    Unregistered,
-    WasNotRegistered,
 }
 
 /// What a removal came to.
 #[derive(Clone, Debug)]
 pub struct Uninstalled {
     pub file: PathBuf,
-    pub fate: Fate,
+    pub fate: Gone,
+}
+
+/// What a removal did to that file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gone {
+    Removed,
+    WasNotThere,
+    /// A package has brought it, or it is a link, and it is left alone.
+    OfPackage,
+    /// There is no file: the manager has been told (Windows).
+    Unregistered,
+    WasNotRegistered,
 }
 
 /// What is asked for.

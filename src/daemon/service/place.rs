@@ -1,5 +1,5 @@
 //! The files that describe services: written whole or not at all, for everybody to read and for root to change.
-use super::{Fate, ServiceError};
+use super::{Gone, Put, ServiceError};
 use std::{
     fs,
     io::{self, Write},
@@ -18,10 +18,10 @@ const OURS: &str = "`amazon-cloudwatch-publisher service install`";
 ///
 /// # Errors
 /// When it cannot be written. What was there is there, then.
-pub fn write(file: &Path, text: &str) -> Result<Fate, ServiceError> {
+pub fn write(file: &Path, text: &str) -> Result<Put, ServiceError> {
     let there = fs::read(file).ok().map(|there| String::from_utf8_lossy(&there).into_owned());
     if there.as_deref() == Some(text) {
-        return Ok(Fate::Unchanged);
+        return Ok(Put::Unchanged);
     }
     let failed = |source| ServiceError::File { file: file.to_path_buf(), done: "written", source };
     let foreign = there.filter(|there| !there.contains(OURS));
@@ -29,7 +29,7 @@ pub fn write(file: &Path, text: &str) -> Result<Fate, ServiceError> {
         replace(&old(file), foreign).map_err(failed)?;
     }
     replace(file, text).map_err(failed)?;
-    Ok(if foreign.is_some() { Fate::Replaced } else { Fate::Written })
+    Ok(if foreign.is_some() { Put::Replaced } else { Put::Written })
 }
 
 /// Where the one of somebody else is kept: service managers look for other endings.
@@ -67,10 +67,10 @@ fn all_may_read(_: &fs::File) -> io::Result<()> {
 ///
 /// # Errors
 /// When it is there and cannot be removed.
-pub fn remove(file: &Path) -> Result<Fate, ServiceError> {
+pub fn remove(file: &Path) -> Result<Gone, ServiceError> {
     match fs::remove_file(file) {
-        Ok(()) => Ok(Fate::Removed),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Fate::WasNotThere),
+        Ok(()) => Ok(Gone::Removed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Gone::WasNotThere),
         Err(source) => Err(ServiceError::File { file: file.to_path_buf(), done: "removed", source }),
     }
 }
@@ -84,7 +84,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("x.service");
         fs::write(&file, "by hand").expect("ours");
-        assert_eq!(write(&file, OURS).ok(), Some(Fate::Replaced));
+        assert_eq!(write(&file, OURS).ok(), Some(Put::Replaced));
         let read = |path: &Path| fs::read_to_string(path).expect("there");
         assert_eq!((&*read(&file), &*read(&old(&file))), (OURS, "by hand"));
     }
@@ -95,9 +95,9 @@ mod tests {
         let file = below(Some(folder.path()), Path::new("/etc/x/y.service"));
         assert!(file.starts_with(folder.path()));
         let [one, two] = ["one", "two"].map(|text| format!("# {text}: {OURS}"));
-        assert_eq!(write(&file, &one).ok(), Some(Fate::Written));
-        assert_eq!(write(&file, &one).ok(), Some(Fate::Unchanged));
-        assert_eq!(write(&file, &two).ok(), Some(Fate::Written));
+        assert_eq!(write(&file, &one).ok(), Some(Put::Written));
+        assert_eq!(write(&file, &one).ok(), Some(Put::Unchanged));
+        assert_eq!(write(&file, &two).ok(), Some(Put::Written));
         assert_eq!(fs::read_to_string(&file).expect("there"), two);
         #[cfg(unix)]
         {
@@ -105,8 +105,8 @@ mod tests {
             assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o644);
         }
         assert_eq!(fs::read_dir(file.parent().expect("one")).expect("there").count(), 1, "no draft is left");
-        assert_eq!(remove(&file).ok(), Some(Fate::Removed));
-        assert_eq!(remove(&file).ok(), Some(Fate::WasNotThere));
+        assert_eq!(remove(&file).ok(), Some(Gone::Removed));
+        assert_eq!(remove(&file).ok(), Some(Gone::WasNotThere));
         assert!(
             write(&folder.path().join("etc/x"), "a folder")
                 .is_err_and(|why| why.to_string().ends_with("could not be written"))

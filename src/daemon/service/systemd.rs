@@ -1,6 +1,9 @@
 //! systemd, asked and told through `systemctl`.
-use super::{Control, Fate, Installed, NAME, PROGRAM, Service, ServiceError, State, Uninstalled, Verb, place};
-use crate::platform::permissions;
+use super::{Control, Gone, Installed, NAME, Put, Service, ServiceError, State, Uninstalled, Verb, place};
+use crate::platform::{
+    installed::{LINUX_USER, PROGRAM},
+    permissions,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,9 +14,6 @@ use std::{
 
 /// What describes the daemon to systemd.
 const UNIT: &str = include_str!("../../../installers/amazon-cloudwatch-publisher.service");
-
-/// As whom the daemon runs: `User=` of the unit.
-const USER: &str = "cwpublisher";
 
 /// Where the unit is written: the place of the administrator, and of whoever installs for him.
 const OURS: &str = "/etc/systemd/system";
@@ -73,9 +73,9 @@ impl Control for Systemd {
             return Err(ServiceError::NoProgram { program: self.program.clone() });
         }
         // Asked for by a program, since users need not be in a file. Where that cannot be started, systemd will say it.
-        let known = Command::new(&self.id).args(["-u", USER]).stdin(Stdio::null()).output();
+        let known = Command::new(&self.id).args(["-u", LINUX_USER]).stdin(Stdio::null()).output();
         if known.is_ok_and(|output| !output.status.success()) {
-            return Err(ServiceError::NoUser { user: USER });
+            return Err(ServiceError::NoUser { user: LINUX_USER });
         }
         // Whether systemd runs here, and can be asked.
         self.status(NAME).map(|_| ())
@@ -88,7 +88,7 @@ impl Control for Systemd {
         let base = root.unwrap_or(&self.host);
         let ours = file(base, OURS);
         let (file, fate) = match Self::foreign(base) {
-            Some(foreign) => (foreign, Fate::OfPackage),
+            Some(foreign) => (foreign, Put::OfPackage),
             None => {
                 let fate = place::write(&ours, UNIT)?;
                 (ours, fate)
@@ -116,10 +116,10 @@ impl Control for Systemd {
             }
         }
         if let Some(file) = foreign {
-            return Ok(Uninstalled { file, fate: Fate::OfPackage });
+            return Ok(Uninstalled { file, fate: Gone::OfPackage });
         }
         let fate = place::remove(&ours)?;
-        if root.is_none() && fate == Fate::Removed {
+        if root.is_none() && fate == Gone::Removed {
             self.tell(&["daemon-reload"])?;
             // Nobody needs to know any more how it failed; where it did not, there is nothing to forget.
             let _ = self.call(&["reset-failed", &unit(NAME)]);

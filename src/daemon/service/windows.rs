@@ -5,10 +5,15 @@
 //! What else it is to read, it must be given (docs/OPERATIONS.md).
 //!
 //! A service that crashes is started again. One that stops with an error of its own is not: that is a configuration that cannot run.
-use super::{Control, Fate, Installed, NAME, Service, ServiceError, State, Uninstalled, Verb};
-use crate::platform::{
-    installed,
-    services::{Entry, Found, Manager, ManagerError, Now, Scm, Wanted, account, account_id, command_line, rights_of},
+use super::{Control, Gone, Installed, NAME, Put, Service, ServiceError, State, Uninstalled, Verb};
+use crate::{
+    config::shutdown::WINDOWS_WAITS,
+    platform::{
+        installed,
+        services::{
+            Entry, Found, Manager, ManagerError, Now, Scm, Wanted, account, account_id, command_line, rights_of,
+        },
+    },
 };
 use std::{
     path::{Path, PathBuf},
@@ -28,11 +33,8 @@ const GROUPS: [&str; 2] = ["S-1-5-32-573", "S-1-5-32-558"];
 const RESTARTS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 const FORGIVE: Duration = Duration::from_hours(24);
 
-/// What the system waits for us at most when it goes down: our own deadline, `agent.shutdown_seconds`, is to come first.
-const GOES_DOWN_WITHIN: Duration = Duration::from_mins(3);
-
-/// Looks while the service stops: 40 seconds, as elsewhere.
-const STOPPING: u32 = 40;
+/// Looks while the service stops, one in a second: longer than the longest `agent.shutdown_seconds` that is used here.
+const STOPPING: u32 = 190;
 
 /// Looks while it comes up, and how many of them in a row must find the same process.
 const RISING: u32 = 60;
@@ -98,7 +100,7 @@ impl<M: Manager> Control for Windows<M> {
         self.end()?;
         let mut service = self.enable(NAME)?;
         service.note = lacks.or(service.note);
-        Ok(Installed { file: self.program.clone(), fate: Fate::Registered, service: Some(service) })
+        Ok(Installed { file: self.program.clone(), fate: Put::Registered, service: Some(service) })
     }
 
     fn uninstall(&self, root: Option<&Path>) -> Result<Uninstalled, ServiceError> {
@@ -107,7 +109,7 @@ impl<M: Manager> Control for Windows<M> {
         let fails = |why| refused(Verb::Uninstall, why);
         self.manager.may_change().map_err(fails)?;
         if self.manager.look(NAME).map_err(fails)?.is_none() {
-            return Ok(Uninstalled { file, fate: Fate::WasNotRegistered });
+            return Ok(Uninstalled { file, fate: Gone::WasNotRegistered });
         }
         // First, so that it does not come back in between.
         self.manager.automatic(NAME, false).map_err(fails)?;
@@ -115,7 +117,7 @@ impl<M: Manager> Control for Windows<M> {
         self.manager.remove(NAME).map_err(fails)?;
         // Its account goes with it, and so does what it may do. What is left is how its events are shown, and only looks untidy.
         let _ = self.manager.event_source(NAME, false);
-        Ok(Uninstalled { file, fate: Fate::Unregistered })
+        Ok(Uninstalled { file, fate: Gone::Unregistered })
     }
 
     fn enable(&self, name: &'static str) -> Result<Service, ServiceError> {
@@ -222,7 +224,7 @@ fn wanted(program: &Path) -> Wanted {
         account: account(NAME),
         restarts: RESTARTS,
         forgive: FORGIVE,
-        goes_down_within: GOES_DOWN_WITHIN,
+        goes_down_within: WINDOWS_WAITS,
     }
 }
 

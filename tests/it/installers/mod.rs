@@ -3,6 +3,7 @@ mod linux;
 mod macos;
 mod removal;
 mod typed;
+mod windows;
 
 use crate::support::terminal::Terminal;
 use serde_json::Value;

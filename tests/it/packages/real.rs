@@ -19,7 +19,7 @@ const RPM: &str = "PUBLISHER_TEST_RPM";
 fn named(variable: &str) -> Option<PathBuf> {
     let found = std::env::var_os(variable).map(PathBuf::from);
     if found.is_none() {
-        println!("skipped: {variable} is not set; scripts/test sets it where it can");
+        crate::support::skipped(format!("{variable} is not set; scripts/test sets it where it can"));
     }
     found
 }
@@ -83,7 +83,7 @@ fn a_debian_package_holds_what_is_promised_and_dpkg_installs_upgrades_removes_an
     if rustix::process::geteuid().is_root() {
         dpkg_installs_upgrades_removes_and_purges(&workshop, &deb);
     } else {
-        println!("skipped: dpkg installs for root only");
+        crate::support::skipped("dpkg installs for root only");
     }
 }
 
@@ -206,7 +206,7 @@ fn an_rpm_package_holds_what_is_promised_and_rpm_installs_upgrades_and_removes_i
     if rustix::process::geteuid().is_root() {
         rpm_installs_upgrades_and_removes(&workshop, &unpacked, &package);
     } else {
-        println!("skipped: rpm changes its root, which only root may");
+        crate::support::skipped("rpm changes its root, which only root may");
     }
 }
 

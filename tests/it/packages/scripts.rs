@@ -14,10 +14,11 @@ const TOOLS: &[(&str, &str)] = &[
     ("groupadd", r#"for last; do :; done; echo "$last:x:900:" >>"$ROOT/etc/group""#),
     ("useradd", r#"for last; do :; done; echo "$last:x:900:900::/nonexistent:/usr/sbin/nologin" >>"$ROOT/etc/passwd""#),
     ("usermod", ""),
+    ("gpasswd", r#"sed -i "/^$3:/s/\b$2\b//" "$ROOT/etc/group""#),
     ("userdel", r#"for last; do :; done; sed -i "/^$last:/d" "$ROOT/etc/passwd" "$ROOT/etc/group""#),
     ("groupdel", "exit 6"),
     ("chown", ""),
-    ("getent", r#"grep "^$2:" "$ROOT/etc/$1""#),
+    ("getent", r#"grep "^${2-.*}:" "$ROOT/etc/$1""#),
     ("systemctl", ""),
     ("deb-systemd-helper", r#"[ ! -e "$ROOT/disabled" ] || exit 1"#),
     ("deb-systemd-invoke", ""),
@@ -138,6 +139,21 @@ fn is_installed_and_not_started(machine: &Machine, said: &str, calls: &[String])
     let next = ["sudo amazon-cloudwatch-publisher config create ", "sudo systemctl start amazon-cloudwatch-publisher"];
     assert!(next.iter().all(|command| said.contains(command)), "{said}");
     assert!(checkout("configs").join(sample(said)).is_file(), "{said}");
+}
+
+#[test]
+fn an_account_of_an_older_publisher_loses_the_groups_whose_members_may_become_root() {
+    for (script, arguments) in [("deb/postinst", &["configure", "0.1.0-1"][..]), ("rpm/post_install", &["2"])] {
+        let machine = Machine::new();
+        machine.write("root/etc/passwd", "cwpublisher:x:900:900::/nonexistent:/bin/sh\n");
+        let groups = "sudo:x:27:pi,cwpublisher\nwheel:x:10:cwpublisher2\nadm:x:4:\nwww-data:x:33:cwpublisher\ncwpublisher:x:900:\n";
+        machine.write("root/etc/group", groups);
+        let (said, calls) = machine.run(script, arguments);
+        assert!(said.contains("Took the user cwpublisher out of the group sudo: "), "{script}: {said}");
+        let taken: Vec<&String> = calls.iter().filter(|call| call.starts_with("gpasswd ")).collect();
+        assert_eq!(taken, ["gpasswd --delete cwpublisher sudo"], "{script}");
+        assert!(!machine.run(script, arguments).0.contains("Took"), "{script}: once");
+    }
 }
 
 /// The sample that the next command names.

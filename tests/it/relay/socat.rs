@@ -16,7 +16,9 @@ const UNPACKED: &str = "PUBLISHER_TEST_SOCAT";
 /// Where the program is, and its libraries. `None`, with a line that says so, where there is none.
 fn package() -> Option<(PathBuf, String)> {
     let Some(folder) = std::env::var_os(UNPACKED) else {
-        println!("skipped: {UNPACKED} is not set, so there is no socat; scripts/test sets it where it can");
+        crate::support::skipped(format!(
+            "{UNPACKED} is not set, so there is no socat; scripts/test sets it where it can"
+        ));
         return None;
     };
     let folder = PathBuf::from(folder);

@@ -2,17 +2,39 @@
 # Boots the systemd of this machine as process 1 of namespaces of its own: a copy of this machine that is thrown away when its process 1
 # ends. Nothing of what it writes reaches the machine. Needs root, and control groups of version 2 or the hierarchy of systemd.
 #
+# Ends with 77 and one line where this machine lacks something; whatever fails later is a failure.
+#
 # Arguments: a folder to work in; the daemon's binary; its configuration; the name of a control group to make.
 set -euo pipefail
 work=$1 binary=$2 config=$3 name=$4
 
 # Where version 2 is mounted: at the root, or beside the controllers of version 1.
 groups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
-[[ -n $groups ]] || { echo "there are no control groups of version 2 here"; exit 1; }
-mkdir -- "$groups/$name"
-echo $$ >"$groups/$name/cgroup.procs"
+[[ -n $groups ]] || { echo "there are no control groups of version 2 here"; exit 77; }
+{ mkdir -- "$groups/$name" && echo $$ >"$groups/$name/cgroup.procs"; } || { echo "no control group can be made here"; exit 77; }
 mkdir -p -- "$work"
 export work binary config
+
+# Whether root may do here what is done below: in containers it may not.
+# shellcheck disable=SC2016
+unshare --pid --mount --uts --ipc --cgroup --fork --kill-child=KILL --propagation private bash -c '
+set -euo pipefail
+mount -t tmpfs tmpfs "$work"
+cd "$work"
+mkdir upper work root
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
+cd root
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs tmpfs dev
+cp -a /dev/null dev/null
+mkdir dev/pts dev/mqueue story-machine
+mount -t devpts -o newinstance devpts dev/pts
+mount -t mqueue mqueue dev/mqueue
+hostname story
+pivot_root . story-machine
+' trial || { echo "root may not do here what a systemd of its own needs: namespaces, mounts, devices (see above)"; exit 77; }
 
 # The rest happens in the namespaces; bash becomes systemd there.
 # shellcheck disable=SC2016

@@ -13,6 +13,7 @@
 //! | `metadata` | EC2's instance metadata |
 //! | `terminal` | a pseudo-terminal in place of a serial device, or of whom a script asks |
 //! | `writer` | a program that writes numbered lines and rotates its log |
+//! | `skipped` | a note of what is not looked at here, and why |
 //! | `http` | one raw request, for what no SDK would send |
 //!
 //! Waiting is for an event and never for a time: `until` returns as soon as what it waits for is there, and fails
@@ -26,10 +27,12 @@ pub mod metadata;
 pub mod moto;
 pub mod program;
 pub mod psutil;
+mod skipped;
 pub mod terminal;
 pub mod tls;
 pub mod writer;
 
+pub use skipped::skipped;
 use std::time::Duration;
 
 /// When waiting becomes failing: far beyond what a busy machine with two cores needs.

@@ -1,6 +1,6 @@
 //! Against the pretended `launchctl` of the stories. The texts below are composed in the formats of several systems, not captured on one.
 use super::*;
-use crate::daemon::service::Fate;
+use crate::daemon::service::{Gone, Put};
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use tempfile::TempDir;
 
@@ -263,16 +263,16 @@ fn an_installation_starts_the_service_anew_and_a_removal_leaves_nothing() {
     mac.launchd.enable(PUBLISHER).expect("it runs");
     let before = mac.changes().len();
     let installed = mac.launchd.install(None).expect("installed");
-    assert_eq!((installed.fate, installed.file.is_file()), (Fate::Replaced, true));
+    assert_eq!((installed.fate, installed.file.is_file()), (Put::Replaced, true));
     assert!(installed.service.is_some_and(|service| service.state == State::Running { pid: 4711 }));
     let steps = ["bootout system/", "enable system/", "bootstrap system "];
     for (change, step) in mac.changes()[before..].iter().zip(steps) {
         assert!(change.starts_with(step), "{change}");
     }
-    assert_eq!(mac.launchd.install(None).expect("again").fate, Fate::Unchanged);
-    assert_eq!(mac.launchd.uninstall(None).expect("removed").fate, Fate::Removed);
+    assert_eq!(mac.launchd.install(None).expect("again").fate, Put::Unchanged);
+    assert_eq!(mac.launchd.uninstall(None).expect("removed").fate, Gone::Removed);
     assert_eq!(mac.states(), [State::NotInstalled, State::NotLoaded]);
-    assert_eq!(mac.launchd.uninstall(None).expect("again").fate, Fate::WasNotThere);
+    assert_eq!(mac.launchd.uninstall(None).expect("again").fate, Gone::WasNotThere);
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn below_another_root_the_file_is_written_and_nothing_is_started() {
     let installed = launchd.install(Some(&root)).expect("written");
     assert_eq!(installed.file, root.join("Library/LaunchDaemons").join(format!("{PUBLISHER}.plist")));
     assert!(installed.service.is_none());
-    assert_eq!(launchd.uninstall(Some(&root)).expect("removed").fate, Fate::Removed);
+    assert_eq!(launchd.uninstall(Some(&root)).expect("removed").fate, Gone::Removed);
     assert_eq!(mac.changes(), [""; 0]);
 }
 
@@ -295,4 +295,14 @@ fn a_service_without_a_program_is_not_installed() {
     assert!(why(launchd.install(None)).contains("copy the program to that place first"));
     assert_eq!(fs::read(mac.launchd.plist(PUBLISHER)).expect("there"), before);
     assert_eq!(mac.changes(), [""; 0]);
+}
+
+#[test]
+fn the_plists_give_a_stop_the_time_that_the_configuration_counts_on() {
+    let waits = crate::config::shutdown::LAUNCHD_WAITS.as_secs();
+    let relay = include_str!("../../../../installers/ec2monitoring/com.amazon.ec2.monitoring.agents.serialrelay.plist");
+    for plist in [PLIST, relay] {
+        assert!(plist.contains(&format!("<key>ExitTimeOut</key>\n\t<integer>{waits}</integer>")), "{plist}");
+    }
+    assert!(u64::from(STOPPING) > waits);
 }

@@ -62,24 +62,24 @@ fn why<T: std::fmt::Debug>(outcome: Result<T, ServiceError>) -> String {
 fn an_installation_writes_the_unit_and_starts_it_and_may_be_repeated() {
     let host = Host::new();
     let installed = host.systemd.install(None).expect("installed");
-    assert_eq!((installed.fate, &installed.file), (Fate::Written, &host.ours()));
+    assert_eq!((installed.fate, &installed.file), (Put::Written, &host.ours()));
     assert_eq!(fs::read_to_string(host.ours()).expect("there"), UNIT);
     let service = installed.service.expect("started");
     assert_eq!((service.state, service.disabled), (State::Running { pid: 4_711 }, false));
     assert_eq!(service.note.as_deref(), Some("delivering = well"));
     assert_eq!(host.changes(), ["daemon-reload", "enable", "restart"]);
-    assert_eq!(host.systemd.install(None).expect("again").fate, Fate::Unchanged);
+    assert_eq!(host.systemd.install(None).expect("again").fate, Put::Unchanged);
 }
 
 #[test]
 fn a_removal_stops_the_service_first_and_may_be_repeated() {
     let host = Host::new();
     host.systemd.install(None).expect("installed");
-    assert_eq!(host.systemd.uninstall(None).expect("removed").fate, Fate::Removed);
+    assert_eq!(host.systemd.uninstall(None).expect("removed").fate, Gone::Removed);
     assert!(!host.ours().exists());
     assert_eq!(host.changes()[3..], ["disable --now", "daemon-reload", "reset-failed"]);
     assert_eq!(host.state(), State::NotInstalled);
-    assert_eq!(host.systemd.uninstall(None).expect("again").fate, Fate::WasNotThere);
+    assert_eq!(host.systemd.uninstall(None).expect("again").fate, Gone::WasNotThere);
 }
 
 #[test]
@@ -88,10 +88,10 @@ fn the_unit_of_a_package_is_used_and_left_where_it_is() {
     let packaged = "host/usr/lib/systemd/system/amazon-cloudwatch-publisher.service";
     host.hold(packaged, "the package's");
     let installed = host.systemd.install(None).expect("installed");
-    assert_eq!((installed.fate, &installed.file), (Fate::OfPackage, &host.folder.path().join(packaged)));
+    assert_eq!((installed.fate, &installed.file), (Put::OfPackage, &host.folder.path().join(packaged)));
     assert!(installed.service.is_some_and(|service| service.state == State::Running { pid: 4_711 }));
     assert!(!host.ours().exists());
-    assert_eq!(host.systemd.uninstall(None).expect("stopped").fate, Fate::OfPackage);
+    assert_eq!(host.systemd.uninstall(None).expect("stopped").fate, Gone::OfPackage);
     assert_eq!(fs::read_to_string(host.folder.path().join(packaged)).expect("there"), "the package's");
     assert_eq!(host.state(), State::Disabled);
 }
@@ -101,8 +101,8 @@ fn a_link_of_the_administrator_is_no_file_of_ours() {
     let host = Host::new();
     fs::create_dir_all(host.ours().parent().expect("a folder")).expect("ours");
     std::os::unix::fs::symlink("/dev/null", host.ours()).expect("a link");
-    assert_eq!(host.systemd.install(None).expect("left to systemd").fate, Fate::OfPackage);
-    assert_eq!(host.systemd.uninstall(None).expect("stopped").fate, Fate::OfPackage);
+    assert_eq!(host.systemd.install(None).expect("left to systemd").fate, Put::OfPackage);
+    assert_eq!(host.systemd.uninstall(None).expect("stopped").fate, Gone::OfPackage);
     assert!(host.ours().is_symlink());
 }
 
@@ -123,7 +123,7 @@ fn below_another_root_the_unit_is_written_and_nothing_is_started() {
     let root = host.folder.path().join("root");
     let installed = systemd.install(Some(&root)).expect("written");
     assert_eq!((installed.file, installed.service), (file(&root, OURS), None));
-    assert_eq!(systemd.uninstall(Some(&root)).expect("removed").fate, Fate::Removed);
+    assert_eq!(systemd.uninstall(Some(&root)).expect("removed").fate, Gone::Removed);
     assert_eq!(host.changes(), [""; 0]);
 }
 

@@ -170,10 +170,19 @@ fn a_configuration_that_cannot_run_is_not_waited_for() {
 #[test]
 fn a_removal_stops_the_service_first_and_may_be_repeated() {
     let (_folder, windows) = windows(Pretended::with(&[UP, UP, Some(Now::Stopping), DOWN]));
-    assert_eq!(windows.uninstall(None).expect("removed").fate, Fate::Unregistered);
+    assert_eq!(windows.uninstall(None).expect("removed").fate, Gone::Unregistered);
     assert_eq!(*windows.manager.told.borrow(), ["automatic false", "stop", "remove", "source false"]);
     windows.manager.looks.replace(vec![None]);
-    assert_eq!(windows.uninstall(None).expect("nothing to do").fate, Fate::WasNotRegistered);
+    assert_eq!(windows.uninstall(None).expect("nothing to do").fate, Gone::WasNotRegistered);
+}
+
+#[test]
+fn one_that_takes_all_the_time_that_it_may_is_waited_for() {
+    let mut slow = vec![UP];
+    slow.resize(usize::try_from(WINDOWS_WAITS.as_secs()).expect("few"), Some(Now::Stopping));
+    slow.push(DOWN);
+    let (_folder, windows) = windows(Pretended::with(&slow));
+    assert_eq!(windows.uninstall(None).expect("removed").fate, Gone::Unregistered);
 }
 
 #[test]
