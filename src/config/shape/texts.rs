@@ -77,7 +77,14 @@ impl Walk<'_> {
 
     /// The agent takes any text and fails when it signs in; so its files run here, and say so.
     /// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+    ///
+    /// What stands for any text in a policy is an error in those, too: nothing signs in with it, and `iam-policy` would allow it all.
     fn role(&self, section: &Section<'_>, text: &str) {
+        if let Some(wild) = text.chars().find(|c| "*?".contains(*c)) {
+            return section.error(format!(
+                "must name one role, and found `{wild}`, which stands for any text in a policy: write the whole ARN, like arn:aws:iam::123456789012:role/NAME"
+            ));
+        }
         let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
         if !fits || text.contains('\0') {
             let why = "is no ARN of a role, like arn:aws:iam::123456789012:role/NAME";
