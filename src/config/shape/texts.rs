@@ -61,9 +61,9 @@ impl Walk<'_> {
             );
             match (self.unset, is_vital) {
                 (Unset::Unknown, _) => {}
-                (Unset::Fatal, true) => section.error(is_nothing),
+                (Unset::Fatal | Unset::Needed, true) => section.error(is_nothing),
                 (Unset::Tolerated, true) => section.warning(is_nothing),
-                (Unset::Fatal | Unset::Tolerated, false) => section.warning(format!(
+                (Unset::Fatal | Unset::Needed | Unset::Tolerated, false) => section.warning(format!(
                     "the environment variable `{name}` is not set; its name stays in the text as it is written"
                 )),
             }
