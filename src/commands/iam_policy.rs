@@ -2,9 +2,10 @@
 //!
 //! Standard output has nothing but JSON: one policy, as IAM takes it. Where a role is assumed on top of the login there is more than one,
 //! so it is an object of them, by who needs them, and `--role` picks one out. What no policy can say stands on standard error.
-use super::{EXIT_CONFIG, config_or_default, settings_of};
+use super::{EXIT_CONFIG, config_or_default};
 use crate::{
     cli::IamPolicy,
+    config,
     ops::policy::{self, Given, Policies},
 };
 use anyhow::{Context, bail};
@@ -23,7 +24,11 @@ pub fn run(arguments: &IamPolicy) -> anyhow::Result<ExitCode> {
     let files = if arguments.configs.is_empty() { &default[..] } else { &arguments.configs };
     let mut settings = vec![];
     for file in files {
-        settings.extend(settings_of(file));
+        let loaded = config::load_for_its_needs(file);
+        if loaded.settings.is_none() {
+            loaded.findings.iter().for_each(|finding| eprintln!("{finding:#}"));
+        }
+        settings.extend(loaded.settings);
     }
     if settings.len() < files.len() {
         return Ok(ExitCode::from(EXIT_CONFIG));

@@ -169,6 +169,9 @@ fn ask(sockets: &[PathBuf], start: &Start) -> Result<Vec<u8>, Silence> {
             let Start { command, hint } = start;
             format!("the daemon is not running: nobody answers at {at}; start it with `{command}`{hint}")
         }
+        io::ErrorKind::InvalidData => {
+            format!("what answers at {at} is hardly the daemon: see with `ps` what runs there")
+        }
         _ => format!("the daemon at {at} gave no answer; its log says what it is at, and so does `ps`"),
     };
     Err(Silence { is_nobody, why: anyhow::Error::new(error).context(said) })

@@ -133,7 +133,7 @@ pub fn dialect_of(text: &str) -> Option<Dialect> {
 /// What keeps a text from running as a configuration, on whatever host: nothing is looked at beside it.
 pub fn errors_in(text: &str) -> Vec<Finding> {
     let file = File::parse(Path::new(""), text.as_bytes().to_vec(), None).map_err(|finding| vec![*finding]);
-    let loaded = finish_in(Environment::default(), file, None);
+    let loaded = finish_in(Environment::default(), file, Unset::Unknown, None);
     loaded.findings.into_iter().filter(Finding::is_error).collect()
 }
 
@@ -149,6 +149,12 @@ pub fn of_nobody(region: Option<&str>) -> Settings {
 /// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
     read(path, None)
+}
+
+/// The same for who asks what it needs in AWS: what cannot be told of that, as an environment variable is not set, is an error.
+pub fn load_for_its_needs(path: &Path) -> Loaded {
+    let (environment, file) = found(Environment::default(), path);
+    finish_in(environment, file, Unset::Needed, None)
 }
 
 /// Reads a configuration and checks what it points to on this host, but for the log files: what the start of the daemon wants.
@@ -168,16 +174,30 @@ fn read(path: &Path, look: Option<(Sends, bool)>) -> Loaded {
 
 /// The same in a given environment.
 fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+    let (environment, file) = found(environment, path);
+    let checks =
+        look.map(|(sends, log_files)| Checks { sends, surroundings: Surroundings::of(&environment), log_files });
+    finish_in(environment, file, unset(checks.as_ref()), checks.as_ref())
+}
+
+/// The file, and the environment that what lies beside it makes of this one.
+fn found(mut environment: Environment, path: &Path) -> (Environment, Result<File, Vec<Finding>>) {
     let mut file = File::read(path);
-    let mut environment = environment;
     if let Ok(file) = &mut file {
         let findings = Findings::default();
         environment = environment.beside(file, &findings);
         file.findings.extend(findings.into_sorted());
     }
-    let checks =
-        look.map(|(sends, log_files)| Checks { sends, surroundings: Surroundings::of(&environment), log_files });
-    finish_in(environment, file, checks.as_ref())
+    (environment, file)
+}
+
+/// What it means that an environment variable is not set, for who looks so.
+fn unset(checks: Option<&Checks>) -> Unset {
+    match checks.map(|checks| checks.sends) {
+        Some(Sends::AsConfigured) => Unset::Fatal,
+        Some(Sends::Nowhere | Sends::Elsewhere) => Unset::Tolerated,
+        None => Unset::Unknown,
+    }
 }
 
 /// What beside the file itself is looked at.
@@ -190,18 +210,18 @@ struct Checks {
 
 #[cfg(test)]
 fn finish(file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
-    finish_in(Environment::only(&[]), file, checks)
+    finish_in(Environment::only(&[]), file, unset(checks), checks)
 }
 
-fn finish_in(environment: Environment, file: Result<File, Vec<Finding>>, checks: Option<&Checks>) -> Loaded {
+fn finish_in(
+    environment: Environment,
+    file: Result<File, Vec<Finding>>,
+    unset: Unset,
+    checks: Option<&Checks>,
+) -> Loaded {
     let file = match file {
         Ok(file) => file,
         Err(findings) => return Loaded { settings: None, draft: None, findings, dialect: None, file: None },
-    };
-    let unset = match checks.map(|checks| checks.sends) {
-        Some(Sends::AsConfigured) => Unset::Fatal,
-        Some(Sends::Nowhere | Sends::Elsewhere) => Unset::Tolerated,
-        None => Unset::Unknown,
     };
     let (settings, mut findings) = decode_in(environment, &file, unset);
     let dialect = is_object(&file).then(|| Dialect::of(&Section::root(&file, &Findings::default())));

@@ -6,7 +6,9 @@ use crate::model::limits;
 use std::{borrow::Cow, collections::BTreeSet};
 
 /// What a template may name.
-pub const KNOWN: [&str; 7] = ["instance_id", "hostname", "local_hostname", "ip_address", "date", REGION, ACCOUNT];
+pub const KNOWN: [&str; 7] = [INSTANCE, "hostname", "local_hostname", "ip_address", "date", REGION, ACCOUNT];
+/// Who the machine is.
+pub const INSTANCE: &str = "instance_id";
 /// The region that is published to.
 pub const REGION: &str = "aws_region";
 /// The account that is published to.

@@ -112,6 +112,9 @@ pub struct Instance {
     pub serial: Serial,
 }
 
+/// The serial number when nothing is configured, as the publisher's users know it.
+pub const ZEROS: &str = "000000000000";
+
 /// The second half of the instance id.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Serial {
@@ -119,7 +122,7 @@ pub enum Serial {
     Fixed(String),
     /// What this shell command prints, trimmed and lower-cased.
     Command(String),
-    /// Nothing was said, in the publisher's dialect: `000000000000`.
+    /// Nothing was said, in the publisher's dialect: [`ZEROS`].
     Zeros,
     /// Nothing was said, in the agent's dialect: the EC2 instance id that the firmware shows, else the host name; no prefix.
     Machine,

@@ -16,6 +16,8 @@ pub enum Form {
 pub enum Unset {
     /// It is to run and to reach AWS: what is vital for that must be known.
     Fatal,
+    /// It is asked what it needs in AWS, wherever it sends: that cannot be told while something vital is unknown.
+    Needed,
     /// It is to run, and not to reach AWS.
     Tolerated,
     /// Nothing is to run. Whoever asks may well have another environment than the daemon, so nothing is said, and the value is not known.

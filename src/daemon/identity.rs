@@ -2,7 +2,7 @@
 use crate::{
     config::{
         placeholder,
-        settings::{Instance, Serial},
+        settings::{Instance, Serial, ZEROS},
     },
     platform::{
         self,
@@ -15,8 +15,6 @@ use std::{collections::BTreeMap, io, time::Duration};
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// Bytes of what the command says that are read, a whole page of errors. Then its pipe is closed.
 const LONGEST_OUTPUT: u64 = 64 * 1024;
-/// The serial number when nothing is configured, as the publisher's users know it.
-const ZEROS: &str = "000000000000";
 
 /// Where the embedded CloudWatch is, for names that need a region and an account.
 const LOCAL_REGION: &str = "local";

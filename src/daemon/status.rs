@@ -13,9 +13,28 @@ use crate::{
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
+
+/// Bytes of the longest answer that is read. With ten thousand sources it has some five million.
+const LONGEST: u64 = 64 << 20;
+
+/// So long an answer may take from its beginning to its end. The daemon itself gives up sooner.
+const WHOLE: Duration = Duration::from_secs(10);
+
+/// What is no answer of a daemon.
+fn endless() -> io::Error {
+    let why = format!("there is no end of the answer after {} MiB, so it is not a daemon's", LONGEST >> 20);
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+fn slow(limit: Duration) -> io::Error {
+    let why = format!("its answer did not come to an end within {} seconds", limit.as_secs_f32());
+    io::Error::new(io::ErrorKind::TimedOut, why)
+}
 
 /// What the daemon tells.
 #[derive(Serialize)]
@@ -75,12 +94,12 @@ fn snapshot(about: &About, board: &Board) -> Vec<u8> {
 
 #[cfg(unix)]
 mod imp {
-    use super::{About, Arc, Board, Path, PathBuf, snapshot};
+    use super::{About, Arc, Board, Duration, LONGEST, Path, PathBuf, WHOLE, endless, io, slow, snapshot};
     use futures_util::{StreamExt, stream::FuturesUnordered};
     use std::{
-        io::{self, Read},
+        io::Read,
         os::unix::{fs::PermissionsExt, net::UnixStream as StdStream},
-        time::Duration,
+        time::Instant,
     };
     use tokio::{
         io::AsyncWriteExt,
@@ -153,27 +172,40 @@ mod imp {
         let _ = timeout(PATIENCE, async { reader.write_all(&document).await }).await;
     }
 
+    /// The whole answer of who listens there.
     pub fn ask(path: &Path) -> io::Result<Vec<u8>> {
+        ask_within(path, WHOLE, LONGEST)
+    }
+
+    pub(super) fn ask_within(path: &Path, limit: Duration, longest: u64) -> io::Result<Vec<u8>> {
         let mut stream = StdStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        let mut document = vec![];
-        stream.read_to_end(&mut document)?;
-        Ok(document)
+        let (end, mut document, mut part) = (Instant::now() + limit, vec![], vec![0; 64 << 10]);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(slow(limit));
+            }
+            stream.set_read_timeout(Some(left))?;
+            match stream.read(&mut part) {
+                Ok(0) => return Ok(document),
+                Ok(count) => document.extend_from_slice(&part[..count]),
+                // By the end of the time, which is looked at above, or by a signal.
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+            if document.len() as u64 > longest {
+                return Err(endless());
+            }
+        }
     }
 }
 
 #[cfg(windows)]
 mod imp {
-    use super::{About, Arc, Board, Path, snapshot};
+    use super::{About, Arc, Board, Duration, LONGEST, Path, WHOLE, endless, io, slow, snapshot};
     use crate::platform::named_pipe;
     use futures_util::{StreamExt, stream::FuturesUnordered};
-    use std::{
-        fs::File,
-        io::{self, Read},
-        sync::mpsc,
-        thread,
-        time::{Duration, Instant},
-    };
+    use std::{fs::File, io::Read, sync::mpsc, thread, time::Instant};
     use tokio::{io::AsyncWriteExt, net::windows::named_pipe::NamedPipeServer, time::timeout};
 
     /// As with a socket.
@@ -236,12 +268,13 @@ mod imp {
         // A file is read without a limit of time: where nothing comes, the thread is left behind, and ends with the process.
         let (tell, told) = mpsc::channel();
         thread::spawn(move || tell.send(read(pipe)));
-        told.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        told.recv_timeout(WHOLE).unwrap_or_else(|_| Err(slow(WHOLE)))
     }
 
-    fn read(mut pipe: File) -> io::Result<Vec<u8>> {
+    fn read(pipe: File) -> io::Result<Vec<u8>> {
         let mut document = vec![];
-        match pipe.read_to_end(&mut document) {
+        match pipe.take(LONGEST + 1).read_to_end(&mut document) {
+            Ok(_) if document.len() as u64 > LONGEST => Err(endless()),
             // How the other side ends it: `ERROR_BROKEN_PIPE`.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(document),
             read => read.map(|_| document),
@@ -252,78 +285,4 @@ mod imp {
 pub use imp::{ask, listen, serve};
 
 #[cfg(all(test, unix))]
-mod tests {
-    use super::*;
-    use crate::model::SourceId;
-    use std::time::Duration;
-
-    fn about(folder: &Path) -> About {
-        About {
-            config: "/c.json".into(),
-            state_folder: folder.into(),
-            store: None,
-            instance_id: "sys-1".into(),
-            destination: "aws",
-            started: Timestamp::now(),
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_socket_that_is_removed_is_made_again_and_goes_with_the_daemon() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = socket_path(folder.path());
-        let listener = listen(&path).expect("bound");
-        std::fs::remove_file(&path).expect("it is there");
-        let serving = tokio::spawn(serve(listener, about(folder.path()), Arc::default()));
-        while !path.exists() {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-        serving.abort();
-        assert!(serving.await.is_err_and(|end| end.is_cancelled()));
-        assert!(!path.exists());
-    }
-
-    #[tokio::test]
-    async fn a_reader_that_does_not_read_holds_up_nobody_else() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = socket_path(folder.path());
-        let listener = listen(&path).expect("bound");
-        let board = Arc::new(Board::default());
-        // More than the kernel takes in for somebody who does not read.
-        board.source(SourceId::unique(), |source| source.name = "x".repeat(4 << 20));
-        let serving = tokio::spawn(serve(listener, about(folder.path()), board));
-        let _idle = std::os::unix::net::UnixStream::connect(&path).expect("there");
-        let asked = tokio::task::spawn_blocking(move || ask(&path)).await.expect("no panic");
-        assert!(asked.expect("answered").len() > 4 << 20);
-        serving.abort();
-    }
-
-    #[test]
-    fn sources_come_in_the_order_of_their_targets_and_have_names() {
-        let board = Board::default();
-        for name in ["/b", "", "/a"] {
-            board.source(SourceId::unique(), |s| (s.name, s.stream) = (name.into(), format!("stream of {name}")));
-        }
-        let json: serde_json::Value = serde_json::from_slice(&snapshot(&about(Path::new("/s")), &board)).expect("JSON");
-        let names: Vec<_> = json["sources"].as_array().expect("a list").iter().map(|s| &s["name"]).collect();
-        assert_eq!(names, ["/a", "/b"]);
-    }
-
-    #[tokio::test]
-    async fn a_reader_gets_the_counters_and_each_sources_lag() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = socket_path(folder.path());
-        std::fs::write(&path, "left behind by a dead daemon").expect("written");
-        let board = Arc::new(Board::default());
-        board.source(SourceId::unique(), |s| {
-            s.name = "/var/log/x".into();
-            (s.acknowledged, s.size) = (10, Some(25));
-        });
-        tokio::spawn(serve(listen(&path).expect("bound"), about(folder.path()), board));
-        let document = tokio::task::spawn_blocking(move || ask(&path)).await.expect("ran").expect("answered");
-        let json: serde_json::Value = serde_json::from_slice(&document).expect("JSON");
-        assert_eq!(json["sources"][0]["lag"], 15);
-        assert_eq!(json["instance_id"], "sys-1");
-        assert!(json["counters"]["events_delivered"].is_u64());
-    }
-}
+mod tests;

@@ -268,7 +268,8 @@ fn file_template(item: &FileItem) -> String {
     match &item.selection {
         Selection::Matching(matching) if matching.pick == Pick::EachToItsGroup => {
             let path = item.path.to_string_lossy();
-            let is_pattern = |c: char| "*?[{".contains(c) || (c == '\\' && !is_separator('\\'));
+            // `$`: a variable that is not set here, and may well be there.
+            let is_pattern = |c: char| "*?[{$".contains(c) || (c == '\\' && !is_separator('\\'));
             let before = path.split(is_pattern).next().unwrap_or_default().replace('\\', "/");
             format!("{}*", placeholder::group_value(&before))
         }

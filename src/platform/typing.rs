@@ -1,6 +1,9 @@
 //! What a person types at the terminal, shown or not.
 //!
 //! Questions go to standard error, so that a result on standard output can be redirected.
+#[cfg(unix)]
+mod endings;
+
 use std::io::{self, IsTerminal, Write};
 
 /// Bytes of the longest answer.
@@ -24,7 +27,8 @@ pub fn line(question: &str) -> io::Result<Option<String>> {
     Ok(Some(line.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
-/// The same, but what is typed is not shown. The terminal is as before when this returns, whatever it returns.
+/// The same, but what is typed is not shown. The terminal is as before when this returns, whatever it returns,
+/// and also when a signal ends the process meanwhile.
 ///
 /// # Errors
 /// `Interrupted`: the key that interrupts programs was typed (Ctrl-C). Others as for [`line`].
@@ -54,7 +58,7 @@ fn text(mut bytes: Vec<u8>) -> io::Result<String> {
 
 #[cfg(unix)]
 mod imp {
-    use super::{LONGEST, io, text};
+    use super::{LONGEST, endings::Watch, io, text};
     use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
     use std::io::BufRead;
 
@@ -64,6 +68,8 @@ mod imp {
     pub struct Hidden {
         before: Termios,
         interrupt: u8,
+        /// Goes last, when the terminal is as before.
+        _endings: Watch,
     }
 
     impl Hidden {
@@ -74,9 +80,10 @@ mod imp {
             hidden.local_modes.remove(LocalModes::ECHO | LocalModes::ECHONL | LocalModes::ISIG);
             hidden.local_modes.insert(LocalModes::ICANON);
             hidden.special_codes[SpecialCodeIndex::VEOL] = interrupt;
+            let endings = Watch::begin()?;
             // What was typed ahead, as a paste of several lines, is kept.
             tcsetattr(io::stdin(), OptionalActions::Drain, &hidden)?;
-            Ok(Self { before, interrupt })
+            Ok(Self { before, interrupt, _endings: endings })
         }
 
         pub fn read(&self) -> io::Result<Option<String>> {

@@ -207,6 +207,17 @@ async fn what_cannot_be_answered_is_said() {
     fs::write(host.path("broken.json"), "{").expect("our folder");
     let broken = run(&["iam-policy", "broken.json"]).await;
     assert_eq!((broken.status.code(), broken.stdout.len()), (Some(78), 0));
+    for destination in ["aws", "local"] {
+        let unset = json!({
+            "agent": { "region": REGION, "destination": destination, "instance": { "serial": "1" } },
+            "metrics": { "namespace": "${PUBLISHER_HAS_NO_SUCH_VARIABLE}" },
+        });
+        fs::write(host.path("unset.json"), unset.to_string()).expect("our folder");
+        let unset = run(&["iam-policy", "unset.json"]).await;
+        let said = String::from_utf8_lossy(&unset.stderr);
+        assert_eq!((unset.status.code(), unset.stdout.len()), (Some(78), 0), "{said}");
+        assert!(said.contains("metrics.namespace: the environment variable"), "{said}");
+    }
 }
 
 /// The policy in infrastructure/README.md is what its command prints.

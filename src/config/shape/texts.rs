@@ -61,9 +61,9 @@ impl Walk<'_> {
             );
             match (self.unset, is_vital) {
                 (Unset::Unknown, _) => {}
-                (Unset::Fatal, true) => section.error(is_nothing),
+                (Unset::Fatal | Unset::Needed, true) => section.error(is_nothing),
                 (Unset::Tolerated, true) => section.warning(is_nothing),
-                (Unset::Fatal | Unset::Tolerated, false) => section.warning(format!(
+                (Unset::Fatal | Unset::Needed | Unset::Tolerated, false) => section.warning(format!(
                     "the environment variable `{name}` is not set; its name stays in the text as it is written"
                 )),
             }
@@ -77,7 +77,14 @@ impl Walk<'_> {
 
     /// The agent takes any text and fails when it signs in; so its files run here, and say so.
     /// Length: <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+    ///
+    /// What stands for any text in a policy is an error in those, too: nothing signs in with it, and `iam-policy` would allow it all.
     fn role(&self, section: &Section<'_>, text: &str) {
+        if let Some(wild) = text.chars().find(|c| "*?".contains(*c)) {
+            return section.error(format!(
+                "must name one role, and found `{wild}`, which stands for any text in a policy: write the whole ARN, like arn:aws:iam::123456789012:role/NAME"
+            ));
+        }
         let fits = text.starts_with("arn:") && text.contains(":role/") && (20..=2048).contains(&text.chars().count());
         if !fits || text.contains('\0') {
             let why = "is no ARN of a role, like arn:aws:iam::123456789012:role/NAME";

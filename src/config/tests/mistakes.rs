@@ -261,6 +261,19 @@ fn a_role_is_named_by_its_arn() {
 }
 
 #[test]
+fn a_role_is_one_role_wherever_it_stands_and_whoever_wrote_the_file() {
+    for wild in
+        ["arn:aws:iam::*:role/*", "arn:aws:iam::123456789012:role/N?ME", "arn:aws:iam::123456789012:role/*", "*"]
+    {
+        for (section, mark) in [("agent", ""), ("agent", r#""run_as_user": "cwagent","#), ("metrics", ""), ("logs", "")]
+        {
+            let text = format!(r#"{{ "{section}": {{ {mark} "credentials": {{ "role_arn": "{wild}" }} }} }}"#);
+            check_error(&text, &format!("{section}.credentials.role_arn"), "must name one role", None);
+        }
+    }
+}
+
+#[test]
 fn an_odd_role_is_a_warning_in_the_agents_file_which_runs_all_the_same() {
     let role = |mark: &str| format!(r#"{{ "agent": {{ {mark} "credentials": {{ "role_arn": "my-role" }} }} }}"#);
     let (at, why) = ("agent.credentials.role_arn", "no ARN of a role");

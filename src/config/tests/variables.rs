@@ -64,7 +64,9 @@ fn what_is_needed_to_send_is_an_error_without_its_variable_and_only_where_it_is_
     ];
     for (text, at) in parts {
         assert_eq!(said(text, &[], Unset::Unknown), []);
-        for (unset, severity) in [(Unset::Fatal, Severity::Error), (Unset::Tolerated, Severity::Warning)] {
+        for (unset, severity) in
+            [(Unset::Fatal, Severity::Error), (Unset::Needed, Severity::Error), (Unset::Tolerated, Severity::Warning)]
+        {
             let said = said(text, &[], unset);
             assert!(said.len() == 1 && (said[0].0.as_str(), said[0].1) == (at, severity), "{said:?}");
             assert!(said[0].2.starts_with("the environment variable `X` is not set"), "{said:?}");
@@ -72,6 +74,7 @@ fn what_is_needed_to_send_is_an_error_without_its_variable_and_only_where_it_is_
     }
     let local = r#"{ "agent": { "destination": "local", "region": "${X}" } }"#;
     assert_eq!(said(local, &[], Unset::Fatal)[0].1, Severity::Warning);
+    assert_eq!(said(local, &[], Unset::Needed)[0].1, Severity::Error, "what it would need in AWS cannot be told");
     assert_eq!(in_environment(local, &[], Unset::Fatal).0.agent.region, None);
 }
 

@@ -3,12 +3,14 @@
 //!
 //! Two habits of it decide the order of what is done here. A service that was told to stop stays for as long as its process takes to end,
 //! and until it is gone its label cannot be started again; right after that a start may still be refused for some seconds.
-use super::{Control, Installed, PUBLISHER, SERIAL_RELAY, Service, ServiceError, State, Uninstalled, Verb, place};
+use super::{
+    Control, Installed, PUBLISHER, SERIAL_RELAY, Service, ServiceError, State, Uninstalled, Verb, place, tool,
+};
 use crate::platform::{installed::PROGRAM, permissions};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -231,10 +233,11 @@ impl Launchd {
 
     /// Exit code (`None`: a signal ended it), standard output, standard error.
     fn call(&self, arguments: &[&str]) -> Result<(Option<i32>, String, String), ServiceError> {
-        let output = Command::new(&self.launchctl).args(arguments).stdin(Stdio::null()).output();
-        let output = output.map_err(|source| ServiceError::NoTool { program: self.launchctl.clone(), source })?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+        let is_question = arguments.first().is_some_and(|verb| verb.starts_with("print"));
+        // It may wait for a service that it stops.
+        let limit = if is_question { tool::QUESTION } else { tool::ORDER };
+        let told = tool::run("launchctl", &self.launchctl, Command::new(&self.launchctl).args(arguments), limit)?;
+        Ok((told.status.code(), told.out, told.err))
     }
 }
 

@@ -8,6 +8,7 @@
 mod launchd;
 mod place;
 mod systemd;
+mod tool;
 mod windows;
 
 pub use launchd::Launchd;

@@ -1,5 +1,8 @@
 //! systemd, asked and told through `systemctl`.
-use super::{Control, Gone, Installed, NAME, Put, Service, ServiceError, State, Uninstalled, Verb, place};
+use super::{
+    Control, Gone, Installed, NAME, Put, Service, ServiceError, State, Uninstalled, Verb, place,
+    tool::{self, Told},
+};
 use crate::platform::{
     installed::{LINUX_USER, PROGRAM},
     permissions,
@@ -7,7 +10,7 @@ use crate::platform::{
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Command,
     thread,
     time::Duration,
 };
@@ -42,6 +45,8 @@ pub struct Systemd {
     pub is_root: bool,
     /// Time between two looks.
     pub pause: Duration,
+    /// So long it may take to answer a question.
+    pub patience: Duration,
 }
 
 impl Default for Systemd {
@@ -53,6 +58,7 @@ impl Default for Systemd {
             host: "/".into(),
             is_root: permissions::is_root(),
             pause: Duration::from_secs(1),
+            patience: tool::QUESTION,
         }
     }
 }
@@ -73,8 +79,8 @@ impl Control for Systemd {
             return Err(ServiceError::NoProgram { program: self.program.clone() });
         }
         // Asked for by a program, since users need not be in a file. Where that cannot be started, systemd will say it.
-        let known = Command::new(&self.id).args(["-u", LINUX_USER]).stdin(Stdio::null()).output();
-        if known.is_ok_and(|output| !output.status.success()) {
+        let known = tool::run("id", &self.id, Command::new(&self.id).args(["-u", LINUX_USER]), self.patience);
+        if known.is_ok_and(|told| !told.status.success()) {
             return Err(ServiceError::NoUser { user: LINUX_USER });
         }
         // Whether systemd runs here, and can be asked.
@@ -203,26 +209,22 @@ impl Systemd {
 
     /// What it answers when it does what it is told.
     fn tell(&self, arguments: &[&str]) -> Result<String, ServiceError> {
-        let output = self.call(arguments)?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        let told = self.call(arguments)?;
+        if told.status.success() {
+            return Ok(told.out);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
-        let words: Vec<&str> = said.split_whitespace().collect();
+        let words: Vec<&str> = told.err.split_whitespace().collect();
         let told = if words.is_empty() { "it gave no reason".to_owned() } else { words.join(" ") };
         Err(ServiceError::Refused { tool: "systemctl", arguments: arguments.join(" "), told })
     }
 
-    fn call(&self, arguments: &[&str]) -> Result<Output, ServiceError> {
+    fn call(&self, arguments: &[&str]) -> Result<Told, ServiceError> {
         let mut systemctl = Command::new(&self.systemctl);
         // What it prints is read here: no pages, no colours, one language.
-        systemctl
-            .args(arguments)
-            .stdin(Stdio::null())
-            .env("LC_ALL", "C")
-            .env("SYSTEMD_PAGER", "")
-            .env("SYSTEMD_COLORS", "0");
-        systemctl.output().map_err(|source| ServiceError::NoTool { program: self.systemctl.clone(), source })
+        systemctl.args(arguments).env("LC_ALL", "C").env("SYSTEMD_PAGER", "").env("SYSTEMD_COLORS", "0");
+        // It waits for services that it starts and stops.
+        let limit = if arguments.first() == Some(&"show") { self.patience } else { tool::ORDER };
+        tool::run("systemctl", &self.systemctl, &mut systemctl, limit)
     }
 }
 

@@ -1,8 +1,8 @@
-//! Where the resources of a policy are: partition, region and account, as far as anybody said.
+//! Where the resources of a policy are: partition, region and account, as far as anybody said, and who the machines are.
 use crate::config::{
     Settings,
-    placeholder::{ACCOUNT, REGION},
-    settings::Authentication,
+    placeholder::{self, ACCOUNT, INSTANCE, REGION},
+    settings::{Authentication, Instance, Serial, ZEROS},
 };
 
 /// What regions begin with that are not of the partition `aws`: the SDK's table of partitions.
@@ -33,6 +33,8 @@ pub(super) struct Place {
     partition: String,
     region: Option<String>,
     account: Option<String>,
+    /// With `*` for what only a machine knows.
+    instance: String,
 }
 
 impl Given {
@@ -52,7 +54,8 @@ impl Given {
             configured.filter(|_| role.is_none()).filter(is_account).map(str::to_owned)
         });
         let by_region = region.as_deref().map_or("aws", partition);
-        Place { partition: of_role(1).unwrap_or(by_region).to_owned(), region, account }
+        let instance = instance(&settings.agent.instance);
+        Place { partition: of_role(1).unwrap_or(by_region).to_owned(), region, account, instance }
     }
 }
 
@@ -63,11 +66,12 @@ impl Place {
         format!("arn:{}:logs:{region}:{account}:log-group:{name}", self.partition)
     }
 
-    /// Of placeholders, those that are known.
+    /// Of placeholders, those that are known, or of which a part is.
     pub(super) fn value(&self, placeholder: &str) -> Option<&str> {
         match placeholder {
             REGION => self.region.as_deref(),
             ACCOUNT => self.account.as_deref(),
+            INSTANCE => Some(&self.instance),
             _ => None,
         }
     }
@@ -86,6 +90,21 @@ impl Place {
         }
         unknown
     }
+}
+
+/// The instance ids of all machines with these settings, as they stand in the name of a group.
+fn instance(of: &Instance) -> String {
+    // A variable that is not set here, and may well be there.
+    let known =
+        |text: &str| if text.contains('$') { "*".to_owned() } else { placeholder::group_value(text).into_owned() };
+    let serial = match &of.serial {
+        Serial::Fixed(serial) => known(serial),
+        Serial::Zeros => ZEROS.to_owned(),
+        Serial::Command(_) => "*".to_owned(),
+        // The EC2 instance id, or the name of the host.
+        Serial::Machine => return "*".to_owned(),
+    };
+    format!("{}-{serial}", known(&of.prefix))
 }
 
 /// The partition that a region is in.

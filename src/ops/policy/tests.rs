@@ -6,7 +6,7 @@ fn settings(config: &Value) -> Settings {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("c.json");
     std::fs::write(&path, config.to_string()).expect("our folder");
-    let loaded = crate::config::load(&path);
+    let loaded = crate::config::load_for_its_needs(&path);
     loaded.settings.unwrap_or_else(|| panic!("{:?}", loaded.findings))
 }
 
@@ -101,6 +101,36 @@ fn what_only_the_machine_knows_is_a_star_and_said() {
 }
 
 #[test]
+fn of_an_instance_id_a_star_stands_only_for_what_the_file_does_not_say() {
+    let group = |instance: &Value, name: &str| {
+        let policies = of(&json!({
+            "agent": { "region": "eu-west-1", "instance": instance },
+            "logs": { "log_group_name": name, "logs_collected": { "journal": true } },
+        }));
+        let resource = statement(&login(&policies), "MakeLogs")["Resource"].as_str().expect("one").to_owned();
+        let name = resource.strip_prefix("arn:aws:logs:eu-west-1:*:log-group:").expect("a group").to_owned();
+        (name, said(&policies, "for what each machine has"))
+    };
+    let fixed = json!({ "prefix": "rpi", "serial": "0001" });
+    assert_eq!(group(&fixed, "{instance_id}"), ("rpi-0001:*".to_owned(), false));
+    assert_eq!(group(&fixed, "/a/{instance_id}/{date}"), ("/a/rpi-0001/*:*".to_owned(), true));
+    let commanded = json!({ "prefix": "rpi", "command": "echo 1" });
+    assert_eq!(group(&commanded, "{instance_id}"), ("rpi-*:*".to_owned(), true));
+    assert_eq!(group(&json!({}), "{instance_id}"), ("sys-000000000000:*".to_owned(), false));
+    // As the daemon does with what no name of a group may hold.
+    assert_eq!(group(&json!({ "serial": "a:b*" }), "{instance_id}"), ("sys-a_b_:*".to_owned(), false));
+    // The daemon may have the variable that is not set here.
+    let unset = json!({ "prefix": "${PUBLISHER_HAS_NO_SUCH_VARIABLE}", "serial": "1" });
+    assert_eq!(group(&unset, "{instance_id}"), ("*-1:*".to_owned(), true));
+}
+
+#[test]
+fn in_the_agents_dialect_an_instance_is_called_as_its_host() {
+    let policies = of(&agents(json!([{ "file_path": "/a.log", "log_group_name": "{instance_id}" }])));
+    assert_eq!(statement(&login(&policies), "MakeLogs")["Resource"], "arn:aws:logs:eu-west-1:*:log-group:*:*");
+}
+
+#[test]
 fn groups_that_are_called_as_the_paths_of_their_files_share_what_all_paths_begin_with() {
     let policies = of(&agents(json!([
         { "file_path": "/var/log/my app/*.log", "publish_multi_logs": true },
@@ -184,7 +214,7 @@ fn several_configurations_come_to_one_policy_that_is_enough_for_each() {
             "logs": { "log_group_name": group, "logs_collected": { "journal": true } },
         }))
     };
-    let policies = least(&[one("A", "/a/{instance_id}"), one("B", "/a/b"), one("A", "/c")], &Given::default());
+    let policies = least(&[one("A", "/a/{local_hostname}"), one("B", "/a/b"), one("A", "/c")], &Given::default());
     let policy = login(&policies);
     let condition = &statement(&policy, "Metrics")["Condition"]["StringEquals"]["cloudwatch:namespace"];
     assert_eq!(*condition, json!(["A", "B"]));

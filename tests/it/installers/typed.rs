@@ -1,6 +1,7 @@
 //! Somebody sits at the terminal and types.
 use super::*;
-use std::process::Child;
+use rustix::process::{Pid, Signal, kill_process};
+use std::{os::unix::process::ExitStatusExt, process::Child};
 
 /// What is typed before the password.
 const ANSWERS: [(&str, &str); 5] = [
@@ -59,6 +60,39 @@ async fn who_interrupts_while_the_password_is_typed_gets_the_terminal_back_and_n
     assert!(terminal.is_untouched() && !shown(&terminal).contains("geh"), "{}", shown(&terminal));
     assert!(shown(&terminal).contains("interrupted; nothing was written"), "{}", shown(&terminal));
     assert_eq!((machine.listing(), machine.calls()), (before, String::new()));
+}
+
+/// Of tests that were started by nohup, what they start does not end when it is hung up.
+fn hangups_are_ignored() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & 1 == 1)
+}
+
+#[tokio::test]
+async fn who_is_ended_while_the_password_is_typed_gives_the_terminal_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/amazon-cloudwatch-publisher-rpi.json");
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        if signal == Signal::HUP && hangups_are_ignored() {
+            continue;
+        }
+        let (terminal, to) = (Terminal::new(), folder.path().join("c.json"));
+        let mut create = Command::new(env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher"));
+        create.env_remove("CWPUBLISHER_PASSWORD").args(["config", "create"]).arg(&to).arg("--template").arg(&template);
+        let names = ["--region", "--account-id", "--user-pool-id", "--identity-pool-id", "--app-client-id"];
+        for (name, (_, answer)) in names.iter().zip(ANSWERS) {
+            create.args([name, answer]);
+        }
+        let mut running = at(&terminal, create).spawn().expect("our program");
+        terminal.until_end(FOR_THE_PASSWORD).await;
+        assert!(!terminal.is_untouched());
+        terminal.write(b"geh");
+        kill_process(Pid::from_child(&running), signal).expect("it runs");
+        let status = running.wait().expect("it was ours");
+        assert_eq!(status.signal(), Some(signal.as_raw()), "it ends as any program does");
+        assert!(terminal.is_untouched() && !to.exists(), "{}", shown(&terminal));
+    }
 }
 
 #[tokio::test]

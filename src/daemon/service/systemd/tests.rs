@@ -28,6 +28,7 @@ impl Host {
             host: path("host"),
             is_root: true,
             pause: Duration::ZERO,
+            patience: tool::QUESTION,
         };
         Self { folder, systemd }
     }
@@ -205,4 +206,24 @@ fn what_systemd_prints_is_a_state_and_a_note() {
     for garbage in ["", "=", "LoadState", "\u{0}\nActiveState=active\nMainPID=x"] {
         assert_eq!(read(garbage).0, State::NotInstalled, "{garbage:?}");
     }
+}
+
+#[test]
+fn a_systemctl_that_hangs_is_waited_for_only_so_long() {
+    let mut host = Host::new();
+    host.systemd.patience = Duration::from_millis(200);
+    // As one would that waits for its bus.
+    host.hold("script", "exec sleep 600");
+    let why = why(host.systemd.status(NAME));
+    assert!(why.contains("`systemctl show ") && why.contains("did not end within 0.2 seconds"), "{why}");
+}
+
+#[test]
+fn what_systemctl_says_cannot_do_anything_to_a_terminal() {
+    let host = Host::new();
+    host.hold("script", r"printf 'LoadState=loaded\nActiveState=active\nMainPID=7\nStatusText=a\033[2Jb\n'");
+    assert_eq!(host.systemd.status(NAME).expect("told").note.as_deref(), Some(r"a\u{1b}[2Jb"));
+    host.hold("script", r"printf 'no\033]0;x\007' >&2; exit 1");
+    let why = why(host.systemd.status(NAME));
+    assert!(why.ends_with(r"failed: no\u{1b}]0;x\u{7}"), "{why}");
 }
