@@ -210,6 +210,10 @@ impl Systemd {
         let said = String::from_utf8_lossy(&output.stderr);
         let words: Vec<&str> = said.split_whitespace().collect();
         let told = if words.is_empty() { "it gave no reason".to_owned() } else { words.join(" ") };
+        // What it says then, and where it has not even a bus to ask.
+        if ["not been booted with systemd", "Failed to connect to"].iter().any(|words| told.contains(words)) {
+            return Err(ServiceError::NoSystemd { told });
+        }
         Err(ServiceError::Refused { tool: "systemctl", arguments: arguments.join(" "), told })
     }
 
