@@ -7,6 +7,11 @@ use std::path::PathBuf;
 pub enum Config {
     /// Write a finished configuration out of a template; asks for what is not given
     Create(Create),
+    /// Print the files with certificates, keys and passwords that a configuration signs in with, one on each line
+    Keys {
+        /// The configuration [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+        path: Option<PathBuf>,
+    },
 }
 
 /// Arguments of `config create`. The password is never one of them: everybody on the machine sees arguments.

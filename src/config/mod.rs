@@ -147,26 +147,27 @@ pub fn of_nobody(region: Option<&str>) -> Settings {
 
 /// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
-    read(path, None)
+    read(path, None, None)
 }
 
 /// Reads a configuration and checks what it points to on this host, but for the log files: what the start of the daemon wants.
 pub fn load_checked(path: &Path, sends: Sends) -> Loaded {
-    read(path, Some((sends, false)))
+    read(path, Some((sends, false)), None)
 }
 
-/// The same, log files included, for `validate`. May wait for a dead network mount.
-pub fn examine(path: &Path) -> Loaded {
-    read(path, Some((Sends::AsConfigured, true)))
+/// The same, log files included, for `validate`. May wait for a dead network mount. With a `root`, the files of the login are those of the
+/// system below it.
+pub fn examine(path: &Path, root: Option<&Path>) -> Loaded {
+    read(path, Some((Sends::AsConfigured, true)), root)
 }
 
 /// `look`: whether what it points to is looked at, and log files, too.
-fn read(path: &Path, look: Option<(Sends, bool)>) -> Loaded {
-    read_in(Environment::default(), path, look)
+fn read(path: &Path, look: Option<(Sends, bool)>, root: Option<&Path>) -> Loaded {
+    read_in(Environment::default(), path, look, root)
 }
 
 /// The same in a given environment.
-fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>, root: Option<&Path>) -> Loaded {
     let mut file = File::read(path);
     let mut environment = environment;
     if let Ok(file) = &mut file {
@@ -174,8 +175,8 @@ fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>) -
         environment = environment.beside(file, &findings);
         file.findings.extend(findings.into_sorted());
     }
-    let checks =
-        look.map(|(sends, log_files)| Checks { sends, surroundings: Surroundings::of(&environment), log_files });
+    let surroundings = || Surroundings { root: root.map(Path::to_path_buf), ..Surroundings::of(&environment) };
+    let checks = look.map(|(sends, log_files)| Checks { sends, surroundings: surroundings(), log_files });
     finish_in(environment, file, checks.as_ref())
 }
 
