@@ -133,7 +133,7 @@ impl Machine {
     }
 
     /// Into another folder than that of the story's system.
-    fn into_root(&self, root: &str) -> Output {
+    fn install_below(&self, root: &str) -> Output {
         let mut command = Command::new("bash");
         command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("installers/install-rpi.bash"));
         command.args(["--program", "program", "--root", root]).current_dir(self.folder.path()).stdin(Stdio::null());
