@@ -21,7 +21,10 @@ check_system() {
     done
     # The accounts of this system, or those of the one below another root.
     directory=(dscl .) node=''
-    if [[ -n $root ]]; then directory=(dscl -f "$root/var/db/dslocal/nodes/Default" localonly) node=/Local/Target; fi
+    if [[ -n $root ]]; then
+        [[ -d $root/var/db/dslocal ]] || fail "$root holds no macOS: there is no var/db/dslocal; --root needs the folder that is / to a system"
+        directory=(dscl -f "$root/var/db/dslocal/nodes/Default" localonly) node=/Local/Target
+    fi
 }
 
 choose_template() { template=${here%/*}/configs/$name-osx.json; }

@@ -21,7 +21,10 @@ check_system() {
     for tool in useradd usermod; do
         command -v "$tool" >/dev/null || fail "$tool was not found; install it (package passwd or shadow-utils)"
     done
-    [[ -z $root ]] || return 0
+    if [[ -n $root ]]; then
+        [[ -f $root/etc/passwd ]] || fail "$root holds no Linux system: there is no etc/passwd; --root needs the folder that is / to a system"
+        return
+    fi
     command -v systemctl >/dev/null || fail "systemctl was not found: this needs systemd; without it, run '$name run' by what starts services here"
     [[ -d /run/systemd/system ]] || fail "systemd does not run here, as in most containers; run '$name run' there, or install with --root"
 }

@@ -19,11 +19,14 @@ readonly superuser=0:0
 # Seconds within which a start is to show how it went.
 readonly patience=60
 
-root='' start=yes login=yes given_program='' given_template=''
+root='' start=yes login=yes given_program='' given_template='' given_config=''
 # What `config create` is told.
 values=()
 scratch='' template='' account='' old=()
-: "${here:?} ${group:?}"
+: "${here:?} ${user:?} ${group:?}"
+
+# shellcheck source=installers/configuration.bash
+. "$here/configuration.bash"
 
 say() { printf '%s\n' "$*"; }
 
@@ -43,7 +46,10 @@ usage() {
 usage: sudo ${0##*/} [options]            install, or upgrade what is installed
        sudo ${0##*/} uninstall [options]  remove it (uninstall --help)
 
-The values of the login. What is not given is asked for; each may be in the environment instead, by the name in brackets:
+    --config FILE            a finished configuration, as 'deploy --configs' makes it: installed as it is, with the .pem beside it that it
+                             names; nothing is asked, and no other value is needed
+
+Without it, the values of the login. What is not given is asked for; each may be in the environment instead, by the name in brackets:
     --region REGION              like eu-west-1            [CWPUBLISHER_REGION]
     --account-id ID              12 digits                 [CWPUBLISHER_ACCOUNT_ID]
     --user-pool-id ID            like eu-west-1_AbCdEf123  [CWPUBLISHER_USER_POOL_ID]
@@ -74,12 +80,13 @@ parse_options() {
                 continue
                 ;;
             --region | --account-id | --user-pool-id | --identity-pool-id | --app-client-id | --password-file | --serial | --template | \
-                --program | --root)
+                --config | --program | --root)
                 [[ $# -gt 1 && $2 != --* ]] || wrong_usage "$option needs a value behind it"
                 ;;
         esac
         case $option in
             --template) given_template=$2 && shift ;;
+            --config) given_config=$2 && shift ;;
             --program) given_program=$2 && shift ;;
             --root) root=$2 && shift && set_root ;;
             --no-login) login=no ;;
@@ -96,6 +103,9 @@ parse_options() {
         shift
     done
     [[ $login == yes ]] || values+=(--no-login)
+    if [[ -n $given_config ]] && { [[ -n $given_template ]] || ((${#values[@]} > 0)); }; then
+        wrong_usage "the configuration of --config is finished: leave out ${given_template:+--template }${values[0]-}"
+    fi
 }
 
 set_root() {
@@ -184,39 +194,6 @@ build_program() {
     [[ -x $program ]] || fail "it was built, and $program is not there; say where it is with --program"
 }
 
-# --- The configuration
-
-# A new one is finished, and one that is there is read by the new program, before anything is changed.
-prepare_configuration() {
-    if [[ -e $root$config ]]; then
-        is_upgrade=yes
-        "$program" validate "$root$config" >"$scratch/findings" 2>&1 || {
-            cat "$scratch/findings" >&2
-            fail "$root$config has errors, so version $version could not run with it, and nothing was changed; correct it, then try again"
-        }
-        ((${#values[@]} == 0)) || [[ ${values[*]} == --no-login ]] ||
-            say "Values are given, but $root$config is there and stays as it is; remove it to make a new one."
-        return
-    fi
-    is_upgrade=no
-    if [[ -n $given_template ]]; then template=$given_template; else choose_template; fi
-    [[ -f $template ]] || fail "$template, the template of the configuration, is not there"
-    say "Making the configuration from $template."
-    "$program" config create "$scratch/$name.json" --template "$template" ${values[@]+"${values[@]}"} >/dev/null ||
-        fail "there is no configuration, so nothing was installed"
-}
-
-install_configuration() {
-    if [[ $is_upgrade == yes ]]; then
-        say "Keeping the configuration $root$config."
-        # The one of an older publisher may be open to everybody, with the password in it.
-        give 0640 "0:${account#*:}" "$root$config"
-        return
-    fi
-    put "$scratch/$name.json" "$root$config" 0640 "0:${account#*:}"
-    say "Wrote the configuration $root$config; root and the group $group may read it."
-}
-
 # --- Files
 
 # Mode and owner of what is there. Whoever is not root has only files of their own.
@@ -297,7 +274,7 @@ install_program() {
 # --- The service
 
 install_service() {
-    local file
+    local file started=yes
     old_services
     for file in ${old[@]+"${old[@]}"}; do
         if grep -qi python "$root$file" 2>/dev/null; then
@@ -306,7 +283,11 @@ install_service() {
     done
     if [[ $start == yes ]]; then
         say "Starting the service."
-        "$home/bin/$name" service install || fail "the service does not run; what is wrong stands above. Everything is installed: correct it, then try: sudo $link service install"
+        "$home/bin/$name" service install 2>"$scratch/said" || started=no
+        # What was said before need not be said again.
+        if [[ -s $scratch/shown ]]; then grep -vxF -f "$scratch/shown" "$scratch/said" >&2 || true; else cat "$scratch/said" >&2; fi
+        [[ $started == yes ]] ||
+            fail "the service does not run; what is wrong stands above. Everything is installed: correct it, then try: sudo $link service install"
     else
         "$program" service install --root "${root:-/}" >/dev/null ||
             fail "the service file could not be written"
@@ -334,7 +315,7 @@ report() {
     its own log        $home/logs/$name.log
     how it is doing    sudo $link status
     what it is to do   $config
-                       (after a change: sudo $link validate, then sudo $link service install)"
+                       (after a change: sudo -u $user $link validate, then sudo $link service install)"
     say_where
     say "    remove it          sudo $home/bin/uninstall"
 }
@@ -349,9 +330,11 @@ install_all() {
     find_program
     prepare_configuration
     make_account
+    check_keys
     make_folders
     install_configuration
     install_program
+    check_as_service
     install_service
     report
 }

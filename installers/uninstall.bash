@@ -91,7 +91,7 @@ if [[ $sure == no ]]; then
     [[ -t 0 ]] || fail "there is no terminal to ask at; say --yes if it shall be removed"
     yes_to "Remove the publisher from ${root:-this machine}?" || fail "nothing was removed"
     if [[ -z $state ]]; then
-        say "Configuration and state (what was delivered of each log, what is not sent yet) can be kept for a new installation."
+        say "The configuration, with what it signs in with, and the state (what was delivered of each log, what is not sent yet) can be kept for a new installation."
         say "Without them, what is not sent yet is lost, and logs that are read again arrive twice or not at all."
         state=--keep
         if yes_to "Remove them, too?"; then state=--remove; fi
@@ -99,7 +99,20 @@ if [[ $sure == no ]]; then
 fi
 state=${state:---keep}
 
+# Whether something is there: the first time, not the second.
+there() {
+    local one
+    for one; do
+        if [[ -e $root$one || -L $root$one ]]; then return 0; fi
+    done
+    return 1
+}
+
 # --- The service
+
+service=no program_too=no account_too=no
+if there "/etc/systemd/system/$name.service" "/Library/LaunchDaemons/$label.plist"; then service=yes; fi
+if there "$home/bin/$name" "$home/bin/uninstall" "$home/logs"; then program_too=yes; fi
 
 # The program knows how; where it is gone or does not start, the managers are told directly. Of another system nothing is run here.
 if [[ -n $root ]] || ! "$home/bin/$name" service uninstall >/dev/null 2>&1; then
@@ -116,7 +129,7 @@ rm -f "$root/etc/systemd/system/multi-user.target.wants/$name.service"
 if [[ -z $root && $is_mac == no ]] && systemctl is-active --quiet "$name" 2>/dev/null; then
     fail "the service still runs; stop it with 'systemctl stop $name', then try again"
 fi
-say "Removed the service."
+if [[ $service == yes ]]; then say "Removed the service."; fi
 
 # --- Its files
 
@@ -125,9 +138,11 @@ if [[ -L $root/usr/local/bin/$name && $(readlink "$root/usr/local/bin/$name") ==
 fi
 rm -f "$root$home/bin/$name" "$root$home/bin/uninstall" "$root$home/bin/".*.new "$root$home/etc/".*.new
 rm -rf "$root$home/logs"
-say "Removed the program and its log."
+if [[ $program_too == yes ]]; then say "Removed the program and its log."; fi
 
-if [[ $state == --remove ]]; then
+if ! there "$home/etc" "$home/var" "$home/local"; then
+    :
+elif [[ $state == --remove ]]; then
     for lost in etc var local; do rm -rf "$root${home:?}/$lost"; done
     say "Removed configuration and state."
 else
@@ -136,7 +151,8 @@ else
         [[ -e $root$home/$kept ]] || continue
         if [[ $EUID -eq 0 ]]; then chown -R -h 0:0 "$root$home/$kept"; fi
         chmod go-rwx "$root$home/$kept"
-        if [[ -f $root$home/$kept/$name.json ]]; then chmod 0600 "$root$home/$kept/$name.json"; fi
+        # With what it signs in with.
+        if [[ $kept == etc ]]; then find "$root$home/etc" -type f -exec chmod go-rwx {} +; fi
     done
     say "Kept configuration and state in $root$home, for root alone; without them: sudo rm -r $root$home"
 fi
@@ -157,6 +173,7 @@ if [[ $is_mac == yes ]]; then
     if [[ -n $root ]]; then directory=(dscl -f "$root/var/db/dslocal/nodes/Default" localonly) node=/Local/Target; fi
     for account in Users Groups; do
         if "${directory[@]}" -read "$node/$account/_cwpublisher" >/dev/null 2>&1; then
+            account_too=yes
             "${directory[@]}" -delete "$node/$account/_cwpublisher" || fail "_cwpublisher of $account could not be removed"
         fi
     done
@@ -164,7 +181,9 @@ else
     of=()
     if [[ -n $root ]]; then of=(--prefix "$root"); fi
     knows() { if [[ -n $root ]]; then grep -q '^cwpublisher:' "$root/etc/$1" 2>/dev/null; else getent "$1" cwpublisher >/dev/null; fi; }
+    if knows passwd || knows group; then account_too=yes; fi
     if knows passwd; then userdel ${of[@]+"${of[@]}"} cwpublisher || fail "the user cwpublisher could not be removed"; fi
     if knows group; then groupdel ${of[@]+"${of[@]}"} cwpublisher || fail "the group cwpublisher could not be removed"; fi
 fi
-say "Removed its user. Done."
+if [[ $account_too == yes ]]; then say "Removed its user."; fi
+if [[ $service$program_too$account_too == nonono ]]; then say "The publisher is not installed in ${root:-this machine}; there was nothing to remove."; else say "Done."; fi

@@ -77,6 +77,9 @@ pub struct Validate {
     /// Let warnings count as errors
     #[arg(long)]
     pub strict: bool,
+    /// They are configurations of the system whose root folder this is: certificates, keys and password files are looked for there
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

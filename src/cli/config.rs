@@ -7,7 +7,12 @@ use std::path::PathBuf;
 #[derive(Debug, Subcommand)]
 pub enum Config {
     /// Write a finished configuration out of a template; asks for what is not given
-    Create(Create),
+    Create(Box<Create>),
+    /// Print the files with certificates, keys and passwords that a configuration signs in with, one on each line
+    Keys {
+        /// The configuration [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+        path: Option<PathBuf>,
+    },
 }
 
 /// Arguments of `config create`. The password is never one of them: everybody on the machine sees arguments.

@@ -45,7 +45,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             None => run::run(&cli.run),
         },
         Some(Command::Run(arguments)) => run::run(&arguments),
-        Some(Command::Validate(arguments)) => validate::run(&arguments.configs, arguments.strict, arguments.json),
+        Some(Command::Validate(arguments)) => validate::run(&arguments),
         Some(Command::Status(arguments)) => status::run(&arguments),
         Some(Command::Config(arguments)) => self::config::run(&arguments),
         Some(Command::Local(arguments)) => local::run(arguments),

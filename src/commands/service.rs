@@ -22,6 +22,7 @@ pub fn run(arguments: &cli::Service) -> anyhow::Result<ExitCode> {
     let control = service::of_this_system()?;
     match arguments {
         cli::Service::Install(cli::Root { root }) => {
+            is_a_system(root.as_deref())?;
             if root.is_none() {
                 control.prepared()?;
                 if !is_sound(&config::default_path())? {
@@ -30,7 +31,10 @@ pub fn run(arguments: &cli::Service) -> anyhow::Result<ExitCode> {
             }
             say_installed(&control.install(root.as_deref())?, &mut out)?;
         }
-        cli::Service::Uninstall(cli::Root { root }) => say_uninstalled(&control.uninstall(root.as_deref())?, &mut out)?,
+        cli::Service::Uninstall(cli::Root { root }) => {
+            is_a_system(root.as_deref())?;
+            say_uninstalled(&control.uninstall(root.as_deref())?, &mut out)?;
+        }
         cli::Service::List { json } => {
             let services = control.list()?;
             until_enough(if *json { as_json(&services, &mut out) } else { print(&services, &mut out) })?;
@@ -48,6 +52,16 @@ pub fn run(arguments: &cli::Service) -> anyhow::Result<ExitCode> {
         cli::Service::Status { name, json } => return status(&*control, name.as_deref(), *json, &mut out),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A system is never made by whoever installs into it.
+fn is_a_system(root: Option<&Path>) -> anyhow::Result<()> {
+    match root.filter(|root| !root.is_dir()) {
+        Some(root) => {
+            bail!("--root needs the root folder of a system: {} is no folder; nothing was changed", root.display())
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whoever reads may have seen enough.

@@ -4,31 +4,39 @@
 //! warnings. The output has no colours, so there is nothing for `NO_COLOR` to turn off.
 use super::EXIT_CONFIG;
 use crate::{
-    aws,
+    aws, cli,
     config::{self, Dialect, Finding, count, settings::Destination},
     daemon, publish,
 };
+use anyhow::bail;
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::Arc,
 };
 
 /// Validates these files, or the default one, and prints what was found on standard output.
-pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let default = [config::default_path()];
-    let files = if files.is_empty() { &default[..] } else { files };
-    let examined: Vec<Examined> = files.iter().map(|file| examined(file)).collect();
+pub fn run(arguments: &cli::Validate) -> anyhow::Result<ExitCode> {
+    let cli::Validate { configs, strict, root, json } = arguments;
+    let root = root.as_deref();
+    if let Some(root) = root.filter(|root| !root.is_dir()) {
+        bail!("--root needs the root folder of a system: {} is no folder", root.display());
+    }
+    let default = config::default_path();
+    let default =
+        [root.map_or_else(|| default.clone(), |root| root.join(default.strip_prefix("/").unwrap_or(&default)))];
+    let files = if configs.is_empty() { &default[..] } else { configs };
+    let examined: Vec<Examined> = files.iter().map(|file| examined(file, root)).collect();
     let findings: Vec<Finding> = examined.iter().flat_map(|file| file.findings.clone()).collect();
     let mut out = io::stdout().lock();
-    let printed = if json { as_json(&mut out, &findings) } else { as_text(&mut out, &examined) };
+    let printed = if *json { as_json(&mut out, &findings) } else { as_text(&mut out, &examined) };
     match printed {
         // Whoever reads has seen enough; the exit code still tells.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         printed => printed?,
     }
-    Ok(ExitCode::from(exit_code(&findings, strict)))
+    Ok(ExitCode::from(exit_code(&findings, *strict)))
 }
 
 /// What is to be said of one file.
@@ -44,8 +52,8 @@ struct Examined {
 
 /// What is wrong with the file, and where nothing is: what the start would refuse of this host. It asks nothing of the network and
 /// runs no command.
-fn examined(file: &Path) -> Examined {
-    let mut loaded = config::examine(file);
+fn examined(file: &Path, root: Option<&Path>) -> Examined {
+    let mut loaded = config::examine(file, root);
     let (mut findings, dialect, files) = (std::mem::take(&mut loaded.findings), loaded.dialect, loaded.files());
     let Some(settings) = loaded.settings.take() else { return Examined { dialect, findings, files, names: vec![] } };
     let unfit = daemon::unfit_names(&settings)
@@ -113,9 +121,10 @@ fn read_as(dialects: &[Option<Dialect>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn findings(file: &Path) -> Vec<Finding> {
-        examined(file).findings
+        examined(file, None).findings
     }
 
     fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -158,7 +167,7 @@ mod tests {
     fn people_get_one_line_each_the_excerpt_and_a_summary() {
         let (_folder, path) = written("{\n  \"agent\" {}\n}");
         let mut out = Vec::new();
-        as_text(&mut out, &[examined(&path)]).expect("memory");
+        as_text(&mut out, &[examined(&path, None)]).expect("memory");
         let text = String::from_utf8(out).expect("text");
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].contains("c.json:2:11: error: not JSON: "), "{text}");
@@ -172,7 +181,7 @@ mod tests {
         let summary = |texts: &[&str]| {
             let files: Vec<_> = texts.iter().map(|text| written(text)).collect();
             // Findings have their own tests.
-            let quiet = |path| Examined { findings: vec![], ..examined(path) };
+            let quiet = |path| Examined { findings: vec![], ..examined(path, None) };
             let examined: Vec<_> = files.iter().map(|(_, path)| quiet(path)).collect();
             let mut out = Vec::new();
             as_text(&mut out, &examined).expect("memory");
@@ -192,7 +201,7 @@ mod tests {
                 "log_group_name": "/a/{account_id}/{instance_id}", "logs_collected": { "journal": true } } }"#,
         );
         let mut out = Vec::new();
-        as_text(&mut out, &[Examined { findings: vec![], ..examined(&path) }]).expect("memory");
+        as_text(&mut out, &[Examined { findings: vec![], ..examined(&path, None) }]).expect("memory");
         let text = String::from_utf8(out).expect("text");
         assert!(text.contains("{account_id} is 000000000000\n{instance_id} is found out when it runs"), "{text}");
     }

@@ -119,7 +119,7 @@ fn authentication(file: &File, section: &Section<'_>, surroundings: &Surrounding
         Way::Chain | Way::Unclear => {}
         Way::Cognito => match authentication::password(section) {
             Password::Inline(_) => {}
-            Password::File(path) => password_file(&section.child("passwordFile"), &path),
+            Password::File(path) => password_file(&section.child("passwordFile"), &surroundings.place(&path)),
             Password::Environment if surroundings.password || authentication::tries_a_password(section) => {}
             Password::Environment => section.error(format!(
                 "has neither `password` nor `passwordFile`, and the environment variable {PASSWORD_VARIABLE} is not set"
@@ -128,8 +128,18 @@ fn authentication(file: &File, section: &Section<'_>, surroundings: &Surrounding
         Way::Iot => {
             let section = section.child("certificate");
             if let Some(named) = authentication::certificate(&section) {
-                certificate(&section, &named);
+                certificate(&section, &below(named, surroundings));
             }
+        }
+    }
+}
+
+/// The same certificate where this system has it.
+fn below(certificate: Certificate, surroundings: &Surroundings) -> Certificate {
+    match certificate {
+        Certificate::Bundle(path) => Certificate::Bundle(surroundings.place(&path)),
+        Certificate::Pair { certificate, key } => {
+            Certificate::Pair { certificate: surroundings.place(&certificate), key: surroundings.place(&key) }
         }
     }
 }

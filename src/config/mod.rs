@@ -148,7 +148,7 @@ pub fn of_nobody(region: Option<&str>) -> Settings {
 
 /// Reads a configuration, of one file or of several, without a look at what it points to.
 pub fn load(path: &Path) -> Loaded {
-    read(path, None)
+    read(path, None, None)
 }
 
 /// The same for who asks what it needs in AWS: what cannot be told of that, as an environment variable is not set, is an error.
@@ -159,25 +159,27 @@ pub fn load_for_its_needs(path: &Path) -> Loaded {
 
 /// Reads a configuration and checks what it points to on this host, but for the log files: what the start of the daemon wants.
 pub fn load_checked(path: &Path, sends: Sends) -> Loaded {
-    read(path, Some((sends, false)))
+    read(path, Some((sends, false)), None)
 }
 
-/// The same, log files included, for `validate`. May wait for a dead network mount.
-pub fn examine(path: &Path) -> Loaded {
-    read(path, Some((Sends::AsConfigured, true)))
+/// The same, log files included, for `validate`. May wait for a dead network mount. With a `root`, the files of the login are those of the
+/// system below it.
+pub fn examine(path: &Path, root: Option<&Path>) -> Loaded {
+    read(path, Some((Sends::AsConfigured, true)), root)
 }
 
 /// `look`: whether what it points to is looked at, and log files, too.
-fn read(path: &Path, look: Option<(Sends, bool)>) -> Loaded {
-    read_in(Environment::default(), path, look)
+fn read(path: &Path, look: Option<(Sends, bool)>, root: Option<&Path>) -> Loaded {
+    read_in(Environment::default(), path, look, root)
 }
 
 /// The same in a given environment.
-fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>) -> Loaded {
+fn read_in(environment: Environment, path: &Path, look: Option<(Sends, bool)>, root: Option<&Path>) -> Loaded {
     let (environment, file) = found(environment, path);
-    let checks =
-        look.map(|(sends, log_files)| Checks { sends, surroundings: Surroundings::of(&environment), log_files });
-    finish_in(environment, file, unset(checks.as_ref()), checks.as_ref())
+    let surroundings = || Surroundings { root: root.map(Path::to_path_buf), ..Surroundings::of(&environment) };
+    let checks = look.map(|(sends, log_files)| Checks { sends, surroundings: surroundings(), log_files });
+    let unset = unset(checks.as_ref());
+    finish_in(environment, file, unset, checks.as_ref())
 }
 
 /// The file, and the environment that what lies beside it makes of this one.

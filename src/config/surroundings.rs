@@ -16,6 +16,8 @@ pub struct Surroundings {
     pub missing_profile: Option<(String, Vec<PathBuf>)>,
     /// Who names it.
     pub profile_named_by: &'static str,
+    /// The configuration is that of the system below this folder, and so are the files of its login. `None`: of this one.
+    pub root: Option<PathBuf>,
 }
 
 /// The first one that is set counts: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html>
@@ -36,6 +38,15 @@ impl Surroundings {
             region: region_is_known(variable, &|path| read_profile(path)),
             missing_profile,
             profile_named_by: environment.origin("AWS_PROFILE"),
+            root: None,
+        }
+    }
+
+    /// Where a file of the login is to be looked for.
+    pub fn place(&self, path: &Path) -> PathBuf {
+        match &self.root {
+            Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => path.to_path_buf(),
         }
     }
 }

@@ -43,9 +43,14 @@ async fn one_service_in_words_and_by_its_exit_code() {
     assert_eq!(strange.status.code(), Some(1));
     assert!(out(&strange).contains("sshd is no service of ours"), "{}", out(&strange));
     fs::write(host.path("absent"), "").expect("ours");
-    let nobody = host.run(["service", "list"]).await;
-    assert_eq!(nobody.status.code(), Some(1));
-    assert!(out(&nobody).contains("has not been booted with systemd"), "{}", out(&nobody));
+    for verb in ["status", "list", "enable", "disable"] {
+        let nobody = host.run(["service", verb]).await;
+        assert_eq!(nobody.status.code(), Some(1));
+        let words = ["systemd does not run here", "has not been booted with systemd", "run /opt/aws/"];
+        let is_root = out(&nobody).contains("only root");
+        assert!(is_root || words.iter().all(|word| out(&nobody).contains(word)), "{verb}: {}", out(&nobody));
+        assert!(!out(&nobody).contains("--property"), "{}", out(&nobody));
+    }
 }
 
 #[tokio::test]
@@ -53,6 +58,14 @@ async fn the_unit_is_written_below_another_root_and_taken_away_again() {
     let host = with_a_package();
     let root = host.path("root");
     let file = root.join("etc/systemd/system/amazon-cloudwatch-publisher.service");
+    let nowhere = host.run([Path::new("service"), Path::new("install"), Path::new("--root"), &root]).await;
+    assert!(
+        !nowhere.status.success() && out(&nowhere).contains("is no folder; nothing was changed"),
+        "{}",
+        out(&nowhere)
+    );
+    assert!(!root.exists(), "nobody wants a tree below a name that was misspelt");
+    fs::create_dir(&root).expect("ours");
     let run = async |verb: &str| {
         let output = host.run([Path::new("service"), Path::new(verb), Path::new("--root"), &root]).await;
         assert!(output.status.success(), "{}", out(&output));

@@ -1,6 +1,7 @@
 //! `config`: what is done with configurations. One file for each verb.
 mod answers;
 mod create;
+mod keys;
 
 use crate::cli;
 use std::process::ExitCode;
@@ -12,5 +13,6 @@ use std::process::ExitCode;
 pub fn run(arguments: &cli::Config) -> anyhow::Result<ExitCode> {
     match arguments {
         cli::Config::Create(arguments) => create::run(arguments),
+        cli::Config::Keys { path } => keys::run(path.as_deref()),
     }
 }

@@ -22,7 +22,7 @@ impl Etc {
     }
 
     fn loaded(&self, process: &[(&str, &str)]) -> Loaded {
-        read_in(Environment::only(process), &self.path("c.json"), None)
+        read_in(Environment::only(process), &self.path("c.json"), None, None)
     }
 
     #[track_caller]
@@ -182,7 +182,7 @@ fn the_key_names_another_file_and_one_that_is_not_there_is_an_error() {
 fn beside_a_folder_of_files_is_in_it_and_around_it() {
     let etc = Etc::with(&[("conf.d/a.json", "{}"), (COMMON_CONFIG, "[proxy]\nno_proxy = \"around\"\n")]);
     let no_proxy = || {
-        let loaded = read_in(Environment::only(&[]), &etc.path("conf.d"), None);
+        let loaded = read_in(Environment::only(&[]), &etc.path("conf.d"), None, None);
         loaded.settings.expect("valid").environment.get("NO_PROXY")
     };
     assert_eq!(no_proxy().as_deref(), Some("around"));
@@ -233,7 +233,7 @@ fn a_profile_that_is_chosen_and_not_there_is_told_with_the_key() {
     fs::write(etc.path(COMMON_CONFIG), text).expect("ours");
     permissions::set_mode(&etc.path(COMMON_CONFIG), 0o644);
     let quiet = Environment::only(&[("AWS_EC2_METADATA_DISABLED", "true")]);
-    let loaded = read_in(quiet, &etc.path("c.json"), Some((Sends::AsConfigured, false)));
+    let loaded = read_in(quiet, &etc.path("c.json"), Some((Sends::AsConfigured, false)), None);
     let said: Vec<_> = loaded.findings.iter().map(|f| f.why.as_str()).collect();
     assert!(
         said.iter()

@@ -16,9 +16,12 @@ pub use place::old as kept_beside;
 pub use systemd::Systemd;
 pub use windows::Windows;
 
-use crate::platform::{
-    host::{SYSTEM, System},
-    installed::SETUP,
+use crate::{
+    config::DEFAULT_PATH,
+    platform::{
+        host::{SYSTEM, System},
+        installed::{PROGRAM, SETUP},
+    },
 };
 use std::{
     io,
@@ -233,7 +236,9 @@ pub enum ServiceError {
     MonitorIsLoaded { monitor: &'static str },
     #[error("`{tool} {arguments}` failed: {told}")]
     Refused { tool: &'static str, arguments: String, told: String },
-    #[error("{} could not be started; `service` can do nothing here without it", program.display())]
+    #[error("systemd does not run here, as in most containers ({told}); {}", by_hand())]
+    NoSystemd { told: String },
+    #[error("{} could not be started, and `service` can do nothing here without it; {}", program.display(), by_hand())]
     NoTool { program: PathBuf, source: io::Error },
     #[error(
         "{name} was told to stop, and {looks} seconds later it is still there; look at its log, then try again, or end it with: \
@@ -241,10 +246,9 @@ pub enum ServiceError {
     )]
     StillThere { name: &'static str, looks: u32 },
     #[error(
-        "{name} is loaded and does not keep running{}; {hint}, and so may `amazon-cloudwatch-publisher validate CONFIG` with the \
-         configuration that stands in {}; {outlook}",
+        "{name} is loaded and does not keep running{}; {hint}, and so may {}; {outlook}",
         exit_text(*last_exit),
-        file.display()
+        validation(name, file)
     )]
     NotRunning { name: &'static str, last_exit: Option<i32>, file: PathBuf, hint: &'static str, outlook: &'static str },
 }
@@ -264,6 +268,25 @@ fn of_whom(name: &str) -> String {
 
 fn there_are(ours: &[&str]) -> String {
     format!("{} {}", if ours.len() == 1 { "is" } else { "are" }, ours.join(" and "))
+}
+
+/// What to do where the service manager is missing that `service` knows for this system.
+fn by_hand() -> String {
+    format!("let whatever starts services here run, as a user who may read the logs: {PROGRAM} run {DEFAULT_PATH}")
+}
+
+/// How to see what is wrong with the configuration: as whoever the service runs as, since root may read what that user may not.
+fn validation(name: &str, file: &Path) -> String {
+    let validate = match name {
+        SERIAL_RELAY => {
+            let file = file.display();
+            return format!("`{NAME} validate CONFIG` with the configuration that stands in {file}");
+        }
+        PUBLISHER => format!("sudo -u _cwpublisher {NAME} validate"),
+        _ if SYSTEM == System::Windows => format!("{NAME} validate"),
+        _ => format!("sudo -u cwpublisher {NAME} validate"),
+    };
+    format!("`{validate} {DEFAULT_PATH}`")
 }
 
 /// How the file of a service comes to its place.

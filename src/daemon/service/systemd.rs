@@ -215,6 +215,10 @@ impl Systemd {
         }
         let words: Vec<&str> = told.err.split_whitespace().collect();
         let told = if words.is_empty() { "it gave no reason".to_owned() } else { words.join(" ") };
+        // What it says then, and where it has not even a bus to ask.
+        if ["not been booted with systemd", "Failed to connect to"].iter().any(|words| told.contains(words)) {
+            return Err(ServiceError::NoSystemd { told });
+        }
         Err(ServiceError::Refused { tool: "systemctl", arguments: arguments.join(" "), told })
     }
 

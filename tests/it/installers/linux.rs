@@ -143,7 +143,11 @@ fn what_is_refused_changes_nothing() {
     machine.program("foreign", "#!/bin/sh\necho cannot execute binary file >&2\nexit 126\n");
     let before = machine.listing();
     let with = |more: &[&str]| machine.install(&[LOGIN, &["--password-file", "password"], more].concat());
+    let empty = tempfile::tempdir().expect("a folder");
+    let other = empty.path().to_str().expect("UTF-8");
     for (output, code, why) in [
+        // Before anybody is asked for anything.
+        (machine.install_below(other), 1, "holds no Linux system: there is no etc/passwd"),
         (machine.install(&["--yes"]), 1, "User Pool ID (--user-pool-id or CWPUBLISHER_USER_POOL_ID)"),
         (with(&["--account-id", "12"]), 1, "--account-id"),
         (machine.install(&["--no-login", "--region", "Frankfurt"]), 1, "no name of a region"),

@@ -1,4 +1,5 @@
 //! The installers (`installers/`) below another root, with pretended tools for accounts and services, and the program itself.
+mod finished;
 mod linux;
 mod macos;
 mod removal;
@@ -63,7 +64,9 @@ impl Machine {
     /// A Mac. Its program writes the service file that it would write there.
     fn mac() -> Self {
         let machine = Self::bare();
-        fs::create_dir_all(machine.path("root/Library/LaunchDaemons")).expect("a folder");
+        for folder in ["root/Library/LaunchDaemons", "root/var/db/dslocal"] {
+            fs::create_dir_all(machine.path(folder)).expect("a folder");
+        }
         machine.program("bin/dscl", include_str!("../support/dscl.sh"));
         machine.program("bin/launchctl", "#!/bin/sh\nprintf '%s\\n' \"launchctl $*\" >>\"$STORY/calls\"\n");
         let real = env!("CARGO_BIN_EXE_amazon-cloudwatch-publisher");
@@ -128,6 +131,14 @@ impl Machine {
     /// The installer of Linux to its end.
     fn install(&self, arguments: &[&str]) -> Output {
         self.installer("install-rpi.bash", arguments).output().expect("bash")
+    }
+
+    /// Into another folder than that of the story's system.
+    fn install_below(&self, root: &str) -> Output {
+        let mut command = Command::new("bash");
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("installers/install-rpi.bash"));
+        command.args(["--program", "program", "--root", root]).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.output().expect("bash")
     }
 
     /// The same with a whole login.

@@ -17,7 +17,8 @@ fn nothing_is_left_where_nothing_is_to_be_kept() {
         &["uninstall", "--yes", "--remove-state"],
     );
     let mut again = again;
-    done(&again.output().expect("bash"));
+    let said = done(&again.output().expect("bash"));
+    assert!(said.contains("there was nothing to remove") && !said.contains("Removed"), "{said}");
     assert_eq!(machine.listing(), before);
 }
 

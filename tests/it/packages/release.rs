@@ -126,6 +126,50 @@ fn an_archive_holds_the_program_and_what_one_needs_with_it_in_one_folder_and_bel
     assert!(sums.ends_with(&format!("  {top}.tar.gz\n")), "{sums}");
 }
 
+/// Where the relative links of a page lead to, below the folder that it was packed from.
+fn links(page: &str, text: &str) -> Vec<String> {
+    let folder = page.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+    let files =
+        targets.filter_map(|target| target.split('#').next()).filter(|file| !file.is_empty() && !file.contains(':'));
+    files
+        .map(|file| {
+            let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+            for part in file.split('/').filter(|part| !part.is_empty()) {
+                match part {
+                    "." => {}
+                    ".." => _ = path.pop(),
+                    part => path.push(part),
+                }
+            }
+            path.join("/")
+        })
+        .collect()
+}
+
+#[test]
+fn the_pages_of_an_archive_lead_to_what_is_packed_with_them_or_to_the_source() {
+    let workshop = Workshop::with(&[LINUX]);
+    let output = workshop.release("out", &["--only", "tar", LINUX]);
+    assert!(output.status.success(), "{}", said(&output));
+    let top = format!("{NAME}-{VERSION}-{LINUX}");
+    let entries = listing(&workshop.path(&format!("out/{top}.tar.gz")));
+    let packed: Vec<&str> =
+        entries.iter().filter_map(|(.., path)| path.strip_prefix(&top)?.strip_prefix('/')).collect();
+    let is_packed = |path: &str| packed.iter().any(|found| *found == path || found.starts_with(&format!("{path}/")));
+    let pages: Vec<&&str> = packed.iter().filter(|path| path.ends_with(".md")).collect();
+    assert!(pages.len() > 8, "{pages:?}");
+    let mut followed = 0;
+    for page in pages {
+        for link in links(page, &fs::read_to_string(checkout(page)).expect("a page")) {
+            followed += 1;
+            assert!(is_packed(&link) || link.starts_with("src/"), "{page} leads to {link}, which is not packed");
+        }
+    }
+    assert!(followed > 50, "{followed}");
+    assert!(is_packed("systems.txt"), "README and docs/DEPLOYING.md deploy with it");
+}
+
 #[test]
 fn what_cannot_be_made_is_said_with_the_reason_and_the_rest_is_made() {
     let workshop = Workshop::with(&[LINUX]);

@@ -40,7 +40,7 @@ fn create(words: &[&str]) -> Create {
     use clap::Parser;
     let words = [&["p", "config", "create", "--template", "t"], words].concat();
     match crate::cli::Cli::parse_from(words).command {
-        Some(crate::cli::Command::Config(crate::cli::Config::Create(create))) => create,
+        Some(crate::cli::Command::Config(crate::cli::Config::Create(create))) => *create,
         other => panic!("{other:?}"),
     }
 }

@@ -84,3 +84,23 @@ fn a_program_of_exec_that_cannot_be_run_is_told() {
         assert!(said(sound.clone()).is_empty(), "{sound}");
     }
 }
+
+#[test]
+fn the_files_of_the_login_of_another_system_lie_below_its_root() {
+    let system = tempfile::tempdir().expect("a folder");
+    fs::create_dir(system.path().join("etc")).expect("ours");
+    let said = |certificate: &str| {
+        let text = with_certificate(certificate);
+        all(&text, Sends::AsConfigured, Surroundings { root: Some(system.path().into()), ..Surroundings::default() })
+    };
+    let wrong = said(r#""/etc/own.pem""#);
+    let place = system.path().join("etc/own.pem");
+    assert!(wrong.iter().any(|finding| finding.contains(&place.display().to_string())), "{wrong:#?}");
+    fs::copy(identity().both, &place).expect("ours");
+    assert!(said(r#""/etc/own.pem""#).iter().all(|finding| !finding.starts_with("error")));
+    fs::write(system.path().join("etc/password"), "geheim").expect("ours");
+    let text = cognito(r#", "passwordFile": "/etc/password""#);
+    let found =
+        all(&text, Sends::AsConfigured, Surroundings { root: Some(system.path().into()), ..Surroundings::default() });
+    assert!(found.iter().all(|finding| !finding.contains("no password")), "{found:#?}");
+}
