@@ -1,4 +1,10 @@
 //! The command line: what is accepted, and what `--help` says. Nothing is done here.
+mod config;
+mod iam_policy;
+
+pub use config::{Config, Create};
+pub use iam_policy::IamPolicy;
+
 use clap::{Args, Parser, Subcommand};
 use std::{
     ffi::OsString,
@@ -25,21 +31,30 @@ pub enum Command {
     Validate(Validate),
     /// Ask the running daemon how it is doing
     Status(Status),
+    /// Make a configuration
+    #[command(subcommand)]
+    Config(Config),
     /// Read the embedded CloudWatch
     #[command(subcommand)]
     Local(Local),
-    /// Start, stop and list our services (macOS)
+    /// Install, start, stop and list our services (systemd, launchd, Windows)
     #[command(subcommand)]
     Service(Service),
     /// Send frames to the serial relay of an EC2 Mac, or see what comes out of its device
     #[command(subcommand)]
     Relay(Relay),
+    /// Make in AWS what machines sign in to, and give each new machine of a list its login
+    Deploy(Deploy),
+    /// Remove from AWS what `deploy` made, after asking
+    Destroy(Destroy),
+    /// Print the least IAM policy with which configurations run; what no policy can say goes to standard error
+    IamPolicy(IamPolicy),
 }
 
 /// Arguments of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The configuration: a file, or a folder of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configuration: a file, or a folder of files", ""))]
     pub config: Option<PathBuf>,
     /// Publish to the embedded CloudWatch (in DIR) instead of AWS: no account, no root, no network
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -55,7 +70,7 @@ pub struct Run {
 /// Arguments of `validate`.
 #[derive(Args, Debug)]
 pub struct Validate {
-    /// The configurations: files, or folders of files [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configurations: files, or folders of files", ""))]
     pub configs: Vec<PathBuf>,
     /// Let warnings count as errors
     #[arg(long)]
@@ -68,11 +83,14 @@ pub struct Validate {
 /// Arguments of `status`.
 #[derive(Args, Debug)]
 pub struct Status {
-    /// The configuration of the daemon [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json]
+    #[arg(help = with_default("The configuration of the daemon", ""))]
     pub config: Option<PathBuf>,
     /// Ask the daemon that publishes to the embedded CloudWatch (in DIR) [default: whichever of the two runs]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub local: Option<Option<PathBuf>>,
+    /// Wait until the first data have arrived, or could not, but no longer than so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub wait: Option<u32>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -114,22 +132,42 @@ pub enum Local {
 /// What to do with our services: those of the service manager of this system.
 #[derive(Debug, Subcommand)]
 pub enum Service {
+    /// Make the daemon a service of this system, and start it; or start it anew with the service file of this version
+    Install(Root),
+    /// Stop the daemon, and let the service manager forget it
+    Uninstall(Root),
+    /// Start a service, now and whenever the machine starts
+    Enable {
+        /// Its name [default: that of the publisher]
+        name: Option<String>,
+    },
+    /// Stop a service, now and for the next starts of the machine
+    Disable {
+        /// Its name [default: that of the publisher]
+        name: Option<String>,
+    },
     /// What our services are doing
     List {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Start a service, now and whenever the machine starts
-    Enable {
-        /// Its label [default: that of the publisher]
-        label: Option<String>,
+    /// What one service is doing: exit code 0 when it runs
+    Status {
+        /// Its name [default: that of the publisher]
+        name: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
-    /// Stop a service, now and for the next starts of the machine
-    Disable {
-        /// Its label [default: that of the publisher]
-        label: Option<String>,
-    },
+}
+
+/// Of which system.
+#[derive(Args, Debug)]
+pub struct Root {
+    /// The root folder of another system: only the service file is written there, or removed
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 }
 
 /// Which embedded store.
@@ -138,7 +176,7 @@ pub struct Store {
     /// The folder of the store [default: the configuration's]
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     pub folder: Option<PathBuf>,
-    /// The configuration whose store is meant [default: /opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json, else none]
+    #[arg(help = with_default("The configuration whose store is meant", ", else none"))]
     #[arg(long, value_name = "CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -172,6 +210,75 @@ pub enum Relay {
         #[arg(long, value_name = "LINES", value_parser = clap::value_parser!(u64).range(1..))]
         count: Option<u64>,
     },
+}
+
+/// Which stack, and where.
+#[derive(Args, Debug)]
+pub struct Place {
+    /// The login by certificates of AWS IoT instead of passwords
+    #[arg(long)]
+    pub iot: bool,
+    /// The CloudFormation stack [default: amazon-cloudwatch-publisher, with --iot amazon-cloudwatch-publisher-iot]
+    #[arg(long, value_name = "NAME", value_parser = parse_stack)]
+    pub stack: Option<String>,
+    /// The AWS region [default: that of the environment or the AWS profile]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `deploy`.
+#[derive(Args, Debug)]
+pub struct Deploy {
+    #[command(flatten)]
+    pub place: Place,
+    /// The list of machines, an instance id (PREFIX-SERIAL) on each line [default: systems.txt, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub systems: Option<PathBuf>,
+    /// The log groups that machines may write to, with commas between and * for any text [default: /system/*, or as it was]
+    #[arg(long, value_name = "NAMES")]
+    pub log_groups: Option<String>,
+    /// The namespaces that machines may publish to, with commas between and * for any text [default: System/*, or as it was]
+    #[arg(long, value_name = "NAMES")]
+    pub namespaces: Option<String>,
+    /// Write a finished configuration for each new machine into this folder, instead of printing its password; --iot needs it
+    #[arg(long, value_name = "DIR")]
+    pub configs: Option<PathBuf>,
+    /// What the finished configurations are made of [default: the sample that fits the machine's prefix]
+    #[arg(long, value_name = "CONFIG", requires = "configs")]
+    pub template: Option<PathBuf>,
+    /// Give this machine of the list a new password, though it has one; may be given several times
+    #[arg(long, value_name = "SYSTEM", conflicts_with = "iot")]
+    pub renew: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub plan: bool,
+}
+
+/// Arguments of `destroy`.
+#[derive(Args, Debug)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub place: Place,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// The name of a stack: <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>
+fn parse_stack(text: &str) -> Result<String, String> {
+    let fits = text.len() <= 128
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let why = "a stack's name begins with a letter and is made of letters, digits and hyphens, at most 128";
+    if fits { Ok(text.to_owned()) } else { Err(why.to_owned()) }
+}
+
+/// What a configuration is for, and which one is meant where none is named.
+fn with_default(what: &str, or: &str) -> String {
+    format!("{what} [default: {}{or}]", crate::config::DEFAULT_PATH)
 }
 
 /// A length of time as people type it: a whole number and `s`, `m`, `h`, `d` or `w`.
@@ -243,7 +350,7 @@ mod tests {
     fn the_help_names_the_configuration_that_is_read_where_none_is_given() {
         let mut cli = Cli::command();
         let mut helps = vec![cli.render_help().to_string()];
-        let takes_one = |name: &str| ["run", "validate", "status"].contains(&name);
+        let takes_one = |name: &str| ["run", "validate", "status", "iam-policy"].contains(&name);
         helps
             .extend(cli.get_subcommands_mut().filter(|c| takes_one(c.get_name())).map(|c| c.render_help().to_string()));
         for help in helps {

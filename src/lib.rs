@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! rank 6   commands  cli                        what a person types
-//! rank 5   daemon                               the only spawner: plan, wiring, sources, ordered stop
+//! rank 5   daemon  ops                          the only spawner: plan, wiring, sources, ordered stop; what is done for daemons
 //! rank 4   aws  local                           the destinations: they implement `Put`
 //! rank 3   pipeline  publish                    batches cut to the limits; put, retry, acknowledge
 //! rank 2   metrics  logs  relay  spool  positions
@@ -26,6 +26,7 @@ mod local;
 mod logs;
 mod metrics;
 mod model;
+mod ops;
 mod pipeline;
 mod platform;
 mod positions;

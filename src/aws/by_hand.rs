@@ -1,5 +1,11 @@
 //! What the services have in common that we call by hand, since their SDK crates weigh more than our few calls are worth: where they are,
-//! and how they are reached. Both as the SDK's other clients have it; names, bodies and answers belong to whoever calls.
+//! and how they are reached. Both as the SDK's other clients have it; names and members of calls belong to whoever calls.
+//!
+//! `json` and `query` read what such services answer; `signed` signs, for what the login itself may do.
+pub(super) mod json;
+pub(super) mod query;
+pub(super) mod signed;
+
 use aws_smithy_runtime::client::orchestrator::operation::{Operation, OperationBuilder};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::timeout::TimeoutConfig;

@@ -13,6 +13,7 @@
 //!
 //! The SDK and the HTTP libraries write through `tracing` too, below WARN in great detail: the daemon keeps the targets of
 //! [`QUIET_TARGETS`] at WARN.
+mod admin;
 mod answer;
 mod auth;
 mod base;
@@ -37,6 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use admin::{Admin, AdminError, Change, Event, Keys, Resource, Stack, StackRequest};
 pub use inquiry::{Inquiry, InquiryError, Metadata};
 
 use crate::{
@@ -178,9 +180,7 @@ fn connect_in(
         Renewing::new(role, Arc::clone(&clock), Some(Arc::clone(&board)))
     };
 
-    let agent = settings.agent.role_arn.as_deref();
-    let metrics_role = settings.metrics.as_ref().and_then(|m| m.role_arn.as_deref()).or(agent);
-    let logs_role = settings.logs.role_arn.as_deref().or(agent);
+    let [metrics_role, logs_role] = settings.roles();
     // A login that is only built upon is reported by the roles.
     let used_itself = metrics_role.is_none() || logs_role.is_none();
     let login = login(used_itself.then(|| Arc::clone(&board)))?;

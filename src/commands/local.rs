@@ -17,7 +17,7 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
@@ -45,11 +45,11 @@ pub fn run(arguments: Local) -> anyhow::Result<ExitCode> {
 /// Where the store may be: named, or the configuration's, or that of a daemon whose configuration names none. `None`: the configuration
 /// is invalid, and that was said.
 fn folders(store: &Store) -> Option<Vec<PathBuf>> {
-    let installed = Path::new(config::DEFAULT_PATH);
+    let installed = config::default_path();
     let config = match (&store.folder, &store.config) {
         (Some(folder), _) => return Some(vec![folder.clone()]),
         (None, Some(config)) => config,
-        (None, None) if installed.exists() => installed,
+        (None, None) if installed.exists() => &installed,
         (None, None) => return Some(daemon::usual_stores().to_vec()),
     };
     let homes = Home::candidates(&settings_of(config)?, &Override::Local(None));

@@ -2,6 +2,10 @@
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed while running,
 //! 2 wrong usage (clap's own), 78 configuration invalid (`EX_CONFIG` of sysexits.h: a service manager must not restart on it).
+pub mod config;
+pub mod deploy;
+pub mod destroy;
+pub mod iam_policy;
 pub mod local;
 pub mod relay;
 pub mod run;
@@ -12,7 +16,7 @@ pub mod validate;
 
 use crate::{
     cli::{Cli, Command},
-    config::{self, Settings},
+    config::{self as configuration, Settings},
 };
 use clap::CommandFactory;
 use std::{
@@ -42,9 +46,13 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Run(arguments)) => run::run(&arguments),
         Some(Command::Validate(arguments)) => validate::run(&arguments.configs, arguments.strict, arguments.json),
         Some(Command::Status(arguments)) => status::run(&arguments),
+        Some(Command::Config(arguments)) => self::config::run(&arguments),
         Some(Command::Local(arguments)) => local::run(arguments),
         Some(Command::Service(arguments)) => service::run(&arguments),
         Some(Command::Relay(arguments)) => relay::run(arguments),
+        Some(Command::Deploy(arguments)) => deploy::run(&arguments),
+        Some(Command::Destroy(arguments)) => destroy::run(&arguments),
+        Some(Command::IamPolicy(arguments)) => iam_policy::run(&arguments),
     }
 }
 
@@ -60,19 +68,19 @@ pub fn unknown_command(word: &Path) -> Option<String> {
     if names.contains(&text) || text == "help" {
         return None;
     }
-    Some(match config::nearest(text, names.iter().copied()) {
+    Some(match configuration::nearest(text, names.iter().copied()) {
         Some(near) => format!("there is no command and no file `{text}`; did you mean `{near}`?"),
         None => format!("there is no command and no file `{text}`; the commands are {}", names.join(", ")),
     })
 }
 
 fn config_or_default(given: Option<&Path>) -> PathBuf {
-    given.unwrap_or(Path::new(config::DEFAULT_PATH)).to_path_buf()
+    given.map_or_else(configuration::default_path, Path::to_path_buf)
 }
 
 /// The settings of a configuration; `None` after saying on standard error why there are none.
 fn settings_of(config: &Path) -> Option<Settings> {
-    let loaded = config::load(config);
+    let loaded = configuration::load(config);
     if loaded.settings.is_none() {
         loaded.findings.iter().for_each(|finding| eprintln!("{finding:#}"));
     }
@@ -87,7 +95,8 @@ mod tests {
     fn a_word_that_is_no_file_is_taken_for_a_command() {
         let said = |word: &str| unknown_command(Path::new(word));
         assert!(said("staus").is_some_and(|why| why.contains("did you mean `status`?")));
-        assert!(said("xyzzy").is_some_and(|why| why.contains("run, validate, status, local, service, relay")));
+        let all = "run, validate, status, config, local, service, relay, deploy, destroy, iam-policy";
+        assert!(said("xyzzy").is_some_and(|why| why.contains(all)));
         for path in ["my.json", "./staus", "src", "configs/local.json", "status", "help", "--dry-run", "-h"] {
             assert_eq!(said(path), None);
         }

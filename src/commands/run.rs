@@ -4,11 +4,12 @@ use crate::{
     aws,
     cli::Run,
     config::{self, Finding, Sends, Settings, Severity},
-    daemon::{self, Options, Override, Reload, Signals},
+    daemon::{self, Notify, Options, Override, Reload, Signals, service},
     local::Printer,
     platform::{
         descriptors::{self, Raised},
         memory,
+        services::being,
     },
     publish,
     telemetry::log::{self, LogError, LogOptions},
@@ -30,6 +31,28 @@ const BLOCKED: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the daemon cannot start or go on.
 pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
+    // Before the first thread: what it finds in the environment is for nobody else.
+    let notify = Notify::to_who_started_us();
+    being::attach(service::NAME).context("the service control manager could not be reached")?;
+    let ended = foreground(arguments, &notify);
+    match &ended {
+        Ok(code) => being::ended(*code, *code == EXIT_CONFIG),
+        Err(error) => {
+            being::note(&format!("error: {error:#}"));
+            being::ended(1, false);
+        }
+    }
+    ended.map(ExitCode::from)
+}
+
+/// For whoever started us: on standard error, which nobody sees of a service of Windows.
+fn tell(text: &str) {
+    eprintln!("{text}");
+    being::note(text);
+}
+
+/// The exit code.
+fn foreground(arguments: &Run, notify: &Notify) -> anyhow::Result<u8> {
     memory::share();
     // One thread does everything that waits; whatever blocks has threads of its own. Less memory than a pool of workers.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,8 +72,12 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         None if arguments.dry_run => Sends::Nowhere,
         None => Sends::AsConfigured,
     };
-    let Ok(settings) = load(&path, host, &mut |finding| eprintln!("{finding:#}")) else {
-        return Ok(ExitCode::from(EXIT_CONFIG));
+    let settings = match load(&path, host, &mut |finding| tell(&format!("{finding:#}"))) {
+        Ok(settings) => settings,
+        Err(why) => {
+            notify.say(&format!("the configuration cannot run: {why}"));
+            return Ok(EXIT_CONFIG);
+        }
     };
     let log = match start_log(&settings, arguments.dry_run) {
         Ok(log) => log,
@@ -58,8 +85,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
             let configuration = error.is_configuration();
             let error = anyhow::Error::from(error);
             if configuration {
-                eprintln!("error: {error:#}");
-                return Ok(ExitCode::from(EXIT_CONFIG));
+                tell(&format!("error: {error:#}"));
+                return Ok(EXIT_CONFIG);
             }
             return Err(error);
         }
@@ -74,18 +101,19 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
     };
     let reload = Reload { read, in_force: &in_force };
     let options = Options { destination: destination(arguments), once: arguments.once };
-    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload));
+    let ended = runtime.block_on(daemon::run(settings, &options, &mut signals, &reload, notify));
     runtime.shutdown_timeout(BLOCKED);
-    let Err(error) = ended else { return Ok(ExitCode::SUCCESS) };
+    let Err(error) = ended else { return Ok(0) };
     let configuration = error.is_configuration();
     let error = anyhow::Error::from(error);
+    notify.say(&format!("ended: {error:#}"));
     if log.is_some() {
         // The chain goes to standard error too; a service's own log is where it will be looked for.
         tracing::error!("{error:#}");
     }
     if configuration {
-        eprintln!("error: {error:#}");
-        return Ok(ExitCode::from(EXIT_CONFIG));
+        tell(&format!("error: {error:#}"));
+        return Ok(EXIT_CONFIG);
     }
     Err(error)
 }

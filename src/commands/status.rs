@@ -1,4 +1,6 @@
 //! `status`: what the running daemon says about itself.
+mod waiting;
+
 use super::{EXIT_CONFIG, config_or_default, table::table};
 use crate::{
     cli::Status,
@@ -21,7 +23,11 @@ use std::{
 /// When no daemon answers.
 pub fn run(arguments: &Status) -> anyhow::Result<ExitCode> {
     let config = config_or_default(arguments.config.as_deref());
-    let Places { sockets, unread } = places(arguments, &config);
+    let places = places(arguments, &config);
+    if let Some(seconds) = arguments.wait {
+        return waiting::wait(arguments, &places, seconds);
+    }
+    let Places { sockets, unread } = places;
     let document = match ask(&sockets, &start(arguments)) {
         Err(error) if !unread.is_empty() => {
             unread.iter().for_each(|said| eprintln!("{said}"));
@@ -312,7 +318,7 @@ mod tests {
         let config = folder.path().join("c.json");
         let places = |text: &str, local: Option<Option<PathBuf>>| {
             fs::write(&config, text).expect("ours");
-            places(&Status { config: Some(config.clone()), local, json: false }, &config)
+            places(&Status { config: Some(config.clone()), local, wait: None, json: false }, &config)
         };
         let store = || Some(Some(PathBuf::from("/d")));
         let sound = places(r#"{ "agent": { "state_folder": "/s" } }"#, None);

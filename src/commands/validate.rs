@@ -17,7 +17,7 @@ use std::{
 
 /// Validates these files, or the default one, and prints what was found on standard output.
 pub fn run(files: &[PathBuf], strict: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let default = [PathBuf::from(config::DEFAULT_PATH)];
+    let default = [config::default_path()];
     let files = if files.is_empty() { &default[..] } else { files };
     let examined: Vec<Examined> = files.iter().map(|file| examined(file)).collect();
     let findings: Vec<Finding> = examined.iter().flat_map(|file| file.findings.clone()).collect();

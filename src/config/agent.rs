@@ -8,11 +8,11 @@ use super::{
     serial_relay,
     settings::{Agent, Destination, Endpoints, ImportState, Instance, OwnLog, Serial, Spool},
 };
-use crate::{model::limits, platform::host};
+use crate::{
+    model::limits,
+    platform::{host, installed},
+};
 use std::{path::PathBuf, time::Duration};
-
-/// Where the publisher has always kept its own log.
-pub const DEFAULT_LOGFILE: &str = "/opt/aws/amazon-cloudwatch-publisher/logs/amazon-cloudwatch-publisher.log";
 
 /// Seconds for an orderly stop.
 const SHUTDOWN: u64 = 10;
@@ -104,7 +104,7 @@ fn own_log(agent: &Section<'_>, environment: &Environment) -> OwnLog {
         file: match named {
             Some("") => None,
             Some(path) => Some(PathBuf::from(path)),
-            None => Some(PathBuf::from(DEFAULT_LOGFILE)),
+            None => Some(installed::own_log()),
         },
         named: named.is_some(),
         debug: agent.child("debug").flag().unwrap_or_else(|| is_level(&["DEBUG"])),

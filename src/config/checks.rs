@@ -239,7 +239,11 @@ fn relative_paths(settings: &Settings, root: &Section<'_>) {
         absolute(&agent.child("logfile"), path);
     }
     let relay = &settings.agent.serial_relay;
-    absolute(&agent.path(&["serial_relay", "socket"]), &relay.socket);
+    // Where it is not named it stands as on the only system that has such a device.
+    let socket = agent.path(&["serial_relay", "socket"]);
+    if socket.exists() {
+        absolute(&socket, &relay.socket);
+    }
     if let Some(path) = &relay.device {
         absolute(&agent.path(&["serial_relay", "device"]), path);
     }

@@ -94,7 +94,9 @@ impl File {
     }
 
     /// Parses what stood in one file.
-    #[cfg(test)]
+    ///
+    /// # Errors
+    /// Why it cannot be used.
     pub fn parse(path: &Path, bytes: Vec<u8>, rights: Option<Rights>) -> Result<Self, Box<Finding>> {
         let (part, tree, findings) = Part::parse(path, bytes, rights, 0, LARGEST)?;
         Ok(Self::of(path, vec![part], vec![tree], findings, vec![]))

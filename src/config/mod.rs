@@ -54,15 +54,24 @@ pub use finding::{Finding, Severity, nearest};
 pub use settings::Settings;
 pub use shape::count;
 
+use crate::platform::installed;
 use environment::Environment;
 use section::{Findings, Section, sort};
 use settings::{Destination, Local};
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use surroundings::Surroundings;
 use variables::Unset;
 
 /// Where the configuration is when nobody names another.
-pub const DEFAULT_PATH: &str = "/opt/aws/amazon-cloudwatch-publisher/etc/amazon-cloudwatch-publisher.json";
+pub fn default_path() -> PathBuf {
+    installed::configuration()
+}
+
+/// The same as help texts say it.
+pub const DEFAULT_PATH: &str = installed::CONFIGURATION;
 
 /// A week: long enough to look back, short enough for a small disk.
 const LOCAL_RETENTION_HOURS: u64 = 7 * 24;
@@ -112,6 +121,21 @@ pub enum Sends {
     Nowhere,
     /// The same, and it is the command line that says in which folder: those of the configuration have no say.
     Elsewhere,
+}
+
+/// Whose configuration a text is; `None` where it is no configuration.
+pub fn dialect_of(text: &str) -> Option<Dialect> {
+    let file = File::parse(Path::new(""), text.as_bytes().to_vec(), None).ok()?;
+    Some(Dialect::of(&Section::root(&file, &Findings::default())))
+}
+
+/// The settings of whoever has no configuration: those of an administrator's commands, which run in this region, or where environment and
+/// profile say.
+pub fn of_nobody(region: Option<&str>) -> Settings {
+    let nothing = File::parse(Path::new(""), b"{}".to_vec(), None).expect("an empty object is JSON");
+    let mut settings = decode_in(Environment::default(), &nothing, Unset::Unknown).0;
+    settings.agent.region = region.map(str::to_owned);
+    settings
 }
 
 /// Reads a configuration, of one file or of several, without a look at what it points to.

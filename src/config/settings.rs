@@ -49,6 +49,14 @@ impl Settings {
         self.sends_something() || self.agent.serial_relay.when == When::Always
     }
 
+    /// The roles that are assumed on top of the login, for metrics and for logs: each section's own, else the agent's. `None`: the login
+    /// itself publishes.
+    pub fn roles(&self) -> [Option<&str>; 2] {
+        let agent = self.agent.role_arn.as_deref();
+        let metrics = self.metrics.as_ref().and_then(|metrics| metrics.role_arn.as_deref());
+        [metrics.or(agent), self.logs.role_arn.as_deref().or(agent)]
+    }
+
     /// Whether there is anything to send to AWS. The serial relay needs no account and no network.
     pub fn sends_something(&self) -> bool {
         self.metrics.is_some() || self.logs.collects_something()

@@ -4,9 +4,9 @@ use std::io;
 /// A request from outside.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Request {
-    /// SIGTERM, SIGINT, Ctrl-C, or the end of the session.
+    /// SIGTERM, SIGINT, Ctrl-C, the end of the session, or the service manager of Windows.
     Stop,
-    /// SIGHUP: read the configuration again.
+    /// SIGHUP, or a control of the service manager of Windows: read the configuration again.
     Reload,
 }
 
@@ -43,6 +43,7 @@ mod imp {
 #[cfg(windows)]
 mod imp {
     use super::{Request, io};
+    use crate::platform::services::{Asked, being};
     use tokio::signal::windows::{
         CtrlBreak, CtrlC, CtrlClose, CtrlShutdown, ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown,
     };
@@ -60,13 +61,19 @@ mod imp {
         }
 
         pub async fn next(&mut self) -> Request {
-            tokio::select! {
-                _ = self.c.recv() => {}
-                _ = self.r#break.recv() => {}
-                _ = self.close.recv() => {}
-                _ = self.shutdown.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = self.c.recv() => return Request::Stop,
+                    _ = self.r#break.recv() => return Request::Stop,
+                    _ = self.close.recv() => return Request::Stop,
+                    _ = self.shutdown.recv() => return Request::Stop,
+                    asked = being::asked() => match asked {
+                        Asked::Stop => return Request::Stop,
+                        Asked::Reload => return Request::Reload,
+                        Asked::Nothing => {}
+                    },
+                }
             }
-            Request::Stop
         }
     }
 }

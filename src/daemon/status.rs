@@ -1,4 +1,5 @@
-//! The status socket: whoever connects gets one JSON document about the running daemon, and the end of the stream.
+//! The status socket, on Windows a named pipe: whoever connects gets one JSON document about the running daemon, and the end of the
+//! stream.
 //!
 //! It lies in the state folder, for its owner and group (so that folder lets the group pass), and goes with the daemon. One that somebody removes is made
 //! again. A daemon that cannot open it runs without it and says so.
@@ -17,7 +18,6 @@ use std::{
 };
 
 /// What the daemon tells.
-#[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 #[derive(Serialize)]
 struct Snapshot<'a> {
     version: &'static str,
@@ -31,7 +31,6 @@ struct Snapshot<'a> {
 }
 
 /// One source with its lag.
-#[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 #[derive(Serialize)]
 struct Source {
     #[serde(flatten)]
@@ -58,7 +57,6 @@ pub fn socket_path(state: &Path) -> PathBuf {
     state.join("status.sock")
 }
 
-#[cfg_attr(not(unix), allow(dead_code, reason = "there is no status socket yet where there are no UNIX sockets"))]
 fn snapshot(about: &About, board: &Board) -> Vec<u8> {
     let Page { sources, destinations, refused_reload } = board.read();
     // A line without a name belongs to a source that has not been found yet: there is nothing to tell of it.
@@ -164,23 +162,90 @@ mod imp {
     }
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 mod imp {
-    use super::{About, Arc, Board, Path};
-    use std::io;
+    use super::{About, Arc, Board, Path, snapshot};
+    use crate::platform::named_pipe;
+    use futures_util::{StreamExt, stream::FuturesUnordered};
+    use std::{
+        fs::File,
+        io::{self, Read},
+        sync::mpsc,
+        thread,
+        time::{Duration, Instant},
+    };
+    use tokio::{io::AsyncWriteExt, net::windows::named_pipe::NamedPipeServer, time::timeout};
 
-    pub struct Listener;
+    /// As with a socket.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    const READERS: usize = 8;
 
-    pub fn listen(_: &Path) -> io::Result<Listener> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "there is no status socket on this system yet"))
+    /// Time between two tries while all ends of the pipe are taken: `ERROR_PIPE_BUSY`.
+    const RETRY: Duration = Duration::from_millis(20);
+    const BUSY: i32 = 231;
+
+    /// A pipe, and its end that waits for the next reader. It goes with the last end.
+    pub struct Listener {
+        name: String,
+        next: NamedPipeServer,
     }
 
-    pub async fn serve(_: Listener, _: About, _: Arc<Board>) {
-        std::future::pending().await
+    /// Open the pipe. The folder's lock is ours, so whoever has it already is no daemon.
+    pub fn listen(path: &Path) -> io::Result<Listener> {
+        let name = named_pipe::name_of(path);
+        Ok(Listener { next: named_pipe::server(&name, true)?, name })
     }
 
-    pub fn ask(_: &Path) -> io::Result<Vec<u8>> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "there is no status socket on this system yet"))
+    /// Answer until dropped, a few readers at once.
+    pub async fn serve(mut listener: Listener, about: About, board: Arc<Board>) {
+        let mut readers = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                Some(()) = readers.next() => {}
+                came = listener.next.connect(), if readers.len() < READERS => {
+                    // There is an end for the next one before this one is given away: without any, the pipe would be gone.
+                    match (came, named_pipe::server(&listener.name, false)) {
+                        (Ok(()), Ok(next)) => {
+                            readers.push(answer(std::mem::replace(&mut listener.next, next), &about, &board));
+                        }
+                        _ => {
+                            let _ = listener.next.disconnect();
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer(mut reader: NamedPipeServer, about: &About, board: &Board) {
+        let document = snapshot(about, board);
+        // A reader that goes away or sleeps is its own loss.
+        let _ = timeout(PATIENCE, async { reader.write_all(&document).await }).await;
+    }
+
+    pub fn ask(path: &Path) -> io::Result<Vec<u8>> {
+        let name = named_pipe::name_of(path);
+        let end = Instant::now() + PATIENCE;
+        let pipe = loop {
+            match named_pipe::open(&name) {
+                Err(error) if error.raw_os_error() == Some(BUSY) && Instant::now() < end => thread::sleep(RETRY),
+                opened => break opened?,
+            }
+        };
+        // A file is read without a limit of time: where nothing comes, the thread is left behind, and ends with the process.
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || tell.send(read(pipe)));
+        told.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn read(mut pipe: File) -> io::Result<Vec<u8>> {
+        let mut document = vec![];
+        match pipe.read_to_end(&mut document) {
+            // How the other side ends it: `ERROR_BROKEN_PIPE`.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(document),
+            read => read.map(|_| document),
+        }
     }
 }
 

@@ -214,6 +214,8 @@ impl Running {
             running.tasks.abort().await;
             return Err(error);
         }
+        // It needs no network to be there.
+        platform::services::being::running(plan.settings.agent.shutdown);
         Ok(running)
     }
 

@@ -5,7 +5,7 @@
 //! taken from the sources, and they stand still. The same while an event of over 64 KiB waits for its permit to be a large body.
 //!
 //! The service takes no batch that spans more than a day. Where old and new events alternate, the batches of up to
-//! [`DAYS`] days are open side by side ([`days`]), so that they leave full and not event by event. Events of one day
+//! [`days::DAYS`] days are open side by side ([`days`]), so that they leave full and not event by event. Events of one day
 //! keep their order; each batch has its own deadline.
 mod days;
 

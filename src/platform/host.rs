@@ -1,15 +1,13 @@
 //! Who and where this machine is, asked without the network, and where this user may keep state.
 //!
 //! Nothing is cached: callers ask at the start and on reload.
+use super::installed;
 use std::{
     ffi::OsString,
     fs, io,
     net::{IpAddr, Ipv4Addr, UdpSocket},
     path::{Path, PathBuf},
 };
-
-/// Where the state lies when the installers made the folder or the administrator runs us.
-const SYSTEM_STATE_FOLDER: &str = "/opt/aws/amazon-cloudwatch-publisher/var";
 
 /// Name of our folder among those of the user's other programs.
 const OWN_FOLDER: &str = "amazon-cloudwatch-publisher";
@@ -131,7 +129,7 @@ pub fn boot_id() -> Option<String> {
 pub fn state_folders() -> [PathBuf; 2] {
     // Where even the home is not known there is only the working folder left, where somebody will see it.
     let own = user_state_folder().unwrap_or_else(|| format!("{OWN_FOLDER}-state").into());
-    [SYSTEM_STATE_FOLDER.into(), own]
+    [installed::state(), own]
 }
 
 /// Where the CloudWatch Agent keeps how far it came in each log; it may not be there.

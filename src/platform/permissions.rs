@@ -39,6 +39,15 @@ pub fn is_executable(metadata: &Metadata) -> bool {
     imp::is_executable(metadata)
 }
 
+/// Lets its owner read and write the file, its group read it, and nobody else do anything (mode 0640). Without effect on a system that has
+/// no such rights: there the folder's access list is inherited.
+///
+/// # Errors
+/// When it is somebody else's.
+pub fn let_group_read(file: &std::fs::File) -> std::io::Result<()> {
+    imp::let_group_read(file)
+}
+
 /// For tests: gives a file these mode bits; `false` on a system that has none.
 #[cfg(test)]
 pub fn set_mode(path: &std::path::Path, mode: u32) -> bool {
@@ -54,6 +63,11 @@ mod imp {
     pub fn set_mode(path: &std::path::Path, mode: u32) -> bool {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).is_ok()
+    }
+
+    pub fn let_group_read(file: &std::fs::File) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt;
+        file.set_permissions(std::fs::Permissions::from_mode(0o640))
     }
 
     /// Bits of `st_mode`: <https://man7.org/linux/man-pages/man7/inode.7.html>
@@ -97,6 +111,11 @@ mod imp {
 
     pub fn is_root() -> bool {
         false
+    }
+
+    #[allow(clippy::unnecessary_wraps)] // the signature is the same on every system
+    pub fn let_group_read(_: &std::fs::File) -> std::io::Result<()> {
+        Ok(())
     }
 
     pub fn is_executable(_: &Metadata) -> bool {

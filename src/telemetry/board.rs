@@ -135,6 +135,18 @@ pub struct Page {
     pub refused_reload: Option<Refusal>,
 }
 
+/// The page in few words, for who looks at it often.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Standing {
+    /// Destinations that fail now, and why.
+    pub failing: Vec<(&'static str, String)>,
+    /// Whether anything was delivered.
+    pub delivered: bool,
+    /// Sources that something is wrong with, but for those that measure.
+    pub troubled: usize,
+    pub refused_reload: bool,
+}
+
 /// Shared by all rooms.
 #[derive(Debug, Default)]
 pub struct Board(Mutex<Page>);
@@ -157,6 +169,21 @@ impl Board {
     /// A copy of the page as it is now.
     pub fn read(&self) -> Page {
         self.page().clone()
+    }
+
+    /// How everything stands.
+    pub fn standing(&self) -> Standing {
+        let page = self.page();
+        let failing = page.destinations.iter().filter(|(_, state)| state.failures_in_a_row > 0);
+        Standing {
+            failing: failing.map(|(name, state)| (*name, state.last_error.clone().unwrap_or_default())).collect(),
+            delivered: page
+                .destinations
+                .iter()
+                .any(|(name, state)| *name != "credentials" && state.last_success.is_some()),
+            troubled: page.sources.values().filter(|source| !source.measures && source.last_error.is_some()).count(),
+            refused_reload: page.refused_reload.is_some(),
+        }
     }
 
     /// Change the line of one source; it is made when it is not there.
@@ -296,6 +323,25 @@ mod tests {
         assert_eq!((line().failures_in_a_row, line().last_success.is_some()), (2, true));
         board.part_succeeded("logs", denied);
         assert_eq!((line().failures_in_a_row, line().last_error.as_deref()), (0, Some("denied")));
+    }
+
+    #[test]
+    fn how_everything_stands_is_said_in_few_words() {
+        let board = Board::default();
+        assert_eq!(board.standing(), Standing::default());
+        board.succeeded("credentials");
+        board.source(SourceId::unique(), |source| source.last_error = Some("denied".into()));
+        board.source(SourceId::unique(), |source| (source.last_error, source.measures) = (Some("silent".into()), true));
+        board.failed("logs", "no route".into());
+        let standing = board.standing();
+        assert_eq!(
+            standing,
+            Standing { failing: vec![("logs", "no route".into())], troubled: 1, ..Standing::default() }
+        );
+        board.succeeded("logs");
+        board.refused(Path::new("/c.json"), "x".into());
+        let standing = board.standing();
+        assert!(standing.delivered && standing.refused_reload && standing.failing.is_empty());
     }
 
     #[test]

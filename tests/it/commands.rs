@@ -90,9 +90,10 @@ async fn wrong_usage_has_its_own_exit_code() {
     let misspelt = host.run(["staus"]).await;
     assert_eq!(misspelt.status.code(), Some(2));
     assert!(said(&misspelt).contains("did you mean `status`?"), "{}", said(&misspelt));
-    let later = host.run(["config", "show", "my.json"]).await;
+    let later = host.run(["doctor", "my.json"]).await;
     assert_eq!(later.status.code(), Some(2));
-    assert!(said(&later).contains("there is no command and no file `config`"), "{}", said(&later));
+    assert!(said(&later).contains("there is no command and no file `doctor`"), "{}", said(&later));
+    assert_eq!(host.run(["config", "show", "my.json"]).await.status.code(), Some(2));
     let spaced = host.run(["run", "--local", "store", "my.json"]).await;
     assert_eq!(spaced.status.code(), Some(2));
     assert!(said(&spaced).contains("--local=store"), "{}", said(&spaced));

@@ -20,6 +20,7 @@ const RANKS: &[(&str, u8)] = &[
     ("aws", 4),
     ("local", 4),
     ("daemon", 5),
+    ("ops", 5),
     ("commands", 6),
     ("cli", 6),
 ];

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     aws::{
         auth::{SignInError, Source, cognito::Cognito, renewing::Clock},
+        by_hand::{query::CONTENT_TYPE, signed},
         http,
         testing::{
             Fake, Reply, SECRET, Seen, TOKEN, assert_no_secret, by_password, cognito_answer, json, printed, reply,
@@ -11,8 +12,12 @@ use crate::{
     },
     config::settings::{Authentication, Settings},
 };
+use aws_credential_types::Credentials;
 use futures_util::future::BoxFuture;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, SystemTime},
+};
 
 const INSTANCE: &str = "i-0123456789abcdef0";
 const KEY: &str = "aws:autoscaling:groupName";
@@ -122,7 +127,14 @@ async fn what_is_sent_is_what_was_signed() {
     let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at.and_utc().timestamp().unsigned_abs());
     let keys = Credentials::new("AKIDCOGNITO", SECRET, Some(TOKEN.to_owned()), None, "test");
     let url = format!("http://{}{}", seen.header("host"), seen.path);
-    let again = request(&url, "eu-central-1", &body(&seen), keys, at).expect("a request");
+    let question = Question {
+        action: DESCRIBE_TAGS,
+        method: "POST",
+        path: "/".to_owned(),
+        headers: vec![("content-type", CONTENT_TYPE.to_owned())],
+        body: body(&seen).into(),
+    };
+    let again = signed::request(&EC2, "eu-central-1", &url, &question, keys, at).expect("a request");
     assert_eq!(again.headers().get("authorization"), Some(seen.header("authorization")));
 }
 

@@ -4,7 +4,7 @@ use super::*;
 fn an_empty_object_is_the_publishers_with_all_its_defaults() {
     let s = settings("{}");
     assert_eq!(s.agent.instance, Instance { prefix: "sys".into(), serial: Serial::Zeros });
-    assert_eq!(s.agent.own_log.file, Some(PathBuf::from(agent::DEFAULT_LOGFILE)));
+    assert_eq!(s.agent.own_log.file, Some(crate::platform::installed::own_log()));
     assert!(!s.agent.own_log.named && !s.agent.own_log.debug && !s.agent.own_log.quiet);
     assert_eq!((s.agent.destination, s.agent.shutdown), (Destination::Aws, Duration::from_secs(10)));
     assert_eq!(s.agent.endpoints, Endpoints::default());

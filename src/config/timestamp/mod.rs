@@ -1,6 +1,6 @@
 //! `timestamp_format`: where a time stands in the text of an event, and which one it is.
 //!
-//! A format is compiled once, to [`Item`](items::Item)s, which are searched for anywhere in the text; the first place at which all of them fit is the
+//! A format is compiled once, to [`Item`]s, which are searched for anywhere in the text; the first place at which all of them fit is the
 //! timestamp, as it is with the agent's regular expressions, to which each item is at least as wide. What is found need not be a
 //! time: 31 February is found and is none. One pass finds and reads, without regular expressions and without memory of its own.
 //!

@@ -3,11 +3,13 @@
 //!
 //! Two habits of it decide the order of what is done here. A service that was told to stop stays for as long as its process takes to end,
 //! and until it is gone its label cannot be started again; right after that a start may still be refused for some seconds.
-use super::{SERIAL_RELAY, Service, ServiceError, State, Verb};
+use super::{
+    Control, Installed, PROGRAM, PUBLISHER, SERIAL_RELAY, Service, ServiceError, State, Uninstalled, Verb, place,
+};
 use crate::platform::permissions;
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -29,12 +31,18 @@ const STARTS: u32 = 8;
 const RISING: u32 = 20;
 const STEADY: u32 = 3;
 
+/// What describes the daemon to launchd.
+const PLIST: &str = include_str!("../../../installers/com.amazonaws.amazon-cloudwatch-publisher.plist");
+
 /// How launchd is reached.
 #[derive(Clone, Debug)]
 pub struct Launchd {
+    /// Looked for in the search path where it is a bare name.
     pub launchctl: PathBuf,
     /// Where the files are that describe services.
     pub plists: PathBuf,
+    /// What the service starts.
+    pub program: PathBuf,
     pub is_root: bool,
     /// Time between two looks.
     pub pause: Duration,
@@ -43,33 +51,65 @@ pub struct Launchd {
 impl Default for Launchd {
     fn default() -> Self {
         Self {
-            launchctl: "/bin/launchctl".into(),
+            launchctl: "launchctl".into(),
             plists: "/Library/LaunchDaemons".into(),
+            program: PROGRAM.into(),
             is_root: permissions::is_root(),
             pause: Duration::from_secs(1),
         }
     }
 }
 
-impl Launchd {
-    /// All services of ours.
-    ///
-    /// # Errors
-    /// When `launchctl` cannot be asked.
-    pub fn list(&self) -> Result<Vec<Service>, ServiceError> {
-        let disabled = disabled(&self.tell(&["print-disabled", "system"])?);
-        super::ALL.into_iter().map(|label| self.service(label, &disabled)).collect()
+impl Control for Launchd {
+    fn names(&self) -> &'static [&'static str] {
+        &[PUBLISHER, SERIAL_RELAY]
     }
 
-    /// Starts a service, now and whenever the machine starts. One that runs goes on running.
-    ///
-    /// # Errors
-    /// When it may not be started, is refused, or does not keep running; then launchd has it and goes on trying.
-    pub fn enable(&self, label: &'static str) -> Result<Service, ServiceError> {
+    fn list(&self) -> Result<Vec<Service>, ServiceError> {
+        let disabled = disabled(&self.tell(&["print-disabled", "system"])?);
+        self.names().iter().map(|label| self.service(label, &disabled)).collect()
+    }
+
+    fn status(&self, label: &'static str) -> Result<Service, ServiceError> {
+        self.service(label, &disabled(&self.tell(&["print-disabled", "system"])?))
+    }
+
+    fn prepared(&self) -> Result<(), ServiceError> {
+        self.may(Verb::Install, PUBLISHER)?;
+        let program = self.program.clone();
+        if !program.is_file() {
+            return Err(ServiceError::NoProgram { program });
+        }
+        // Whether launchd can be asked at all.
+        self.look(PUBLISHER).map(|_| ())
+    }
+
+    fn install(&self, root: Option<&Path>) -> Result<Installed, ServiceError> {
+        let file = place::below(root, &self.plist(PUBLISHER));
+        if root.is_some() {
+            return Ok(Installed { fate: place::write(&file, PLIST)?, file, service: None });
+        }
+        self.prepared()?;
+        let fate = place::write(&file, PLIST)?;
+        // launchd reads the file, and starts the program, only anew.
+        self.end(PUBLISHER)?;
+        Ok(Installed { file, fate, service: Some(self.enable(PUBLISHER)?) })
+    }
+
+    fn uninstall(&self, root: Option<&Path>) -> Result<Uninstalled, ServiceError> {
+        let file = place::below(root, &self.plist(PUBLISHER));
+        if root.is_none() {
+            self.may(Verb::Uninstall, PUBLISHER)?;
+            self.end(PUBLISHER)?;
+        }
+        Ok(Uninstalled { fate: place::remove(&file)?, file })
+    }
+
+    fn enable(&self, label: &'static str) -> Result<Service, ServiceError> {
         self.may(Verb::Enable, label)?;
         let plist = self.plist(label);
         if !plist.is_file() {
-            return Err(ServiceError::NotInstalled { label, plist });
+            return Err(ServiceError::NotInstalled { name: label, file: plist });
         }
         if label == SERIAL_RELAY {
             for monitor in MONITOR {
@@ -88,14 +128,17 @@ impl Launchd {
         self.steady(label)
     }
 
-    /// Stops a service, now and for the next starts of the machine.
-    ///
-    /// # Errors
-    /// When it may not be stopped, or does not stop.
-    pub fn disable(&self, label: &'static str) -> Result<(), ServiceError> {
+    fn disable(&self, label: &'static str) -> Result<(), ServiceError> {
         self.may(Verb::Disable, label)?;
         // First, so that it does not come back even if it takes long to go.
         self.tell(&["disable", &target(label)])?;
+        self.end(label)
+    }
+}
+
+impl Launchd {
+    /// Let launchd forget a service, and wait until its process is gone.
+    fn end(&self, label: &'static str) -> Result<(), ServiceError> {
         if self.look(label)?.is_none() {
             return Ok(());
         }
@@ -107,11 +150,11 @@ impl Launchd {
             }
             thread::sleep(self.pause);
         }
-        told.and(Err(ServiceError::StillThere { label, looks: STOPPING }))
+        told.and(Err(ServiceError::StillThere { name: label, looks: STOPPING }))
     }
 
     fn may(&self, verb: Verb, label: &'static str) -> Result<(), ServiceError> {
-        if self.is_root { Ok(()) } else { Err(ServiceError::NotRoot { verb, label }) }
+        if self.is_root { Ok(()) } else { Err(ServiceError::NotRoot { verb, name: label }) }
     }
 
     fn plist(&self, label: &str) -> PathBuf {
@@ -150,19 +193,25 @@ impl Launchd {
             thread::sleep(self.pause);
         }
         let last_exit = self.look(label)?.and_then(|printed| printed.last_exit);
-        Err(ServiceError::NotRunning { label, last_exit, plist: self.plist(label) })
+        Err(ServiceError::NotRunning {
+            name: label,
+            last_exit,
+            file: self.plist(label),
+            hint: "its log says why",
+            outlook: "launchd goes on trying",
+        })
     }
 
     fn service(&self, label: &'static str, disabled: &BTreeMap<String, bool>) -> Result<Service, ServiceError> {
-        let (plist, disabled) = (self.plist(label), disabled.get(label).copied().unwrap_or(false));
+        let (file, disabled) = (self.plist(label), disabled.get(label).copied().unwrap_or(false));
         let state = match self.look(label)? {
             Some(Printed { pid: Some(pid), .. }) => State::Running { pid },
             Some(Printed { pid: None, last_exit }) => State::NotRunning { last_exit },
-            None if !plist.is_file() => State::NotInstalled,
+            None if !file.is_file() => State::NotInstalled,
             None if disabled => State::Disabled,
             None => State::NotLoaded,
         };
-        Ok(Service { label, state, disabled, plist })
+        Ok(Service { name: label, state, disabled, file, note: None })
     }
 
     /// What launchd holds of a service; `None`: it is not loaded.
@@ -185,7 +234,7 @@ impl Launchd {
     /// Exit code (`None`: a signal ended it), standard output, standard error.
     fn call(&self, arguments: &[&str]) -> Result<(Option<i32>, String, String), ServiceError> {
         let output = Command::new(&self.launchctl).args(arguments).stdin(Stdio::null()).output();
-        let output = output.map_err(|source| ServiceError::NoLaunchctl { program: self.launchctl.clone(), source })?;
+        let output = output.map_err(|source| ServiceError::NoTool { program: self.launchctl.clone(), source })?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
     }
@@ -198,7 +247,7 @@ fn target(label: &str) -> String {
 fn refused(arguments: &[&str], why: &str) -> ServiceError {
     let words: Vec<&str> = why.split_whitespace().collect();
     let told = if words.is_empty() { "it gave no reason".to_owned() } else { words.join(" ") };
-    ServiceError::Refused { arguments: arguments.join(" "), told }
+    ServiceError::Refused { tool: "launchctl", arguments: arguments.join(" "), told }
 }
 
 /// What is read of `launchctl print system/LABEL`.

@@ -3,7 +3,7 @@
 //! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 //! A document that holds travels as it is, byte for byte. What does not hold of one is left out, each part with its reason: a
 //! metric, a dimension set, a directive. Only when nothing would be left is the document refused. One without any directive is
-//! structured text, and passes. [`split`](super::split) writes what travels otherwise.
+//! structured text, and passes. [`split`] writes what travels otherwise.
 use super::{
     fault::Fault,
     split::{self, Directive, Metric},

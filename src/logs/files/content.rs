@@ -25,7 +25,7 @@ pub(super) fn bytes(file: &impl Bytes, offset: u64, length: u64) -> io::Result<V
 
 /// What says something at every offset, up to its end.
 pub(in crate::logs) trait Bytes {
-    /// See [`bytes`].
+    /// See [`bytes()`].
     fn bytes(&self, offset: u64, length: u64) -> io::Result<Vec<u8>>;
 
     /// Whether the file itself holds other bytes than these: it is compressed.

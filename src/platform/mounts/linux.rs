@@ -15,8 +15,10 @@ pub fn mounts() -> io::Result<Vec<Mount>> {
 
 fn read(proc: &Path, sys: &Path, prefix: Option<&Path>) -> io::Result<Vec<Mount>> {
     // Without privileges, the table of process 1 is closed to us.
-    let text = procfs::read(&proc.join("1/mountinfo")).or_else(|_| procfs::read(&proc.join("self/mountinfo")))?;
-    let mut lines = table::parse(&text);
+    let mut lines = match procfs::read(&proc.join("1/mountinfo")) {
+        Ok(text) => table::parse(&text),
+        Err(_) => table::without_our_own(table::parse(&procfs::read(&proc.join("self/mountinfo"))?)),
+    };
     for line in &mut lines {
         if line.mount.device == ROOT
             && let Some(name) = device(sys, &line.number)

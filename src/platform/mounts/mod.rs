@@ -7,7 +7,7 @@
 //! | Windows | not read here: its performance counters have it | |
 //!
 //! The table of process 1 comes first, where we may read it, because a service that is locked up has mounts of its own that say
-//! nothing about the machine.
+//! nothing about the machine. Of our own table, those mounts are left out.
 mod kinds;
 mod patience;
 mod table;

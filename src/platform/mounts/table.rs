@@ -8,7 +8,10 @@
 //! may be any bytes.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 use super::Mount;
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 /// One line of the table.
 #[derive(Debug, Eq, PartialEq)]
@@ -16,6 +19,29 @@ pub struct Line {
     pub mount: Mount,
     /// `major:minor`.
     pub number: String,
+    /// Which part of the file system is mounted: `/` is all of it.
+    pub root: PathBuf,
+}
+
+/// Where systemd keeps what it puts over paths that a service must not see, and what it hands to services: `systemd.exec(5)`.
+const PUT_OVER: [&str; 2] = ["/systemd/inaccessible", "/systemd/propagate"];
+
+/// Leaves out the mounts that a service manager made for the service that we are. Those over a path hide what is mounted there
+/// on the machine, and those of a folder onto itself, to make it writable or not, show what its file system shows anyway.
+pub fn without_our_own(lines: Vec<Line>) -> Vec<Line> {
+    let is_private = |root: &Path| {
+        // PrivateTmp=: a folder of our own, which systemd names so.
+        let named = |part: std::path::Component<'_>| part.as_os_str().to_string_lossy().starts_with("systemd-private-");
+        root.components().any(named) || PUT_OVER.iter().any(|folder| root.starts_with(folder))
+    };
+    let onto_itself = |line: &Line| {
+        lines.iter().filter(|whole| whole.number == line.number).any(|whole| {
+            let inner = line.root.strip_prefix(&whole.root).ok().filter(|inner| *inner != Path::new(""));
+            inner.is_some() && inner == line.mount.path.strip_prefix(&whole.mount.path).ok()
+        })
+    };
+    let ours: Vec<bool> = lines.iter().map(|line| is_private(&line.root) || onto_itself(line)).collect();
+    lines.into_iter().zip(ours).filter(|(_, ours)| !ours).map(|(line, _)| line).collect()
 }
 
 /// All lines of the text. Those of another form are left out: the others are still true.
@@ -39,7 +65,8 @@ pub fn visible(mounts: impl Iterator<Item = Mount>) -> Vec<Mount> {
 fn line(line: &[u8]) -> Option<Line> {
     let mut fields = line.split(|&b| b == b' ').filter(|field| !field.is_empty());
     let number = fields.nth(2)?;
-    let path = fields.nth(1)?;
+    let root = fields.next()?;
+    let path = fields.next()?;
     // Behind the options of the mount there are as many other fields as it likes, then a hyphen.
     let kind = fields.by_ref().skip_while(|field| *field != b"-").nth(1)?;
     let device = fields.next()?;
@@ -47,6 +74,7 @@ fn line(line: &[u8]) -> Option<Line> {
     Some(Line {
         mount: Mount { path: path_of(unescaped(path)), device: text(device), kind: text(kind) },
         number: text(number),
+        root: path_of(unescaped(root)),
     })
 }
 
@@ -124,6 +152,37 @@ pub mod tests {
     fn of_several_mounts_on_one_path_the_last_is_seen() {
         let kinds: Vec<_> = mounts(UBUNTU).into_iter().filter(|m| m.0 == "/net").map(|m| m.2).collect();
         assert_eq!(kinds, ["nfs4"]);
+    }
+
+    /// As of the unit of ours on a machine that has /srv and /tmp apart; the last four are the machine's.
+    const HARDENED: &str = r"1 0 259:1 / / ro master:1 - ext4 /dev/sda1 rw
+2 1 0:26 / /run rw master:5 - tmpfs tmpfs rw
+3 1 0:24 / /proc rw master:6 - proc proc rw
+4 1 259:1 /home /home ro master:1 - ext4 /dev/sda1 rw
+5 1 259:1 /opt/aws/amazon-cloudwatch-publisher/var /opt/aws/amazon-cloudwatch-publisher/var rw master:1 - ext4 /dev/sda1 rw
+6 3 0:24 /sys /proc/sys ro master:6 - proc proc rw
+7 1 0:26 /systemd/inaccessible/dir /usr/lib/modules ro master:5 - tmpfs tmpfs rw
+8 2 0:26 /systemd/propagate/x.service /run/systemd/incoming ro master:5 - tmpfs tmpfs rw
+9 1 0:30 / /tmp rw master:7 - tmpfs tmpfs rw
+10 9 0:30 /systemd-private-0-x.service-1/tmp /tmp rw - tmpfs tmpfs rw
+11 1 259:1 /var/tmp/systemd-private-0-x.service-2/tmp /var/tmp rw - ext4 /dev/sda1 rw
+12 1 259:1 /var/lib/app /mnt/bind rw master:1 - ext4 /dev/sda1 rw
+13 1 259:2 / /srv ro master:8 - xfs /dev/sda2 rw
+14 13 259:2 / /srv/again ro master:8 - xfs /dev/sda2 rw
+15 1 0:40 /@home /subvolume rw - btrfs /dev/sdb rw
+";
+
+    #[test]
+    fn what_a_service_manager_mounted_for_us_is_none_of_the_machine() {
+        let left = without_our_own(parse(HARDENED.as_bytes()));
+        let paths: Vec<_> = left.iter().map(|line| line.mount.path.to_str().expect("text")).collect();
+        assert_eq!(paths, ["/", "/run", "/proc", "/tmp", "/mnt/bind", "/srv", "/srv/again", "/subvolume"]);
+        assert!(left.iter().all(|line| !line.root.to_string_lossy().contains("private")));
+    }
+
+    #[test]
+    fn a_machine_on_which_nothing_was_put_over_keeps_all() {
+        assert_eq!(without_our_own(parse(UBUNTU.as_bytes())), parse(UBUNTU.as_bytes()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A pseudo-terminal in place of a serial device: the daemon writes to its near end, a test reads the far one.
+//! A pseudo-terminal in place of a serial device, or of somebody who types: programs have its near end, a test the far one.
 use super::PATIENCE;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -97,6 +97,11 @@ impl Terminal {
     /// Wait until so many lines have come out.
     pub async fn until_lines(&self, count: usize) {
         self.until("lines", count, |seen| memchr::memchr_iter(b'\n', seen).count()).await;
+    }
+
+    /// Wait until this text has come out so many times.
+    pub async fn until_times(&self, count: usize, text: &str) {
+        self.until(text, count, |seen| memchr::memmem::find_iter(seen, text).count()).await;
     }
 
     /// Wait until this is the last that has come out.

@@ -2,7 +2,7 @@
 //! calls and weigh more than all of this login. [`by_hand`] knows the rest, and the errors are those of the SDK's other clients.
 //!
 //! To make another call, name it; its body and its answer are JSON. <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
-use crate::aws::by_hand;
+use crate::aws::by_hand::{self, json};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -96,7 +96,7 @@ impl fmt::Debug for Members {
 }
 
 /// The rules of both services, which are the same.
-fn rule(kind: &Kind, region: &str, fips: bool, dualstack: bool) -> String {
+pub(in crate::aws) fn rule(kind: &Kind, region: &str, fips: bool, dualstack: bool) -> String {
     let (plain, dual) = by_hand::suffixes(region);
     // In the commercial regions the plain hosts have both kinds of addresses; of FIPS, only some.
     let dual_is_plain = by_hand::is_commercial(region) && (!fips || FIPS_REGIONS.contains(&region));
@@ -116,28 +116,7 @@ fn request(target: &str, body: &SecretString) -> Result<HttpRequest, BoxError> {
 }
 
 fn answer(response: &HttpResponse) -> Result<Members, OrchestratorError<ErrorMetadata>> {
-    let body = match response.body().bytes() {
-        Some(body) if !body.is_empty() => body,
-        _ => b"{}",
-    };
-    // What serde says of it may repeat a secret.
-    let members: Map<String, Value> =
-        serde_json::from_slice(body).map_err(|_| OrchestratorError::other("the answer is no JSON object"))?;
-    if response.status().is_success() {
-        return Ok(Members(members));
-    }
-    let text = |names: &[&str]| names.iter().find_map(|name| members.get(*name)?.as_str());
-    let code = response.headers().get("x-amzn-errortype").or_else(|| text(&["code", "__type"]));
-    // Some services put a namespace in front of the name, or a URL behind it.
-    let code = code.map(|code| code.rsplit('#').next().unwrap_or(code)).and_then(|code| code.split(':').next());
-    let Some(code) = code.filter(|code| !code.is_empty()) else {
-        return Err(OrchestratorError::other("an error without a name"));
-    };
-    let mut error = ErrorMetadata::builder().code(code);
-    if let Some(message) = text(&["message", "Message", "errorMessage"]) {
-        error = error.message(message);
-    }
-    Err(OrchestratorError::operation(error.build()))
+    json::answer(response).map(Members)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Against the pretended `launchctl` of the stories. The texts below are composed in the formats of several systems, not captured on one.
 use super::*;
-use crate::daemon::service::PUBLISHER;
+use crate::daemon::service::Fate;
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use tempfile::TempDir;
 
@@ -22,10 +22,15 @@ impl Mac {
         fs::set_permissions(path("draft"), PermissionsExt::from_mode(0o755)).expect("ours");
         // By another process: while a test beside this one forks, a file that we had open could not be executed.
         assert!(Command::new("cp").arg("-p").args([path("draft"), path("launchctl")]).status().expect("cp").success());
-        let launchd =
-            Launchd { launchctl: path("launchctl"), plists: path("plists"), is_root: true, pause: Duration::ZERO };
+        let launchd = Launchd {
+            launchctl: path("launchctl"),
+            plists: path("plists"),
+            program: path("launchctl"),
+            is_root: true,
+            pause: Duration::ZERO,
+        };
         let mac = Self { folder, launchd };
-        for label in super::super::ALL {
+        for label in [PUBLISHER, SERIAL_RELAY] {
             mac.hold("plists", &format!("{label}.plist"), &format!("<key>Label</key>\n<string>{label}</string>"));
         }
         mac
@@ -128,10 +133,7 @@ fn a_service_that_does_not_go_is_told() {
 fn only_root_changes_anything_and_anybody_may_look() {
     let mac = Mac::new();
     let launchd = Launchd { is_root: false, ..mac.launchd.clone() };
-    assert!(
-        why(launchd.enable(PUBLISHER))
-            .ends_with(&format!("sudo amazon-cloudwatch-publisher service enable {PUBLISHER}"))
-    );
+    assert!(why(launchd.enable(PUBLISHER)).ends_with("sudo amazon-cloudwatch-publisher service enable"));
     assert!(why(launchd.disable(SERIAL_RELAY)).ends_with(&format!("service disable {SERIAL_RELAY}")));
     assert_eq!(mac.changes(), [""; 0]);
     assert_eq!(launchd.list().expect("listed").len(), 2);
@@ -141,7 +143,7 @@ fn only_root_changes_anything_and_anybody_may_look() {
 fn what_is_not_installed_is_told_with_where_it_belongs() {
     let mac = Mac::new();
     fs::remove_file(mac.launchd.plist(PUBLISHER)).expect("it was there");
-    assert!(why(mac.launchd.enable(PUBLISHER)).contains("copy it from the folder `installers`"));
+    assert!(why(mac.launchd.enable(PUBLISHER)).ends_with("sudo amazon-cloudwatch-publisher service install"));
     assert_eq!(mac.states(), [State::NotInstalled, State::NotLoaded]);
     fs::remove_file(mac.launchd.plist(SERIAL_RELAY)).expect("it was there");
     assert!(why(mac.launchd.enable(SERIAL_RELAY)).ends_with("bin/setup-ec2monitoring enable"));
@@ -253,4 +255,44 @@ fn a_service_that_has_ended_by_itself_is_started_again() {
         mac.changes()[before..],
         [format!("enable system/{PUBLISHER}"), format!("kickstart system/{PUBLISHER}")]
     );
+}
+
+#[test]
+fn an_installation_starts_the_service_anew_and_a_removal_leaves_nothing() {
+    let mac = Mac::new();
+    mac.launchd.enable(PUBLISHER).expect("it runs");
+    let before = mac.changes().len();
+    let installed = mac.launchd.install(None).expect("installed");
+    assert_eq!((installed.fate, installed.file.is_file()), (Fate::Replaced, true));
+    assert!(installed.service.is_some_and(|service| service.state == State::Running { pid: 4711 }));
+    let steps = ["bootout system/", "enable system/", "bootstrap system "];
+    for (change, step) in mac.changes()[before..].iter().zip(steps) {
+        assert!(change.starts_with(step), "{change}");
+    }
+    assert_eq!(mac.launchd.install(None).expect("again").fate, Fate::Unchanged);
+    assert_eq!(mac.launchd.uninstall(None).expect("removed").fate, Fate::Removed);
+    assert_eq!(mac.states(), [State::NotInstalled, State::NotLoaded]);
+    assert_eq!(mac.launchd.uninstall(None).expect("again").fate, Fate::WasNotThere);
+}
+
+#[test]
+fn below_another_root_the_file_is_written_and_nothing_is_started() {
+    let mac = Mac::new();
+    let launchd = Launchd { is_root: false, plists: "/Library/LaunchDaemons".into(), ..mac.launchd.clone() };
+    let root = mac.path("root");
+    let installed = launchd.install(Some(&root)).expect("written");
+    assert_eq!(installed.file, root.join("Library/LaunchDaemons").join(format!("{PUBLISHER}.plist")));
+    assert!(installed.service.is_none());
+    assert_eq!(launchd.uninstall(Some(&root)).expect("removed").fate, Fate::Removed);
+    assert_eq!(mac.changes(), [""; 0]);
+}
+
+#[test]
+fn a_service_without_a_program_is_not_installed() {
+    let mac = Mac::new();
+    let launchd = Launchd { program: mac.path("none"), ..mac.launchd.clone() };
+    let before = fs::read(mac.launchd.plist(PUBLISHER)).expect("there");
+    assert!(why(launchd.install(None)).contains("copy the program to that place first"));
+    assert_eq!(fs::read(mac.launchd.plist(PUBLISHER)).expect("there"), before);
+    assert_eq!(mac.changes(), [""; 0]);
 }

@@ -59,6 +59,21 @@ pub struct Group {
     pub streams: BTreeSet<String>,
 }
 
+/// One signed call, as a policy sees it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Call {
+    pub op: Op,
+    /// Whose: see [`Seen::roles`].
+    pub access_key: String,
+    /// What it names of [`Call::NAMES`].
+    pub names: BTreeMap<&'static str, String>,
+}
+
+impl Call {
+    /// Fields of requests by which policies tell them apart.
+    pub const NAMES: [&'static str; 4] = ["logGroupName", "logStreamName", "Namespace", "RoleArn"];
+}
+
 /// What a story can look at.
 #[derive(Default)]
 pub struct Seen {
@@ -69,6 +84,10 @@ pub struct Seen {
     pub violations: Vec<String>,
     /// Access keys in the order of their first use.
     pub keys: Vec<String>,
+    /// Every signed call in its order.
+    pub made: Vec<Call>,
+    /// Keys that were given for a role, and its ARN.
+    pub roles: BTreeMap<String, String>,
     pub(super) calls: BTreeMap<Op, usize>,
 }
 

@@ -18,11 +18,13 @@ pub enum Op {
     GetCredentialsForIdentity,
     /// Of EC2.
     DescribeTags,
+    /// Of STS.
+    AssumeRole,
 }
 
 impl Op {
     /// Every operation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PutMetricData,
         Self::PutLogEvents,
         Self::CreateLogGroup,
@@ -33,6 +35,7 @@ impl Op {
         Self::GetId,
         Self::GetCredentialsForIdentity,
         Self::DescribeTags,
+        Self::AssumeRole,
     ];
 
     /// By the name on the wire.

@@ -1,4 +1,4 @@
-//! An AWS inside the test: CloudWatch, CloudWatch Logs, the Cognito login and a call of EC2 on one port of this machine.
+//! An AWS inside the test: CloudWatch, CloudWatch Logs, the Cognito login and a call each of EC2 and STS on one port of this machine.
 //!
 //! It is stricter than the real one. Each request is checked against the limits of the API and its signature is
 //! computed again; what is wrong is kept in [`Seen::violations`], which must stay empty. It fails when told to
@@ -15,7 +15,7 @@ mod signature;
 mod tests;
 mod wire;
 
-pub use cloud::{Datum, Key, Seen};
+pub use cloud::{Call, Datum, Key, Seen};
 pub use faults::{Fault, Op};
 
 use super::PATIENCE;

@@ -1,7 +1,7 @@
 //! The fake's door: connections, faults, signatures, and one answer for each operation.
 use super::{
     Shared,
-    cloud::{Event, Standing, State},
+    cloud::{Call, Event, Standing, State},
     faults::{Fault, Op},
     limits::{self, PutLogEvents},
     signature::Authorization,
@@ -103,6 +103,7 @@ fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut St
             return failure(protocol, 400, "SerializationException", &why);
         }
     };
+    note(op, head, &request, state);
     match op {
         Op::PutMetricData => {
             let compressed = !wire::header(&head.headers, "content-encoding").is_empty();
@@ -117,6 +118,16 @@ fn respond(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state: &mut St
         Op::GetId => get_id(state, &request),
         Op::GetCredentialsForIdentity => get_credentials(state, &request),
         Op::DescribeTags => describe_tags(state, &request),
+        Op::AssumeRole => assume_role(state, &request),
+    }
+}
+
+/// Keep what a policy would look at.
+fn note(op: Op, head: &Parts, request: &Value, state: &mut State) {
+    if let Some(signed) = Authorization::of(&head.headers) {
+        let named = |name| Some((name, request[name].as_str()?.to_owned()));
+        let names = Call::NAMES.into_iter().filter_map(named).collect();
+        state.seen.made.push(Call { op, access_key: signed.access_key.to_owned(), names });
     }
 }
 
@@ -349,6 +360,25 @@ fn describe_tags(state: &mut State, request: &Value) -> Answer {
     let items = state.scaling_group.as_ref().map(item).unwrap_or_default();
     let body = format!("<DescribeTagsResponse><tagSet>{items}</tagSet></DescribeTagsResponse>");
     success(Protocol::Query, &json!(body))
+}
+
+fn assume_role(state: &mut State, request: &Value) -> Answer {
+    if field(request, "Action") != "AssumeRole" {
+        state.seen.violations.push(format!("a question of STS: {request}"));
+        return failure(Protocol::Query, 400, "InvalidAction", "not served here");
+    }
+    let key = state.issue_key();
+    state.seen.roles.insert(key.access_key.clone(), field(request, "RoleArn"));
+    let expiry = DateTime::from_millis(now() + 3_600_000).fmt(Format::DateTime).expect("a time that people live in");
+    let given = [
+        ("AccessKeyId", key.access_key),
+        ("SecretAccessKey", key.secret),
+        ("SessionToken", key.token.unwrap_or_default()),
+        ("Expiration", expiry),
+    ];
+    let given: String = given.iter().map(|(name, value)| format!("<{name}>{value}</{name}>")).collect();
+    let result = format!("<AssumeRoleResult><Credentials>{given}</Credentials></AssumeRoleResult>");
+    success(Protocol::Query, &json!(format!("<AssumeRoleResponse>{result}</AssumeRoleResponse>")))
 }
 
 /// Milliseconds since 1970.

@@ -1,4 +1,4 @@
-//! The protocols that are spoken here: AWS JSON 1.1 (Logs, Cognito), Smithy RPC v2 CBOR (CloudWatch) and the queries of EC2.
+//! The protocols that are spoken here: AWS JSON 1.1 (Logs, Cognito), Smithy RPC v2 CBOR (CloudWatch) and the queries of EC2 and STS.
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{HeaderMap, Response, http::response::Builder};
@@ -24,8 +24,9 @@ pub fn call<'a>(path: &'a str, headers: &'a HeaderMap) -> Option<(Protocol, &'a 
         return Some((Protocol::Cbor, operation));
     }
     if header(headers, "content-type").starts_with("application/x-www-form-urlencoded") {
-        // Its name stands in the body; there is but one.
-        return Some((Protocol::Query, "DescribeTags"));
+        // Its name stands in the body; there is but one of each service.
+        let of_sts = header(headers, "authorization").contains("/sts/aws4_request");
+        return Some((Protocol::Query, if of_sts { "AssumeRole" } else { "DescribeTags" }));
     }
     let (_, operation) = header(headers, "x-amz-target").split_once('.')?;
     Some((Protocol::Json, operation))
