@@ -1,10 +1,10 @@
 //! A machine whose clock is wrong: it has no battery, and no network from which to set it yet.
 use crate::support::{
     fake::{FakeAws, Op},
-    host::TestHost,
+    host::{Status, TestHost},
     writer::{NumberedLog, Rotation},
 };
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 #[tokio::test]
 async fn lines_that_were_read_by_a_wrong_clock_arrive_once_it_is_set() {
@@ -51,5 +51,35 @@ async fn lines_that_a_wrong_clock_reads_arrive_at_once_when_the_service_tells_th
     let said = host.said();
     let told = "the clock of this host is behind that of AWS by 30 days: set the clock (NTP)";
     assert_eq!(said.matches(told).count(), 1, "{said}");
+    aws.assert_no_violations();
+    // The machine's own metrics may have been the first to ask for the time.
+    let mistimed = aws.look(|seen| seen.mistimed);
+    assert!(mistimed <= 1, "{mistimed} calls for metrics by a clock that is known to be wrong");
+}
+
+#[tokio::test]
+async fn metrics_that_a_wrong_clock_measured_arrive_with_the_time_that_their_refusal_told() {
+    const LATE: Duration = Duration::from_secs(30 * 24 * 3600);
+    let aws = FakeAws::start();
+    aws.see_clock_late_by(LATE);
+    aws.tell_time();
+    let host = TestHost::against(&aws.url()).measuring(1);
+    let began = SystemTime::now();
+    let mut daemon = host.start();
+    daemon.until_cloud(&aws, "three readings", |seen| seen.metric("CPUUtilization").len() >= 3).await;
+    let counted = |status: &Status| {
+        status.counter("points_sent_with_a_corrected_time") >= 3 && status.counter("points_refused") == 0
+    };
+    daemon.until("all of them to be corrected, and none to be given up", counted).await;
+    assert!(daemon.terminate().await.success());
+    let since_1970 = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs_f64();
+    let right = since_1970(began + LATE)..since_1970(SystemTime::now() + LATE);
+    // The time of a point is that of its interval; `Date` has whole seconds.
+    let right = right.start - 2.0..right.end + 2.0;
+    aws.look(|seen| {
+        let wrong: Vec<_> = seen.datums.iter().filter(|datum| !right.contains(&datum.at)).collect();
+        assert!(wrong.is_empty(), "{right:?}: {wrong:#?}");
+        assert_eq!(seen.mistimed, 1, "the first call alone could not know");
+    });
     aws.assert_no_violations();
 }

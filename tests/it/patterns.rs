@@ -1,5 +1,6 @@
 //! Patterns of file names: what matches is found and read, whatever happens to it and to the daemon.
 use crate::support::{
+    PATIENCE,
     fake::{FakeAws, Seen},
     host::TestHost,
     writer::{Rotation, Writer, missing},
@@ -23,9 +24,13 @@ async fn no_line_of_a_pattern_is_lost_by_rotations_and_kills_although_rotated_na
     for keys in [json!({}), json!({ "publish_multi_logs": true })] {
         let host = following(&aws, "app.log*", &keys);
         let before = aws.look(|seen| seen.events.len());
+        // Of what was there when it looked for the first time, only the newest is its business.
+        let mut first = host.start();
+        first.until("the first look", |status| status.0["sources"][0]["state"] == "no file matches yet").await;
         let writer = Writer::start(&host.path("app.log"), Rotation::Rename { every: 200, keep: 200 }, 300);
+        let mut running = Some(first);
         for kill in 0..6 {
-            let mut daemon = host.start();
+            let mut daemon = running.take().unwrap_or_else(|| host.start());
             let news = aws.look(|seen| seen.events.len()) + 1 + kill * 20;
             daemon.until_cloud(&aws, "some news", |seen| seen.events.len() >= news).await;
             daemon.kill().await;
@@ -33,7 +38,10 @@ async fn no_line_of_a_pattern_is_lost_by_rotations_and_kills_although_rotated_na
         let last = writer.stop();
         let mut daemon = host.start();
         let lost = |seen: &Seen| missing(seen.events[before..].iter().map(|event| event.message.as_str()), last);
-        daemon.until_cloud(&aws, "every line", |seen| lost(seen).is_empty()).await;
+        let waiting = daemon.until_cloud(&aws, "every line", |seen| lost(seen).is_empty());
+        // Less than the patience of `until`: which lines are lost says more than how many arrived.
+        let _ = tokio::time::timeout(PATIENCE / 2, waiting).await;
+        assert_eq!(aws.look(lost), Vec::<u64>::new(), "lost out of {last}, with {keys}");
         assert!(daemon.terminate().await.success());
     }
     aws.assert_no_violations();

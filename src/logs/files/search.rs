@@ -16,8 +16,8 @@ use crate::{
 };
 use std::{
     cmp::Ordering,
-    collections::{BTreeMap, BTreeSet, HashSet},
-    ffi::OsStr,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ffi::{OsStr, OsString},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -139,31 +139,36 @@ impl Search<'_> {
         'round: for _ in 0..ROUNDS {
             let (siblings, passed_over) = self.list_some(wanted)?;
             let mut found = Found { passed_over, ..Found::default() };
+            let (mut opened, mut moved) = (Vec::new(), Vec::new());
+            let place: HashMap<_, _> = siblings.iter().enumerate().map(|(n, s)| (s.stat.id, n)).collect();
             for sibling in siblings {
-                if found.opened.len() == at_most {
+                if opened.len() + moved.len() == at_most {
                     found.more = true;
                     break;
                 }
-                let path = sibling.path.clone();
                 let time = (!sibling.younger).then_some(sibling.stat.modified);
-                match Opened::new(sibling) {
-                    Ok(opened) => {
-                        found.opened.push(opened);
-                        found.up_to = time.or(found.up_to);
-                    }
-                    Err(error) if is_still_changing(&error) && self.anyway => {}
+                match Opened::new(sibling.clone()) {
+                    Ok(met) => opened.push(met),
+                    Err(error) if is_still_changing(&error) && self.anyway => moved.push(sibling),
                     Err(error) if is_still_changing(&error) => continue 'round,
                     Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                        tell_forbidden(&path);
+                        tell_forbidden(&sibling.path);
+                        continue;
                     }
-                    Err(error) if files::is_out_of_handles(&error) && !found.opened.is_empty() => {
+                    Err(error) if files::is_out_of_handles(&error) && !opened.is_empty() => {
                         found.more = true;
                         break;
                     }
                     Err(error) => return Err(error),
                 }
+                found.up_to = time.or(found.up_to);
             }
-            return Ok(found);
+            self.chase(moved, &mut |_, met| {
+                opened.push(met);
+                Ok(())
+            })?;
+            opened.sort_by_key(|met| place.get(&met.stat.id).copied());
+            return Ok(Found { opened, ..found });
         }
         Err(still_changing())
     }
@@ -175,6 +180,37 @@ impl Search<'_> {
     /// See [`Self::open`].
     pub fn list(&self, wanted: &dyn Fn(&Sibling) -> bool) -> io::Result<Vec<Sibling>> {
         self.list_some(wanted).map(|(siblings, _)| siblings)
+    }
+
+    /// Finds what had `moved` on when it was to be opened, whatever it is called by now, and hands it to `meet`, as it was listed and
+    /// opened. Where nothing is ever calm: each one is opened as soon as it is met, and looked for again if it moved in between.
+    /// What is met in no pass is left out: it is gone, or never stands still.
+    ///
+    /// # Errors
+    /// What `meet` or the file system says.
+    pub fn chase(
+        &self,
+        mut moved: Vec<Sibling>,
+        meet: &mut dyn FnMut(Sibling, Opened) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for _ in 0..PASSES {
+            if moved.is_empty() {
+                break;
+            }
+            for (folder, file_name) in self.names()? {
+                let Some(now) = self.sibling(folder, &file_name, &mut false) else { continue };
+                let Some(place) = moved.iter().position(|was| was.stat.id == now.stat.id) else { continue };
+                match Opened::new(Sibling { younger: moved[place].younger, ..now }) {
+                    Ok(met) => meet(moved.swap_remove(place), met)?,
+                    Err(error) if is_still_changing(&error) => {}
+                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                        tell_forbidden(&moved.swap_remove(place).path);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// As [`Self::list`]; whether some were passed over.
@@ -248,6 +284,20 @@ impl Search<'_> {
         for place in self.places {
             pass.names.extend(files::stat(place).ok().map(|stat| (place.clone(), stat.id)));
         }
+        for (folder, file_name) in self.names()? {
+            if let Some(sibling) = self.sibling(folder, &file_name, &mut pass.missed)
+                && (sibling.named || self.any_name && wanted(&sibling))
+            {
+                pass.names.insert((sibling.path.clone(), sibling.stat.id));
+                pass.siblings.push(sibling);
+            }
+        }
+        Ok(pass)
+    }
+
+    /// The names in our folders that may be wanted, of one moment as far as can be.
+    fn names(&self) -> io::Result<BTreeSet<(&Path, OsString)>> {
+        let mut names = BTreeSet::new();
         let folders: BTreeSet<&Path> = self.places.iter().map(|place| folder(place)).collect();
         for folder in folders {
             let entries = match std::fs::read_dir(folder) {
@@ -256,24 +306,14 @@ impl Search<'_> {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            // First all names, so that they are of one moment as far as can be.
-            let mut names = BTreeSet::new();
             for entry in entries {
                 let file_name = entry?.file_name();
                 if self.any_name || self.base(folder, &file_name.to_string_lossy()).is_some() {
-                    names.insert(file_name);
-                }
-            }
-            for file_name in names {
-                if let Some(sibling) = self.sibling(folder, &file_name, &mut pass.missed)
-                    && (sibling.named || self.any_name && wanted(&sibling))
-                {
-                    pass.names.insert((sibling.path.clone(), sibling.stat.id));
-                    pass.siblings.push(sibling);
+                    names.insert((folder, file_name));
                 }
             }
         }
-        Ok(pass)
+        Ok(names)
     }
 
     /// Whose rotated generation a file of this name is: which of our places, and what that is called.

@@ -1,4 +1,5 @@
 //! A program that writes numbered lines, `N=1`, `N=2` and so on, and rotates its log as programs do.
+use super::program;
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Write},
@@ -99,13 +100,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Start writing this many lines a second.
+    /// Start writing this many lines a second, or as much fewer as the program beside it is slower ([`program::slowness`]): what is
+    /// rotated away stays for as many of its starts.
     pub fn start(path: &Path, rotation: Rotation, lines_per_second: u64) -> Self {
         let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let mut log = NumberedLog::open(path, rotation);
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&written));
         // A burst of some lines at a time, as programs write.
-        let (burst, pause) = (lines_per_second.div_ceil(50), Duration::from_millis(20));
+        let (burst, pause) = (lines_per_second.div_ceil(50), Duration::from_millis(20) * program::slowness());
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
                 for _ in 0..burst {

@@ -15,7 +15,7 @@ use super::{News, waiting::Waiting};
 use crate::{
     config::settings::{Matching, Pick, Selection},
     logs::files::{Names, Seen, Watch, siblings, trail::Context},
-    model::{FilePosition, SourceId, Target, Timestamp},
+    model::{FilePosition, Fingerprint, SourceId, Target, Timestamp},
     platform::files::FileId,
 };
 use std::{
@@ -41,6 +41,8 @@ pub(in crate::logs::files) struct Family {
     pub(super) saved: BTreeMap<Arc<Path>, Vec<Saved>>,
     /// When the files of earlier runs had been written to, by path, until all that was found first is settled.
     pub(super) before: BTreeMap<Arc<Path>, Timestamp>,
+    /// How far earlier runs had delivered the files that they knew, until all that was found first is settled.
+    pub(super) owed: HashMap<FileId, Owed>,
     /// No earlier run knew the pattern.
     pub(super) is_new: bool,
     /// Roots that were not looked through yet.
@@ -68,6 +70,14 @@ pub(in crate::logs::files) struct Family {
     noted: String,
 }
 
+/// Where an earlier run stopped in a file, and what it said there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owed {
+    pub from: u64,
+    pub head: Fingerprint,
+    pub before: Fingerprint,
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     /// As it was when it was last told of, or fell asleep; `None` when it is gone.
@@ -87,6 +97,8 @@ pub(super) enum State {
     Settling {
         of: Arc<Path>,
         since: Instant,
+        /// [`Family::mark`] when it came.
+        mark: Option<SystemTime>,
     },
     Link,
     /// Its first bytes are not to be sent.
@@ -104,6 +116,7 @@ impl Family {
             owners: HashMap::new(),
             saved: BTreeMap::new(),
             before: BTreeMap::new(),
+            owed: HashMap::new(),
             is_new: true,
             unlisted,
             waiting: VecDeque::new(),
@@ -261,7 +274,7 @@ impl Family {
             if !self.unsettled.contains(path) {
                 self.unsettled.push(path.clone());
             }
-            return self.set(path, State::Settling { of, since: cx.now });
+            return self.set(path, State::Settling { of, since: cx.now, mark: self.mark });
         }
         self.take_as_new(path, seen);
     }

@@ -1,5 +1,5 @@
 //! Where reading stopped in earlier runs, and where it stands in files at rest.
-use super::family::{Entry, Family, Saved, State};
+use super::family::{Entry, Family, Owed, Saved, State};
 use crate::{
     logs::files::{
         Seen,
@@ -54,6 +54,11 @@ impl Family {
             if identity.inode != 0 {
                 let file = FileId { device: identity.device, inode: identity.inode };
                 self.owners.insert(file, position.path.clone());
+                let owed = Owed { from: position.offset, head: identity.head, before: position.before };
+                let least = self.owed.entry(file).or_insert(owed);
+                if owed.from < least.from {
+                    *least = owed;
+                }
             }
             // Of most files there is one.
             self.saved.entry(position.path.clone()).or_insert_with(|| Vec::with_capacity(1)).push((id, position));

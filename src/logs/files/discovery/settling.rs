@@ -8,19 +8,28 @@ use super::family::{Entry, Family, State};
 use crate::{
     config::settings::Pick,
     logs::files::{
-        Seen,
+        Seen, content,
         generation::{Start, open_regular},
         ledger,
         trail::Context,
     },
     model::Timestamp,
-    platform::files,
+    platform::files::{self, Stat},
     telemetry::counters,
 };
-use std::{io::ErrorKind, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 /// So long whoever has the first right to a file may take it: longer than a poll, and than a rotation takes.
 const RIGHT: Duration = Duration::from_secs(6);
+/// So long where the position of an earlier run says that not all of it is delivered: longer than the path's trail waits for a
+/// folder to be calm.
+const RIGHT_TO_THE_REST: Duration = Duration::from_secs(30);
 /// Files that are compared in one turn at most.
 const AT_ONCE: usize = 64;
 
@@ -46,13 +55,16 @@ impl Family {
         }
         if self.unsettled.is_empty() && self.unlisted == 0 {
             self.before.clear();
+            self.owed.clear();
         }
     }
 
     /// `false`: not yet.
     fn settle_one(&mut self, cx: &mut Context<'_>, path: &Arc<Path>, seen: Seen) -> bool {
-        let Some(Entry { state: State::Settling { of, since }, .. }) = self.entries.get(path) else { return true };
-        let (of, since) = (of.clone(), *since);
+        let Some(Entry { state: State::Settling { of, since, mark }, .. }) = self.entries.get(path) else {
+            return true;
+        };
+        let (of, since, mark) = (of.clone(), *since, *mark);
         let stays = |e: &Entry| e.seen.is_some_and(|owner| owner.id == seen.id);
         if cx.ledger.holder(&self.key, seen.id).is_some() {
             // It rests. Under the path that it still has, this is another name of it.
@@ -67,26 +79,50 @@ impl Family {
             return false;
         }
         let known = open_regular(path).and_then(|(file, stat)| {
-            Ok((cx.ledger.known(&self.names(&of), &file, &stat)?.map(|known| known.up_to), stat.size))
+            let known = cx.ledger.known(&self.names(&of), &file, &stat)?.map(|known| known.up_to);
+            Ok((known, self.rest_of(&file, &stat)?, stat.size))
         });
         let dealt_with = self.before.get(&*of).is_some_and(|until| Timestamp::from(seen.modified) <= *until);
         let adopted = match known {
-            Ok((Some(up_to), size)) if up_to >= size => self.adopt(cx, path, Start::At(size)),
-            Ok((Some(up_to), _)) => {
-                let saved = self.position_at(path, up_to).into_iter().collect();
-                self.wait(path, saved, false);
+            Ok((Some(up_to), _, size)) if up_to >= size => self.adopt(cx, path, Start::At(size)),
+            Ok((Some(up_to), ..)) => {
+                self.wait_for_rest(path, up_to);
                 return true;
             }
-            Ok((None, _)) if cx.now.saturating_duration_since(since) < RIGHT => return false,
-            Ok((None, size)) if dealt_with => self.adopt(cx, path, Start::At(size)),
-            Ok((None, _)) => {
-                self.take_as_new(path, seen);
+            Ok((None, rest, size)) => {
+                let right = if rest.is_some() { RIGHT_TO_THE_REST } else { RIGHT };
+                if cx.now.saturating_duration_since(since) < right {
+                    return false;
+                }
+                match rest {
+                    Some(from) => self.wait_for_rest(path, from),
+                    None if dealt_with => return self.adopt(cx, path, Start::At(size)).is_ok(),
+                    // When it came nothing was newer: what was found since then may be, and says nothing about it.
+                    None if mark.is_some_and(|mark| seen.modified >= mark) => {
+                        self.owners.insert(seen.id, path.clone());
+                        self.wait(path, Vec::new(), false);
+                    }
+                    None => self.take_as_new(path, seen),
+                }
                 return true;
             }
             Err(error) => Err(error),
         };
         // What cannot be opened now is asked again.
         adopted.is_ok()
+    }
+
+    /// Where the part begins that an earlier run had not delivered, if it is the file that was known then.
+    fn rest_of(&self, file: &File, stat: &Stat) -> io::Result<Option<u64>> {
+        let Some(owed) = self.owed.get(&stat.id).filter(|owed| owed.from < stat.size) else { return Ok(None) };
+        let is_it = content::begins(file, owed.head)? && content::ends(file, owed.from, owed.before)?;
+        Ok(is_it.then_some(owed.from))
+    }
+
+    /// It is read on from here, as a file of its own.
+    fn wait_for_rest(&mut self, path: &Arc<Path>, from: u64) {
+        let saved = self.position_at(path, from).into_iter().collect();
+        self.wait(path, saved, false);
     }
 
     /// Whether something is asked that may end in a file to be read.

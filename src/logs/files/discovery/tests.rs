@@ -176,6 +176,50 @@ fn a_rotation_while_nobody_runs_is_read_to_its_end_under_the_old_name() {
     assert_eq!(streams(&mut bench), said(&[]));
 }
 
+/// The search for where the run before stopped lasts while files beside the log change: here one that is being compressed.
+#[test]
+fn what_was_not_delivered_is_not_taken_for_done_while_its_path_still_searches_for_it() {
+    for pick in [Pick::Newest, Pick::EachToItsStream] {
+        let mut bench = bench("app.log*", pick, |bench| bench.append("app.log", "one\n"));
+        assert_eq!(bench.streams().into_values().flatten().collect::<Vec<_>>(), ["one"]);
+        bench.append("app.log", "two\n");
+        bench.rotate();
+        bench.append("app.log", "three\n");
+        let packed = fs::File::create(bench.path("app.log.2.gz")).expect("writable");
+        packed.set_modified(bench.wall() + MINUTE).expect("dated");
+        bench.restart();
+        let mut lines: Vec<_> = bench.streams().into_values().flatten().collect();
+        for _ in 0..15 {
+            bench.pass(Duration::from_secs(4));
+            lines.extend(bench.streams().into_values().flatten());
+        }
+        lines.sort_unstable();
+        assert_eq!(lines, ["three", "two"], "{pick:?}");
+        bench.restart();
+        bench.doze(MINUTE);
+        assert_eq!(bench.streams().into_values().flatten().count(), 0, "{pick:?}");
+    }
+}
+
+/// A program that writes and rotates at once, between two looks.
+#[test]
+fn of_a_pattern_that_follows_the_newest_what_was_rotated_before_the_second_look_is_read_too() {
+    let mut bench = bench("app.log*", Pick::Newest, |_| {});
+    bench.settle();
+    for (name, age) in [("app.log.2", 3), ("app.log.1", 2), ("app.log", 0)] {
+        bench.append(name, format!("{name}\n"));
+        let file = fs::File::options().append(true).open(bench.path(name)).expect("writable");
+        file.set_modified(bench.wall() - Duration::from_secs(age)).expect("dated");
+    }
+    let mut lines: Vec<_> = bench.streams().into_values().flatten().collect();
+    for _ in 0..10 {
+        bench.pass(Duration::from_secs(4));
+        lines.extend(bench.streams().into_values().flatten());
+    }
+    lines.sort_unstable();
+    assert_eq!(lines, ["app.log", "app.log.1", "app.log.2"]);
+}
+
 #[test]
 fn what_is_only_named_like_a_rotated_generation_is_read_after_a_while() {
     let mut bench = each("app*.log", |bench| bench.append("app.log", "one\n"));

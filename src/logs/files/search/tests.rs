@@ -86,6 +86,44 @@ fn a_folder_without_a_calm_moment_gives_no_answer_until_somebody_wants_one_anywa
     assert!(names(&found).contains(&"app.log.1".into()), "{:?}", names(&found));
 }
 
+/// Moves each generation of `app.log` one up; how many there are.
+fn move_all_up(folder: &Path) -> usize {
+    let path = |number: usize| folder.join(format!("app.log.{number}"));
+    let last = (1..).take_while(|number| path(*number).exists()).last().unwrap_or(0);
+    (1..=last).rev().for_each(|number| std::fs::rename(path(number), path(number + 1)).expect("renamed"));
+    let hole = path(1);
+    touch(&hole, 100);
+    last + 1
+}
+
+#[test]
+fn what_moved_on_after_it_was_listed_in_a_folder_without_a_calm_moment_is_opened_under_its_next_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, time) in [("app.log.1", 7), ("app.log.2", 6), ("app.log.3", 5)] {
+        touch(&folder.path().join(name), time);
+    }
+    let places = [folder.path().join("app.log")];
+    // Asked after the listing: from here on every name is another file's.
+    let moved = Cell::new(false);
+    let wanted = |_: &Sibling| moved.replace(true) || move_all_up(folder.path()) > 0;
+    let found = Search { anyway: true, ..search(&places) }.open(10, &wanted).expect("what there is");
+    assert_eq!(names(&found), ["app.log.4", "app.log.3", "app.log.2"], "the oldest first");
+    moved.set(false);
+    let found = Search { anyway: true, ..search(&places) }.open(2, &wanted).expect("what there is");
+    assert_eq!((names(&found).len(), found.more), (2, true), "the younger ones wait");
+}
+
+#[test]
+fn a_file_that_is_gone_is_not_chased_for_ever() {
+    let folder = tempfile::tempdir().expect("a folder");
+    touch(&folder.path().join("app.log.1"), 5);
+    let places = [folder.path().join("app.log")];
+    let search = Search { anyway: true, ..search(&places) };
+    let listed = search.list(&|_| true).expect("calm");
+    std::fs::remove_file(folder.path().join("app.log.1")).expect("removed");
+    search.chase(listed, &mut |_, met| panic!("{met:?}")).expect("no trouble");
+}
+
 #[test]
 fn a_file_that_moves_within_each_of_two_passes_is_not_missed() {
     let folder = tempfile::tempdir().expect("a folder");

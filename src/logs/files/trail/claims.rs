@@ -102,27 +102,31 @@ impl Claims {
         siblings: Vec<Sibling>,
         take: impl Fn(&mut Self, &Sibling, &Handle, &Stat) -> io::Result<Option<(SourceId, u64)>>,
     ) -> io::Result<Vec<Claim>> {
-        let mut claims = Vec::new();
-        for sibling in siblings {
-            let Opened { path, file, mut stat, .. } = match Opened::new(sibling.clone()) {
-                Ok(opened) => opened,
-                Err(error) if is_still_changing(&error) && search.anyway => continue,
-                Err(error) if sibling.packed && error.kind() == ErrorKind::PermissionDenied => {
-                    tell_forbidden(&sibling.path);
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
+        let (mut claims, mut moved) = (Vec::new(), Vec::new());
+        let mut meet = |sibling: Sibling, Opened { path, file, mut stat, .. }: Opened| {
             if file.is_packed() {
                 if !self.may_know(&file)? {
-                    continue;
+                    return Ok(());
                 }
                 stat = file.stat()?;
             }
             if let Some((id, offset)) = take(self, &sibling, &file, &stat)? {
                 claims.push(Claim { id, offset, path, file, stat });
             }
+            Ok(())
+        };
+        for sibling in siblings {
+            match Opened::new(sibling.clone()) {
+                Ok(opened) => meet(sibling, opened)?,
+                // Its name is another one's by now. Were it left out, its position would be given up although it is there.
+                Err(error) if is_still_changing(&error) && search.anyway => moved.push(sibling),
+                Err(error) if sibling.packed && error.kind() == ErrorKind::PermissionDenied => {
+                    tell_forbidden(&sibling.path);
+                }
+                Err(error) => return Err(error),
+            }
         }
+        search.chase(moved, &mut meet)?;
         Ok(claims)
     }
 
@@ -180,4 +184,49 @@ pub(super) fn is_promise(position: &FilePosition) -> bool {
 /// Whether the position can be told from others by what its file said.
 fn is_proven(position: &FilePosition) -> bool {
     position.identity.head.length > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{FileIdentity, Fingerprint},
+        platform::files,
+    };
+    use std::{cell::Cell, fs};
+
+    /// The program writes and rotates faster than the folder can be asked twice, and is never waited for again.
+    #[test]
+    fn a_position_is_not_given_up_because_its_file_moved_on_once_more_before_it_was_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let named = |n: u32| folder.path().join(format!("app.log.{n}"));
+        fs::write(named(1), "one\ntwo\n").expect("written");
+        let stat = files::stat(&named(1)).expect("there");
+        let position = FilePosition {
+            path: folder.path().join("app.log").into(),
+            identity: FileIdentity { device: stat.id.device, inode: stat.id.inode, head: Fingerprint::of(b"one\n") },
+            offset: 4,
+            before: Fingerprint::of(b"one\n"),
+            target: "g".into(),
+            modified: stat.modified.into(),
+            home: None,
+        };
+        let moves = Cell::new(1);
+        let held = |_: &Stat| {
+            let n = moves.get();
+            moves.set(n + 1);
+            fs::rename(named(n), named(n + 1)).expect("renamed");
+            false
+        };
+        let places = [folder.path().join("app.log")];
+        let search =
+            Search { places: &places, newest: &[], any_name: true, in_hand: &[], anyway: true, wall: Timestamp::now() };
+        let mut claims = Claims::new(&[(SourceId::unique(), position)]);
+        let claimed = claims.renamed(&search, &held).expect("what there is");
+        assert_eq!(
+            claimed.iter().map(|claim| (claim.path.clone(), claim.offset)).collect::<Vec<_>>(),
+            [(named(moves.get()), 4)]
+        );
+        assert!(claims.open.is_empty());
+    }
 }

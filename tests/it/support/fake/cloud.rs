@@ -82,6 +82,9 @@ pub struct Seen {
     pub groups: BTreeMap<String, Group>,
     /// Rules of the API that a request broke. Must stay empty.
     pub violations: Vec<String>,
+    /// How many PutMetricData were refused that are good by this machine's clock, and not by the cloud's: no violation, for nobody knows
+    /// how wrong a clock is before the first answer. One who learns from it has one at most.
+    pub mistimed: usize,
     /// Access keys in the order of their first use.
     pub keys: Vec<String>,
     /// Every signed call in its order.
@@ -129,7 +132,7 @@ impl Seen {
 /// Everything behind the door.
 pub struct State {
     pub seen: Seen,
-    /// How many milliseconds its clock is ahead of this machine's, by which it judges log events.
+    /// How many milliseconds its clock is ahead of this machine's. Log events are judged by it, and metrics where `tells_time`.
     pub ahead: i64,
     /// Whether its answers say what its clock shows; otherwise they bear this machine's time.
     pub tells_time: bool,

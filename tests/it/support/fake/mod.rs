@@ -118,7 +118,7 @@ impl FakeAws {
         self.shared.state().refused_text = Some(text.to_owned());
     }
 
-    /// To this cloud the times of log events are those of a machine whose clock is late by so much.
+    /// To this cloud the times of log events, and with [`Self::tell_time`] those of metrics, are of a machine whose clock is late by so much.
     pub fn see_clock_late_by(&self, time: Duration) {
         self.shared.state().ahead = i64::try_from(time.as_millis()).expect("a few years");
     }

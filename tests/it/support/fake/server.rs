@@ -180,7 +180,12 @@ fn check_signature(op: Op, protocol: Protocol, head: &Parts, body: &[u8], state:
 fn put_metric_data(state: &mut State, protocol: Protocol, request: &Value, size: usize, compressed: bool) -> Answer {
     // Where it does not tell its time, nobody could send by it.
     let ahead = if state.tells_time { state.ahead } else { 0 };
-    let wrong = limits::put_metric_data(request, size, compressed, now() + ahead);
+    let wrong_at = |time| limits::put_metric_data(request, size, compressed, time);
+    let (wrong, by_theirs) = (wrong_at(now() + ahead), wrong_at(now()));
+    if !wrong.is_empty() && by_theirs.is_empty() {
+        state.seen.mistimed += 1;
+        return failure(protocol, 400, "InvalidParameterValueException", "a timestamp is out of range");
+    }
     if !wrong.is_empty() {
         state.seen.violations.extend(wrong);
         return failure(protocol, 400, "InvalidParameterValueException", "over a limit");

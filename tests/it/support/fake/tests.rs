@@ -97,6 +97,28 @@ async fn a_request_that_breaks_a_rule_is_refused_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_metric_of_a_clock_that_nobody_could_know_to_be_wrong_is_refused_without_a_violation() {
+    const LATE: Duration = Duration::from_secs(15 * 24 * 3600);
+    let aws = FakeAws::start();
+    aws.see_clock_late_by(LATE);
+    aws.tell_time();
+    let client = metrics(&aws);
+    let put = |at: SystemTime| {
+        let datum = MetricDatum::builder().metric_name("m").value(1.0).timestamp(at.into()).build();
+        client.put_metric_data().namespace("System/Story").metric_data(datum).send()
+    };
+    let now = SystemTime::now();
+    assert!(put(now).await.is_err());
+    put(now + LATE).await.expect("it is right by the clock of the cloud");
+    aws.assert_no_violations();
+    assert_eq!(aws.look(|seen| (seen.mistimed, seen.datums.len())), (1, 1));
+    assert!(put(now - LATE).await.is_err());
+    let found = aws.look(|seen| seen.violations.concat());
+    assert!(found.contains("out of the two weeks"), "by neither clock: {found}");
+    assert_eq!(aws.look(|seen| seen.mistimed), 1);
+}
+
+#[tokio::test]
 async fn a_wrong_signature_is_found_out() {
     let aws = FakeAws::start();
     let wrong = Key { secret: "another".into(), ..Key::lasting() };
