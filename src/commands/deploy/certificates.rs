@@ -99,8 +99,8 @@ pub async fn give(
     eprintln!("{} given, {} there already{left}", count(given, "certificate", "certificates"), plan.there.len());
     if given > 0 {
         eprintln!(
-            "copy each .json to the place of the configuration on its machine, and the .pem of the same name beside it, then remove both here: a .pem \
-             holds the only copy of its key"
+            "copy each .json and the .pem of the same name to its machine, into one folder, and install them there (install-rpi.bash or install-osx.bash \
+             with --config FILE.json), then remove them here and there: a .pem holds the only copy of its key"
         );
     }
     Ok(())

@@ -114,4 +114,5 @@ pub async fn give(
 }
 
 const KEEP: &str = "these passwords are shown this once: AWS does not tell them again (--renew SYSTEM gives a new one)";
-const COPY: &str = "copy each file to the place of the configuration on its machine, then remove it here: its password stands nowhere else";
+const COPY: &str = "copy each file to its machine and install it there (install-rpi.bash or install-osx.bash with --config FILE), then remove it here and \
+                    there: its password stands nowhere else";
