@@ -108,6 +108,10 @@ fn group<'a>(arguments: &'a Create, path: &Path) -> Option<&'a str> {
 
 /// Whether it could run, and so stands there now. What is to be said of it is said on standard error, under the name that it will have.
 fn written(path: &Path, composed: &str, group: Option<&str>) -> anyhow::Result<bool> {
+    // What a device, a FIFO or a folder is for would be gone.
+    if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
+        bail!("{} is there and is no file, and is not replaced: name another place", path.display());
+    }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("{} could not be written; is its folder there, and may you write to it?", path.display());
     // Its name ends as none does that is read from a folder of configurations.
@@ -188,6 +192,22 @@ mod tests {
             assert_eq!(mode_with(Some(&name)), 0o640);
         }
         assert_eq!(mode_with(None), 0o600, "whatever it replaces");
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("c.json");
+        fs::create_dir(&path).expect("ours");
+        let why = written(&path, "{}", None).expect_err("a folder").to_string();
+        assert!(why.contains("is no file, and is not replaced"), "{why}");
+        #[cfg(unix)]
+        {
+            let socket = folder.path().join("s.json");
+            let _listens = std::os::unix::net::UnixListener::bind(&socket).expect("ours");
+            assert!(written(&socket, "{}", None).is_err());
+            assert!(!fs::metadata(&socket).expect("there").is_file());
+        }
     }
 
     #[test]
